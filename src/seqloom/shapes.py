@@ -1,0 +1,41 @@
+"""The one legend of dimension letters, and the tensor types that are written with them.
+
+| letter | dimension |
+|---|---|
+| B | batch: sequences side by side |
+| T | time: steps of a sequence |
+| I | input features of one step |
+| H | hidden units (`hidden_size`) |
+| P | width of an output: H, or `proj_size` where an LSTM projects |
+| G | gates times hidden units: H (RNN), 3 H (GRU), 4 H (LSTM) |
+| L | layers times directions |
+| V | vocabulary size |
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+Sequence: TypeAlias = Float[Tensor, "T B I"]
+"""Inputs of a recurrence, time first."""
+
+Outputs: TypeAlias = Float[Tensor, "T B P"]
+"""Outputs of a recurrence, time first."""
+
+Step: TypeAlias = Float[Tensor, "B I"]
+"""Inputs of one step."""
+
+Hidden: TypeAlias = Float[Tensor, "B H"]
+"""One hidden or cell value."""
+
+Lengths: TypeAlias = Int64[Tensor, " B"]
+"""Steps that are real in each row; what comes after is padding."""
+
+Tokens: TypeAlias = Int64[Tensor, "B T"]
+"""Token numbers, batch first, as text is read."""
+
+Logits: TypeAlias = Float[Tensor, "B T V"]
+"""Unnormalised log-probabilities of the next token."""
