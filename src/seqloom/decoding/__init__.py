@@ -1,0 +1,33 @@
+"""Decoding: from the logits of a step callable to tokens. It knows no model class."""
+
+from __future__ import annotations
+
+from seqloom.decoding.beam import Hypothesis, beam_search
+from seqloom.decoding.logits import (
+    apply_temperature,
+    ban_repeated_ngrams,
+    keep_top_k,
+    keep_top_p,
+    penalise_repetition,
+)
+from seqloom.decoding.options import DecodingOptions
+from seqloom.decoding.step import Step, prefill
+from seqloom.decoding.stream import NO_TOKEN, Decoded, DecodedStep, decode, stream
+
+__all__ = [
+    "NO_TOKEN",
+    "Decoded",
+    "DecodedStep",
+    "DecodingOptions",
+    "Hypothesis",
+    "Step",
+    "apply_temperature",
+    "ban_repeated_ngrams",
+    "beam_search",
+    "decode",
+    "keep_top_k",
+    "keep_top_p",
+    "penalise_repetition",
+    "prefill",
+    "stream",
+]

@@ -1,0 +1,22 @@
+"""Greedy choice: the most probable token."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def choose_best(logits: Tensor) -> Tensor:
+    """The most probable token of every row; the lowest number among equals.
+
+    Args:
+        logits: (B, V).
+
+    Returns:
+        (B,) int64; V where a row has nothing to choose, because its greatest logit is no finite number.
+
+    >>> choose_best(torch.tensor([[0.0, 2.0, 1.0], [float("-inf")] * 3]))
+    tensor([1, 3])
+    """
+    greatest, tokens = logits.max(dim=-1)
+    return torch.where(greatest.abs() < torch.inf, tokens, logits.shape[-1])

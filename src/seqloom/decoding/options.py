@@ -1,0 +1,141 @@
+"""What may be chosen about decoding: one frozen value, checked when it is made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from seqloom.errors import ConfigError
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DecodingOptions:
+    """How tokens are chosen. Names and meanings are those of transformers' generation.
+
+    One rule says which decoder runs, and there is no `do_sample`:
+
+    - `num_beams > 1`: beam search for the most probable sequence;
+    - otherwise `temperature == 0`: greedy, the most probable token at every step;
+    - otherwise: sampling.
+
+    Each filter is off at its default, and then costs nothing.
+
+    Args:
+        num_beams: hypotheses kept per sequence in beam search; 1 is no beam search.
+        length_penalty: beam scores are log-probability / length ** length_penalty, the stop counted in
+            the length: above 0 favours long sequences, below 0 short ones, 0 compares log-probabilities.
+        early_stopping: end a beam search as soon as a sequence has `num_beams` finished hypotheses.
+            False searches until no live hypothesis can win any more, which is exact and slower
+            (transformers calls it "never").
+        temperature: divides the logits before sampling; 0 is greedy.
+        top_k: sample from the k most probable tokens; 0 is off.
+        top_p: sample from the smallest set of tokens whose probability is at least this; 1 is off.
+        repetition_penalty: above 1 makes tokens that came before less probable; 1 is off.
+        no_repeat_ngram_size: n-grams of this size never occur twice in a row; 0 is off.
+        max_new_tokens: tokens after which a row ends in any case.
+        stop_tokens: token numbers that end a row.
+        stop_sequences: runs of token numbers that end a row once it has produced one in full.
+        seed: row r of a batch draws from its own random stream, seeded with `seed + r`, or with
+            `seed[r]` where this is a tuple. Seeds are below 2 ** 32.
+
+    Raises:
+        ConfigError: a value out of its range, or two that contradict each other.
+
+    >>> DecodingOptions(temperature=0.8, top_p=0.95).is_greedy
+    False
+    >>> DecodingOptions(temperature=-1)
+    Traceback (most recent call last):
+    ...
+    seqloom.errors.ConfigError: DecodingOptions: temperature must be >= 0. Got -1.
+    """
+
+    num_beams: int = 1
+    length_penalty: float = 1.0
+    early_stopping: bool = False
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    no_repeat_ngram_size: int = 0
+    max_new_tokens: int = 256
+    stop_tokens: tuple[int, ...] = ()
+    stop_sequences: tuple[tuple[int, ...], ...] = ()
+    seed: int | tuple[int, ...] = 0
+
+    def __post_init__(self) -> None:
+        self._require_int("num_beams", 1)
+        self._require_int("top_k", 0)
+        self._require_int("no_repeat_ngram_size", 0)
+        self._require_int("max_new_tokens", 1)
+        self._require("length_penalty", "be a finite number", _is_number(self.length_penalty))
+        self._require("early_stopping", "be true or false", isinstance(self.early_stopping, bool))
+        self._require("temperature", "be >= 0", _is_number(self.temperature) and self.temperature >= 0)
+        self._require("top_p", "be > 0 and <= 1", _is_number(self.top_p) and 0 < self.top_p <= 1)
+        penalty = self.repetition_penalty
+        self._require("repetition_penalty", "be > 0", _is_number(penalty) and penalty > 0)
+        self._require("stop_tokens", "be a tuple of token numbers >= 0", _are_tokens(self.stop_tokens))
+        sequences = self.stop_sequences
+        self._require(
+            "stop_sequences",
+            "be a tuple of non-empty tuples of token numbers >= 0",
+            isinstance(sequences, tuple) and all(_are_tokens(run) and run for run in sequences),
+        )
+        seeds = self.seed if isinstance(self.seed, tuple) else (self.seed,)
+        self._require(
+            "seed",
+            "be an int from 0 to 2 ** 32 - 1, or a tuple of such, one per row",
+            # torch's CPU generator keeps 32 bits of a seed: larger ones would silently collide.
+            all(_is_int(seed) and 0 <= seed < 2**32 for seed in seeds),
+        )
+        if self.num_beams > 1 and not (self.temperature in (0, 1) and self.top_k == 0 and self.top_p == 1):
+            raise ConfigError(
+                "DecodingOptions",
+                "with num_beams > 1 nothing is sampled, so temperature must be 0 or 1, top_k 0 and top_p 1",
+                got=f"temperature={self.temperature}, top_k={self.top_k}, top_p={self.top_p}",
+                mend="Use num_beams=1 to sample",
+            )
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether every step takes its most probable token."""
+        return self.num_beams == 1 and self.temperature == 0
+
+    def stop_length(self, tokens: Sequence[int]) -> int:
+        """How many tokens at the end of `tokens` are a stop: 0 where the row goes on.
+
+        Args:
+            tokens: what one row has produced, its prompt left out.
+
+        >>> options = DecodingOptions(stop_tokens=(0,), stop_sequences=((7, 7),))
+        >>> [options.stop_length(tokens) for tokens in ([5, 0], [5, 7, 7], [7, 5])]
+        [1, 2, 0]
+        """
+        if tokens and tokens[-1] in self.stop_tokens:
+            return 1
+        for run in self.stop_sequences:
+            if tuple(tokens[-len(run) :]) == run:
+                return len(run)
+        return 0
+
+    def _require(self, name: str, what: str, holds: bool) -> None:
+        if not holds:
+            raise ConfigError("DecodingOptions", f"{name} must {what}", got=repr(getattr(self, name)))
+
+    def _require_int(self, name: str, least: int) -> None:
+        value = getattr(self, name)
+        self._require(name, f"be an int >= {least}", _is_int(value) and value >= least)
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are_tokens(value: object) -> bool:
+    return isinstance(value, tuple) and all(_is_int(token) and token >= 0 for token in value)

@@ -1,0 +1,126 @@
+"""The one thing decoding knows of a model: a callable that takes tokens and a state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from seqloom.errors import ConfigError, DataError
+from seqloom.shapes import Logits, Tokens
+from seqloom.state import State, select_rows, tensors_of, with_tensors
+
+Step: TypeAlias = "Callable[[Tokens, State], tuple[Logits, State]]"
+"""`step(tokens (B, T) int64, state) -> (logits (B, T, V), state)`.
+
+Rows are independent, and whatever differs between rows is in the state, whose batch is dimension 1
+of every tensor: decoding reorders, repeats and drops rows, always by `select_rows`. What a row needs
+but never changes, as the memory of an attention, need not be copied with it: keep the row's number in
+the state, int64 of shape (1, B), and look the memory up by it.
+"""
+
+
+def advance(step: Step, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
+    """Feed `tokens` (B, T); return the logits (B, V) after the last of them, and the state.
+
+    Raises:
+        DataError: `step` returned logits of another shape than (B, T, V).
+    """
+    logits, state = step(tokens, state)  # type: ignore[arg-type]
+    if logits.dim() != 3 or logits.shape[:2] != tokens.shape:
+        raise DataError(
+            "step",
+            f"logits must have shape (B, T, V) with B, T = {tuple(tokens.shape)}",
+            got=f"shape {tuple(logits.shape)}",
+        )
+    return logits[:, -1], state
+
+
+@torch.inference_mode()
+def prefill(
+    step: Step,
+    prompt: Tensor | Sequence[Sequence[int]],
+    state: State | None,
+    *,
+    chunk: int | None = None,
+    device: torch.device | str | None = None,
+) -> tuple[Tensor, State]:
+    """Feed a prompt; return what decoding begins with. Every size of chunk gives the same.
+
+    Rows may differ in length. No padding is fed: the batch shrinks as rows end, and every row's
+    logits and state are those after its own last token.
+
+    Args:
+        step: see `Step`.
+        prompt: (B, T) int64, or one sequence of token numbers per row, each of at least one token.
+        state: the state before the prompt; None where `step` takes None for its beginning.
+        chunk: tokens per call of `step`, which bounds memory; None feeds as much as it can at once.
+        device: where the tokens go, if the prompt is not a tensor.
+
+    Returns:
+        logits (B, V) after the last token of every row, and the state there.
+
+    Raises:
+        DataError: a row without tokens, or a prompt of another shape.
+        ConfigError: chunk below 1.
+
+    >>> def step(tokens, state):  # the next token is the sum so far, modulo 5
+    ...     sums = tokens.cumsum(1) + state[0]
+    ...     return torch.nn.functional.one_hot(sums % 5, 5).float(), sums[None, :, -1:]
+    >>> logits, state = prefill(step, [[1, 1], [3]], torch.zeros(1, 2, 1, dtype=torch.int64))
+    >>> logits.argmax(-1).tolist(), state.flatten().tolist()
+    ([2, 3], [2, 3])
+    """
+    if chunk is not None and chunk < 1:
+        raise ConfigError("prefill", "chunk must be an int >= 1, or None", got=chunk)
+    rows = _padded(prompt, device)
+    lengths = [rows.shape[1]] * rows.shape[0] if isinstance(prompt, Tensor) else [len(row) for row in prompt]
+    if not lengths or min(lengths) == 0:
+        raise DataError(
+            "prefill",
+            "prompt must have at least one row, and every row at least one token",
+            got=f"lengths {lengths}",
+            mend="Begin rows with the start token",
+        )
+
+    live = list(range(len(lengths)))
+    ended: list[int] = []
+    parts: list[tuple[Tensor, State]] = []
+    logits, position = torch.empty(0), 0
+    for end in sorted(set(lengths)):
+        while position < end:
+            size = min(end - position, chunk or end)
+            logits, state = advance(step, rows[:, position : position + size], state)
+            position += size
+        assert state is not None  # every row has a token, so `step` was called
+        staying = [i for i, row in enumerate(live) if lengths[row] > end]
+        if not staying and not parts:  # all rows of one length: nothing to reorder, nothing to copy
+            return logits, state
+        ending = [i for i, row in enumerate(live) if lengths[row] == end]
+        index = torch.tensor(ending, device=rows.device)
+        parts.append((logits[index], select_rows(state, index)))
+        ended += [live[i] for i in ending]
+        live = [live[i] for i in staying]
+        index = torch.tensor(staying, dtype=torch.int64, device=rows.device)
+        rows, state = rows[index], select_rows(state, index)
+
+    back = torch.tensor(ended, device=rows.device).argsort()
+    columns = zip(*(tensors_of(part) for _, part in parts), strict=True)
+    joined = with_tensors(parts[0][1], [torch.cat(tensors, dim=1) for tensors in columns])
+    return torch.cat([part for part, _ in parts])[back], select_rows(joined, back)
+
+
+def _padded(prompt: Tensor | Sequence[Sequence[int]], device: torch.device | str | None) -> Tensor:
+    if isinstance(prompt, Tensor):
+        if prompt.dim() != 2 or prompt.dtype != torch.int64:
+            raise DataError(
+                "prefill",
+                "prompt must be int64 of shape (B, T), or a sequence of token numbers per row",
+                got=f"{prompt.dtype} of shape {tuple(prompt.shape)}",
+            )
+        return prompt
+    longest = max((len(row) for row in prompt), default=0)
+    filled = [[*row, *[0] * (longest - len(row))] for row in prompt]
+    return torch.tensor(filled, dtype=torch.int64, device=device).reshape(len(filled), longest)

@@ -1,0 +1,283 @@
+"""The contracts of decoding: a batch is its rows, a stream is its collection, a stop is the end."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice, pairwise
+
+import pytest
+import torch
+
+from seqloom.decoding import NO_TOKEN, DecodingOptions, decode, prefill, stream
+from seqloom.errors import ConfigError, DataError
+
+PROMPT = [[1], [2, 3], [4, 5, 6], [0, 1], [9], [3, 3, 3, 3], [8, 7], [5]]
+MODES = {
+    "greedy": {"temperature": 0},
+    "sampling": {},
+    "filters": {"temperature": 0.9, "top_k": 8, "top_p": 0.9},
+    "history": {"repetition_penalty": 1.3, "no_repeat_ngram_size": 3},
+    "greedy history": {"temperature": 0, "repetition_penalty": 1.3, "no_repeat_ngram_size": 2},
+    "beams": {"num_beams": 3, "length_penalty": 0.7, "no_repeat_ngram_size": 3, "repetition_penalty": 1.2},
+}
+STOPS = {"max_new_tokens": 100, "stop_tokens": (0, 7), "stop_sequences": ((2, 5),)}
+
+
+SAMPLED = [MODES["sampling"], MODES["filters"]]
+STREAMED = {name: mode for name, mode in MODES.items() if "num_beams" not in mode}
+
+
+@pytest.fixture(params=MODES.values(), ids=MODES)
+def mode(request: pytest.FixtureRequest) -> dict[str, float]:
+    return request.param
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_batch_of_8_is_8_singles(recurrent_step, mode: dict[str, float], dtype: torch.dtype) -> None:
+    step, start = recurrent_step(11, dtype=dtype)
+    options = DecodingOptions(**mode, **STOPS, seed=40)
+    together = decode(step, *prefill(step, PROMPT, start(8)), options, PROMPT)
+    for i, row in enumerate(PROMPT):
+        options = DecodingOptions(**mode, **STOPS, seed=40 + i)
+        alone = decode(step, *prefill(step, [row], start(1)), options, [row])
+        assert alone.tokens[0].tolist() == together.tokens[i, : together.lengths[i]].tolist()
+        assert alone.stop_lengths[0] == together.stop_lengths[i]
+    if mode in SAMPLED:  # a greedy toy may run in circles
+        assert len(set(together.lengths.tolist())) > 2  # rows left at different steps
+
+
+def test_the_order_of_rows_changes_nothing(recurrent_step, mode: dict[str, float]) -> None:
+    step, start = recurrent_step(11)
+    options = DecodingOptions(**mode, **STOPS, seed=(1, 2, 3, 4, 5, 6, 7, 8))
+    forward = decode(step, *prefill(step, PROMPT, start(8)), options, PROMPT).rows()
+    options = DecodingOptions(**mode, **STOPS, seed=(8, 7, 6, 5, 4, 3, 2, 1))
+    backward = decode(step, *prefill(step, PROMPT[::-1], start(8)), options, PROMPT[::-1]).rows()
+    assert backward[::-1] == forward
+
+
+@pytest.mark.parametrize("mode", STREAMED.values(), ids=STREAMED)
+def test_streaming_is_collected(recurrent_step, mode: dict[str, float]) -> None:
+    step, start = recurrent_step(11)
+    options = DecodingOptions(**mode, **STOPS)
+    begin = prefill(step, PROMPT, start(8))
+    steps = list(stream(step, *begin, options, PROMPT))
+    collected = decode(step, *begin, options, PROMPT)
+    assert torch.equal(torch.stack([each.tokens for each in steps], dim=1), collected.tokens)
+    assert steps[-1].finished.all()
+    assert not steps[-2].finished.all()
+    for before, after in pairwise(steps):
+        # Finished rows stay finished and say no more; others say a token.
+        assert torch.equal(after.finished | before.finished, after.finished)
+        assert torch.equal(after.tokens == NO_TOKEN, before.finished)
+    finished = torch.stack([each.finished for each in steps], dim=1)
+    assert torch.equal((~finished).sum(1) + 1, collected.lengths)
+
+
+def test_a_seed_decides(recurrent_step) -> None:
+    step, start = recurrent_step(11)
+    begin = prefill(step, PROMPT, start(8))
+
+    def tokens(seed: int) -> list[list[int]]:
+        return decode(step, *begin, DecodingOptions(seed=seed, max_new_tokens=20)).tokens.tolist()
+
+    assert tokens(1) == tokens(1)
+    assert (
+        tokens(1)[1:]
+        == decode(
+            step, *prefill(step, PROMPT[1:], start(7)), DecodingOptions(seed=2, max_new_tokens=20)
+        ).rows()
+    )
+    assert tokens(1) != tokens(100)
+
+
+def test_the_global_random_state_is_neither_read_nor_changed(recurrent_step) -> None:
+    step, start = recurrent_step(11)
+    begin = prefill(step, PROMPT, start(8))
+    first = decode(step, *begin, DecodingOptions(max_new_tokens=20)).tokens
+    before = torch.random.get_rng_state()
+    torch.manual_seed(1)
+    assert torch.equal(decode(step, *begin, DecodingOptions(max_new_tokens=20)).tokens, first)
+    torch.random.set_rng_state(before)
+    decode(step, *begin, DecodingOptions(max_new_tokens=20))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_greedy_is_the_argmax_of_every_step(recurrent_step) -> None:
+    step, start = recurrent_step(11)
+    (row,) = decode(
+        step, *prefill(step, [[1, 2]], start(1)), DecodingOptions(temperature=0, max_new_tokens=30)
+    ).rows()
+    logits, _ = step(torch.tensor([[1, 2, *row]]), start(1))
+    assert logits[0].argmax(-1).tolist()[1:-1] == row
+
+
+def test_top_k_of_1_is_greedy(recurrent_step) -> None:
+    step, start = recurrent_step(11)
+    begin = prefill(step, PROMPT, start(8))
+    greedy = decode(step, *begin, DecodingOptions(temperature=0, max_new_tokens=30))
+    assert torch.equal(
+        decode(step, *begin, DecodingOptions(top_k=1, max_new_tokens=30)).tokens, greedy.tokens
+    )
+
+
+def test_a_row_ends_with_its_stop(recurrent_step, mode: dict[str, float]) -> None:
+    step, start = recurrent_step(11)
+    options = DecodingOptions(**mode, **STOPS)
+    decoded = decode(step, *prefill(step, PROMPT, start(8)), options, PROMPT)
+    for tokens, length, stop_length, row in zip(
+        *(part.tolist() for part in decoded), decoded.rows(), strict=True
+    ):
+        assert tokens[length:] == [NO_TOKEN] * (len(tokens) - length)
+        assert row == tokens[: length - stop_length]
+        assert options.stop_length(tokens[:length]) == stop_length
+        assert all(options.stop_length(row[:end]) == 0 for end in range(length))
+        assert stop_length > 0 or length == 100 or "no_repeat_ngram_size" in mode
+
+
+def test_stops_do_not_look_at_the_prompt(table_step, empty_state) -> None:
+    step = table_step([[0, 1, 0], [0, 0, 1], [0, 1, 0]])  # 1 2 1 2 ...
+    options = DecodingOptions(temperature=0, max_new_tokens=6, stop_sequences=((1, 2, 1),))
+    logits, state = prefill(step, [[1, 2]], empty_state(1))
+    decoded = decode(step, logits, state, options, [[1, 2]])
+    assert decoded.tokens.tolist() == [[1, 2, 1]]
+    assert decoded.rows() == [[]]
+
+
+def test_the_last_token_is_not_fed(table_step, empty_state) -> None:
+    shapes = []
+
+    def step(tokens, state):
+        shapes.append(tuple(tokens.shape))
+        return table_step([[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 1]])(tokens, state)
+
+    begin = prefill(step, [[0], [2]], empty_state(2))
+    shapes.clear()
+    decode(step, *begin, DecodingOptions(temperature=0, max_new_tokens=5, stop_tokens=(3,)))
+    # The second row stops at once and leaves; the first says 1 2 3.
+    assert shapes == [(1, 1), (1, 1)]
+
+
+def test_a_stream_is_lazy(table_step, empty_state) -> None:
+    calls = 0
+
+    def step(tokens, state):
+        nonlocal calls
+        calls += 1
+        return table_step([[0, 1], [1, 0]])(tokens, state)
+
+    begin = prefill(step, [[0]], empty_state(1))
+    steps = stream(step, *begin, DecodingOptions(max_new_tokens=10**9))
+    assert [each.tokens.item() for each in islice(steps, 3)] == [1, 0, 1]
+    assert calls == 1 + 2
+
+
+def test_a_stream_leaves_the_grad_mode_to_its_reader(recurrent_step) -> None:
+    step, start = recurrent_step(11)
+    modes = []
+
+    def spy(tokens, state):
+        modes.append(torch.is_inference_mode_enabled())
+        return step(tokens, state)
+
+    for _ in stream(spy, *prefill(spy, [[1]], start(1)), DecodingOptions(max_new_tokens=3)):
+        assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()
+    assert modes == [True] * 3
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("mode", [{"temperature": 0}, {}, {"num_beams": 3}])
+def test_no_ngram_occurs_twice(recurrent_step, size: int, mode: dict[str, float]) -> None:
+    step, start = recurrent_step(5)
+    prompt = [[1, 2, 1], [3], [0, 4], [4, 4]]
+    options = DecodingOptions(**mode, no_repeat_ngram_size=size, max_new_tokens=60)
+    rows = decode(step, *prefill(step, prompt, start(4)), options, prompt).rows()
+    for before, after in zip(prompt, rows, strict=True):
+        whole = before + after
+        grams = [tuple(whole[i : i + size]) for i in range(len(whole) - size + 1)]
+        repeated = len(grams) - len(set(grams))
+        own = [tuple(before[i : i + size]) for i in range(len(before) - size + 1)]
+        assert repeated == len(own) - len(set(own))  # none but the prompt's own
+
+
+@pytest.mark.parametrize("mode", [{"temperature": 0}, {}, {"num_beams": 2}])
+def test_a_row_ends_where_every_token_is_banned(table_step, empty_state, mode: dict[str, float]) -> None:
+    step = table_step([[0.5, 0.5]] * 2)
+    prompt = [[0, 0], [1, 0]]
+    options = DecodingOptions(**mode, no_repeat_ngram_size=1, max_new_tokens=9)
+    decoded = decode(step, *prefill(step, prompt, empty_state(2)), options, prompt)
+    assert decoded.rows() == [[1], []]
+    assert decoded.stop_lengths.tolist() == [0, 0]
+
+
+def test_repetition_penalty_counts_prompt_and_new_tokens(empty_state) -> None:
+    def step(tokens, state):  # whatever came before, so that each token falls behind once it was said
+        return torch.tensor([2.0, 1.9, 1.8, 1.5]).expand(*tokens.shape, 4), state
+
+    options = DecodingOptions(temperature=0, repetition_penalty=2.0, max_new_tokens=3)
+    logits, state = prefill(step, [[1]], empty_state(1))
+    assert decode(step, logits, state, options).rows() == [[0, 1, 2]]
+    assert decode(step, logits, state, options, [[1]]).rows() == [[0, 2, 3]]
+    assert decode(step, logits, state, options, torch.tensor([[NO_TOKEN, 1]])).rows() == [[0, 2, 3]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision(mode: dict[str, float], empty_state, dtype: torch.dtype) -> None:
+    table = 3 * torch.randn(11, 11).to(dtype)
+    options = DecodingOptions(**mode, max_new_tokens=20)
+    decoded = decode(lambda tokens, state: (table[tokens], state), table[:2], empty_state(2), options)
+    assert decoded.lengths.tolist() == [20, 20]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_logits_are_numbers(mode: dict[str, float], empty_state, bad: float) -> None:
+    logits = torch.zeros(2, 11)
+    logits[1, 5] = bad
+    with pytest.raises(DataError) as caught:
+        decode(lambda tokens, state: (logits[tokens], state), logits, empty_state(2), DecodingOptions(**mode))
+    assert str(caught.value).startswith(
+        f"decoding: logits must be finite, or -inf for a banned token. Got {bad} in row "
+    )
+    assert str(caught.value).endswith("Look for a diverged training: nan in the weights or in the state.")
+
+
+@pytest.mark.parametrize(
+    ("logits", "got"),
+    [
+        (torch.zeros(2, 1, 5), "torch.float32 of shape (2, 1, 5)"),
+        (torch.zeros(0, 5), "torch.float32 of shape (0, 5)"),
+        (torch.zeros(2, 5, dtype=torch.int64), "torch.int64 of shape (2, 5)"),
+    ],
+)
+def test_decoding_begins_with_one_position(empty_state, logits: torch.Tensor, got: str) -> None:
+    message = "logits must be floats of shape (B, V), those after the last token of the prompt. Got "
+    for who, options in (("stream", {}), ("beam_search", {"num_beams": 2})):
+        with pytest.raises(DataError, match=re.escape(f"{who}: {message}{got}.")):
+            decode(lambda *_: None, logits, empty_state(2), DecodingOptions(**options))
+
+
+@pytest.mark.parametrize("stops", [{"stop_tokens": (1, 5)}, {"stop_sequences": ((1,), (2, 5))}])
+def test_stops_are_in_the_vocabulary(empty_state, stops: dict[str, tuple]) -> None:
+    with pytest.raises(
+        ConfigError, match=r"stream: stop tokens must be below 5, the size of the vocabulary. Got 5."
+    ):
+        stream(lambda *_: None, torch.zeros(1, 5), empty_state(1), DecodingOptions(**stops))
+
+
+def test_errors_come_before_the_first_step(empty_state) -> None:
+    def begin(options: DecodingOptions, previous: list[list[int]] | None = None) -> None:
+        stream(lambda *_: None, torch.zeros(2, 5), empty_state(2), options, previous)  # never iterated
+
+    with pytest.raises(
+        ConfigError,
+        match=r"stream: num_beams must be 1, because a beam search has no token before its end. Got 4.",
+    ):
+        begin(DecodingOptions(num_beams=4))
+    with pytest.raises(ConfigError, match=r"one seed for each of the 2 rows. Got 3 seeds"):
+        begin(DecodingOptions(seed=(1, 2, 3)))
+    with pytest.raises(DataError, match=r"decoding: previous must have 2 rows, as logits has. Got 1."):
+        begin(DecodingOptions(), [[1]])
+    with pytest.raises(
+        DataError, match=r"decoding: previous must have token numbers below 5, as logits has. Got 9."
+    ):
+        begin(DecodingOptions(), [[1], [9]])
