@@ -1,0 +1,133 @@
+"""Read text: one `.txt` file or a folder of them, as memory-mapped UTF-8, in pieces.
+
+Splits: files or folders named train, validation and test are taken at their word; otherwise the
+last tenth of every file is validation. Nothing here holds a whole file in memory.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from seqloom.errors import DataError
+
+PIECE_BYTES = 1 << 20
+HELD_OUT = 0.1
+SPLITS = ("train", "validation", "test")
+
+
+class TextPart(NamedTuple):
+    """Bytes `start` to `stop` of a UTF-8 file; both lie between characters."""
+
+    path: Path
+    start: int
+    stop: int
+
+
+class Text(NamedTuple):
+    """A corpus: for each split its parts, in reading order."""
+
+    path: Path
+    splits: dict[str, tuple[TextPart, ...]]
+
+    def size_bytes(self, split: str) -> int:
+        """Bytes of a split."""
+        return sum(part.stop - part.start for part in self.splits[split])
+
+    def whole(self) -> tuple[TextPart, ...]:
+        """Every byte of the corpus, as one split: for a text that the model has never seen."""
+        return tuple(part for name in SPLITS for part in self.splits.get(name, ()))
+
+
+def read_text(path: Path | str) -> Text:
+    """Find the text under `path` and its splits, without reading it.
+
+    Args:
+        path: a `.txt` file, or a folder that holds some, at any depth.
+
+    Raises:
+        DataError: nothing there, no `.txt` in the folder, or a file that is empty.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(path, "expected a text file or a folder of them", got="no such file or folder")
+    if path.is_file():
+        return Text(path, _held_out([path]))
+    files = sorted(file for file in path.rglob("*.txt") if file.is_file())
+    if not files:
+        raise DataError(path, "expected at least one .txt file in this folder", got="none")
+    named = {split: [file for file in files if _split_name(file, path) == split] for split in SPLITS}
+    if not named["train"]:
+        return Text(path, _held_out(files))
+    if not named["validation"]:
+        return Text(path, {**_held_out(named["train"]), **_whole_files(named, "test")})
+    return Text(path, {split: parts for name in SPLITS for split, parts in _whole_files(named, name).items()})
+
+
+def pieces(parts: Sequence[TextPart]) -> Iterator[str]:
+    """The text of `parts`, in pieces of about a megabyte that end with a line where one ends in reach.
+
+    Raises:
+        DataError: bytes that are not UTF-8, with their place.
+    """
+    for part in parts:
+        with part.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+            start = part.start + (3 if part.start == 0 and memory[:3] == b"\xef\xbb\xbf" else 0)
+            while start < part.stop:
+                stop = min(start + PIECE_BYTES, part.stop)
+                if stop < part.stop:
+                    newline = memory.rfind(b"\n", start, stop)
+                    stop = newline + 1 if newline >= 0 else _between_characters(memory, stop)
+                yield _decode(part.path, memory[start:stop], start)
+                start = stop
+
+
+def _split_name(file: Path, folder: Path) -> str | None:
+    """`train` for train.txt and for anything under a folder train/; None where no name is a split's."""
+    names = [*file.relative_to(folder).parts[:-1], file.stem]
+    return next((name for name in names if name in SPLITS), None)
+
+
+def _whole_files(named: dict[str, list[Path]], split: str) -> dict[str, tuple[TextPart, ...]]:
+    return {split: tuple(TextPart(file, 0, _size(file)) for file in named[split])} if named[split] else {}
+
+
+def _held_out(files: Sequence[Path]) -> dict[str, tuple[TextPart, ...]]:
+    train, validation = [], []
+    for file in files:
+        size = _size(file)
+        with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+            cut = _between_characters(memory, int(size * (1 - HELD_OUT)))
+        train.append(TextPart(file, 0, cut))
+        validation.append(TextPart(file, cut, size))
+    return {"train": tuple(train), "validation": tuple(validation)}
+
+
+def _size(file: Path) -> int:
+    size = file.stat().st_size
+    if size == 0:
+        raise DataError(file, "expected a text", got="an empty file")
+    return size
+
+
+def _between_characters(memory: mmap.mmap, place: int) -> int:
+    """The nearest place at or before `place` where a UTF-8 character begins."""
+    for candidate in range(place, max(place - 4, 0), -1):
+        if memory[candidate] & 0xC0 != 0x80:
+            return candidate
+    return place
+
+
+def _decode(path: Path, data: bytes, offset: int) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        place = offset + error.start
+        raise DataError(
+            f"{path}, byte {place}",
+            "the text must be UTF-8",
+            got=f"byte 0x{data[error.start]:02x} ({error.reason})",
+            mend=f"Convert it, as with: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > {path.stem}-utf8.txt",
+        ) from None

@@ -1,0 +1,59 @@
+"""A text as an array of tokens: the same in memory and mapped from disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy
+import pytest
+
+from seqloom.data import text, tokens
+from seqloom.data.text import pieces, read_text
+from seqloom.data.vocabulary import Vocabulary
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> tuple[text.TextPart, ...]:
+    file = tmp_path / "a.txt"
+    file.write_text("a line of text\n" * 1000)
+    return read_text(file).splits["train"]
+
+
+def test_a_large_text_is_mapped_and_reads_the_same(
+    parts: tuple[text.TextPart, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(text, "PIECE_BYTES", 100)
+    vocabulary = Vocabulary.fit("character", pieces(parts))
+    in_memory = tokens.tokenize(parts, vocabulary)
+    monkeypatch.setattr(tokens, "MEMORY_BYTES", 1000)
+    mapped = tokens.tokenize(parts, vocabulary)
+    assert isinstance(mapped.numbers, numpy.memmap)
+    assert numpy.array_equal(mapped.numbers, in_memory.numbers)
+    assert len(list((tmp_path / "cache" / "tokens").iterdir())) == 1
+    again = tokens.tokenize(parts, vocabulary)
+    assert again.digest == mapped.digest
+
+
+def test_the_digest_changes_with_the_text(parts: tuple[text.TextPart, ...]) -> None:
+    vocabulary = Vocabulary.fit("character", pieces(parts))
+    before = tokens.tokenize(parts, vocabulary).digest
+    parts[0].path.write_text("a line of test\n" * 1000)
+    assert tokens.tokenize(parts, vocabulary).digest != before
+
+
+def test_an_interrupted_encoding_leaves_nothing(
+    parts: tuple[text.TextPart, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(tokens, "MEMORY_BYTES", 1000)
+    vocabulary = Vocabulary.fit("character", pieces(parts))
+
+    def broken(_parts: object) -> object:
+        yield "a line\n"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tokens, "pieces", broken)
+    with pytest.raises(KeyboardInterrupt):
+        tokens.tokenize(parts, vocabulary)
+    assert list((tmp_path / "cache" / "tokens").iterdir()) == []
