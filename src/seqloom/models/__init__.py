@@ -1,0 +1,1 @@
+"""The four shapes: one-to-one, one-to-many, many-to-one, many-to-many."""

@@ -1,0 +1,44 @@
+"""Where a language model drops: the places of AWD-LSTM (Merity et al. 2018, arXiv:1708.02182)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Dropouts(NamedTuple):
+    """Probabilities, each in [0, 1), by place.
+
+    `input`, `hidden` and `output` drop units of the embedding, between the layers and before the output
+    layer. Where `locked` is true, one mask serves every step of a window (variational dropout, Gal and Ghahramani
+    2016, arXiv:1512.05287), else every step has its own. `embedding` drops whole words, `weight` drops
+    recurrent weights (DropConnect), `recurrent` drops units of the state with one mask for a window.
+    """
+
+    input: float = 0.0
+    hidden: float = 0.0
+    output: float = 0.0
+    embedding: float = 0.0
+    weight: float = 0.0
+    recurrent: float = 0.0
+    locked: bool = False
+
+
+def drop(values: Tensor, probability: float, locked: bool) -> Tensor:
+    """Drop units of `values` (T, B, H), scaled so that the mean stays."""
+    if probability == 0.0:
+        return values
+    if not locked:
+        return torch.nn.functional.dropout(values, probability)
+    mask = values.new_empty(1, *values.shape[1:]).bernoulli_(1 - probability)
+    return values * mask.div_(1 - probability)
+
+
+def drop_words(weight: Tensor, probability: float) -> Tensor:
+    """Drop whole rows of an embedding matrix (V, E), scaled so that the mean stays."""
+    if probability == 0.0:
+        return weight
+    mask = weight.new_empty(weight.shape[0], 1).bernoulli_(1 - probability)
+    return weight * mask.div_(1 - probability)
