@@ -1,0 +1,25 @@
+"""What can be done with sequences: one task a file, one line each here."""
+
+from __future__ import annotations
+
+from seqloom.errors import ConfigError, nearest
+from seqloom.tasks.contract import Task, infer
+from seqloom.tasks.generate import Generate
+
+TASKS: dict[str, Task] = {
+    "generate": Generate(),
+}
+
+
+def task_named(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in TASKS:
+        raise ConfigError("task", f"unknown task `{name}`", mend=nearest(name, TASKS))
+    return TASKS[name]
+
+
+__all__ = ["TASKS", "Task", "infer", "task_named"]
