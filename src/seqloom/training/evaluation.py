@@ -1,0 +1,97 @@
+"""Measure a model on a split, beside its baseline, with a bootstrap interval."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy
+import torch
+from torch import nn
+
+from seqloom.data.batching import Source
+from seqloom.state import map_state
+from seqloom.tasks.contract import Preparation, Rows, Task
+
+RESAMPLES = 1000
+CONFIDENCE = 0.95
+
+
+class Report(NamedTuple):
+    """What an evaluation found."""
+
+    task: str
+    data: str
+    split: str
+    metrics: dict[str, float]
+    baseline_name: str | None
+    baseline: dict[str, float]
+    interval: dict[str, tuple[float, float]]
+    """95 % bootstrap interval of each metric of the model"""
+
+    @property
+    def is_better(self) -> bool | None:
+        """Whether the whole interval of the first metric, a loss, lies below the baseline; None without one."""
+        if not self.baseline:
+            return None
+        name = next(iter(self.metrics))
+        return self.interval[name][1] < self.baseline[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "task": self.task,
+            "data": self.data,
+            "split": self.split,
+            "metrics": self.metrics,
+            "baseline": {"name": self.baseline_name, **self.baseline} if self.baseline else {},
+            "interval": {name: list(ends) for name, ends in self.interval.items()},
+            "better_than_baseline": self.is_better,
+        }
+
+
+@torch.inference_mode()
+def measure(task: Task, model: nn.Module, source: Source, device: torch.device) -> Rows:
+    """Read all of `source` in evaluation mode: what each row of each batch cost."""
+    was_training = model.training
+    model.eval()
+    nats, counts, state = [numpy.zeros(0)], [numpy.zeros(0, dtype=int)], None
+    for batch in source.batches(0):
+        found = task.loss(model, map_state(lambda tensor: tensor.to(device), batch), state)
+        state = found.state if source.carries_state else None
+        nats.append(found.nats.double().cpu().numpy())
+        counts.append(found.units.cpu().numpy())
+    model.train(was_training)
+    rows = Rows(numpy.concatenate(nats), numpy.concatenate(counts))
+    charged = rows.units > 0
+    return Rows(rows.nats[charged], rows.units[charged])
+
+
+def report(task: Task, preparation: Preparation, data: Any, split: str, rows: Rows) -> Report:
+    """Put a measurement beside the baseline."""
+    metrics = task.score(rows, preparation.unit)
+    baseline = task.baseline(preparation, data, split)
+    return Report(
+        task=task.name,
+        data=str(data.path),
+        split=split,
+        metrics=metrics,
+        baseline_name=baseline.name if baseline else None,
+        baseline=task.score(baseline.rows, preparation.unit) if baseline else {},
+        interval=bootstrap(task, preparation.unit, rows),
+    )
+
+
+def bootstrap(task: Task, unit: str, rows: Rows) -> dict[str, tuple[float, float]]:
+    """Percentile intervals of every metric over rows drawn with replacement (Efron 1979), from a fixed seed."""
+    generator = numpy.random.default_rng(0)
+    number = len(rows.nats)
+    draws: dict[str, list[float]] = {}
+    for _ in range(RESAMPLES):
+        chosen = generator.integers(number, size=number)
+        for name, value in task.score(Rows(rows.nats[chosen], rows.units[chosen]), unit).items():
+            draws.setdefault(name, []).append(value)
+    tail = (1 - CONFIDENCE) / 2
+    return {
+        name: (float(numpy.quantile(values, tail)), float(numpy.quantile(values, 1 - tail)))
+        for name, values in draws.items()
+    }

@@ -1,0 +1,202 @@
+"""From a path to a finished run folder: infer the task, resolve the configuration, train, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from seqloom.data.read import read
+from seqloom.errors import ConfigError, RunError
+from seqloom.tasks import TASKS, Task, infer, task_named
+from seqloom.training import checkpoint, run_folder
+from seqloom.training.card import write_card
+from seqloom.training.config import RunConfig, parse_settings, read_yaml, resolve
+from seqloom.training.evaluation import Report, report
+from seqloom.training.hooks import Hook, MetricsFile, TensorBoard, Terminal
+from seqloom.training.loop import Job, Trainer
+from seqloom.training.precision import with_precision
+
+RESUMABLE = (
+    *("learning_rate", "gradient_clip", "patience", "checkpoint_every", "log_every", "tensorboard"),
+    *("max_epochs", "max_steps", "max_minutes"),
+)
+"""What may change when a training goes on; anything else would make it another training."""
+
+
+def train(
+    data: Path | str | None = None,
+    *,
+    task: str | None = None,
+    config: Path | str | None = None,
+    settings: Sequence[str] | Mapping[str, Any] = (),
+    out: Path | str | None = None,
+    resume: bool = False,
+    say: Callable[[str], object] = str,
+    show_progress: bool = False,
+) -> tuple[Path, Report]:
+    """Train a model.
+
+    Args:
+        data: a `.txt` file or a folder of them; may be left out with `resume`.
+        task: a name in `seqloom.tasks.TASKS`; None: inferred from the data.
+        config: a YAML file.
+        settings: over it, `["training.batch_size=32"]` or `{"training.batch_size": 32}`.
+        out: the run folder; None: `runs/` and the data's name.
+        resume: go on with the run folder `out` from its last checkpoint.
+        say: told, line by line, what was inferred and found.
+        show_progress: draw on standard error.
+
+    Returns:
+        The run folder, and the report on its validation (or test) split.
+
+    Raises:
+        DataError, ConfigError, RunError: as they say.
+        KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
+    """
+    layer = _nested(settings)
+    if resume:
+        folder, job, resumed = _resumed(data, config, layer, out)
+        say(f"going on with {folder} from step {resumed.position.step:,}")
+    else:
+        if data is None:
+            raise ConfigError("train", "expected DATA, a file or folder to learn from", got="none")
+        folder, job = _new(
+            Path(data), task, [*([read_yaml(Path(config))] if config else []), layer], out, say
+        )
+        resumed = None
+    accelerator = Accelerator(cpu=not torch.accelerator.is_available())  # else processes without a GPU are strangers
+    trainer = Trainer(job, accelerator, resumed)
+    is_main = accelerator.is_main_process
+    if resumed is None:
+        _make_folder(folder, job, trainer, accelerator)
+    if is_main:
+        _describe(job, trainer, folder, say)
+    keep = resumed.position.metrics_bytes if resumed else 0
+    hooks = _hooks(folder, job.config, keep, show_progress) if is_main else []
+    try:
+        position = trainer.run(folder, hooks)
+        say(
+            f"stopped at {position.finished}, step {position.step:,}; the best was step {position.best_step:,}"
+        )
+        accelerator.wait_for_everyone()
+        run_folder.load_model(folder, trainer.model)
+        if "test" in job.data.splits:
+            trainer.record_test()
+    except KeyboardInterrupt:
+        say(f"saved; go on with: seqloom train --out {folder} --resume")
+        raise
+    finally:
+        for hook in hooks:
+            hook.close()
+    split = "test" if "test" in job.data.splits else "validation"
+    found = report(job.config.task, job.preparation, job.data, split, trainer.measure(split))
+    if is_main:
+        write_card(folder, job, found)
+    return folder, found
+
+
+def _nested(settings: Sequence[str] | Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    if not isinstance(settings, Mapping):
+        return parse_settings(settings)
+    nested: dict[str, dict[str, Any]] = {}
+    for name, value in settings.items():
+        part, dot, key = name.partition(".")
+        if not dot:
+            raise ConfigError("settings", "expected keys such as training.batch_size", got=name)
+        nested.setdefault(part, {})[key] = value
+    return nested
+
+
+def _new(
+    path: Path,
+    task_name: str | None,
+    layers: Sequence[Mapping[str, Any]],
+    out: Path | str | None,
+    say: Callable[[str], object],
+) -> tuple[Path, Job]:
+    named = task_name or next((layer["task"] for layer in layers if "task" in layer), None)
+    known = task_named(named) if named else None  # before the data is read: a wrong name should not wait
+    folder = Path(out) if out else run_folder.free_name(path)
+    run_folder.refuse_taken(folder)
+    data = read(path)
+    chosen, reason = (known, "as asked") if known else _infer(data, path)
+    config = with_precision(resolve(chosen, layers))
+    say(f"task: {chosen.name} ({chosen.shape}), {'' if known else 'because the data is '}{reason}")
+    preparation = chosen.prepare(data, config.data)
+    return folder, Job(config, preparation, data, path)
+
+
+def _infer(data: Any, path: Path) -> tuple[Task, str]:
+    fitting = infer(TASKS, data)
+    if len(fitting) != 1:
+        names = ", ".join(task.name for task, _ in fitting) or "none"
+        raise ConfigError(
+            path, "expected data that one task fits", got=names, mend="Name the task with --task"
+        )
+    return fitting[0]
+
+
+def _resumed(
+    data: Path | str | None, config: Path | str | None, layer: Mapping[str, Any], out: Path | str | None
+) -> tuple[Path, Job, checkpoint.Checkpoint]:
+    if out is None:
+        raise ConfigError("--resume", "expected --out RUN, the run folder to go on with", got="none")
+    if config is not None:
+        raise ConfigError(
+            "--resume", "takes the run folder's configuration", got="--config", mend="Leave it out"
+        )
+    folder = Path(out)
+    before = run_folder.read_config(folder)
+    for part, values in layer.items():
+        for key in values:
+            if part != "training" or key not in RESUMABLE:
+                resolve(before.task, [layer])  # an unknown key is the first mistake to name
+                allowed = ", ".join(f"training.{name}" for name in RESUMABLE)
+                raise ConfigError("--resume", f"only these may change: {allowed}", got=f"{part}.{key}")
+    saved = before.to_dict()
+    settings = resolve(before.task, [{part: saved[part] for part in ("data", "model", "training")}, layer])
+    resumed = checkpoint.load(folder)
+    if layer:
+        resumed.position.finished = ""
+    elif resumed.position.finished:
+        raise RunError(
+            folder,
+            "expected a training that is not over",
+            got=f"one that stopped at {resumed.position.finished}",
+            mend="Raise the limit, for example --set training.max_steps=…",
+        )
+    path = Path(data) if data is not None else Path(resumed.data_path)
+    preparation = before.task.restore(folder, settings.data)
+    return folder, Job(settings, preparation, read(path), path), resumed
+
+
+def _make_folder(folder: Path, job: Job, trainer: Trainer, accelerator: Accelerator) -> None:
+    """The folder is made by one process; all write the checkpoint, since all have a share in it."""
+    if accelerator.is_main_process:
+        run_folder.create(folder, job.config, job.preparation, trainer.first_checkpoint)
+    else:
+        trainer.first_checkpoint(folder)
+    accelerator.wait_for_everyone()
+
+
+def _describe(job: Job, trainer: Trainer, folder: Path, say: Callable[[str], object]) -> None:
+    sizes = ", ".join(f"{name} {job.data.size_bytes(name):,} bytes" for name in job.data.splits)
+    parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+    say(f"data: {job.data_path} ({sizes}), {job.preparation.describe()}")
+    say(f"model: {parameters:,} parameters on {trainer.device}, trained in {job.config.training.precision}")
+    for line in trainer.kernels():
+        say(f"kernel: {line}")
+    say(f"run folder: {folder}")
+
+
+def _hooks(folder: Path, config: RunConfig, keep_bytes: int, show_progress: bool) -> list[Hook]:
+    hooks: list[Hook] = [MetricsFile(folder / run_folder.METRICS, keep_bytes)]
+    if config.training.tensorboard:
+        hooks.append(TensorBoard(folder))
+    if show_progress:
+        hooks.append(Terminal())
+    return hooks

@@ -1,0 +1,176 @@
+"""A training that was stopped, however, ends with the very weights of one that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import seqloom
+from seqloom.errors import ConfigError, RunError
+from seqloom.training import checkpoint
+from seqloom.training.loop import Trainer
+
+from .conftest import SMALL, write_small_text
+
+LONG = (*SMALL, "training.max_steps=60", "training.checkpoint_every=7", "training.validate_every=20")
+STOCHASTIC = ("model.dropout=0.3", "model.weight_dropout=0.2", "model.recurrent_dropout=0.2")
+
+
+def current_weights(folder: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.load(folder).model
+
+
+def steps_of(folder: Path, split: str) -> list[int]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [record["step"] for line in lines if (record := json.loads(line))["split"] == split]
+
+
+def losses_of(folder: Path) -> list[float]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss_nats_per_character"] for line in lines]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    for name, tensor in current_weights(one).items():
+        assert torch.equal(tensor, current_weights(other)[name]), name
+    for name, tensor in load_file(one / "model.safetensors").items():
+        assert torch.equal(tensor, load_file(other / "model.safetensors")[name]), name
+    assert losses_of(one) == losses_of(other)
+
+
+@pytest.mark.parametrize("cell_type", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("stop_after", [1, 6, 7, 33])
+def test_a_crash_at_any_step_changes_nothing(
+    small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int, cell_type: str
+) -> None:
+    settings = [*LONG, *STOCHASTIC, f"model.cell_type={cell_type}"]
+    seqloom.train(small_text, settings=settings, out=tmp_path / "whole")
+
+    step = Trainer._step
+
+    def crash(self: Trainer, batch: object) -> None:
+        if self.position.step == stop_after:
+            raise OSError("the machine is gone")
+        step(self, batch)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Trainer, "_step", crash)
+    with pytest.raises(OSError, match="the machine is gone"):
+        seqloom.train(small_text, settings=settings, out=tmp_path / "stopped")
+    monkeypatch.setattr(Trainer, "_step", step)
+    seqloom.train(out=tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+    assert steps_of(tmp_path / "stopped", "validation") == [20, 40, 60]
+    assert steps_of(tmp_path / "stopped", "train") == list(range(5, 61, 5))
+
+
+def start_and_signal(text: Path, folder: Path, number: signal.Signals) -> subprocess.CompletedProcess[str]:
+    """Train in another process and send it `number` in the middle of an epoch, between two checkpoints."""
+    settings = [word for setting in SIGNALLED for word in ("--set", setting)]
+    command = [sys.executable, "-m", "seqloom.cli", "train", str(text), "--out", str(folder), *settings]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    deadline = time.monotonic() + 60
+    metrics = folder / "metrics.jsonl"
+    while not metrics.exists() or metrics.read_text().count("\n") < 12:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(command, process.returncode, out, errors)
+
+
+SIGNALLED = (*SMALL, *STOCHASTIC, "training.max_steps=800", "training.checkpoint_every=7")
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    seqloom.train(write_small_text(folder), settings=SIGNALLED, out=folder / "run")
+    return folder
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_any_moment_changes_nothing(
+    whole_run: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    folder = tmp_path / "stopped"
+    stopped = start_and_signal(whole_run / "text.txt", folder, number)
+    reached = checkpoint.load(folder).position.step
+    assert 0 < reached < 800
+    if number == signal.SIGKILL:
+        assert stopped.returncode == -signal.SIGKILL
+        assert reached % 7 == 0
+    else:
+        assert stopped.returncode == 130, stopped.stderr
+        assert f"saved; go on with: seqloom train --out {folder} --resume" in stopped.stderr
+        assert "Traceback" not in stopped.stderr
+        assert reached >= steps_of(folder, "train")[-1]
+    seqloom.train(out=folder, resume=True)
+    assert_same_run(whole_run / "run", folder)
+
+
+def test_a_training_that_is_over_goes_on_when_its_limit_is_raised(small_text: Path, tmp_path: Path) -> None:
+    settings = [*SMALL, "training.schedule=constant", "training.warmup_steps=0"]
+    seqloom.train(small_text, settings=[*settings, "training.max_steps=30"], out=tmp_path / "long")
+    seqloom.train(small_text, settings=[*settings, "training.max_steps=17"], out=tmp_path / "short")
+    with pytest.raises(
+        RunError, match=r"expected a training that is not over\. Got .*max_steps=17\. Raise the limit"
+    ):
+        seqloom.train(out=tmp_path / "short", resume=True)
+    seqloom.train(out=tmp_path / "short", resume=True, settings=["training.max_steps=30"])
+    for name, tensor in current_weights(tmp_path / "long").items():
+        assert torch.equal(tensor, current_weights(tmp_path / "short")[name]), name
+
+
+@pytest.fixture
+def finished_run(small_text: Path, tmp_path: Path) -> Path:
+    seqloom.train(small_text, settings=[*SMALL, "training.max_steps=5"], out=tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_other_data_is_refused(finished_run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("the quick brown dog jumps over the lazy fox, and then it sleeps.\n" * 40)
+    with pytest.raises(
+        RunError, match=r"the training data must be what it was \(.*text\.txt\)\. Got other data"
+    ):
+        seqloom.train(other, out=finished_run, resume=True, settings=["training.max_steps=9"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"out": None}, r"--resume: expected --out RUN"),
+        (
+            {"settings": ["training.batch_size=8"]},
+            r"--resume: only these may change: .* Got training\.batch_size\.",
+        ),
+        ({"settings": ["model.hidden_size=8"]}, r"--resume: only these may change"),
+        ({"settings": ["training.max_step=8"]}, r"unknown key `training\.max_step`\. Did you mean"),
+        ({"config": "c.yaml"}, r"--resume: takes the run folder's configuration"),
+    ],
+)
+def test_what_may_not_change(finished_run: Path, arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        seqloom.train(**{"out": finished_run, "resume": True, **arguments})  # type: ignore[arg-type]
+
+
+def test_damage_is_named_and_nothing_is_written(finished_run: Path) -> None:
+    file = finished_run / "resume" / "checkpoint.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    before = {path: path.read_bytes() for path in finished_run.rglob("*") if path.is_file()}
+    with pytest.raises(RunError, match=r"checkpoint\.safetensors: expected a safetensors file"):
+        seqloom.train(out=finished_run, resume=True, settings=["training.max_steps=9"])
+    assert {path: path.read_bytes() for path in finished_run.rglob("*") if path.is_file()} == before
