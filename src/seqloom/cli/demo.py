@@ -1,0 +1,46 @@
+"""`seqloom demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    out: Annotated[Path | None, typer.Option(help="The run folder; runs/demo if left out.")] = None,
+    minutes: Annotated[float, typer.Option(help="How long to train.")] = 1.0,
+    seed: Annotated[
+        int, typer.Option(help="The same seed trains the same model, as far as time allows.")
+    ] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Train on Python's own help texts for a minute, show the loss beside a baseline, and write."""
+    import tempfile
+
+    from seqloom.cli.output import print_json, print_report, say
+    from seqloom.data.samples import python_help
+    from seqloom.serving.predictor import load
+    from seqloom.training import run_folder, start
+
+    with tempfile.TemporaryDirectory() as scratch:
+        data = Path(scratch) / "demo.txt"
+        data.write_text(python_help(), encoding="utf-8")
+        settings = [f"training.max_minutes={minutes}", f"training.seed={seed}"]
+        settings += ["model.hidden_size=256"]
+        folder = out or run_folder.free_name(data)
+        say("Python's own help texts become a model that writes such texts.\n")
+        folder, report = start.train(data, settings=settings, out=folder, say=say, show_progress=True)
+        text = load(folder).generate("The ", max_new_tokens=400, temperature=0.7, seed=seed)
+    if as_json:
+        print_json({"run": str(folder), **report.to_dict(), "text": f"The {text}"})
+        return
+    print_report(report)
+    print(f"\nIt writes:\n\nThe {text}\n")
+    say(
+        f"Now yours:\n"
+        f"  seqloom generate {folder} --prompt 'A class ' --temperature 0.5\n"
+        f"  seqloom train your.txt --set training.max_minutes=5\n"
+        f"  seqloom train your.txt --set data.unit=word --set model.cell_type=gru"
+    )

@@ -1,0 +1,30 @@
+"""`seqloom evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    data: Annotated[Path, typer.Argument(help="A .txt file, or a folder of them.")],
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="train, validation, test, or all; test where there is one, else validation, if left out."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Measure a trained model on DATA, beside a baseline, with a bootstrap interval."""
+    from seqloom.cli.output import print_json, print_report
+    from seqloom.serving.predictor import load
+
+    report = load(run).evaluate(data, split)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print_report(report)

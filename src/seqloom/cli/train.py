@@ -1,0 +1,40 @@
+"""`seqloom train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    data: Annotated[
+        Path | None, typer.Argument(help="A .txt file, or a folder of them.", show_default=False)
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="What to train for; inferred from the data if left out.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A YAML file of settings.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting, as training.batch_size=32."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder; runs/NAME if left out.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run folder --out.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Short for --set training.seed=N.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Train a model on DATA and keep the best of it in a run folder."""
+    from seqloom.cli.output import print_json, print_report, say
+    from seqloom.training import start
+
+    chosen = [*(settings or []), *([f"training.seed={seed}"] if seed is not None else [])]
+    folder, report = start.train(
+        data, task=task, config=config, settings=chosen, out=out, resume=resume, say=say, show_progress=True
+    )
+    if as_json:
+        print_json({"run": str(folder), **report.to_dict()})
+    else:
+        print_report(report)
+        say(f"next: seqloom generate {folder} --prompt '…'")

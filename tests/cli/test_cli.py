@@ -1,0 +1,174 @@
+"""The command line as a person uses it: right, wrong, through a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seqloom.cli import main
+
+TEXT = "the quick brown fox jumps over the lazy dog, and then it sleeps.\n" * 40
+SETTINGS = ("model.hidden_size=16", "model.num_layers=1", "training.batch_size=4", "training.window=16")
+FAST = [word for setting in (*SETTINGS, "training.max_steps=5") for word in ("--set", setting)]
+
+
+def seqloom(*arguments: object, cwd: Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "seqloom.cli", *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, input=stdin or "", env=environment, check=False, timeout=120
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a text and a trained run."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "text.txt").write_text(TEXT)
+    done = seqloom("train", "text.txt", "--out", "run", *FAST, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_training_says_what_it_infers_and_reports_beside_a_baseline(place: Path) -> None:
+    done = seqloom("train", "text.txt", *FAST, cwd=place)
+    assert "task: generate (one-to-many), because the data is plain text" in done.stderr
+    assert "kernel: " in done.stderr
+    assert "run folder: runs/text" in done.stderr
+    assert "loss_nats_per_character" in done.stdout
+    assert "6-gram" in done.stdout
+    assert "The model is not better than the baseline" in done.stdout
+    assert seqloom("train", "text.txt", *FAST, cwd=place).returncode == 0
+    assert (place / "runs" / "text-2" / "model.safetensors").exists()
+
+
+def test_json_is_alone_on_standard_output(place: Path) -> None:
+    trained = json.loads(seqloom("train", "text.txt", "--json", "--seed", 3, *FAST, cwd=place).stdout)
+    assert json.loads((place / trained["run"] / "config.json").read_text())["training"]["seed"] == 3
+    evaluated = json.loads(seqloom("evaluate", trained["run"], "text.txt", "--json", cwd=place).stdout)
+    assert {"task", "data", "metrics", "baseline", "interval"} <= set(evaluated)
+    assert evaluated["metrics"] == trained["metrics"]
+    generated = json.loads(seqloom("generate", "run", "--prompt", "the", "--json", cwd=place).stdout)
+    assert len(generated["texts"]) == 1
+
+
+def test_a_prompt_comes_from_an_option_or_a_pipe(place: Path) -> None:
+    options = ("--max-new-tokens", 20, "--seed", 5)
+    by_option = seqloom("generate", "run", "--prompt", "the fox", *options, cwd=place)
+    by_pipe = seqloom("generate", "run", *options, cwd=place, stdin="the fox\n")
+    assert by_option.returncode == 0, by_option.stderr
+    assert by_option.stdout == by_pipe.stdout
+    assert by_option.stdout.startswith("the fox")
+
+
+def test_several_texts_have_several_seeds(place: Path) -> None:
+    options = ("--prompt", "the", "--num-sequences", 3, "--max-new-tokens", 30, "--json")
+    texts = json.loads(seqloom("generate", "run", *options, cwd=place).stdout)["texts"]
+    assert len(set(texts)) == 3
+
+
+def test_the_reader_of_a_pipe_may_leave(place: Path) -> None:
+    command = f"{sys.executable} -m seqloom.cli generate run --max-new-tokens 3000 --prompt the | head -c 10"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=place, check=False)
+    assert done.stdout.startswith("the")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("train nowhere.txt", "nowhere.txt: expected a text file or a folder of them. Got no such file or folder."),
+        ("train empty.txt", "empty.txt: expected a text. Got an empty file."),
+        ("train latin.txt", "latin.txt, byte 8: the text must be UTF-8. Got byte 0xfc (invalid start byte)."),
+        ("train short.txt", "the training text: must have at least 64 x 128 + 1 = 8,193 tokens"),
+        ("train bare", "bare: expected at least one .txt file in this folder. Got none."),
+        ("train", "train: expected DATA, a file or folder to learn from. Got none."),
+        ("train text.txt --task genrate", "task: unknown task `genrate`. Did you mean `generate`?"),
+        ("train text.txt --set training.batchsize=3", "Did you mean `training.batch_size`?"),
+        ("train text.txt --set training.batch_size=x", 'training.batch_size: input should be a valid integer. Got "x".'),
+        ("train text.txt --set training.batch_size", "--set: expected part.key=value"),
+        ("train text.txt --config no.yaml", "no.yaml: expected a YAML file. Got No such file or directory."),
+        ("train text.txt --out run", "run: expected a new folder. Got one that holds a run. Go on with it by --resume"),
+        ("train text.txt --out bare", "bare: expected a new folder. Got one that holds something else."),
+        ("train text.txt --out text.txt/run", "text.txt/run: must lie in a folder. Got "),
+        ("train --resume", "--resume: expected --out RUN"),
+        ("train --resume --out nowhere", "nowhere: expected a run folder. Got no such folder."),
+        ("train --resume --out run", "run: expected a training that is not over. Got one that stopped at"),
+        ("evaluate run nowhere.txt", "nowhere.txt: expected a text file or a folder of them."),
+        ("evaluate bare text.txt", "config.json: expected the config.json of a run folder. Got no config.json."),
+        ("evaluate run text.txt --split tset", "text.txt: expected a split named tset. Got train, validation."),
+        ("generate run --prompt a --temperature -1", "temperature must be >= 0. Got -1"),
+        ("generate nowhere --prompt a", "nowhere: expected a run folder. Got no such folder."),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    place: Path,
+    arguments: str,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    (place / "empty.txt").touch()
+    (place / "latin.txt").write_bytes("to the bürgermeister".replace("bü", " ü").encode("latin-1") * 600)
+    (place / "short.txt").write_text("too short")
+    (place / "bare").mkdir(exist_ok=True)
+    (place / "bare" / "notes.md").touch()
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(sys, "argv", ["seqloom", *arguments.split()])
+    with pytest.raises(SystemExit) as leaving:
+        main()
+    assert leaving.value.code == 2
+    errors = capfd.readouterr().err
+    assert [line for line in errors.splitlines() if line.startswith("seqloom: ")] == [errors.splitlines()[-1]]
+    assert message in errors.splitlines()[-1]
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_keeps_what_was_there(place: Path, tmp_path: Path) -> None:
+    """A file system of one megabyte, where the second checkpoint no longer fits, is not to be had without
+    rights; a limit on the size of a file stops the same write in the same place."""
+    program = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "import seqloom.training.checkpoint as c\n"
+        "save = c.save\n"
+        "def full(folder, checkpoint):\n"
+        "    if checkpoint.position.step >= 3: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, -1))\n"
+        "    save(folder, checkpoint)\n"
+        "c.save = full\n"
+        "from seqloom.cli import main\n"
+        "main()\n"
+    )
+    run = tmp_path / "run"
+    options = [*FAST, "--set", "training.checkpoint_every=1", "--out", str(run)]
+    command = [sys.executable, "-c", program, "train", str(place / "text.txt"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert "checkpoint.safetensors: cannot be written. Got File too large. What was there before is" in done.stderr
+    assert "Traceback" not in done.stderr
+    from seqloom.training import checkpoint
+
+    assert checkpoint.load(run).position.step == 2
+    assert [path.name for path in (run / "resume").iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_help_names_every_verb_and_is_quick(tmp_path: Path) -> None:
+    done = seqloom("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for verb in ("demo", "train", "evaluate", "generate"):
+        assert verb in done.stdout
+
+
+def test_the_demo_trains_shows_and_writes(tmp_path: Path) -> None:
+    done = seqloom("demo", "--minutes", 0.05, "--out", "demo", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "6-gram" in done.stdout
+    assert "It writes:" in done.stdout
+    assert "seqloom generate demo" in done.stderr
