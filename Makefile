@@ -1,0 +1,75 @@
+# Every target works as the only command on a fresh machine with python3 (3.11 or later), pip and a C++
+# compiler: the first one makes .venv, the others find it finished.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/installed
+TORCH := $(shell grep '^torch==' constraints.txt)
+COMPILER := $(shell for c in $$CXX c++ g++ clang++; do command -v "$$c" && break; done)
+
+# Build requirements come from constraints.txt too: pip before 25.3 reads the first name, later ones the second.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Where there is a compiler, a mistake in csrc/ stops the installation; without one seqloom installs without csrc/.
+ifneq ($(COMPILER),)
+export SEQLOOM_REQUIRE_NATIVE := 1
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
+
+demo: $(STAMP) ## train a small model on text that comes with seqloom, and let it write
+	$(VENV)/bin/seqloom demo
+
+test: $(STAMP) ## run every test and every doctest
+	$(RUN) -m pytest
+
+check: $(STAMP) ## lint, format, types, and the direction of imports
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m basedpyright --pythonpath $(RUN)
+	$(VENV)/bin/lint-imports
+
+format: $(STAMP) ## mend what `make check` can mend by itself
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+bench: $(STAMP) ## run every benchmark, one by one
+	@set -e; for script in benchmarks/*.py; do \
+	  [ -e "$$script" ] || { echo "make bench: benchmarks/ holds no script yet."; break; }; \
+	  echo "== $$script"; $(RUN) "$$script"; \
+	done
+
+clean: ## remove .venv and everything built or cached
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp holds the folder it was made in, because scripts in a .venv that was moved or copied point elsewhere,
+# and a sum over the names of all modules, because an editable installation remembers where each one is, and of
+# the compiler, which may come later.
+MODULES := $(shell { echo "$(COMPILER)"; find src -name '*.py' | LC_ALL=C sort; } | cksum)
+FOLDER_WAS := $(shell sed -n 1p $(STAMP) 2>/dev/null)
+MODULES_WERE := $(shell sed -n 2p $(STAMP) 2>/dev/null)
+ifneq ($(FOLDER_WAS) $(MODULES_WERE),$(CURDIR) $(MODULES))
+.PHONY: $(STAMP)
+endif
+
+# The stamp goes first and comes back last: an interrupted installation is never taken for a finished one.
+# torch goes in before everything else, by its exact version, so that no other package chooses its build.
+$(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "seqloom needs Python 3.11 or later as $(PYTHON). Got: $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "$(PYTHON) cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@[ "$(FOLDER_WAS)" = "$(CURDIR)" ] && $(RUN) -m pip --version >/dev/null 2>&1 \
+	  || $(PYTHON) -m venv --clear $(VENV)
+	@rm -f $(STAMP)
+	@[ -n "$(COMPILER)" ] || echo "No C++ compiler: seqloom goes without its compiled kernels. On Debian or Ubuntu: apt-get install g++" >&2
+	$(RUN) -m pip install --quiet $(TORCH)
+	$(RUN) -m pip install --quiet --editable '.[dev]'
+	@printf '%s\n' "$(CURDIR)" "$(MODULES)" > $(STAMP)
