@@ -1,4 +1,4 @@
-"""The change that CONTRIBUTING.md works through, "How to add a cell", applies and passes its own test."""
+"""The changes that CONTRIBUTING.md works through apply to the code as it is, and pass their own tests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 # An editable installation finds seqloom before sys.path does: here the changed copy must be found.
@@ -16,7 +18,7 @@ import sys
 sys.meta_path[:] = [finder for finder in sys.meta_path if not type(finder).__name__.startswith("ScikitBuild")]
 sys.path.insert(0, "src")
 import pytest
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "tests", "src/seqloom/cells/mgu.py"]))
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "tests", *sys.argv[1:]]))
 """
 
 
@@ -44,17 +46,23 @@ def apply(diff: str, folder: Path) -> None:
         path.write_text(text)
 
 
-def test_the_worked_cell_works(tmp_path: Path) -> None:
-    text = section("How to add a cell")
-    (cell, test), (diff,) = blocks(text, "python"), blocks(text, "diff")
+@pytest.mark.parametrize(
+    ("title", "module", "passed"),
+    [
+        ("How to add a cell", "src/seqloom/cells/mgu.py", 4),
+        ("How to add a task", "src/seqloom/tasks/truecase.py", 1),
+    ],
+)
+def test_the_worked_change_works(tmp_path: Path, title: str, module: str, passed: int) -> None:
+    text = section(title)
+    (code, test), (diff,) = blocks(text, "python"), blocks(text, "diff")
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (tmp_path / "src/seqloom/cells/mgu.py").write_text(cell)
+    (tmp_path / module).write_text(code)
     apply(diff, tmp_path)
     (tmp_path / "tests").mkdir()
-    (tmp_path / "tests/test_mgu.py").write_text(test)
-    done = subprocess.run(
-        [sys.executable, "-c", RUN], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    (tmp_path / "tests/test_worked.py").write_text(test)
+    command = [sys.executable, "-c", RUN, module]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 passed" in done.stdout
+    assert f"{passed} passed" in done.stdout

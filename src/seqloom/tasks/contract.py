@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import numpy
@@ -26,17 +27,35 @@ class Loss(NamedTuple):
     """(rows,) units that the row was charged for"""
     state: State | None
     """The state to carry into the next batch, where the source carries one"""
+    counted: Mapping[str, Tensor] = MappingProxyType({})
+    """(rows,) each: further sums that metrics are made of, such as right answers, errors or matches"""
 
 
 class Rows(NamedTuple):
-    """The same over a whole split, on the host: what metrics and bootstrap intervals are made of."""
+    """The same over a whole split, on the host: what metrics and bootstrap intervals are made of.
+
+    Every metric is a function of sums over rows, so that it is exact however the rows were batched.
+    """
 
     nats: numpy.ndarray
     units: numpy.ndarray
+    counted: Mapping[str, numpy.ndarray] = MappingProxyType({})
 
     def mean(self) -> float:
         """Nats per unit."""
         return float(self.nats.sum() / self.units.sum())
+
+    def take(self, rows: numpy.ndarray) -> Rows:
+        """Some of the rows: their numbers, or a mask."""
+        counted = {name: values[rows] for name, values in self.counted.items()}
+        return Rows(self.nats[rows], self.units[rows], counted)
+
+    @staticmethod
+    def join(parts: Sequence[Rows]) -> Rows:
+        """All rows of `parts`, of which those without any count nothing."""
+        parts = [part for part in parts if len(part.nats)] or parts[:1]
+        counted = {name: numpy.concatenate([part.counted[name] for part in parts]) for name in parts[0].counted}
+        return Rows(*(numpy.concatenate([part[i] for part in parts]) for i in (0, 1)), counted)  # type: ignore[misc]
 
 
 class Baseline(NamedTuple):

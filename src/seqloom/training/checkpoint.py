@@ -38,9 +38,8 @@ class Position:
     plateau_validations: int = 0
     """The same, counted from the last change of the learning rate."""
     clipped_steps: int = 0
-    recent_nats: float = 0.0
-    """Training loss since the last record, with the units that it is for."""
-    recent_count: int = 0
+    recent: dict[str, float] = dataclasses.field(default_factory=dict)
+    """Sums since the last record: nats, units, and what else the task counts."""
     metrics_bytes: int = 0
     """Length of metrics.jsonl: what was written after this checkpoint is written again."""
     finished: str = ""

@@ -54,16 +54,15 @@ def measure(task: Task, model: nn.Module, source: Source, device: torch.device) 
     """Read all of `source` in evaluation mode: what each row of each batch cost."""
     was_training = model.training
     model.eval()
-    nats, counts, state = [numpy.zeros(0)], [numpy.zeros(0, dtype=int)], None
+    parts, state = [Rows(numpy.zeros(0), numpy.zeros(0, dtype=int))], None
     for batch in source.batches(0):
         found = task.loss(model, map_state(lambda tensor: tensor.to(device), batch), state)
         state = found.state if source.carries_state else None
-        nats.append(found.nats.double().cpu().numpy())
-        counts.append(found.units.cpu().numpy())
+        counted = {name: values.cpu().numpy() for name, values in found.counted.items()}
+        parts.append(Rows(found.nats.double().cpu().numpy(), found.units.cpu().numpy(), counted))
     model.train(was_training)
-    rows = Rows(numpy.concatenate(nats), numpy.concatenate(counts))
-    charged = rows.units > 0
-    return Rows(rows.nats[charged], rows.units[charged])
+    rows = Rows.join(parts)
+    return rows.take(rows.units > 0)
 
 
 def report(task: Task, preparation: Preparation, data: Any, split: str, rows: Rows) -> Report:
@@ -88,7 +87,7 @@ def bootstrap(task: Task, unit: str, rows: Rows) -> dict[str, tuple[float, float
     draws: dict[str, list[float]] = {}
     for _ in range(RESAMPLES):
         chosen = generator.integers(number, size=number)
-        for name, value in task.score(Rows(rows.nats[chosen], rows.units[chosen]), unit).items():
+        for name, value in task.score(rows.take(chosen), unit).items():
             draws.setdefault(name, []).append(value)
     tail = (1 - CONFIDENCE) / 2
     return {

@@ -115,7 +115,8 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         loss = self._loss(batch)
-        total = torch.stack([loss.nats.detach().sum(), loss.units.sum()])
+        counts = {"nats": loss.nats.detach(), "units": loss.units, **loss.counted}
+        total = torch.stack([values.sum().double() for values in counts.values()])
         processes = self._accelerator.num_processes
         if processes > 1:
             total = self._accelerator.reduce(total, "sum")
@@ -136,8 +137,8 @@ class Trainer:
         self._optimizer.zero_grad()
         self._carried = detach(loss.state) if self._source.carries_state and loss.state is not None else None
         position.step, position.batch = position.step + 1, position.batch + 1
-        position.recent_nats += total[0].item()
-        position.recent_count += int(total[1].item())
+        for name, value in zip(counts, total.tolist(), strict=True):
+            position.recent[name] = position.recent.get(name, 0.0) + value
         if is_due:
             self._log({"learning_rate": rate, **gradients})
 
@@ -197,13 +198,14 @@ class Trainer:
         """A record of the training loss since the last one."""
         position, unit = self.position, self._job.preparation.unit
         seconds = time.monotonic() - self._started
-        rows = Rows(numpy.array([position.recent_nats]), numpy.array([position.recent_count]))
-        rate = position.recent_count / max(seconds - self._recent_started, 1e-9)
+        sums = {name: numpy.array([value]) for name, value in position.recent.items()}
+        rows = Rows(sums.pop("nats"), sums.pop("units"), sums)
+        rate = float(rows.units[0]) / max(seconds - self._recent_started, 1e-9)
         clipped = position.clipped_steps / position.step
         self._record(
             "train", {**self._score(rows), f"{unit}s_per_second": rate, "clipped_share": clipped, **details}
         )
-        position.recent_nats, position.recent_count, self._recent_started = 0.0, 0, seconds
+        position.recent, self._recent_started = {}, seconds
 
     def _validate(self) -> None:
         """Measure on the validation split; keep the weights if they are the best so far."""
@@ -234,7 +236,7 @@ class Trainer:
         rows = [measure(self._job.config.task, self.model, source, self._device)]
         if accelerator.num_processes > 1:
             rows = gather_object(rows)
-        return Rows(*(numpy.concatenate(column) for column in zip(*rows, strict=True)))
+        return Rows.join(rows)
 
     def _score(self, rows: Rows) -> dict[str, float]:
         return self._job.config.task.score(rows, self._job.preparation.unit)

@@ -1,0 +1,106 @@
+r"""The simple recurrence (Elman, 1990, "Finding structure in time"):
+
+.. math::
+
+    h_t = \phi(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh}), \qquad \phi = \tanh \text{ or } \mathrm{relu}
+
+With layer normalisation (Ba et al., 2016, arXiv:1607.06450), :math:`W_{ih} x_t` and
+:math:`W_{hh} h_{t-1}` are each normalised before their bias is added.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+
+from seqloom.cells.parts import (
+    batched,
+    cell_description,
+    cell_weights,
+    check_nonlinearity,
+    reset,
+    set_parameters,
+    zero_hidden,
+)
+from seqloom.cells.weights import Weights, hidden_product, input_product
+
+
+class RNNGates(NamedTuple):
+    """A simple recurrence has no gates: its one value is h."""
+
+    h: Tensor
+
+
+def rnn_tanh_step(a: Tensor, h: Tensor, w: Weights, mask: Tensor | None = None) -> tuple[Tensor, RNNGates]:
+    """One step from the input product `a` (B, H) and h (B, H) to the next h and its value."""
+    h = torch.tanh(a + hidden_product(h, w, mask))
+    return h, RNNGates(h)
+
+
+def rnn_relu_step(a: Tensor, h: Tensor, w: Weights, mask: Tensor | None = None) -> tuple[Tensor, RNNGates]:
+    """As `rnn_tanh_step`, with relu."""
+    h = torch.relu(a + hidden_product(h, w, mask))
+    return h, RNNGates(h)
+
+
+@final
+class RNNCell(nn.Module):
+    """One step of a simple recurrence; drop-in for `torch.nn.RNNCell`.
+
+    Args:
+        input_size: I, features of the input.
+        hidden_size: H, hidden units.
+        bias: whether there are `bias_ih` and `bias_hh`.
+        nonlinearity: "tanh" or "relu".
+        device, dtype: of the parameters.
+        layer_norm: normalise the input product and the hidden product (Ba et al., 2016).
+
+    Raises:
+        ConfigError: a size that is no int >= 1, or another nonlinearity.
+
+    >>> cell = RNNCell(3, 4)
+    >>> h = cell(torch.zeros(2, 3))
+    >>> output, h = cell.step(torch.zeros(2, 3), h)
+    >>> output.shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh",
+        device: torch.device | str | None = None, dtype: torch.dtype | None = None,
+        *, layer_norm: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.nonlinearity = check_nonlinearity("RNNCell", nonlinearity)
+        set_parameters(self, input_size, hidden_size, bias, layer_norm, 1, device, dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters anew, as torch.nn does."""
+        reset(self)
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        """h (B, H) of zeros, on the parameters' device and in their type."""
+        return zero_hidden(self, batch_size)
+
+    def step(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """One step: input (B, I) and h (B, H) to (output (B, H), h)."""
+        w = cell_weights(self)
+        step = rnn_tanh_step if self.nonlinearity == "tanh" else rnn_relu_step
+        h, _ = step(input_product(input, w), state, w)
+        return h, h
+
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
+        """The next h: input (B, I) or (I,), hx (B, H) or (H,) or None for zeros; as torch.nn.RNNCell.
+
+        Raises:
+            DataError: a shape or a type that does not fit.
+        """
+        x, h = batched(self, input, hx)
+        h, _ = self.step(x, h)
+        return h if input.dim() == 2 else h.squeeze(0)
+
+    def extra_repr(self) -> str:
+        """The arguments, as torch.nn shows them."""
+        return cell_description(self)

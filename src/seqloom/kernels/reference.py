@@ -1,0 +1,117 @@
+"""The definition of a recurrence over a sequence: a loop over the cell's step, with all that can be asked.
+
+Rows that have ended (or, in reverse, not begun) keep their state and put out zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqloom.cells.gru import BLOCKS, GRUGates, gru_step
+from seqloom.cells.lstm import LSTMGates, LSTMState, lstm_step
+from seqloom.cells.rnn import RNNGates, rnn_relu_step, rnn_tanh_step
+from seqloom.cells.weights import input_product
+from seqloom.kernels.request import Request, Result, Zoneout
+
+
+class Recurrence(NamedTuple):
+    """A cell's pure step, the type of its gates, and what layer normalisation takes together."""
+
+    step: Callable[..., tuple[Any, Any]]
+    gates: type[RNNGates] | type[LSTMGates] | type[GRUGates]
+    blocks: tuple[int, ...] = (1,)
+
+
+RECURRENCES = {
+    "rnn_tanh": Recurrence(rnn_tanh_step, RNNGates),
+    "rnn_relu": Recurrence(rnn_relu_step, RNNGates),
+    "lstm": Recurrence(lstm_step, LSTMGates),
+    "gru": Recurrence(gru_step, GRUGates, BLOCKS),
+}
+
+
+def run(request: Request) -> Result:
+    """Run one layer in one direction over a whole sequence.
+
+    >>> from seqloom.cells.weights import Weights
+    >>> w = Weights(torch.eye(1), torch.eye(1))
+    >>> ones = torch.ones(3, 2, 1)
+    >>> result = run(Request("rnn_relu", ones, ones[0] * 0, w, lengths=torch.tensor([3, 1])))
+    >>> result.output[:, :, 0].T, result.state[:, 0]
+    (tensor([[1., 2., 3.], [1., 0., 0.]]), tensor([3., 1.]))
+    """
+    x, state, w = request.input, request.state, request.weights
+    cell = RECURRENCES[request.cell]
+    T = len(x)
+    real = None
+    if request.lengths is not None:
+        # What stands in the padding may be anything, NaN included, and NaN times a zero gradient is NaN.
+        real = (torch.arange(T, device=x.device).unsqueeze(1) < request.lengths).unsqueeze(-1)
+        x = x.masked_fill(~real, 0)
+    a = input_product(x, w, cell.blocks)
+    outputs: list[Tensor] = []
+    gates: list[Any] = []
+    for t in reversed(range(T)) if request.reverse else range(T):
+        new, g = cell.step(a[t], state, w, request.hidden_mask)
+        if request.zoneout is not None:
+            new = zone_out(state, new, request.zoneout)
+        state = new if real is None else _where(real[t], new, state)
+        outputs.append(_hidden(state))
+        if request.want_gates:
+            gates.append(g)
+    if request.reverse:
+        outputs.reverse()
+        gates.reverse()
+    if not outputs:
+        h = _hidden(state)
+        return Result(h.new_zeros(0, *h.shape), state, _no_gates(request) if request.want_gates else None)
+    output = _stack(outputs, real)
+    traced = [_stack(values, real) for values in zip(*gates, strict=True)]
+    return Result(output, state, cell.gates(*traced) if request.want_gates else None)
+
+
+def zone_out(old: Tensor | LSTMState, new: Tensor | LSTMState, zoneout: Zoneout) -> Tensor | LSTMState:
+    """Let units of the state keep their old value (Krueger et al., 2016, arXiv:1606.01305)."""
+    if isinstance(new, Tensor):
+        assert isinstance(old, Tensor)
+        return _zone_out(old, new, zoneout.hidden, zoneout.training)
+    assert isinstance(old, LSTMState)
+    return LSTMState(
+        _zone_out(old.h, new.h, zoneout.hidden, zoneout.training),
+        _zone_out(old.c, new.c, zoneout.cell, zoneout.training),
+    )
+
+
+def _zone_out(old: Tensor, new: Tensor, probability: float, training: bool) -> Tensor:
+    if probability == 0:
+        return new
+    if not training:
+        return probability * old + (1 - probability) * new
+    keeps = torch.rand(new.shape, device=new.device) < probability
+    return torch.where(keeps, old, new)
+
+
+def _hidden(state: Tensor | LSTMState) -> Tensor:
+    return state if isinstance(state, Tensor) else state.h
+
+
+def _where(real: Tensor, new: Any, old: Any) -> Any:
+    if isinstance(new, Tensor):
+        return torch.where(real, new, old)
+    return LSTMState(torch.where(real, new.h, old.h), torch.where(real, new.c, old.c))
+
+
+def _stack(values: list[Tensor] | tuple[Tensor, ...], real: Tensor | None) -> Tensor:
+    stacked = torch.stack(tuple(values))
+    return stacked if real is None else stacked.masked_fill(~real, 0)
+
+
+def _no_gates(request: Request) -> Any:
+    gates = RECURRENCES[request.cell].gates
+    hidden_size = request.state.shape[-1] if isinstance(request.state, Tensor) else request.state.c.shape[-1]
+    empty = request.input.new_zeros(0, request.input.shape[1], hidden_size)
+    return gates(*(empty for _ in gates._fields))

@@ -1,0 +1,1 @@
+"""Layers: recurrences over whole sequences, and what stands beside them."""

@@ -1,0 +1,105 @@
+"""Swap the recurrent layers of anybody's PyTorch model for seqloom's, or back, around the same parameters."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Literal, TypeVar
+
+from torch import nn
+
+from seqloom.cells.gru import GRUCell
+from seqloom.cells.lstm import LSTMCell
+from seqloom.cells.rnn import RNNCell
+from seqloom.errors import ConfigError, nearest
+from seqloom.layers.parameters import Shape
+from seqloom.layers.recurrent import GRU, LSTM, RNN
+
+Model = TypeVar("Model", bound=nn.Module)
+
+PAIRS: tuple[tuple[type[nn.Module], type[nn.Module]], ...] = (
+    (nn.RNN, RNN),
+    (nn.LSTM, LSTM),
+    (nn.GRU, GRU),
+    (nn.RNNCell, RNNCell),
+    (nn.LSTMCell, LSTMCell),
+    (nn.GRUCell, GRUCell),
+)
+
+NOT_IN_TORCH = ("layer_norm", "recurrent_dropout", "weight_dropout", "zoneout", "learn_initial_state")
+"""Options that change what a layer computes. The others are over once the weights are drawn, or do not."""
+
+
+def convert_recurrent(model: Model, to: Literal["seqloom", "torch"] = "seqloom") -> Model | Any:
+    """Swap every RNN, LSTM, GRU and cell in `model`, in place, for seqloom's, or back for torch.nn's.
+
+    The new layers hold the very same Parameter objects, so an optimizer made before stays valid. Their
+    attributes, hooks and training mode are kept. Classes derived from torch.nn's are left as they are.
+
+    Args:
+        model: any module; one that is itself recurrent is not changed, its counterpart is returned.
+        to: "seqloom" or "torch".
+
+    Returns:
+        `model`, or its counterpart.
+
+    Raises:
+        ConfigError: a layer cannot be swapped: torch has no such option, or its parameters are not its own
+            (weight_norm puts others in their place). Nothing has been swapped then.
+
+    >>> model = nn.Sequential(nn.Embedding(10, 3), nn.LSTM(3, 4))
+    >>> convert_recurrent(model)
+    Sequential(
+      (0): Embedding(10, 3)
+      (1): LSTM(3, 4)
+    )
+    >>> type(model[1]).__module__
+    'seqloom.layers.recurrent'
+    """
+    if to not in ("seqloom", "torch"):
+        mend = nearest(str(to), ("seqloom", "torch"))
+        raise ConfigError("convert_recurrent", '`to` must be "seqloom" or "torch"', got=to, mend=mend)
+    targets = dict(PAIRS) if to == "seqloom" else {o: t for t, o in PAIRS}
+    found = {name: module for name, module in model.named_modules() if type(module) in targets}
+    swapped = {module: _counterpart(name, module, targets[type(module)]) for name, module in found.items()}
+    for module in list(model.modules()):
+        for name, child in list(module._modules.items()):  # named_children() names a shared one once
+            if child is not None and child in swapped:
+                setattr(module, name, swapped[child])
+    return swapped.get(model, model)
+
+
+def _counterpart(name: str, module: nn.Module, target: type[nn.Module]) -> nn.Module:
+    where = f"convert_recurrent: {type(module).__name__}" + (f" at {name!r}" if name else "")
+    options = [option for option in NOT_IN_TORCH if getattr(module, option, False) not in (False, (0.0, 0.0))]
+    if options:
+        raise ConfigError(where, f"torch.nn has no {' and no '.join(options)}")
+    new = _cell(module, target) if hasattr(module, "weight_ih") else _layer(module, target)
+    strange = sorted(set(module._parameters) ^ set(new._parameters))
+    if strange:
+        mend = "Undo what put others in their place (weight_norm, say) first"
+        raise ConfigError(where, "its parameters must be torch.nn's own", got=", ".join(strange), mend=mend)
+    for key, parameter in module._parameters.items():
+        setattr(new, key, parameter)
+    for key, value in vars(module).items():
+        if "_hooks" in key:
+            setattr(new, key, value)
+    return new.train(module.training)
+
+
+def _cell(cell: Any, target: type[nn.Module]) -> nn.Module:
+    keywords = {"nonlinearity": cell.nonlinearity} if hasattr(cell, "nonlinearity") else {}
+    return target(cell.input_size, cell.hidden_size, cell.bias, device="meta", **keywords)
+
+
+def _layer(layer: Any, target: type[nn.Module]) -> nn.Module:
+    shape = Shape(*(getattr(layer, field) for field in Shape._fields))
+    keywords = {"nonlinearity": layer.nonlinearity} if hasattr(layer, "nonlinearity") else {}
+    if shape.proj_size:
+        keywords["proj_size"] = shape.proj_size
+    names = ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of dropout in one layer: whoever built the layer has been told
+        return target(
+            layer.input_size, layer.hidden_size, device="meta",
+            **{name: getattr(shape, name) for name in names}, **keywords,
+        )  # fmt: skip

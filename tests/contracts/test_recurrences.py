@@ -1,0 +1,263 @@
+"""Every recurrent layer through the same checks, with every option that changes what it computes."""
+
+from __future__ import annotations
+
+import io
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load, save
+from torch import Tensor
+
+from seqloom.cells.gru import GRUCell
+from seqloom.cells.lstm import LSTMCell
+from seqloom.cells.rnn import RNNCell
+from seqloom.kernels import native
+from seqloom.layers.recurrent import GRU, LSTM, RNN
+from seqloom.state import map_state, select_rows
+
+# torch says so once in float32, of its own LSTM with a projection as well.
+pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+
+T, B, I, H = 6, 4, 3, 5  # noqa: E741
+# One and the same computation in float64, on other shapes: rounding is some 1e-16 of values near 1, and of
+# those that relu lets grow; gradients are sums of some 100 of them.
+EXACT = {"rtol": 1e-10, "atol": 1e-11}
+
+PLAIN = [
+    pytest.param(RNN, {}, id="tanh"),
+    pytest.param(RNN, {"nonlinearity": "relu"}, id="relu"),
+    pytest.param(LSTM, {}, id="lstm"),
+    pytest.param(LSTM, {"proj_size": 2}, id="lstm-projected"),
+    pytest.param(GRU, {}, id="gru"),
+]
+OPTIONS = [
+    pytest.param(Layer, options, id=f"{Layer.__name__.lower()}-{next(iter(options))}")
+    for Layer in (RNN, LSTM, GRU)
+    for options in ({"layer_norm": True}, {"zoneout": 0.3}, {"learn_initial_state": True})
+]
+ALL = PLAIN + OPTIONS
+KERNELS = ["torch", "reference"]
+
+
+def build(Layer: Any, options: dict[str, Any], **more: Any) -> Any:
+    """A layer in evaluation mode, where nothing is random, with parameters that are all in use."""
+    layer = Layer(I, H, 2, dtype=torch.float64, **options, **more).eval()
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    return layer
+
+
+def parts(state: Any) -> list[Tensor]:
+    return [state] if isinstance(state, Tensor) else list(state)
+
+
+def same(mine: Any, expected: Any) -> None:
+    for value, other in zip(parts(mine), parts(expected), strict=True):
+        torch.testing.assert_close(value, other, **EXACT)
+
+
+def kernels_of(layer: Any) -> list[str]:
+    return KERNELS if layer.choice(torch.zeros(1, 1, I).double()).kernel == "torch" else ["reference"]
+
+
+@pytest.mark.parametrize(("Layer", "options"), ALL)
+def test_step_by_step_is_whole_for_every_kernel(Layer: Any, options: dict[str, Any]) -> None:
+    layer = build(Layer, options)
+    x = torch.randn(T, B, I, dtype=torch.float64)
+    layer.kernel = "reference"
+    output, last = layer(x)
+    layer.kernel = "auto"
+    for kernel in kernels_of(layer):
+        layer.kernel = kernel
+        whole, end = layer(x)
+        same(whole, output)
+        same(end, last)
+        state = layer.initial_state(B)
+        for t in range(T):
+            h, state = layer.step(x[t : t + 1], state)
+            same(h[0], output[t])
+        same(state, last)
+        assert type(state) is type(last)
+
+
+@settings(max_examples=12)
+@given(cuts=st.lists(st.integers(0, T), max_size=4))
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize(("Layer", "options"), ALL)
+def test_any_chunks_are_whole(
+    Layer: Any, options: dict[str, Any], batch_first: bool, cuts: list[int]
+) -> None:
+    layer = build(Layer, options, batch_first=batch_first)
+    x = torch.randn(T, B, I, dtype=torch.float64)
+    time = 1 if batch_first else 0
+    x = x.transpose(0, 1) if batch_first else x
+    whole, last = layer(x)
+    state, outputs = None, []
+    bounds = [0, *sorted(cuts), T]
+    for start, end in pairwise(bounds):
+        output, state = layer.step(x.narrow(time, start, end - start), state)
+        outputs.append(output)
+    same(torch.cat(outputs, dim=time), whole)
+    same(state, last)
+
+
+@settings(max_examples=12)
+@given(lengths=st.lists(st.integers(0, T), min_size=1, max_size=4), padding=st.integers(0, 3))
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "two-way"])
+@pytest.mark.parametrize(("Layer", "options"), ALL)
+def test_neither_padding_nor_company_changes_anything(
+    Layer: Any, options: dict[str, Any], bidirectional: bool, lengths: list[int], padding: int
+) -> None:
+    layer = build(Layer, options, bidirectional=bidirectional)
+    for kernel in kernels_of(layer):
+        layer.kernel = kernel
+        rows = [torch.randn(length, 1, I, dtype=torch.float64) for length in lengths]
+        start = map_state(lambda t: torch.randn_like(t), layer.initial_state(len(lengths)))
+        together = torch.full((max(lengths) + padding, len(lengths), I), torch.nan, dtype=torch.float64)
+        for index, row in enumerate(rows):
+            together[: len(row), index] = row[:, 0]
+        together.requires_grad_()
+        output, state = layer(together, start, lengths)
+        weights = [parameter for name, parameter in layer.named_parameters() if "initial" not in name]
+        loss = output.pow(2).sum() + sum(part.pow(3).sum() for part in parts(state))
+        total = 0.0
+        for index, row in enumerate(rows):
+            alone, end = layer(row.requires_grad_(), select_rows(start, torch.tensor([index])))
+            total = total + alone.pow(2).sum() + sum(part.pow(3).sum() for part in parts(end))
+            same(output[: len(row), index], alone[:, 0])
+            assert (output[len(row) :, index] == 0).all()
+            same(select_rows(state, torch.tensor([index])), end)
+        if sum(lengths) == 0:
+            continue  # nothing was computed, so nothing has a gradient
+        gradients = torch.autograd.grad(loss, [together, *weights], allow_unused=True)
+        expected = torch.autograd.grad(total, [*rows, *weights], allow_unused=True)
+        for index, row in enumerate(rows):
+            mine = gradients[0][:, index : index + 1]
+            same(mine[: len(row)], torch.zeros_like(row) if expected[index] is None else expected[index])
+            assert (mine[len(row) :] == 0).all()
+        for mine, other in zip(gradients[1:], expected[len(rows) :], strict=True):
+            same(mine, other)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize(("Layer", "options"), PLAIN)
+def test_rows_of_no_steps_keep_what_they_started_from(
+    Layer: Any, options: dict[str, Any], batch_first: bool, kernel: str
+) -> None:
+    layer = build(Layer, options, bidirectional=True, batch_first=batch_first, kernel=kernel)
+    x = torch.randn(B, T, I, dtype=torch.float64)
+    x = x if batch_first else x.transpose(0, 1)
+    start = map_state(lambda t: torch.randn_like(t), layer.initial_state(B))
+    output, state = layer(x, start, torch.tensor([0, 3, 0, 6]))
+    output = output if batch_first else output.transpose(0, 1)
+    rows = torch.tensor([0, 2])
+    assert (output[rows] == 0).all()
+    for mine, old in zip(parts(select_rows(state, rows)), parts(select_rows(start, rows)), strict=True):
+        assert torch.equal(mine, old)
+    none, kept = layer(x, start, [0] * B)
+    assert none.shape == layer(x, start)[0].shape
+    assert (none == 0).all()
+    assert all(torch.equal(mine, old) for mine, old in zip(parts(kept), parts(start), strict=True))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(("Layer", "options"), PLAIN)
+def test_no_rows_and_no_steps_are_allowed(Layer: Any, options: dict[str, Any], kernel: str) -> None:
+    layer = build(Layer, options, bidirectional=True, kernel=kernel)
+    width = 2 * (options.get("proj_size") or H)
+    for shape in ((0, B, I), (T, 0, I), (0, 0, I)):
+        x = torch.zeros(shape, dtype=torch.float64)
+        for lengths in (None, [0] * shape[1]):
+            output, state = layer(x, lengths=lengths)
+            assert output.shape == (*shape[:2], width)
+            same(state, layer.initial_state(shape[1]))
+
+
+@pytest.mark.parametrize("lengths", [None, [2, 6, 1, 4]])
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.skipif(not native.available(), reason="the compiled kernels are not installed")
+def test_the_native_kernel_is_the_reference(num_layers: int, lengths: list[int] | None) -> None:
+    layer = RNN(I, H, num_layers)
+    x = torch.randn(T, B, I)
+    layer.kernel = "reference"
+    expected = layer(x, lengths=lengths)
+    layer.kernel = "native"
+    with torch.no_grad():
+        output, state = layer(x, lengths=lengths)
+    # float32: 6 steps in 2 layers, each within some 1e-7 of values up to 1, carried on.
+    torch.testing.assert_close(output, expected[0], rtol=0, atol=1e-5)
+    torch.testing.assert_close(state, expected[1], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("Layer", "options"), ALL)
+def test_lengths_may_be_a_list_or_a_tensor(Layer: Any, options: dict[str, Any]) -> None:
+    layer = build(Layer, options)
+    x = torch.randn(T, B, I, dtype=torch.float64)
+    lengths = [2, 6, 0, 3]
+    assert torch.equal(layer(x, lengths=lengths)[0], layer(x, lengths=torch.tensor(lengths))[0])
+    same(layer(x, lengths=[T] * B)[0], layer(x)[0])
+
+
+@pytest.mark.parametrize(("Layer", "options"), ALL)
+def test_save_and_load(Layer: Any, options: dict[str, Any]) -> None:
+    layer, other = build(Layer, options), build(Layer, options)
+    x = torch.randn(T, B, I, dtype=torch.float64)
+    assert not torch.equal(layer(x)[0], other(x)[0])
+    other.load_state_dict(load(save(layer.state_dict())))
+    assert torch.equal(layer(x)[0], other(x)[0])
+    stream = io.BytesIO()
+    torch.save(layer, stream)
+    stream.seek(0)
+    assert torch.equal(layer(x)[0], torch.load(stream, weights_only=False)(x)[0])
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(("Layer", "options"), PLAIN)
+def test_a_run_leaves_nothing_behind(Layer: Any, options: dict[str, Any], kernel: str) -> None:
+    layer = build(Layer, options, kernel=kernel)
+    x = torch.randn(T, B, I, dtype=torch.float64)
+    kept = x.clone()
+    start = layer.initial_state(B)
+    before = {name: repr(value) for name, value in vars(layer).items()}
+    first, _ = layer(x, start)
+    layer.trace(x, start, [1] * B)
+    again, _ = layer(x, start)
+    assert torch.equal(first, again)
+    assert torch.equal(x, kept)
+    assert all((part == 0).all() for part in parts(start))
+    assert {name: repr(value) for name, value in vars(layer).items()} == before
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize(("Layer", "Cell"), [(RNN, RNNCell), (LSTM, LSTMCell), (GRU, GRUCell)])
+def test_a_cell_step_by_step_is_the_layer(Layer: Any, Cell: Any, layer_norm: bool) -> None:
+    layer = Layer(I, H, layer_norm=layer_norm, dtype=torch.float64)
+    cell = Cell(I, H, layer_norm=layer_norm, dtype=torch.float64)
+    cell.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.state_dict().items()})
+    x = torch.randn(T, B, I, dtype=torch.float64)
+    whole, last = layer(x)
+    state = cell.initial_state(B)
+    for t in range(T):
+        output, state = cell.step(x[t], state)
+        same(output, whole[t])
+    same(state, map_state(lambda part: part[0], last))
+
+
+@pytest.mark.parametrize(("Layer", "options"), PLAIN)
+def test_one_tiny_batch_is_learnt_by_heart(Layer: Any, options: dict[str, Any]) -> None:
+    layer, head = Layer(2, 16, **options), torch.nn.Linear(options.get("proj_size") or 16, 1)
+    x, y = torch.randn(5, 2, 2), torch.randn(5, 2, 1)
+    optimizer = torch.optim.Adam([*layer.parameters(), *head.parameters()], lr=0.03)
+    for _ in range(300):
+        optimizer.zero_grad()
+        loss = (head(layer(x)[0]) - y).pow(2).mean()
+        loss.backward()
+        optimizer.step()
+    # Ten numbers, more than a hundred weights: what is left of a variance near 1 is a hundredth at most.
+    assert loss.item() < 0.01

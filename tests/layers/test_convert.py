@@ -1,0 +1,170 @@
+"""Swapping the recurrent layers of a PyTorch model, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from seqloom.cells.gru import GRUCell
+from seqloom.cells.lstm import LSTMCell
+from seqloom.cells.rnn import RNNCell
+from seqloom.errors import ConfigError
+from seqloom.layers.convert import convert_recurrent
+from seqloom.layers.recurrent import GRU, LSTM, RNN
+
+# torch says so once in float32, of its own LSTM with a projection as well.
+pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+
+I, H = 3, 4  # noqa: E741
+
+
+class Tagger(nn.Module):
+    """Somebody's model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(10, I)
+        self.encoder = nn.ModuleDict({"rnn": nn.LSTM(I, H, 2, batch_first=True, bidirectional=True)})
+        self.cell = nn.GRUCell(2 * H, H)
+        self.out = nn.Linear(H, 2)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        hidden, _ = self.encoder["rnn"](self.embedding(tokens))
+        return self.out(self.cell(hidden[:, -1]))
+
+
+LAYERS = [
+    pytest.param(nn.RNN(I, H, 2, "relu"), RNN, id="rnn"),
+    pytest.param(nn.LSTM(I, H, bias=False, bidirectional=True, proj_size=2), LSTM, id="lstm"),
+    pytest.param(nn.GRU(I, H, 3, batch_first=True, dropout=0.1), GRU, id="gru"),
+    pytest.param(nn.RNNCell(I, H, nonlinearity="relu"), RNNCell, id="rnn-cell"),
+    pytest.param(nn.LSTMCell(I, H, bias=False), LSTMCell, id="lstm-cell"),
+    pytest.param(nn.GRUCell(I, H), GRUCell, id="gru-cell"),
+]
+
+
+@pytest.mark.parametrize(("module", "ours"), LAYERS)
+def test_there_and_back(module: nn.Module, ours: type[nn.Module]) -> None:
+    module.eval()
+    x = torch.randn(5, I) if "Cell" in type(module).__name__ else torch.randn(5, 2, I)
+    there = convert_recurrent(module)
+    back = convert_recurrent(there, to="torch")
+    assert type(there) is ours
+    assert type(back) is type(module)
+    assert repr(there) == repr(back) == repr(module)
+    for converted in (there, back):
+        assert not converted.training
+        torch.testing.assert_close(converted(x)[0], module(x)[0])
+        named = zip(converted.named_parameters(), module.named_parameters(), strict=True)
+        assert all(a == b and p is q for (a, p), (b, q) in named)
+
+
+def test_a_model_is_changed_in_place_and_computes_what_it_did() -> None:
+    model, tokens = Tagger(), torch.randint(10, (3, 6))
+    before = model(tokens)
+    parameters = dict(model.named_parameters())
+    after = torch.get_rng_state()
+    assert convert_recurrent(model) is model
+    assert torch.equal(torch.get_rng_state(), after)
+    assert type(model.encoder["rnn"]) is LSTM
+    assert type(model.cell) is GRUCell
+    assert dict(model.named_parameters()).keys() == parameters.keys()
+    assert all(parameter is parameters[name] for name, parameter in model.named_parameters())
+    torch.testing.assert_close(model(tokens), before)
+    convert_recurrent(model, to="torch")
+    assert type(model.encoder["rnn"]) is nn.LSTM
+    torch.testing.assert_close(model(tokens), before)
+
+
+@pytest.mark.parametrize("to", ["seqloom", "torch"])
+def test_an_optimizer_made_before_stays_valid(to: Any) -> None:
+    model, tokens = Tagger(), torch.randint(10, (3, 6))
+    if to == "torch":
+        convert_recurrent(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    convert_recurrent(model, to=to)
+    before = model(tokens)
+    before.pow(2).sum().backward()
+    optimizer.step()
+    # torch's layers keep their weights in a list too: it must be the ones that the optimizer changes.
+    assert not torch.allclose(model(tokens), before)
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_a_layer_that_is_used_twice_stays_one() -> None:
+    shared = nn.GRU(I, I)
+    model = nn.ModuleList([shared, shared, nn.ModuleList([shared])])
+    convert_recurrent(model)
+    assert type(model[0]) is GRU
+    assert model[0] is model[1]
+    assert model[0] is model[2][0]
+
+
+def test_hooks_are_kept() -> None:
+    model, seen = nn.Sequential(nn.GRU(I, H)), []
+    model[0].register_forward_hook(lambda *_: seen.append("hook"))
+    convert_recurrent(model)
+    model(torch.randn(5, 2, I))
+    assert seen == ["hook"]
+
+
+def test_other_modules_are_left_alone() -> None:
+    class Own(nn.LSTM):
+        """A class derived from torch's, which may do anything."""
+
+    own = Own(I, H)
+    assert convert_recurrent(own) is own
+    linear = nn.Linear(I, H)
+    assert convert_recurrent(linear) is linear
+    ours = GRU(I, H)
+    assert convert_recurrent(ours) is ours
+
+
+def test_options_over_once_the_weights_are_drawn_go_back() -> None:
+    layer = LSTM(I, H, forget_gate_bias=1.0, orthogonal_init=True, kernel="reference")
+    assert type(convert_recurrent(layer, to="torch")) is nn.LSTM
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"layer_norm": True}, "layer_norm"),
+        ({"zoneout": 0.1}, "zoneout"),
+        ({"zoneout": (0.0, 0.1)}, "zoneout"),
+        ({"recurrent_dropout": 0.1}, "recurrent_dropout"),
+        ({"weight_dropout": 0.1, "learn_initial_state": True}, "weight_dropout and no learn_initial_state"),
+    ],
+)
+def test_what_torch_cannot_express_is_refused_before_anything_is_swapped(
+    options: dict[str, Any], message: str
+) -> None:
+    plain = GRU(I, H)
+    model = nn.Sequential(plain, nn.Sequential(LSTM(I, H, **options)))
+    with pytest.raises(
+        ConfigError, match=rf"^convert_recurrent: LSTM at '1\.0': torch\.nn has no {message}\.$"
+    ):
+        convert_recurrent(model, to="torch")
+    assert model[0] is plain
+    with pytest.raises(ConfigError, match=r"^convert_recurrent: GRUCell: torch\.nn has no layer_norm\.$"):
+        convert_recurrent(GRUCell(I, H, layer_norm=True), to="torch")
+
+
+def test_parameters_that_are_not_torchs_own_are_refused() -> None:
+    layer = nn.GRU(I, H)
+    del layer.weight_hh_l0
+    layer.weight_hh_l0_g = nn.Parameter(torch.ones(1))
+    message = (
+        r"^convert_recurrent: GRU: its parameters must be torch\.nn's own\. "
+        r"Got weight_hh_l0, weight_hh_l0_g\. Undo what put others in their place \(weight_norm, say\).*"
+    )
+    with pytest.raises(ConfigError, match=message):
+        convert_recurrent(layer)
+
+
+def test_where_to_is_one_of_two() -> None:
+    message = r'^convert_recurrent: `to` must be "seqloom" or "torch"\. Got pytorch\. Did you mean `torch`\?$'
+    with pytest.raises(ConfigError, match=message):
+        convert_recurrent(nn.GRU(I, H), to="pytorch")  # type: ignore[arg-type]
