@@ -85,7 +85,7 @@ def test_the_reader_of_a_pipe_may_leave(place: Path) -> None:
         ("train nowhere.txt", "nowhere.txt: expected a text file or a folder of them. Got no such file or folder."),
         ("train empty.txt", "empty.txt: expected a text. Got an empty file."),
         ("train latin.txt", "latin.txt, byte 8: the text must be UTF-8. Got byte 0xfc (invalid start byte)."),
-        ("train short.txt", "the training text: must have at least 64 x 128 + 1 = 8,193 tokens"),
+        ("train short.txt", "the training text: must have at least 16 x 64 + 1 = 1,025 tokens"),
         ("train bare", "bare: expected at least one .txt file in this folder. Got none."),
         ("train", "train: expected DATA, a file or folder to learn from. Got none."),
         ("train text.txt --task genrate", "task: unknown task `genrate`. Did you mean `generate`?"),

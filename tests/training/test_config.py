@@ -22,7 +22,7 @@ def test_settings_lie_over_the_file_and_that_over_the_defaults(tmp_path: Path) -
     assert config.training.batch_size == 16
     assert config.training.learning_rate == 3e-4
     assert config.model.cell_type == "gru"
-    assert config.training.window == 128
+    assert config.training.window == 64
 
 
 def test_what_is_resolved_can_be_resolved_again() -> None:

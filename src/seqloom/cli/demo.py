@@ -28,7 +28,6 @@ def command(
         data = Path(scratch) / "demo.txt"
         data.write_text(python_help(), encoding="utf-8")
         settings = [f"training.max_minutes={minutes}", f"training.seed={seed}"]
-        settings += ["model.hidden_size=256"]
         folder = out or run_folder.free_name(data)
         say("Python's own help texts become a model that writes such texts.\n")
         folder, report = start.train(data, settings=settings, out=folder, say=say, show_progress=True)

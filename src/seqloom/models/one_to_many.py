@@ -76,9 +76,9 @@ class LanguageModel(nn.Module):
             for below, above in pairwise(widths)
         )
         self.output = nn.Linear(widths[-1], vocabulary_size)
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         nn.init.zeros_(self.output.bias)
-        if tie_weights:
+        if tie_weights:  # torch's embedding has deviation 1, which is too much for an output layer
+            nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
             self.output.weight = self.embedding.weight
 
     def initial_state(self, batch_size: int) -> State:

@@ -46,7 +46,7 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     cell_type: CellType = "lstm"
-    hidden_size: Annotated[int, Field(ge=1)] = 384
+    hidden_size: Annotated[int, Field(ge=1)] = 256
     num_layers: Annotated[int, Field(ge=1)] = 2
     embedding_size: Annotated[int, Field(ge=1)] | None = None
     """None: `hidden_size` where the weights are tied, else the lesser of it and 256."""
@@ -62,7 +62,7 @@ class ModelConfig(BaseModel):
     """Of recurrent weights."""
     recurrent_dropout: Probability = 0.0
     """Of units of the state, one mask for a window."""
-    locked_dropout: bool = False
+    locked_dropout: bool = True
     """One mask for all steps of a window (variational dropout)."""
     kernel: Literal["auto", "reference", "torch", "native"] = "auto"
 

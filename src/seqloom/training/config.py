@@ -25,16 +25,16 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
-    batch_size: Count = 64
+    batch_size: Count = 16
     """Sequences in a step, over all processes."""
-    window: Count = 128
+    window: Count = 64
     """Steps that backpropagation through time goes back; the state is carried across windows."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the arithmetic in training; the weights are float32. `auto`: bfloat16 where the machine computes it
     natively, else float32; a run folder holds what it came to."""
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: Positive = 3e-3
+    learning_rate: Positive = 4e-3
     """The highest."""
     weight_decay: NotNegative = 0.0
     """Of matrices; AdamW's is decoupled."""
@@ -57,10 +57,10 @@ class TrainingConfig(BaseModel):
     """Validations without improvement that end the training; none: never."""
 
     validate_every: Count | None = None
-    """Steps; none: once an epoch, but no more often than every 100 and no less often than every 2,000."""
-    checkpoint_every: Count = 200
+    """Steps; none: once an epoch, but no more often than every 250 and no less often than every 2,000."""
+    checkpoint_every: Count = 500
     """Steps between checkpoints to resume from."""
-    log_every: Count = 20
+    log_every: Count = 50
     """Steps between records of the training loss."""
     tensorboard: bool = False
 

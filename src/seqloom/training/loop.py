@@ -62,7 +62,7 @@ class Trainer:
         share = Share(accelerator.process_index, accelerator.num_processes)
         batching = Batching(training.batch_size, training.window, training.seed, share)
         self._source = job.preparation.source(job.data, "train", batching)
-        self._validate_every = training.validate_every or min(max(len(self._source), 100), 2000)
+        self._validate_every = training.validate_every or min(max(len(self._source), 250), 2000)
         torch.manual_seed(training.seed)
         self.model = job.config.task.build(job.preparation, job.config.model).to(self._device)
         self._optimizer = build_optimizer(self.model, training)

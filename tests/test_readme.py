@@ -1,0 +1,91 @@
+"""What the README tells a person to type works, on a small text and for a few steps."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import seqloom
+from seqloom.cli import main
+from seqloom.serving import predictor
+from seqloom.tasks.generate import DataConfig, ModelConfig
+from seqloom.training.config import TrainingConfig
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+FEW_STEPS = ["training.max_steps=3", "model.hidden_size=16"]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any training is short here."""
+    train = predictor.training.train
+
+    def short(*arguments: Any, settings: Any = (), resume: bool = False, **named: Any) -> Any:
+        given = [f"{k}={v}" for k, v in settings.items()] if isinstance(settings, dict) else list(settings)
+        cut = ["training.max_steps=6"] if resume else FEW_STEPS
+        return train(*arguments, settings=[*given, *cut], resume=resume, **named)
+
+    monkeypatch.setattr(predictor.training, "train", short)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("your.txt", "tinyshakespeare.txt"):
+        (tmp_path / name).write_text("Once upon a time there was a fox, and it slept.\n" * 60)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    with pytest.raises(SystemExit) as leaving:
+        main()
+    assert leaving.value.code == 0, command
+
+
+def test_commands(place: Path, few_steps: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    commands = [line.split("   #")[0] for line in lines if "seqloom " in line and not line.startswith("make")]
+    assert len(commands) == 7
+    for command in commands:
+        text, _, piped = command.rpartition("|")
+        if text:
+            prompt = shlex.split(text)[1]
+            monkeypatch.setattr("seqloom.cli.generate._piped", lambda prompt=prompt: prompt)
+        run(piped.strip(), monkeypatch)
+    assert {path.name for path in (place / "runs").iterdir()} == {"tinyshakespeare", "your", "words"}
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python(block: str, place: Path, few_steps: None, capsys: pytest.CaptureFixture[str]) -> None:
+    run_block: Callable[..., None] = exec
+    run_block(compile(block, "README.md", "exec"), {"seqloom": seqloom})
+
+
+def test_settings_are_the_defaults() -> None:
+    defaults = {
+        f"{part}.{key}": field.default
+        for part, schema in (("data", DataConfig), ("model", ModelConfig), ("training", TrainingConfig))
+        for key, field in schema.model_fields.items()
+    }
+    rows = re.findall(r"^\| (`[a-z]+\..*?) \| (.*?) \|", README, flags=re.MULTILINE)
+    assert len(rows) > 10
+    for keys, values in rows:
+        names = re.findall(r"`([a-z_.]+)`", keys)
+        told = [value.strip("` ") for value in values.split(", ")]
+        for name, value in zip(names, told * len(names) if len(told) == 1 else told, strict=False):
+            if value and "epochs" not in value:
+                assert str(defaults[name]).lower() == str(type(defaults[name])(value)).lower() or (
+                    str(defaults[name]).lower() == value
+                ), name
+            assert name in defaults
