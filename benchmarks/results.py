@@ -1,4 +1,4 @@
-"""RESULTS.md: one section a benchmark, each with the machine, versions and command that it was measured with."""
+"""RESULTS.md: one section a benchmark, each with its machine, versions and command."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from pathlib import Path
 import torch
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-TITLE = "# Measured\n\nWritten by `make bench`. Machines are shared and noisy: read the ratios, not the seconds.\n"
+TITLE = "# Measured\n\nWritten by `make bench`. Machines are noisy: read the ratios, not the seconds.\n"
 
 
 def write_section(title: str, script: Path, lines: list[str]) -> None:
     """Print a section, and put it into RESULTS.md in place of the one of the same title."""
     where = f"{processor()}, {torch.get_num_threads()} threads, Python {platform.python_version()}"
-    measured = f"{datetime.date.today()}, {where}, torch {torch.__version__}: `python benchmarks/{script.name}`"
+    measured = (
+        f"{datetime.date.today()}, {where}, torch {torch.__version__}: `python benchmarks/{script.name}`"
+    )
     section = "\n".join([f"## {title}", "", *lines, "", measured, ""])
     print(section)
     sections = re.split(r"^(?=## )", RESULTS.read_text() if RESULTS.exists() else TITLE, flags=re.MULTILINE)

@@ -1,6 +1,6 @@
 """Time to the first word: `seqloom --help` against an empty Python program.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 from __future__ import annotations
@@ -26,13 +26,16 @@ def seconds(command: list[str]) -> float:
 def main() -> None:
     """Run both in turn and write the table."""
     program = Path(sys.executable).with_name("seqloom")
-    pairs = [(seconds([str(program), "--help"]), seconds([sys.executable, "-c", "pass"])) for _ in range(RUNS)]
+    pairs = [
+        (seconds([str(program), "--help"]), seconds([sys.executable, "-c", "pass"])) for _ in range(RUNS)
+    ]
     more = [ours - empty for ours, empty in pairs]
     ours, empty = (statistics.median(column) for column in zip(*pairs, strict=True))
+    spread = f"{statistics.median(more):.3f} s [{min(more):.3f}, {max(more):.3f}]"
     lines = [
         "| `seqloom --help` | `python -c pass` | more, median [min, max] |",
         "|---|---|---|",
-        f"| {ours:.3f} s | {empty:.3f} s | {statistics.median(more):.3f} s [{min(more):.3f}, {max(more):.3f}] |",
+        f"| {ours:.3f} s | {empty:.3f} s | {spread} |",
         "",
         f"{RUNS} pairs in turn. Floor: at most 0.25 s more.",
     ]

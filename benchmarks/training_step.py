@@ -1,8 +1,8 @@
 """Time of a training step: `seqloom train` against a bare PyTorch loop of the same model.
 
-Both train in turn in one process, 20 steps each, on Python's help texts; the ratio is taken pair by pair. The bare
-loop has what any loop needs: embedding, nn.LSTM or nn.GRU, output layer, cross-entropy, the state carried, clipping by
-norm, AdamW. Ours also keeps time, records, and checks that all is finite.
+Both train in turn in one process, 20 steps each, on Python's help texts; the ratio is taken pair by pair.
+The bare loop has what any loop needs: embedding, nn.LSTM or nn.GRU, output layer, cross-entropy, the state
+carried, clipping by norm, AdamW. Ours also keeps time, records, and checks that all is finite.
 
     python benchmarks/training_step.py
 """
@@ -89,7 +89,7 @@ class InTurn:
         self.bare, self.count, self.ours, self.theirs = bare, 0, [], []
         self.started = time.perf_counter()
 
-    def step(self, progress: float, seconds: float) -> None:
+    def step(self, progress: float, seconds: float) -> None:  # noqa: ARG002
         """After each of our steps."""
         self.count += 1
         if self.count % STEPS:
@@ -136,7 +136,9 @@ def main() -> None:
         for cell_type, precision in CASES:
             ours, theirs, ratios = measure(path, cell_type, precision)
             spread = f"{statistics.median(ratios):.3f} [{min(ratios):.3f}, {max(ratios):.3f}]"
-            lines.append(f"| 2 x {cell_type} 256, {precision} | {ours * 1e3:.1f} | {theirs * 1e3:.1f} | {spread} |")
+            lines.append(
+                f"| 2 x {cell_type} 256, {precision} | {ours * 1e3:.1f} | {theirs * 1e3:.1f} | {spread} |"
+            )
     lines += ["", f"Batch 16, window 64, {PAIRS} pairs of {STEPS} steps in turn. Floor: at most 1.05."]
     write_section("Training step against a bare PyTorch loop", Path(__file__), lines)
 

@@ -1,6 +1,6 @@
 """Draw docs/tinyshakespeare.svg from the validation records in recipes/results/.
 
-    python recipes/chart.py
+python recipes/chart.py
 """
 
 from __future__ import annotations
@@ -33,10 +33,17 @@ def y(loss: float) -> float:
 
 def text(at: tuple[float, float], words: str, anchor: str = "start", colour: str = "#444") -> str:
     """A label."""
-    return f'<text x="{at[0]:.1f}" y="{at[1]:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(words)}</text>'
+    return (
+        f'<text x="{at[0]:.1f}" y="{at[1]:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(words)}</text>'
+    )
 
 
-def curve(records: list[dict[str, float]], colour: str, name: str) -> list[str]:
+def level(loss: float, stroke: str) -> str:
+    """A line across."""
+    return f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(loss):.1f}" y2="{y(loss):.1f}" stroke="{stroke}/>'
+
+
+def curve(records: list[dict[str, float]], colour: str) -> list[str]:
     """A line through the validations, with its last figure."""
     points = [(x(r["seconds"] / 60), y(r["loss_nats_per_character"])) for r in records]
     shown = [(px, py) for (px, py), r in zip(points, records, strict=True) if r["seconds"] >= 60 * MINUTES[0]]
@@ -53,24 +60,25 @@ def curve(records: list[dict[str, float]], colour: str, name: str) -> list[str]:
 def main() -> None:
     """Draw."""
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        'font-family="system-ui, sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
+        f'height="{HEIGHT}" font-family="system-ui, sans-serif" font-size="13">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
     ]
     for tick in (1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0):
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}" stroke="#eee"/>')
+        parts.append(level(tick, '#eee"'))
         parts.append(text((LEFT - 8, y(tick) + 4), f"{tick:.1f}", "end"))
-    for minutes in (1, 2, 5, 10, 20, 30):
-        parts.append(text((x(minutes), HEIGHT - BOTTOM + 18), str(minutes), "middle"))
-    parts.append(text(((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10), "minutes of training on two CPU cores", "middle"))
+    ticks = (1, 2, 5, 10, 20, 30)
+    parts += [text((x(minutes), HEIGHT - BOTTOM + 18), str(minutes), "middle") for minutes in ticks]
+    parts.append(
+        text(((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10), "minutes of training on two CPU cores", "middle")
+    )
     parts.append(text((LEFT - 8, 14), "validation loss, nats per character"))
     for name, loss in LINES.items():
-        ends = f'x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(loss):.1f}" y2="{y(loss):.1f}"'
-        parts.append(f'<line {ends} stroke="#888" stroke-dasharray="5 4"/>')
+        parts.append(level(loss, '#888" stroke-dasharray="5 4"'))
         parts.append(text((WIDTH - RIGHT + 8, y(loss) + 4), f"{name} {loss:.3f}"))
     for place, (file, (colour, name)) in enumerate(CURVES.items()):
         records = [json.loads(line) for line in (HERE / "results" / file).read_text().splitlines()]
-        parts += curve([r for r in records if r["split"] == "validation"], colour, name)
+        parts += curve([r for r in records if r["split"] == "validation"], colour)
         parts.append(text((WIDTH - RIGHT - 220, TOP + 24 + 20 * place), name, colour=colour))
     (HERE.parent / "docs" / "tinyshakespeare.svg").write_text("\n".join([*parts, "</svg>", ""]))
 

@@ -13,8 +13,8 @@ import pytest
 
 import seqloom
 from seqloom.cli import main
-from seqloom.serving import predictor
 from seqloom.tasks.generate import DataConfig, ModelConfig
+from seqloom.training import start
 from seqloom.training.config import TrainingConfig
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -28,14 +28,14 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any training is short here."""
-    train = predictor.training.train
+    train = start.train
 
     def short(*arguments: Any, settings: Any = (), resume: bool = False, **named: Any) -> Any:
         given = [f"{k}={v}" for k, v in settings.items()] if isinstance(settings, dict) else list(settings)
         cut = ["training.max_steps=6"] if resume else FEW_STEPS
         return train(*arguments, settings=[*given, *cut], resume=resume, **named)
 
-    monkeypatch.setattr(predictor.training, "train", short)
+    monkeypatch.setattr(start, "train", short)
 
 
 @pytest.fixture

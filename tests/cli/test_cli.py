@@ -21,7 +21,14 @@ def seqloom(*arguments: object, cwd: Path, stdin: str | None = None) -> subproce
     command = [sys.executable, "-m", "seqloom.cli", *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, input=stdin or "", env=environment, check=False, timeout=120
+        command,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        input=stdin or "",
+        env=environment,
+        check=False,
+        timeout=120,
     )
 
 
@@ -82,7 +89,10 @@ def test_the_reader_of_a_pipe_may_leave(place: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("train nowhere.txt", "nowhere.txt: expected a text file or a folder of them. Got no such file or folder."),
+        (
+            "train nowhere.txt",
+            "nowhere.txt: expected a text file or a folder of them. Got no such file or folder.",
+        ),
         ("train empty.txt", "empty.txt: expected a text. Got an empty file."),
         ("train latin.txt", "latin.txt, byte 8: the text must be UTF-8. Got byte 0xfc (invalid start byte)."),
         ("train short.txt", "the training text: must have at least 16 x 64 + 1 = 1,025 tokens"),
@@ -90,18 +100,30 @@ def test_the_reader_of_a_pipe_may_leave(place: Path) -> None:
         ("train", "train: expected DATA, a file or folder to learn from. Got none."),
         ("train text.txt --task genrate", "task: unknown task `genrate`. Did you mean `generate`?"),
         ("train text.txt --set training.batchsize=3", "Did you mean `training.batch_size`?"),
-        ("train text.txt --set training.batch_size=x", 'training.batch_size: input should be a valid integer. Got "x".'),
+        (
+            "train text.txt --set training.batch_size=x",
+            'training.batch_size: input should be a valid integer. Got "x".',
+        ),
         ("train text.txt --set training.batch_size", "--set: expected part.key=value"),
         ("train text.txt --config no.yaml", "no.yaml: expected a YAML file. Got No such file or directory."),
-        ("train text.txt --out run", "run: expected a new folder. Got one that holds a run. Go on with it by --resume"),
+        (
+            "train text.txt --out run",
+            "run: expected a new folder. Got one that holds a run. Go on with it by --resume",
+        ),
         ("train text.txt --out bare", "bare: expected a new folder. Got one that holds something else."),
         ("train text.txt --out text.txt/run", "text.txt/run: must lie in a folder. Got "),
         ("train --resume", "--resume: expected --out RUN"),
         ("train --resume --out nowhere", "nowhere: expected a run folder. Got no such folder."),
         ("train --resume --out run", "run: expected a training that is not over. Got one that stopped at"),
         ("evaluate run nowhere.txt", "nowhere.txt: expected a text file or a folder of them."),
-        ("evaluate bare text.txt", "config.json: expected the config.json of a run folder. Got no config.json."),
-        ("evaluate run text.txt --split tset", "text.txt: expected a split named tset. Got train, validation."),
+        (
+            "evaluate bare text.txt",
+            "config.json: expected the config.json of a run folder. Got no config.json.",
+        ),
+        (
+            "evaluate run text.txt --split tset",
+            "text.txt: expected a split named tset. Got train, validation.",
+        ),
         ("generate run --prompt a --temperature -1", "temperature must be >= 0. Got -1"),
         ("generate nowhere --prompt a", "nowhere: expected a run folder. Got no such folder."),
     ],
@@ -151,7 +173,10 @@ def test_a_full_disk_keeps_what_was_there(place: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", program, "train", str(place / "text.txt"), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 2, done.stderr
-    assert "checkpoint.safetensors: cannot be written. Got File too large. What was there before is" in done.stderr
+    assert (
+        "checkpoint.safetensors: cannot be written. Got File too large. What was there before is"
+        in done.stderr
+    )
     assert "Traceback" not in done.stderr
     from seqloom.training import checkpoint
 

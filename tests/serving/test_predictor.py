@@ -45,7 +45,9 @@ def test_a_stream_is_the_same_text_in_pieces(trained: Predictor) -> None:
     assert "".join(pieces) == trained.generate("the ", max_new_tokens=30, temperature=0.9, seed=4)
 
 
-def test_a_chunked_prompt_writes_what_the_whole_writes(trained: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chunked_prompt_writes_what_the_whole_writes(
+    trained: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prompt = TEXT[:300]
     whole = trained.generate(prompt, max_new_tokens=100, seed=2)
     for chunk in (1, 7, 64):
@@ -118,23 +120,39 @@ def damage_config(folder: Path, **changes: object) -> None:
 
 def test_a_newer_run_folder_says_so(copied: Path) -> None:
     damage_config(copied, format=2, seqloom="9.0.0")
-    with pytest.raises(RunError, match=r"config\.json: expected format 1\. Got format 2, .* 9\.0\.0\. Update seqloom"):
+    with pytest.raises(
+        RunError, match=r"config\.json: expected format 1\. Got format 2, .* 9\.0\.0\. Update seqloom"
+    ):
         seqloom.load(copied)
 
 
 def test_a_key_of_a_later_version_is_named(copied: Path) -> None:
     damage_config(copied, model={"hidden_sizes": 3})
-    with pytest.raises(ConfigError, match=r"unknown key `model\.hidden_sizes`\. Did you mean `model\.hidden_size`"):
+    with pytest.raises(
+        ConfigError, match=r"unknown key `model\.hidden_sizes`\. Did you mean `model\.hidden_size`"
+    ):
         seqloom.load(copied)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("config.json", None, r"config\.json: expected the config\.json of a run folder\. Got no config\.json\."),
-        ("config.json", b"{", r"config\.json: expected the config\.json of a run folder\. Got JSONDecodeError"),
+        (
+            "config.json",
+            None,
+            r"config\.json: expected the config\.json of a run folder\. Got no config\.json\.",
+        ),
+        (
+            "config.json",
+            b"{",
+            r"config\.json: expected the config\.json of a run folder\. Got JSONDecodeError",
+        ),
         ("config.json", b"{}", r"config\.json: expected the config\.json of a run folder\. Got KeyError"),
-        ("model.safetensors", None, r"model\.safetensors: expected the weights of a trained model\. Got no such"),
+        (
+            "model.safetensors",
+            None,
+            r"model\.safetensors: expected the weights of a trained model\. Got no such",
+        ),
         ("model.safetensors", b"\0" * 9, r"model\.safetensors: expected a safetensors file\. Got "),
         ("tokenizer.json", b"{}", r"tokenizer\.json: expected a tokenizer\.json\. Got "),
         ("tokenizer.json", None, r"tokenizer\.json: expected a tokenizer\.json\. Got "),
@@ -152,7 +170,9 @@ def test_damage_is_named(copied: Path, name: str, content: bytes | None, message
 def test_weights_of_another_model_are_refused(copied: Path) -> None:
     config = json.loads((copied / "config.json").read_text())
     damage_config(copied, model={**config["model"], "hidden_size": 33})
-    with pytest.raises(RunError, match=r"model\.safetensors: must hold the parameters that config\.json describes"):
+    with pytest.raises(
+        RunError, match=r"model\.safetensors: must hold the parameters that config\.json describes"
+    ):
         seqloom.load(copied)
 
 

@@ -65,7 +65,9 @@ def test_what_it_writes_is_what_the_tokens_fed_by_hand_predict(model: LanguageMo
 @pytest.mark.parametrize(
     "options", [{"temperature": 0}, {"temperature": 1.0}, {"top_k": 3}, {"top_p": 0.7}, {"num_beams": 3}]
 )
-def test_a_batch_of_8_writes_what_8_single_ones_write(model: LanguageModel, options: dict[str, float]) -> None:
+def test_a_batch_of_8_writes_what_8_single_ones_write(
+    model: LanguageModel, options: dict[str, float]
+) -> None:
     prompts = [[1 + row % 9] * (1 + row) for row in range(8)]
     together = TASK.predict(model, prompts, DecodingOptions(max_new_tokens=40, seed=5, **options))  # type: ignore[arg-type]
     for row, prompt in enumerate(prompts):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ def test_a_record_of_training_has_what_one_looks_for(small_text: Path, tmp_path:
     folder, _ = train(small_text, settings=[*SMALL, "training.max_steps=10"], out=tmp_path / "run")
     record = records(folder, "train")[0]
     assert record["step"] == 5
-    assert {"seconds", "bits_per_character", "learning_rate", "characters_per_second", "clipped_share"} < set(record)
+    assert {"seconds", "bits_per_character", "learning_rate", "characters_per_second", "clipped_share"} < set(
+        record
+    )
     norms = record["gradient_norms"]
     assert set(norms) == set(checkpoint.load(folder).model)
     # float32 norms of float32 norms
@@ -119,16 +122,23 @@ def test_plateau_lowers_the_rate_when_validation_does_not_improve(tmp_path: Path
     rates = [record["learning_rate"] for record in records(folder, "train")]
     assert rates[0] == 2.0
     assert 0.5 in rates
-    assert all(after in (before, before / 4) for before, after in zip(rates, rates[1:], strict=False))
+    assert all(after in (before, before / 4) for before, after in pairwise(rates))
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
     small_text: Path, tmp_path: Path
 ) -> None:
-    settings = [*SMALL, "training.max_steps=500", "training.learning_rate=1e38", "training.checkpoint_every=1"]
+    settings = [
+        *SMALL,
+        "training.max_steps=500",
+        "training.learning_rate=1e38",
+        "training.checkpoint_every=1",
+    ]
     settings += ["training.schedule=constant", "training.gradient_clip=null", "training.warmup_steps=0"]
     settings += ["model.cell_type=rnn", "training.optimizer=sgd"]
-    message = r"training, step \d+: loss and gradient must be finite\. Got a loss of .*, first in .*learning_rate=2\.5e\+37"
+    message = (
+        r"step \d+: loss and gradient must be finite\. Got a loss of .*, first in .*learning_rate=2\.5e\+37"
+    )
     with pytest.raises(RunError, match=message):
         train(small_text, settings=settings, out=tmp_path / "run")
     kept = checkpoint.load(tmp_path / "run")
@@ -174,14 +184,25 @@ def test_two_processes_learn_what_one_learns(small_text: Path, tmp_path: Path) -
     settings += ["training.precision=float32"]  # rounding to 8 bits depends on how a batch is cut
     for world in (1, 2):
         run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world}"]
-        command = [sys.executable, *run, str(program), str(small_text), str(tmp_path / f"run{world}"), *settings]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=dict(os.environ))
+        command = [
+            sys.executable,
+            *run,
+            str(program),
+            str(small_text),
+            str(tmp_path / f"run{world}"),
+            *settings,
+        ]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=120, check=False, env=dict(os.environ)
+        )
         assert done.returncode == 0, done.stderr[-2000:]
     for split, count in (("train", 50), ("validation", 1)):
         one, two = (records(tmp_path / f"run{world}", split) for world in (1, 2))
         assert len(one) == len(two) == count
         for mine, other in zip(one, two, strict=True):
-            assert mine["loss_nats_per_character"] == pytest.approx(other["loss_nats_per_character"], abs=1e-4)
+            assert mine["loss_nats_per_character"] == pytest.approx(
+                other["loss_nats_per_character"], abs=1e-4
+            )
     assert len(checkpoint.load(tmp_path / "run2").processes) == 2
 
 

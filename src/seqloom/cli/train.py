@@ -26,6 +26,8 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Train a model on DATA and keep the best of it in a run folder."""
+    from accelerate import PartialState
+
     from seqloom.cli.output import print_json, print_report, say
     from seqloom.training import start
 
@@ -33,6 +35,8 @@ def command(
     folder, report = start.train(
         data, task=task, config=config, settings=chosen, out=out, resume=resume, say=say, show_progress=True
     )
+    if not PartialState().is_main_process:
+        return
     if as_json:
         print_json({"run": str(folder), **report.to_dict()})
     else:

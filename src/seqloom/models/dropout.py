@@ -12,9 +12,9 @@ class Dropouts(NamedTuple):
     """Probabilities, each in [0, 1), by place.
 
     `input`, `hidden` and `output` drop units of the embedding, between the layers and before the output
-    layer. Where `locked` is true, one mask serves every step of a window (variational dropout, Gal and Ghahramani
-    2016, arXiv:1512.05287), else every step has its own. `embedding` drops whole words, `weight` drops
-    recurrent weights (DropConnect), `recurrent` drops units of the state with one mask for a window.
+    layer. Where `locked` is true, one mask serves every step of a window (variational dropout, Gal and
+    Ghahramani 2016, arXiv:1512.05287), else every step has its own. `embedding` drops whole words, `weight`
+    drops recurrent weights (DropConnect), `recurrent` drops units of the state, one mask for a window.
     """
 
     input: float = 0.0

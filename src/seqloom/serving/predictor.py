@@ -15,7 +15,6 @@ from seqloom.errors import ConfigError, DataError, RunError, nearest
 from seqloom.tasks.contract import Batching
 from seqloom.tasks.generate import Generate
 from seqloom.training import run_folder
-from seqloom.training import start as training
 from seqloom.training.config import RunConfig
 from seqloom.training.evaluation import Report, measure, report
 
@@ -112,7 +111,9 @@ class Predictor:
         known = [field.name for field in dataclasses.fields(DecodingOptions)]
         for name in options:
             if name not in known:
-                raise ConfigError("generate", f"unknown option `{name}`", mend=nearest(name, [*known, "stop"]))
+                raise ConfigError(
+                    "generate", f"unknown option `{name}`", mend=nearest(name, [*known, "stop"])
+                )
         return DecodingOptions(**options, stop_sequences=stops)
 
 
@@ -147,7 +148,9 @@ def train(
     show_progress: bool = False,
 ) -> Predictor:
     """Train a model and load the best of it. Arguments and errors: `seqloom.training.start.train`."""
-    folder, _ = training.train(
+    from seqloom.training import start  # which needs accelerate; a model that is only used does not
+
+    folder, _ = start.train(
         data,
         task=task,
         config=config,

@@ -54,7 +54,9 @@ class Rows(NamedTuple):
     def join(parts: Sequence[Rows]) -> Rows:
         """All rows of `parts`, of which those without any count nothing."""
         parts = [part for part in parts if len(part.nats)] or parts[:1]
-        counted = {name: numpy.concatenate([part.counted[name] for part in parts]) for name in parts[0].counted}
+        counted = {
+            name: numpy.concatenate([part.counted[name] for part in parts]) for name in parts[0].counted
+        }
         return Rows(*(numpy.concatenate([part[i] for part in parts]) for i in (0, 1)), counted)  # type: ignore[misc]
 
 

@@ -42,7 +42,7 @@ import seqloom
 model = seqloom.load({folder.name!r})
 ```
 
-Written by seqloom {seqloom.__version__}. `config.json` holds every setting, `metrics.jsonl` the training's course.
+Written by seqloom {seqloom.__version__}. `config.json` holds every setting, `metrics.jsonl` the course.
 """
     write_atomically(folder / CARD, text)
 

@@ -30,7 +30,7 @@ class Report(NamedTuple):
 
     @property
     def is_better(self) -> bool | None:
-        """Whether the whole interval of the first metric, a loss, lies below the baseline; None without one."""
+        """Whether the interval of the first metric, a loss, lies below the baseline; None without one."""
         if not self.baseline:
             return None
         name = next(iter(self.metrics))
@@ -81,7 +81,7 @@ def report(task: Task, preparation: Preparation, data: Any, split: str, rows: Ro
 
 
 def bootstrap(task: Task, unit: str, rows: Rows) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of every metric over rows drawn with replacement (Efron 1979), from a fixed seed."""
+    """Percentile intervals of every metric, over rows drawn with replacement (Efron 1979)."""
     generator = numpy.random.default_rng(0)
     number = len(rows.nats)
     draws: dict[str, list[float]] = {}

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 
 from seqloom.data.read import read
 from seqloom.errors import ConfigError, RunError
@@ -58,19 +59,20 @@ def train(
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
     """
     layer = _nested(settings)
+    # Without `cpu`, processes that have no GPU would not find one another.
+    accelerator = Accelerator(cpu=not torch.accelerator.is_available())
+    is_main = accelerator.is_main_process
+    say = say if is_main else str
     if resume:
         folder, job, resumed = _resumed(data, config, layer, out)
         say(f"going on with {folder} from step {resumed.position.step:,}")
     else:
         if data is None:
             raise ConfigError("train", "expected DATA, a file or folder to learn from", got="none")
-        folder, job = _new(
-            Path(data), task, [*([read_yaml(Path(config))] if config else []), layer], out, say
-        )
+        folder = _name_folder(Path(data), out, is_main)
+        job = _new(Path(data), task, [*([read_yaml(Path(config))] if config else []), layer], say)
         resumed = None
-    accelerator = Accelerator(cpu=not torch.accelerator.is_available())  # else processes without a GPU are strangers
     trainer = Trainer(job, accelerator, resumed)
-    is_main = accelerator.is_main_process
     if resumed is None:
         _make_folder(folder, job, trainer, accelerator)
     if is_main:
@@ -79,9 +81,7 @@ def train(
     hooks = _hooks(folder, job.config, keep, show_progress) if is_main else []
     try:
         position = trainer.run(folder, hooks)
-        say(
-            f"stopped at {position.finished}, step {position.step:,}; the best was step {position.best_step:,}"
-        )
+        say(f"stopped at {position.finished}, step {position.step:,}; best was step {position.best_step:,}")
         accelerator.wait_for_everyone()
         run_folder.load_model(folder, trainer.model)
         if "test" in job.data.splits:
@@ -115,19 +115,24 @@ def _new(
     path: Path,
     task_name: str | None,
     layers: Sequence[Mapping[str, Any]],
-    out: Path | str | None,
     say: Callable[[str], object],
-) -> tuple[Path, Job]:
+) -> Job:
     named = task_name or next((layer["task"] for layer in layers if "task" in layer), None)
     known = task_named(named) if named else None  # before the data is read: a wrong name should not wait
-    folder = Path(out) if out else run_folder.free_name(path)
-    run_folder.refuse_taken(folder)
     data = read(path)
     chosen, reason = (known, "as asked") if known else _infer(data, path)
     config = with_precision(resolve(chosen, layers))
     say(f"task: {chosen.name} ({chosen.shape}), {'' if known else 'because the data is '}{reason}")
     preparation = chosen.prepare(data, config.data)
-    return folder, Job(config, preparation, data, path)
+    return Job(config, preparation, data, path)
+
+
+def _name_folder(data: Path, out: Path | str | None, is_main: bool) -> Path:
+    """One process chooses and looks, and tells the others."""
+    folder = Path(out) if out else run_folder.free_name(data)
+    if is_main:
+        run_folder.refuse_taken(folder)
+    return broadcast_object_list([folder])[0]
 
 
 def _infer(data: Any, path: Path) -> tuple[Task, str]:
