@@ -33,11 +33,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise
 
 
-def cannot_write(path: Path, error: OSError) -> RunError:
+UNTOUCHED = "What was there before is untouched; make room or name another folder with --out"
+
+
+def cannot_write(path: Path, error: OSError, mend: str = UNTOUCHED) -> RunError:
     """The one line for a disk that is full, a folder that is not ours, and the like."""
-    return RunError(
-        path,
-        "cannot be written",
-        got=error.strerror or str(error),
-        mend="What was there before is untouched; make room or name another folder with --out",
-    )
+    return RunError(path, "cannot be written", got=error.strerror or str(error), mend=mend)

@@ -1,13 +1,14 @@
 """Read text: one `.txt` file or a folder of them, as memory-mapped UTF-8, in pieces.
 
 Splits: files or folders named train, validation and test are taken at their word; otherwise the
-last tenth of every file is validation. Nothing here holds a whole file in memory.
+last tenth of every file (4 MiB at most) is validation. Nothing here holds a whole file in memory.
 """
 
 from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from seqloom.errors import DataError
 
 PIECE_BYTES = 1 << 20
 HELD_OUT = 0.1
+HELD_OUT_BYTES = 4 << 20
+"""Of a long file no more than this is held out: reading more makes a loss no surer, only later."""
 SPLITS = ("train", "validation", "test")
 
 
@@ -73,7 +76,7 @@ def pieces(parts: Sequence[TextPart]) -> Iterator[str]:
         DataError: bytes that are not UTF-8, with their place.
     """
     for part in parts:
-        with part.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+        with _mapped(part.path) as memory:
             start = part.start + (3 if part.start == 0 and memory[:3] == b"\xef\xbb\xbf" else 0)
             while start < part.stop:
                 stop = min(start + PIECE_BYTES, part.stop)
@@ -98,11 +101,20 @@ def _held_out(files: Sequence[Path]) -> dict[str, tuple[TextPart, ...]]:
     train, validation = [], []
     for file in files:
         size = _size(file)
-        with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as memory:
-            cut = _between_characters(memory, int(size * (1 - HELD_OUT)))
+        with _mapped(file) as memory:
+            cut = _between_characters(memory, max(int(size * (1 - HELD_OUT)), size - HELD_OUT_BYTES))
         train.append(TextPart(file, 0, cut))
         validation.append(TextPart(file, cut, size))
     return {"train": tuple(train), "validation": tuple(validation)}
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+            yield memory
+    except OSError as error:
+        raise DataError(path, "expected a file that can be read", got=error.strerror or str(error)) from None
 
 
 def _size(file: Path) -> int:

@@ -13,6 +13,7 @@ import numpy
 
 from seqloom.data.text import TextPart, pieces
 from seqloom.data.vocabulary import Vocabulary
+from seqloom.files import cannot_write
 
 MEMORY_BYTES = 256 << 20
 """Text of more bytes than this is kept as a mapped file in the cache folder."""
@@ -54,8 +55,11 @@ def _mapped(parts: Sequence[TextPart], vocabulary: Vocabulary) -> Tokens:
             try:
                 for numbers in vocabulary.encode_pieces(pieces(parts)):
                     numbers.tofile(file)
-            except BaseException:
+            except BaseException as error:
                 os.unlink(file.name)
+                if isinstance(error, OSError):
+                    mend = "Make room, or name another folder by the environment variable SEQLOOM_CACHE"
+                    raise cannot_write(target, error, mend) from None
                 raise
         os.replace(file.name, target)
     return Tokens(numpy.memmap(target, dtype=vocabulary.dtype, mode="r"), digest)

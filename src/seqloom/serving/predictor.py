@@ -16,9 +16,8 @@ from seqloom.tasks.contract import Batching
 from seqloom.tasks.generate import Generate
 from seqloom.training import run_folder
 from seqloom.training.config import RunConfig
-from seqloom.training.evaluation import Report, measure, report
+from seqloom.training.evaluation import BATCH_SIZE, Report, measure, report
 
-EVALUATION_BATCH_SIZE = 64
 NO_PROMPT = "\n"
 """What a text is begun with where there is no prompt: a new line."""
 
@@ -88,7 +87,7 @@ class Predictor:
         split = split or ("test" if "test" in text.splits else "validation")
         if split not in (*text.splits, "all"):
             raise DataError(data, f"expected a split named {split}", got=", ".join(text.splits))
-        batching = Batching(EVALUATION_BATCH_SIZE, self.config.training.window, training=False)
+        batching = Batching(BATCH_SIZE, self.config.training.window, training=False)
         source = self.preparation.source(text, split, batching)
         device = next(self.model.parameters()).device
         rows = measure(self.config.task, self.model, source, device)

@@ -15,7 +15,7 @@ from typing import NamedTuple, final
 import numpy
 
 MAX_TOKENS = 5_000_000
-"""Of a longer text the last so many tokens are counted: the baseline is for comparison, not for records."""
+"""Of a longer text so many tokens are counted: the baseline is for comparison, not for records."""
 
 
 class _Order(NamedTuple):

@@ -12,6 +12,8 @@ from seqloom.data.batching import Source
 from seqloom.state import map_state
 from seqloom.tasks.contract import Preparation, Rows, Task
 
+BATCH_SIZE = 64
+"""Rows at a time; what is measured hardly depends on it."""
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from seqloom.data.batching import Batch, Share
+from seqloom.data.batching import Batch, Share, Source
 from seqloom.errors import RunError
 from seqloom.layers.recurrent import GRU, LSTM, RNN
 from seqloom.state import State, detach, map_state, tensors_of, with_tensors
@@ -26,13 +26,11 @@ from seqloom.tasks.contract import Batching, Loss, Preparation, Rows
 from seqloom.training import checkpoint, run_folder, weights
 from seqloom.training.checkpoint import Checkpoint, Position
 from seqloom.training.config import RunConfig
-from seqloom.training.evaluation import measure
+from seqloom.training.evaluation import BATCH_SIZE, measure
 from seqloom.training.health import first_not_finite, gradient_norms
 from seqloom.training.hooks import Hook
 from seqloom.training.interrupt import Interrupt
 from seqloom.training.optimization import build_optimizer, learning_rate
-
-EVALUATION_BATCH_SIZE = 64
 
 
 class Job(NamedTuple):
@@ -59,16 +57,18 @@ class Trainer:
         self._job, self._accelerator = job, accelerator
         self._training, self._device = job.config.training, accelerator.device
         training = self._training
-        share = Share(accelerator.process_index, accelerator.num_processes)
-        batching = Batching(training.batch_size, training.window, training.seed, share)
+        self._share = Share(accelerator.process_index, accelerator.num_processes)
+        batching = Batching(training.batch_size, training.window, training.seed, self._share)
         self._source = job.preparation.source(job.data, "train", batching)
-        self._validate_every = training.validate_every or min(max(len(self._source), 250), 2000)
+        self._validate_every = training.validate_every or self._seldom_enough()
         torch.manual_seed(training.seed)
         self.model = job.config.task.build(job.preparation, job.config.model).to(self._device)
         self._optimizer = build_optimizer(self.model, training)
         torch.manual_seed(training.seed + 1 + accelerator.process_index)  # dropout differs between processes
         self._carried: State | None = None
         self._validated_step = -1
+        self._folder, self._hooks = Path(), ()
+        self._started = self._recent_started = 0.0
         if resumed is not None:
             self._restore(resumed)
         self._wrapped = accelerator.prepare(self.model)
@@ -229,14 +229,18 @@ class Trainer:
 
     def measure(self, split: str) -> Rows:
         """What each row of a split costs the model as it is now, over all processes."""
-        training, accelerator = self._training, self._accelerator
-        share = Share(accelerator.process_index, accelerator.num_processes)
-        batching = Batching(EVALUATION_BATCH_SIZE, training.window, training.seed, share, training=False)
-        source = self._job.preparation.source(self._job.data, split, batching)
-        rows = [measure(self._job.config.task, self.model, source, self._device)]
-        if accelerator.num_processes > 1:
-            rows = gather_object(rows)
-        return Rows.join(rows)
+        rows = [measure(self._job.config.task, self.model, self._evaluation_source(split), self._device)]
+        return Rows.join(gather_object(rows) if self._accelerator.num_processes > 1 else rows)
+
+    def _evaluation_source(self, split: str) -> Source:
+        training = self._training
+        batching = Batching(BATCH_SIZE, training.window, training.seed, self._share, training=False)
+        return self._job.preparation.source(self._job.data, split, batching)
+
+    def _seldom_enough(self) -> int:
+        """Steps between validations: an epoch within reason, and five rows learnt for one that is measured."""
+        measured = len(self._evaluation_source("validation")) * BATCH_SIZE
+        return max(min(max(len(self._source), 250), 2000), 5 * measured // self._training.batch_size)
 
     def _score(self, rows: Rows) -> dict[str, float]:
         return self._job.config.task.score(rows, self._job.preparation.unit)
@@ -297,7 +301,6 @@ class Trainer:
 
     def first_checkpoint(self, folder: Path) -> None:
         """Write the position before the first step, so that a run can be resumed from its first moment."""
-        self._hooks = ()
         self._write_checkpoint(folder)
 
     def _checkpoint(self, processes: list[list[Tensor]]) -> Checkpoint:
