@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from seqloom.errors import RunError
@@ -15,22 +14,29 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     Raises:
         RunError: it cannot be written, for example because the disk is full; what was there stays.
     """
-    data = content.encode() if isinstance(content, str) else content
-    name = None
+    # One name, so that what a kill leaves behind is overwritten the next time.
+    partial = path.with_name(f".{path.name}.partial")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            name = file.name
-            file.write(data)
+        with partial.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        os.replace(partial, path)
+        _remember(path.parent)
     except BaseException as error:
-        if name is not None and os.path.exists(name):
-            os.unlink(name)
+        partial.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise cannot_write(path, error) from None
         raise
+
+
+def _remember(folder: Path) -> None:
+    """Put the folder's list of names on the disk too: a power cut may not undo the new name."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 UNTOUCHED = "What was there before is untouched; make room or name another folder with --out"

@@ -225,8 +225,22 @@ def test_a_wrong_tensor_is_named() -> None:
         cell(zeros(2, 5))
     with pytest.raises(DataError, match=r"^LSTMCell: input must be \(B, 3\) or \(3,\)\. Got \(1, 2, 3\)\.$"):
         cell(zeros(1, 2, 3))
-    with pytest.raises(DataError, match=r"^LSTMCell: the state must be \(2, 4\)\. Got \(2, 3\)\.$"):
+    with pytest.raises(DataError, match=r"^LSTMCell: c of the state must be \(2, 4\)\. Got \(2, 3\)\.$"):
         cell(zeros(2, 3), (zeros(2, 4), zeros(2, 3)))
+    with pytest.raises(DataError, match=r"^LSTMCell: h of the state must be \(2, 4\)\. Got list\.$"):
+        cell(zeros(2, 3), ([0.0], zeros(2, 4)))
+    with pytest.raises(DataError, match=r"^LSTMCell: the state must be a pair \(h, c\)\. Got Tensor\.$"):
+        cell(zeros(2, 3), zeros(2, 4))
+    with pytest.raises(DataError, match=r"^LSTMCell: input must be a tensor\. Got list\.$"):
+        cell([[1.0, 2.0, 3.0]])
+    with pytest.raises(
+        DataError, match=r"^LSTMCell: c of the state must be torch\.float32, as the weights are\."
+    ):
+        cell(zeros(2, 3), (zeros(2, 4), zeros(2, 4).double()))
+    with pytest.raises(
+        DataError, match=r"^GRUCell: the state must be torch\.float32, as the weights are\. Got to"
+    ):
+        GRUCell(3, 4)(zeros(2, 3), zeros(2, 4).double())
     expected = r"input must be torch\.float32, as the weights are\. Got torch\.float64\. Convert it with"
     with pytest.raises(DataError, match=expected):
         cell(zeros(2, 3).double())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
 import os
 import subprocess
@@ -10,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from seqloom.cli import main
+from seqloom.cli import generate, main
+from seqloom.decoding import DecodingOptions
 
 TEXT = "the quick brown fox jumps over the lazy dog, and then it sleeps.\n" * 40
 SETTINGS = ("model.hidden_size=16", "model.num_layers=1", "training.batch_size=4", "training.window=16")
@@ -77,6 +80,13 @@ def test_several_texts_have_several_seeds(place: Path) -> None:
     options = ("--prompt", "the", "--num-sequences", 3, "--max-new-tokens", 30, "--json")
     texts = json.loads(seqloom("generate", "run", *options, cwd=place).stdout)["texts"]
     assert len(set(texts)) == 3
+
+
+def test_options_have_the_defaults_of_python() -> None:
+    command = inspect.signature(generate.command).parameters
+    for field in dataclasses.fields(DecodingOptions):
+        if field.name in command:
+            assert command[field.name].default == field.default, field.name
 
 
 def test_the_reader_of_a_pipe_may_leave(place: Path) -> None:
@@ -184,7 +194,7 @@ def test_a_full_disk_keeps_what_was_there(place: Path, tmp_path: Path) -> None:
     assert [path.name for path in (run / "resume").iterdir()] == ["checkpoint.safetensors"]
 
 
-def test_help_names_every_verb_and_is_quick(tmp_path: Path) -> None:
+def test_help_names_every_verb(tmp_path: Path) -> None:
     done = seqloom("--help", cwd=tmp_path)
     assert done.returncode == 0
     for verb in ("demo", "train", "evaluate", "generate"):

@@ -6,12 +6,14 @@ import io
 from itertools import pairwise
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 from torch import Tensor
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from seqloom.cells.gru import GRUCell
 from seqloom.cells.lstm import LSTMCell
@@ -117,17 +119,20 @@ def test_neither_padding_nor_company_changes_anything(
     for kernel in kernels_of(layer):
         layer.kernel = kernel
         rows = [torch.randn(length, 1, I, dtype=torch.float64) for length in lengths]
-        start = map_state(lambda t: torch.randn_like(t), layer.initial_state(len(lengths)))
+        start = None  # a learnt one has its gradient in here too
+        if not layer.learn_initial_state:
+            start = map_state(lambda t: torch.randn_like(t), layer.initial_state(len(lengths)))
         together = torch.full((max(lengths) + padding, len(lengths), I), torch.nan, dtype=torch.float64)
         for index, row in enumerate(rows):
             together[: len(row), index] = row[:, 0]
         together.requires_grad_()
         output, state = layer(together, start, lengths)
-        weights = [parameter for name, parameter in layer.named_parameters() if "initial" not in name]
+        weights = list(layer.parameters())
         loss = output.pow(2).sum() + sum(part.pow(3).sum() for part in parts(state))
         total = 0.0
         for index, row in enumerate(rows):
-            alone, end = layer(row.requires_grad_(), select_rows(start, torch.tensor([index])))
+            one = None if start is None else select_rows(start, torch.tensor([index]))
+            alone, end = layer(row.requires_grad_(), one)
             total = total + alone.pow(2).sum() + sum(part.pow(3).sum() for part in parts(end))
             same(output[: len(row), index], alone[:, 0])
             assert (output[len(row) :, index] == 0).all()
@@ -163,7 +168,45 @@ def test_rows_of_no_steps_keep_what_they_started_from(
     none, kept = layer(x, start, [0] * B)
     assert none.shape == layer(x, start)[0].shape
     assert (none == 0).all()
-    assert all(torch.equal(mine, old) for mine, old in zip(parts(kept), parts(start), strict=True))
+    for mine, old in zip(parts(kept), parts(start), strict=True):
+        assert torch.equal(mine, old)
+        assert mine.data_ptr() != old.data_ptr()
+
+
+@pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
+def test_zoneout_of_everything_gives_the_starting_state(Layer: Any) -> None:
+    layer = build(Layer, {"zoneout": 1.0}).train()
+    x = torch.full((T, B, I), torch.nan, dtype=torch.float64)
+    lengths = [2, 6, 0, 3]
+    for row, length in enumerate(lengths):
+        x[:length, row] = 1
+    x.requires_grad_()
+    start = map_state(lambda t: torch.randn_like(t).requires_grad_(), layer.initial_state(B))
+    output, state = layer(x, start, lengths)
+    for mine, old in zip(parts(state), parts(start), strict=True):
+        assert torch.equal(mine, old)
+    wanted = [x, *parts(start), *layer.parameters()]
+    loss = output.sum() + sum(part.pow(2).sum() for part in parts(state))
+    gradients = torch.autograd.grad(loss, wanted)
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+# torch's compiler reads the .grad of tensors between two graphs, and torch itself warns of that.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf Tensor")
+@pytest.mark.parametrize(("Layer", "options"), PLAIN)
+def test_a_compiled_layer_takes_lengths(Layer: Any, options: dict[str, Any]) -> None:
+    layer = build(Layer, options)
+    x = torch.randn(T, B, I, dtype=torch.float64)
+    lengths = [2, 6, 0, 3]
+    for each in (None, lengths, torch.tensor(lengths), [0] * B):
+        torch.compiler.reset()
+        output, state = torch.compile(layer, backend="eager")(x, lengths=each)
+        expected, last = layer(x, lengths=each)
+        same(output, expected)
+        same(state, last)
+    packed = pack_padded_sequence(x, torch.tensor([6, 3, 2, 1]))
+    torch.compiler.reset()
+    same(torch.compile(layer, backend="eager")(packed)[0].data, layer(packed)[0].data)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -200,7 +243,14 @@ def test_lengths_may_be_a_list_or_a_tensor(Layer: Any, options: dict[str, Any]) 
     layer = build(Layer, options)
     x = torch.randn(T, B, I, dtype=torch.float64)
     lengths = [2, 6, 0, 3]
-    assert torch.equal(layer(x, lengths=lengths)[0], layer(x, lengths=torch.tensor(lengths))[0])
+    forms = [
+        torch.tensor(lengths),
+        torch.tensor(lengths).int(),
+        numpy.array(lengths),
+        list(numpy.array(lengths)),
+    ]
+    for form in forms:
+        assert torch.equal(layer(x, lengths=lengths)[0], layer(x, lengths=form)[0])
     same(layer(x, lengths=[T] * B)[0], layer(x)[0])
 
 

@@ -53,6 +53,37 @@ def test_folders_named_after_splits_hold_any_number_of_files(tmp_path: Path) -> 
     assert content(corpus, "test") == "c" * 10
 
 
+def test_other_names_of_validation_count_and_what_is_left_over_is_said(tmp_path: Path) -> None:
+    for name in ("train", "valid", "notes"):
+        (tmp_path / f"{name}.txt").write_text(name)
+    corpus = read_text(tmp_path)
+    assert content(corpus, "train") == "train"
+    assert content(corpus, "validation") == "valid"
+    assert [file.name for file in corpus.ignored] == ["notes.txt"]
+    assert "ignored, since others are named train: notes.txt" in corpus.describe()
+
+
+def test_a_test_file_is_never_learnt_from(tmp_path: Path) -> None:
+    for name in ("book", "dev", "test"):
+        (tmp_path / f"{name}.txt").write_text(name * 10)
+    corpus = read_text(tmp_path)
+    assert content(corpus, "train") == "book" * 10
+    assert content(corpus, "validation") == "dev" * 10
+    assert content(corpus, "test") == "test" * 10
+
+
+def test_no_more_than_4_mebibytes_of_a_file_are_held_out(tmp_path: Path) -> None:
+    file = tmp_path / "long.txt"
+    file.write_bytes(b"a line of text.\n" * (50 << 16))
+    assert read_text(file).size_bytes("validation") == 4 << 20
+
+
+def test_a_single_character_of_several_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("é", encoding="utf-8")
+    assert content(read_text(file), "validation") == "é"
+
+
 def test_other_folders_give_the_last_tenth_of_every_file(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "a.txt").write_text("a" * 10)
@@ -82,6 +113,14 @@ def test_bytes_that_are_not_utf8_are_refused_with_their_place(tmp_path: Path) ->
         DataError, match=r"latin\.txt, byte 200: the text must be UTF-8\. Got byte 0xdc .*iconv"
     ):
         list(pieces(read_text(file).splits["train"]))
+
+
+def test_only_a_test_file_is_nothing_to_learn_from(tmp_path: Path) -> None:
+    (tmp_path / "test.txt").write_text("test")
+    with pytest.raises(
+        DataError, match=r"expected text to learn from\. Got validation and test files only\."
+    ):
+        read_text(tmp_path)
 
 
 @pytest.mark.parametrize(

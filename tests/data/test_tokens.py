@@ -10,6 +10,7 @@ import pytest
 from seqloom.data import text, tokens
 from seqloom.data.text import pieces, read_text
 from seqloom.data.vocabulary import Vocabulary
+from seqloom.errors import RunError
 
 
 @pytest.fixture
@@ -31,8 +32,11 @@ def test_a_large_text_is_mapped_and_reads_the_same(
     assert isinstance(mapped.numbers, numpy.memmap)
     assert numpy.array_equal(mapped.numbers, in_memory.numbers)
     assert len(list((tmp_path / "cache" / "tokens").iterdir())) == 1
-    again = tokens.tokenize(parts, vocabulary)
+    moved = tmp_path / "moved.txt"
+    parts[0].path.rename(moved)
+    again = tokens.tokenize([parts[0]._replace(path=moved)], vocabulary)
     assert again.digest == mapped.digest
+    assert len(list((tmp_path / "cache" / "tokens").iterdir())) == 1
 
 
 def test_the_digest_changes_with_the_text(parts: tuple[text.TextPart, ...]) -> None:
@@ -40,6 +44,16 @@ def test_the_digest_changes_with_the_text(parts: tuple[text.TextPart, ...]) -> N
     before = tokens.tokenize(parts, vocabulary).digest
     parts[0].path.write_text("a line of test\n" * 1000)
     assert tokens.tokenize(parts, vocabulary).digest != before
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    parts: tuple[text.TextPart, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").touch()
+    monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(tokens, "MEMORY_BYTES", 1000)
+    with pytest.raises(RunError, match=r"cannot be written\. Got .*SEQLOOM_CACHE"):
+        tokens.tokenize(parts, Vocabulary.fit("character", pieces(parts)))
 
 
 def test_an_interrupted_encoding_leaves_nothing(
@@ -54,6 +68,7 @@ def test_an_interrupted_encoding_leaves_nothing(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tokens, "pieces", broken)
+    monkeypatch.setattr(tokens, "_identity", lambda *_: "name")
     with pytest.raises(KeyboardInterrupt):
         tokens.tokenize(parts, vocabulary)
     assert list((tmp_path / "cache" / "tokens").iterdir()) == []

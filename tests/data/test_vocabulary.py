@@ -93,6 +93,14 @@ def test_damage_is_named(tmp_path: Path) -> None:
         Vocabulary.load(tmp_path / "tokenizer.json")
 
 
-def test_a_vocabulary_has_at_least_two_tokens() -> None:
-    with pytest.raises(ConfigError, match=r"data\.vocabulary_size: must be an int >= 2\. Got 1\."):
-        Vocabulary.fit("word", [TEXT], 1)
+@pytest.mark.parametrize(
+    ("unit", "size", "message"),
+    [
+        ("word", 1, r"data\.vocabulary_size: must be an int >= 2 for word units\. Got 1\."),
+        ("bpe", 255, r"data\.vocabulary_size: must be an int >= 256 for bpe units\. Got 255\."),
+        ("byte", 100, r"data\.vocabulary_size: must be left out for bytes: there are 256\. Got 100\."),
+    ],
+)
+def test_sizes_that_are_refused(unit: Unit, size: int, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Vocabulary.fit(unit, [TEXT], size)

@@ -213,3 +213,12 @@ def test_no_more_results_than_beams(table_step, empty_state, count: int) -> None
             DecodingOptions(num_beams=3),
             num_return_sequences=count,
         )
+
+
+@pytest.mark.parametrize("penalty", [-10, 10])
+def test_the_extreme_penalties_are_numbers(penalty: int) -> None:
+    search = _Search(DecodingOptions(num_beams=1, length_penalty=penalty, max_new_tokens=2**63), 1)
+    search.finish([STOP] * 1000, 1, -1.0)
+    assert 0 > search.finished[0].score > -math.inf
+    assert isinstance(search.is_decided(-1.0, 1000), bool)
+    assert math.pow(2**63, penalty) > 0

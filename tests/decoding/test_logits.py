@@ -41,8 +41,10 @@ def test_temperature_divides_the_logits(vocabulary_size: int, seed: int, tempera
     )
 
 
-def test_a_tiny_temperature_does_not_overflow() -> None:
-    probabilities = apply_temperature(torch.tensor([[1.0, 3.0, 2.0]]), 1e-45).softmax(-1)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+@pytest.mark.parametrize("temperature", [1e-45, 1e-46, 5e-324])
+def test_a_tiny_temperature_neither_overflows_nor_becomes_0(temperature: float, dtype: torch.dtype) -> None:
+    probabilities = apply_temperature(torch.tensor([[1.0, 3.0, 2.0]], dtype=dtype), temperature).softmax(-1)
     assert probabilities.tolist() == [[0, 1, 0]]
 
 

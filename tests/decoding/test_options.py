@@ -13,7 +13,8 @@ from seqloom.errors import ConfigError
 REFUSED = [
     ({"num_beams": 0}, "num_beams must be an int >= 1. Got 0."),
     ({"num_beams": True}, "num_beams must be an int >= 1. Got True."),
-    ({"length_penalty": float("nan")}, "length_penalty must be a finite number. Got nan."),
+    ({"length_penalty": float("nan")}, "length_penalty must be from -10 to 10. Got nan."),
+    ({"length_penalty": 400}, "length_penalty must be from -10 to 10. Got 400."),
     ({"early_stopping": "never"}, "early_stopping must be true or false. Got 'never'."),
     ({"temperature": -1.0}, "temperature must be >= 0. Got -1.0."),
     ({"temperature": float("inf")}, "temperature must be >= 0. Got inf."),

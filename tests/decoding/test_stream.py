@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from itertools import islice, pairwise
+from typing import NamedTuple
 
 import pytest
 import torch
 
 from seqloom.decoding import NO_TOKEN, DecodingOptions, decode, prefill, stream
 from seqloom.errors import ConfigError, DataError
+from seqloom.state import State
 
 PROMPT = [[1], [2, 3], [4, 5, 6], [0, 1], [9], [3, 3, 3, 3], [8, 7], [5]]
 MODES = {
@@ -262,6 +264,36 @@ def test_stops_are_in_the_vocabulary(empty_state, stops: dict[str, tuple]) -> No
         ConfigError, match=r"stream: stop tokens must be below 5, the size of the vocabulary. Got 5."
     ):
         stream(lambda *_: None, torch.zeros(1, 5), empty_state(1), DecodingOptions(**stops))
+
+
+class Pair(NamedTuple):
+    h: torch.Tensor
+    c: torch.Tensor
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (torch.zeros(2), "state must have 2 rows in dimension 1, as many as the batch. Got shape (2,)."),
+        (
+            (torch.zeros(1, 2), (Pair(torch.zeros(1, 2, 4), torch.zeros(2, 1, 4)),)),
+            "state[1][0].c must have 2 rows in dimension 1, as many as the batch. Got shape (2, 1, 4).",
+        ),
+        (
+            (torch.zeros(1, 2), [torch.zeros(1, 2)]),
+            "state[1] must be a tensor or a tuple of states. Got list.",
+        ),
+    ],
+)
+def test_the_rows_of_the_state_are_those_of_the_batch(state: State, message: str) -> None:
+    def step(tokens: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        return torch.zeros(*tokens.shape, 5), state
+
+    with pytest.raises(DataError, match=re.escape(f"prefill: {message}")):
+        prefill(step, [[1], [2, 3]], state)
+    for who, options in (("stream", {}), ("beam_search", {"num_beams": 2})):
+        with pytest.raises(DataError, match=re.escape(f"{who}: {message}")):
+            decode(step, torch.zeros(2, 5), state, DecodingOptions(**options))
 
 
 def test_errors_come_before_the_first_step(empty_state) -> None:

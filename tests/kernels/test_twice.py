@@ -81,6 +81,44 @@ def test_the_second_run_is_for_second_derivatives_only() -> None:
     assert twice(fast, never, [a.detach(), b.detach()])[0].grad_fn is None
 
 
+@pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
+def test_the_state_of_a_layer_may_be_changed_in_place(Layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = Layer(2, 3, dtype=torch.float64)
+    x = random(4, 3, 2)
+
+    def halved() -> Tensor:
+        output, state = layer(x)
+        for part in [state] if isinstance(state, Tensor) else state:
+            part.mul_(0.5)
+            output = output + part
+        return torch.autograd.grad(output.pow(3).sum(), x)[0]
+
+    expected = halved()
+    monkeypatch.setattr(aten, "first_derivatives_only", lambda *_: True)
+    assert torch.equal(halved(), expected)
+
+
+@pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
+def test_a_layer_goes_through_functional_gradients(Layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = Layer(2, 3, dtype=torch.float64)
+    x, parameters = random(4, 3, 2).detach(), dict(layer.named_parameters())
+
+    def loss(parameters: dict[str, Tensor]) -> Tensor:
+        return torch.func.functional_call(layer, parameters, (x,))[0].pow(2).sum()
+
+    def size(parameters: dict[str, Tensor]) -> Tensor:
+        return torch.stack([part.pow(2).sum() for part in torch.func.grad(loss)(parameters).values()]).sum()
+
+    expected = torch.func.grad(loss)(parameters), torch.func.grad(size)(parameters)
+    monkeypatch.setattr(aten, "first_derivatives_only", lambda *_: True)
+    for mine, other in zip(
+        (torch.func.grad(loss)(parameters), torch.func.grad(size)(parameters)), expected, strict=True
+    ):
+        for name, gradient in mine.items():
+            # The same kernel, run a second time: equal but for the order in which gradients are summed.
+            torch.testing.assert_close(gradient, other[name], rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("lengths", [None, [4, 0, 2]])
 @pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
 def test_a_layer_keeps_its_values_and_derivatives(

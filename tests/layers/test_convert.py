@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 from seqloom.cells.gru import GRUCell
 from seqloom.cells.lstm import LSTMCell
@@ -103,12 +105,57 @@ def test_a_layer_that_is_used_twice_stays_one() -> None:
     assert model[0] is model[2][0]
 
 
-def test_hooks_are_kept() -> None:
+HOOKS = [
+    "register_forward_hook",
+    "register_forward_pre_hook",
+    "register_full_backward_hook",
+    "register_full_backward_pre_hook",
+    "register_state_dict_pre_hook",
+    "register_state_dict_post_hook",
+    "register_load_state_dict_pre_hook",
+    "register_load_state_dict_post_hook",
+]
+
+
+@pytest.mark.parametrize("register", HOOKS)
+def test_hooks_are_kept(register: str) -> None:
     model, seen = nn.Sequential(nn.GRU(I, H)), []
-    model[0].register_forward_hook(lambda *_: seen.append("hook"))
+    handle = getattr(model[0], register)(lambda *arguments: seen.append(arguments[0]))
     convert_recurrent(model)
-    model(torch.randn(5, 2, I))
-    assert seen == ["hook"]
+    gc.collect()
+
+    def use() -> None:
+        output, _ = model(torch.randn(5, 2, I, requires_grad=True))
+        output.sum().backward()
+        model.load_state_dict(model.state_dict())
+
+    use()
+    assert len(seen) == 1
+    assert seen[0] is model[0]
+    if handle is not None:
+        handle.remove()
+        use()
+        assert len(seen) == 1
+
+
+@pytest.mark.parametrize("to", ["seqloom", "torch"])
+def test_what_was_set_on_a_layer_is_kept(to: Any) -> None:
+    layer = GRU(I, H) if to == "torch" else nn.GRU(I, H)
+    before = set(vars(convert_recurrent(nn.GRU(I, H)) if to == "seqloom" else nn.GRU(I, H)))
+    layer.note = "mine"
+    layer.register_buffer("scale", torch.ones(2))
+    layer.register_buffer("scratch", torch.ones(3), persistent=False)
+    layer.child = nn.Linear(1, 1).eval()
+    new: Any = convert_recurrent(layer, to=to)
+    assert new.note == "mine"
+    assert new.scale is layer.scale
+    assert new.child is layer.child
+    assert new.training
+    assert not new.child.training
+    assert new.state_dict().keys() == layer.state_dict().keys()
+    assert "scratch" in dict(new.named_buffers())
+    # Nothing else came along: torch's own lists of weights, say, would keep the memory of moved ones.
+    assert set(vars(new)) - before == {"note"}
 
 
 def test_other_modules_are_left_alone() -> None:
@@ -117,6 +164,8 @@ def test_other_modules_are_left_alone() -> None:
 
     own = Own(I, H)
     assert convert_recurrent(own) is own
+    normed = parametrizations.weight_norm(Own(I, H), "weight_hh_l0")
+    assert convert_recurrent(normed) is normed
     linear = nn.Linear(I, H)
     assert convert_recurrent(linear) is linear
     ours = GRU(I, H)
@@ -152,16 +201,24 @@ def test_what_torch_cannot_express_is_refused_before_anything_is_swapped(
         convert_recurrent(GRUCell(I, H, layer_norm=True), to="torch")
 
 
-def test_parameters_that_are_not_torchs_own_are_refused() -> None:
-    layer = nn.GRU(I, H)
-    del layer.weight_hh_l0
-    layer.weight_hh_l0_g = nn.Parameter(torch.ones(1))
+@pytest.mark.filterwarnings("ignore:.*torch.nn.utils.weight_norm.* is deprecated:FutureWarning")
+@pytest.mark.parametrize(
+    ("weight_norm", "name", "got"),
+    [
+        (parametrizations.weight_norm, "ParametrizedGRU", "weight_hh_l0"),
+        (nn.utils.weight_norm, "GRU", "weight_hh_l0, weight_hh_l0_g, weight_hh_l0_v"),
+    ],
+)
+def test_parameters_that_are_not_torchs_own_are_refused(weight_norm: Any, name: str, got: str) -> None:
+    plain = nn.GRU(I, H)
+    model = nn.Sequential(plain, weight_norm(nn.GRU(I, H), "weight_hh_l0"))
     message = (
-        r"^convert_recurrent: GRU: its parameters must be torch\.nn's own\. "
-        r"Got weight_hh_l0, weight_hh_l0_g\. Undo what put others in their place \(weight_norm, say\).*"
+        rf"^convert_recurrent: {name} at '1': its parameters must be torch\.nn's own\. "
+        rf"Got {got}\. Undo what put others in their place \(weight_norm, say\) first\.$"
     )
     with pytest.raises(ConfigError, match=message):
-        convert_recurrent(layer)
+        convert_recurrent(model)
+    assert model[0] is plain
 
 
 def test_where_to_is_one_of_two() -> None:

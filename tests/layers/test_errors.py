@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence
@@ -44,7 +45,7 @@ T, B, I, H = 5, 4, 3, 6  # noqa: E741
         ({"zone_out": 0.1}, r"GRU: there is no option 'zone_out'\. Did you mean `zoneout`\?"),
         (
             {"proj_size": 2},
-            r"GRU: there is no option 'proj_size'\. It is one of: forget_gate_bias, kernel, .*",
+            r"GRU: there is no option 'proj_size'\. It is one of: kernel, layer_norm, .*",
         ),
     ],
 )
@@ -134,16 +135,36 @@ def test_shapes_of_the_state() -> None:
         ([1, 2, 3], r"lengths must be 4, one for each row\. Got 3\."),
         ([1, 2, 3, 6], r"lengths\[3\] must be 0 to 5, the steps of the input\. Got 6\."),
         ([1, -1, 3, 5], r"lengths\[1\] must be 0 to 5, the steps of the input\. Got -1\."),
-        ([1, 2.0, 3, 5], r"lengths must be whole numbers\. Got \[1, 2\.0, 3, 5\]\."),
-        (torch.ones(4), r"lengths must be int64 of shape \(4,\)\. Got torch\.float32 \(4,\)\."),
-        (torch.ones(4, 1).long(), r"lengths must be int64 of shape \(4,\)\. Got torch\.int64 \(4, 1\)\."),
-        (torch.ones(4).int(), r"lengths must be int64 of shape \(4,\)\. Got torch\.int32 \(4,\)\."),
+        ([1, 2.0, 3, 5], r"lengths must be whole numbers, one for each row\. Got \[1, 2\.0, 3, 5\]\."),
+        ([1, True, 3, 5], r"lengths must be whole numbers, one for each row\. Got \[1, True, 3, 5\]\."),
+        (3, r"lengths must be whole numbers, one for each row\. Got 3\."),
+        (
+            numpy.ones(4),
+            r"lengths must be whole numbers, one for each row\. Got array\(\[1\., 1\., 1\., 1\.\]\)\.",
+        ),
+        (torch.ones(4), r"lengths must be whole numbers of shape \(4,\)\. Got torch\.float32 \(4,\)\."),
+        (torch.ones(4).bool(), r"lengths must be whole numbers of shape \(4,\)\. Got torch\.bool \(4,\)\."),
+        (
+            torch.ones(4, 1).long(),
+            r"lengths must be whole numbers of shape \(4,\)\. Got torch\.int64 \(4, 1\)\.",
+        ),
     ],
 )
 @pytest.mark.parametrize("kernel", ["torch", "reference"])
 def test_lengths(lengths: Any, message: str, kernel: str) -> None:
     with pytest.raises(DataError, match=f"^LSTM: {message}$"):
         LSTM(I, H, kernel=kernel)(torch.zeros(T, B, I), lengths=lengths)
+
+
+def test_only_forward_takes_a_packed_sequence() -> None:
+    packed = pack_padded_sequence(torch.zeros(T, B, I), torch.tensor([5, 4, 2, 1]))
+    layer = GRU(I, H)
+    for call in (layer.trace, layer.choice):
+        with pytest.raises(
+            DataError,
+            match=r"^GRU: only forward takes a PackedSequence\. Unpack it with torch\.nn\.utils\.rnn\.",
+        ):
+            call(packed)
 
 
 def test_packed_sequences() -> None:

@@ -164,6 +164,15 @@ def test_orthogonal_init_draws_each_block_of_weight_hh_orthogonal(Layer: Any) ->
             torch.testing.assert_close(block @ block.T, torch.eye(H, dtype=torch.float64), **EXACT)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_orthogonal_init_of_a_short_type(dtype: torch.dtype) -> None:
+    layer = GRU(I, H, orthogonal_init=True, dtype=dtype)
+    for block in layer.weight_hh_l0.split(H):
+        assert block.dtype == dtype
+        # bfloat16 keeps 8 bits of numbers up to 1: 6 products, each 2^-9 off on both sides.
+        torch.testing.assert_close(block.float() @ block.float().T, torch.eye(H), rtol=0, atol=0.02)
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("Layer", LAYERS)
 def test_the_initial_state_can_be_learnt(Layer: Any, kernel: str) -> None:
@@ -249,3 +258,26 @@ def test_the_native_kernel_that_is_not_there_says_why(monkeypatch: pytest.Monkey
     monkeypatch.setattr(native, "why_unavailable", lambda: "it was not built")
     with pytest.raises(ConfigError, match=r"^RNN: kernel='native' cannot do this: it was not built\."):
         RNN(I, H, kernel="native")(torch.randn(T, B, I))
+
+
+def test_to_ask_for_the_kernel_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "available", lambda: True)
+    layer = RNN(I, H, weight_dropout=0.5, kernel="native")
+    before = torch.get_rng_state()
+    with torch.no_grad():
+        assert layer.choice(torch.randn(T, B, I, generator=torch.Generator())).kernel == "native"
+    assert torch.equal(torch.get_rng_state(), before)
+    with pytest.raises(ConfigError, match="recurrent_dropout in training needs the reference kernel"):
+        RNN(I, H, recurrent_dropout=0.5, kernel="native").choice(torch.zeros(T, B, I))
+
+
+def test_only_an_lstm_has_a_forget_gate() -> None:
+    assert LSTM(I, H).forget_gate_bias is None
+    assert not hasattr(GRU(I, H), "forget_gate_bias")
+
+
+@pytest.mark.parametrize(("shape", "lengths"), [((0, B, I), None), ((T, 0, I), None), ((T, B, I), [0] * B)])
+def test_what_has_no_steps_is_run_by_the_reference_kernel(shape: Any, lengths: list[int] | None) -> None:
+    expected = ("reference", "no row has a step, and torch's own kernel refuses to run none")
+    assert GRU(I, H).choice(torch.zeros(shape), lengths) == expected
+    assert GRU(I, H, kernel="torch").choice(torch.zeros(shape), lengths) == expected

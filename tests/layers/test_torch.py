@@ -45,8 +45,7 @@ def random_state(layer: Any, batch: int = B) -> Any:
 
 def twins(ours: Any, theirs: Any, **arguments: Any) -> tuple[Any, Any]:
     other = theirs(I, H, dtype=torch.float64, **arguments)
-    options = {"kernel": arguments.pop("kernel", "auto")}
-    layer = ours(I, H, dtype=torch.float64, **arguments, **options)
+    layer = ours(I, H, dtype=torch.float64, **arguments)
     layer.load_state_dict(other.state_dict())
     return layer, other
 
@@ -240,19 +239,35 @@ def test_other_types(ours: Any, theirs: Any, keywords: dict[str, Any], dtype: to
     torch.testing.assert_close(reference(x)[0], expected, **tolerance)
 
 
-@pytest.mark.parametrize("kernel", ["torch", "reference"])
+@pytest.mark.parametrize("options", [{"kernel": "torch"}, {"kernel": "reference"}, {"layer_norm": True}])
 @pytest.mark.parametrize(("ours", "theirs", "keywords"), LAYERS)
-def test_autocast(ours: Any, theirs: Any, keywords: dict[str, Any], kernel: str) -> None:
-    layer = ours(I, H, 2, kernel=kernel, **keywords)
+def test_autocast(ours: Any, theirs: Any, keywords: dict[str, Any], options: dict[str, Any]) -> None:
+    layer = ours(I, H, 2, **keywords, **options)
     x = torch.randn(T, B, I)
     exact, _ = layer(x)
+    packed = pack_padded_sequence(x, torch.tensor(LENGTHS), enforce_sorted=False)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        output, _ = layer(x)
+        output, state = layer(x)
         ragged, _ = layer(x, lengths=LENGTHS)
-    # bfloat16 keeps 8 bits, so each of 5 steps in 2 layers rounds by 2^-9 of values up to 1.
-    torch.testing.assert_close(output.float(), exact, rtol=0, atol=0.05)
-    torch.testing.assert_close(ragged[0].float(), exact[0], rtol=0, atol=0.05)
+        results = [layer(x[:2]), layer(x, lengths=LENGTHS), layer(x, lengths=[0] * B), layer(x[:0])]
+        results += [layer(x, state), layer.trace(x)[:2], (layer(packed)[0].data, layer(packed)[1])]
+    types = {value.dtype for output, state in results for value in (output, *parts(state))}
+    assert types == {torch.bfloat16}
+    # bfloat16 keeps 8 bits, so each of 5 steps in 2 layers rounds by 2^-9 of values up to 1; a layer norm
+    # scales them up by at most 2 more.
+    tolerance = {"rtol": 0, "atol": 0.1 if "layer_norm" in options else 0.05}
+    torch.testing.assert_close(output.float(), exact, **tolerance)
+    torch.testing.assert_close(ragged[0].float(), exact[0], **tolerance)
     output.float().sum().backward()
+
+
+@pytest.mark.parametrize(("ours", "theirs", "keywords"), LAYERS)
+def test_autocast_leaves_float64_alone(ours: Any, theirs: Any, keywords: dict[str, Any]) -> None:
+    for kernel in ("torch", "reference"):
+        layer = ours(I, H, dtype=torch.float64, kernel=kernel, **keywords)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            output, state = layer(torch.randn(T, B, I).double(), lengths=LENGTHS)
+        assert {value.dtype for value in (output, *parts(state))} == {torch.float64}
 
 
 @pytest.mark.parametrize(("ours", "theirs", "keywords"), LAYERS)

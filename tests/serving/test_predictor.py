@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 import seqloom
 from seqloom.errors import ConfigError, DataError, RunError
@@ -56,14 +57,27 @@ def test_a_chunked_prompt_writes_what_the_whole_writes(
 
 
 def test_a_text_ends_where_it_is_told_to(trained: Predictor) -> None:
-    whole = trained.generate("the quick", max_new_tokens=100, temperature=0)
-    stop = whole[10:13]
-    stopped = trained.generate("the quick", max_new_tokens=100, temperature=0, stop=stop)
-    assert stopped == whole[: whole.index(stop)]
+    options = {"max_new_tokens": 100, "temperature": 0}
+    whole = trained.generate("the quick", **options)
+    assert isinstance(whole, str)
+    for stop in (whole[10:13], [whole[40:45], whole[20:24]], "never \u2603"):
+        ends = [whole.find(text) for text in ([stop] if isinstance(stop, str) else stop)]
+        expected = whole[: min((end for end in ends if end >= 0), default=len(whole))]
+        assert trained.generate("the quick", stop=stop, **options) == expected
+        assert "".join(trained.stream("the quick", stop=stop, **options)) == expected
 
 
-def test_beams_find_a_likelier_text_than_greed(trained: Predictor) -> None:
-    assert trained.generate("the ", max_new_tokens=12, num_beams=4) != ""
+def test_beams_find_a_text_no_less_likely_than_greed(trained: Predictor) -> None:
+    vocabulary = trained.preparation.vocabulary
+
+    def log_probability(text: str) -> float:
+        tokens = torch.tensor([vocabulary.encode("the " + text)])
+        logits = trained.model(tokens[:, :-1])[0].log_softmax(-1)
+        return logits[0].gather(1, tokens[0, 1:, None])[-len(text) :].sum().item()
+
+    texts = [trained.generate("the ", max_new_tokens=12, **o) for o in ({"num_beams": 8}, {"temperature": 0})]
+    searched, greedy = (log_probability(text) for text in texts if isinstance(text, str))
+    assert searched >= greedy - 1e-4  # sums of twelve float32 logarithms
 
 
 def test_no_prompt_begins_as_after_a_line(trained: Predictor) -> None:
@@ -74,7 +88,7 @@ def test_no_prompt_begins_as_after_a_line(trained: Predictor) -> None:
 def test_evaluation_names_its_split_and_has_interval_and_baseline(trained: Predictor) -> None:
     report = trained.evaluate(trained.folder.parent / "text.txt")
     name = "loss_nats_per_character"
-    assert report.split == "validation"
+    assert report.split == "validation"  # of what it learnt from
     low, high = report.interval[name]
     assert low < report.metrics[name] < high
     assert report.baseline_name == "6-gram (Kneser-Ney)"
@@ -90,9 +104,17 @@ def test_evaluation_agrees_with_what_training_recorded(trained: Predictor) -> No
     assert found == pytest.approx(best, rel=1e-12)
 
 
+def test_a_text_that_it_did_not_learn_from_is_measured_whole(trained: Predictor, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text(TEXT[:1000])
+    report = trained.evaluate(tmp_path / "other.txt")
+    assert report.split == "all"
+    assert report.is_better is None
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"stop": ["a", ""]}, r"generate: stop must be a text of at least one character"),
         ({"temperature": -1}, r"temperature must be >= 0\. Got -1\."),
         ({"temprature": 1}, r"generate: unknown option `temprature`\. Did you mean `temperature`\?"),
         ({"top_p": 0}, r"top_p must be > 0 and <= 1\. Got 0\."),
@@ -129,7 +151,7 @@ def test_a_newer_run_folder_says_so(copied: Path) -> None:
 def test_a_key_of_a_later_version_is_named(copied: Path) -> None:
     damage_config(copied, model={"hidden_sizes": 3})
     with pytest.raises(
-        ConfigError, match=r"unknown key `model\.hidden_sizes`\. Did you mean `model\.hidden_size`"
+        RunError, match=r"config\.json: expected settings of this version\. Got .*hidden_sizes`"
     ):
         seqloom.load(copied)
 

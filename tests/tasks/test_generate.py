@@ -78,6 +78,7 @@ def test_a_batch_of_8_writes_what_8_single_ones_write(
 def test_a_stream_writes_what_the_whole_writes(model: LanguageModel) -> None:
     options = DecodingOptions(max_new_tokens=40, seed=3)
     assert list(TASK.stream(model, [1, 2], options)) == TASK.predict(model, [[1, 2]], options)[0]
+    assert len(list(TASK.stream(model, [1, 2], options))) == 40
 
 
 def test_metrics_have_their_usual_names() -> None:

@@ -24,7 +24,6 @@ def by_definition(text: list[int], context: list[int], word: int) -> float:
             break
         history = tuple(context[len(context) - k :])
         values = {gram[-1]: n for gram, n in counts[k].items() if gram[:-1] == history and n}
-        once = sum(n == 1 for gram, n in counts[k].items())
         once = len([gram for gram in seen[k] if counts[k][gram] == 1])
         twice = len([gram for gram in seen[k] if counts[k][gram] == 2])
         discount = once / (once + 2 * twice) if once and twice else 0.5

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import seqloom
-from seqloom.errors import RunError
+from seqloom.errors import DataError, RunError
 from seqloom.state import State, tensors_of
 from seqloom.tasks.contract import Loss
 from seqloom.tasks.generate import Generate
@@ -145,6 +145,42 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
     assert all(tensor.isfinite().all() for tensor in kept.model.values())
 
 
+def test_a_validation_loss_that_is_not_finite_is_never_the_best(
+    small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*given: Any) -> Loss:
+        found = Generate.loss(*given)
+        return found._replace(nats=found.nats * torch.nan)
+
+    monkeypatch.setattr(Generate, "measure", broken)
+    with pytest.raises(
+        RunError, match=r"the validation loss must be finite\. Got nan\. The last good checkpoint stays"
+    ):
+        train(small_text, settings=[*SMALL, "training.max_steps=10"], out=tmp_path / "run")
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_bad_test_split_is_found_before_the_first_step(small_text: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "train.txt").write_text(small_text.read_text())
+    (folder / "test.txt").write_bytes(b"\xff" * 50)
+    with pytest.raises(DataError, match=r"test\.txt, byte 0: the text must be UTF-8"):
+        train(folder, settings=[*SMALL, "training.max_steps=10"], out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_test_split_is_measured_once_with_the_best_weights(small_text: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("train", "valid", "test"):
+        (folder / f"{name}.txt").write_text(small_text.read_text())
+    run, report = train(folder, settings=[*SMALL, "training.max_steps=10"], out=tmp_path / "run")
+    assert report.split == "test"
+    (record,) = records(run, "test")
+    assert record["loss_nats_per_character"] == report.metrics["loss_nats_per_character"]
+
+
 def test_bfloat16_learns_as_float32_does(small_text: Path, tmp_path: Path) -> None:
     settings = [*SMALL, "training.max_steps=100", "training.learning_rate=0.01", "model.dropout=0"]
     losses = {}
@@ -172,38 +208,49 @@ PROGRAM = """
 import sys, torch
 torch.set_num_threads(1)
 from seqloom.training.start import train
-train(sys.argv[1], settings=sys.argv[3:], out=sys.argv[2])
+text, folder, resume, *settings = sys.argv[1:]
+train(text, settings=settings, out=folder, resume=resume == "resume")
 """
 
 
-def test_two_processes_learn_what_one_learns(small_text: Path, tmp_path: Path) -> None:
-    """The same global batch: losses equal to 1e-4 for 50 steps, validation too."""
-    program = tmp_path / "program.py"
+def train_in_two_processes(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     program.write_text(PROGRAM)
-    settings = [*SMALL, "training.max_steps=50", "training.log_every=1", "model.dropout=0"]
+    run = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [sys.executable, *run, str(program), *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env=dict(os.environ)
+    )
+
+
+def test_two_processes_learn_what_one_learns_also_when_resumed(small_text: Path, tmp_path: Path) -> None:
+    """The same global batch: losses equal to 1e-4 for 50 steps, and so the validation's."""
+    settings = [*SMALL, "training.log_every=1", "model.dropout=0", "training.schedule=constant"]
+    settings += ["training.warmup_steps=0"]
     settings += ["training.precision=float32"]  # rounding to 8 bits depends on how a batch is cut
-    for world in (1, 2):
-        run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world}"]
-        command = [
-            sys.executable,
-            *run,
-            str(program),
-            str(small_text),
-            str(tmp_path / f"run{world}"),
-            *settings,
-        ]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, check=False, env=dict(os.environ)
-        )
+    one, two, program = tmp_path / "one", tmp_path / "two", tmp_path / "program.py"
+    train(small_text, settings=[*settings, "training.max_steps=50"], out=one)
+    begun = [*settings, "training.max_steps=23"]
+    for step, given in (("begin", begun), ("resume", ["training.max_steps=50"])):
+        done = train_in_two_processes(program, str(small_text), str(two), step, *given)
         assert done.returncode == 0, done.stderr[-2000:]
-    for split, count in (("train", 50), ("validation", 1)):
-        one, two = (records(tmp_path / f"run{world}", split) for world in (1, 2))
-        assert len(one) == len(two) == count
-        for mine, other in zip(one, two, strict=True):
-            assert mine["loss_nats_per_character"] == pytest.approx(
-                other["loss_nats_per_character"], abs=1e-4
-            )
-    assert len(checkpoint.load(tmp_path / "run2").processes) == 2
+    assert len(checkpoint.load(two).processes) == 2
+    assert len(records(one, "train")) == 50
+    pairs = [*zip(records(one, "train"), records(two, "train"), strict=True)]
+    pairs.append((records(one, "validation")[-1], records(two, "validation")[-1]))
+    for mine, other in pairs:
+        name = "loss_nats_per_character"
+        assert mine["step"] == other["step"]
+        assert mine[name] == pytest.approx(other[name], abs=1e-4)
+    with pytest.raises(RunError, match=r"expected 2 process\(es\), as before\. Got 1\."):
+        train(out=two, resume=True, settings=["training.max_steps=60"])
+
+
+def test_a_mistake_ends_all_processes_with_its_one_line(small_text: Path, tmp_path: Path) -> None:
+    done = train_in_two_processes(
+        tmp_path / "p.py", str(small_text), str(tmp_path / "run"), "begin", "training.x=1"
+    )
+    assert done.returncode != 0
+    assert "unknown key `training.x`" in done.stderr
 
 
 def test_a_run_folder_holds_no_pickle_and_all_that_is_needed(small_text: Path, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import load_file
 
 import seqloom
-from seqloom.errors import ConfigError, RunError
+from seqloom.errors import ConfigError, DataError, RunError
 from seqloom.training import checkpoint
+from seqloom.training.hooks import MetricsFile
 from seqloom.training.loop import Trainer
 
 from .conftest import SMALL, write_small_text
@@ -132,6 +133,85 @@ def test_a_training_that_is_over_goes_on_when_its_limit_is_raised(small_text: Pa
     seqloom.train(out=tmp_path / "short", resume=True, settings=["training.max_steps=30"])
     for name, tensor in current_weights(tmp_path / "long").items():
         assert torch.equal(tensor, current_weights(tmp_path / "short")[name]), name
+
+
+PLATEAU = ("training.schedule=plateau", "training.optimizer=sgd", "training.learning_rate=4.0")
+OFTEN = (
+    "training.validate_every=5",
+    "training.patience=4",
+    "training.checkpoint_every=5",
+    "training.max_steps=50",
+)
+
+
+@pytest.mark.parametrize("stop_after", [5, 20, 37])
+@pytest.mark.parametrize("by", ["crash", "interrupt"])
+def test_validations_count_the_same_whenever_a_training_stops(
+    small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int, by: str
+) -> None:
+    settings = [*SMALL, *PLATEAU, *OFTEN, "training.log_every=1"]
+    seqloom.train(small_text, settings=settings, out=tmp_path / "whole")
+    step = Trainer._step
+
+    def stop(self: Trainer, batch: object) -> None:
+        if by == "crash" and self.position.step == stop_after:
+            raise OSError("the machine is gone")
+        step(self, batch)  # type: ignore[arg-type]
+        if by == "interrupt" and self.position.step == stop_after:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Trainer, "_step", stop)
+    with pytest.raises((OSError, KeyboardInterrupt)):
+        seqloom.train(small_text, settings=settings, out=tmp_path / "stopped")
+    monkeypatch.setattr(Trainer, "_step", step)
+    seqloom.train(out=tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+    assert steps_of(tmp_path / "whole", "validation") == steps_of(tmp_path / "stopped", "validation")
+
+
+@pytest.mark.parametrize(
+    "place", ["seqloom.training.loop.Trainer._validate", "seqloom.training.start.write_card"]
+)
+def test_what_stops_after_the_last_step_is_finished_by_resume(
+    small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    settings = [*SMALL, "training.max_steps=14", "training.checkpoint_every=7"]
+    seqloom.train(small_text, settings=settings, out=tmp_path / "whole")
+    with monkeypatch.context() as broken:
+        broken.setattr(place, lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            seqloom.train(small_text, settings=settings, out=tmp_path / "stopped")
+    assert not (tmp_path / "stopped" / "README.md").exists()
+    seqloom.train(out=tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+    assert (tmp_path / "stopped" / "README.md").exists()
+
+
+def test_what_resume_changes_is_kept(small_text: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    seqloom.train(small_text, settings=[*SMALL, "training.max_steps=5"], out=folder)
+    seqloom.train(out=folder, resume=True, settings=["training.max_steps=9", "training.learning_rate=0.001"])
+    training = json.loads((folder / "config.json").read_text())["training"]
+    assert (training["max_steps"], training["learning_rate"]) == (9, 0.001)
+    with pytest.raises(RunError, match=r"stopped at training\.max_steps=9"):
+        seqloom.train(out=folder, resume=True, settings=["training.tensorboard=true"])
+
+
+def test_data_that_has_moved_is_named_again(finished_run: Path, tmp_path: Path) -> None:
+    moved = (tmp_path / "text.txt").rename(tmp_path / "moved.txt")
+    with pytest.raises(
+        DataError, match=r"text\.txt: expected the data .*seqloom train NEW --out .* --resume"
+    ):
+        seqloom.train(out=finished_run, resume=True, settings=["training.max_steps=9"])
+    seqloom.train(moved, out=finished_run, resume=True, settings=["training.max_steps=9"])
+    assert checkpoint.load(finished_run).position.step == 9
+
+
+def test_lines_that_a_power_cut_took_are_not_made_up(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text("{}\n")
+    hook = MetricsFile(tmp_path / "metrics.jsonl", keep_bytes=100)
+    assert hook.written_bytes() == 3
+    hook.close()
 
 
 @pytest.fixture

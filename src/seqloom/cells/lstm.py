@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from seqloom.cells.parts import batched, cell_description, cell_weights, reset, set_parameters, zero_hidden
 from seqloom.cells.weights import Weights, hidden_product, input_product, normalise
+from seqloom.errors import DataError
 
 
 class LSTMState(NamedTuple):
@@ -112,9 +113,11 @@ class LSTMCell(nn.Module):
         Raises:
             DataError: a shape or a type that does not fit.
         """
+        if hx is not None and (not isinstance(hx, tuple | list) or len(hx) != 2):
+            raise DataError("LSTMCell", "the state must be a pair (h, c)", got=type(hx).__name__)
         h, c = (None, None) if hx is None else hx
-        x, h = batched(self, input, h)
-        _, c = batched(self, input, c)
+        x, h = batched(self, input, h, "h of the state")
+        _, c = batched(self, input, c, "c of the state")
         _, new = self.step(x, (h, c))
         return new if input.dim() == 2 else LSTMState(new.h.squeeze(0), new.c.squeeze(0))
 

@@ -97,24 +97,37 @@ def zero_hidden(cell: Cell, batch_size: int) -> Tensor:
     return cell.weight_hh.new_zeros(batch_size, cell.hidden_size)
 
 
-def batched(cell: Cell, input: Tensor, h: Tensor | None) -> tuple[Tensor, Tensor]:
-    """`input` (B, I) and `h` (B, H): a batch dimension for unbatched ones, and zeros for None."""
+def batched(cell: Cell, input: Tensor, h: Tensor | None, called: str = "the state") -> tuple[Tensor, Tensor]:
+    """`input` (B, I) and `h` (B, H): a batch dimension for unbatched ones, and zeros for None.
+
+    Raises:
+        DataError: a shape or a type that does not fit; `called` is how it names `h`.
+    """
     name, size = type(cell).__name__, cell.input_size
+    if not isinstance(input, Tensor):
+        raise DataError(name, "input must be a tensor", got=type(input).__name__)
     if input.dim() not in (1, 2) or input.shape[-1] != size:
         raise DataError(name, f"input must be (B, {size}) or ({size},)", got=f"{tuple(input.shape)}")
-    weight = cell.weight_hh
-    if input.dtype != weight.dtype and not torch.is_autocast_enabled(input.device.type):
-        mend = f"Convert it with .to({weight.dtype}), or the cell with .to({input.dtype})"
-        raise DataError(
-            name, f"input must be {weight.dtype}, as the weights are", got=f"{input.dtype}", mend=mend
-        )
+    _check_type(cell, "input", input)
     x = input if input.dim() == 2 else input.unsqueeze(0)
     if h is None:
         return x, x.new_zeros(len(x), cell.hidden_size)
     expected = (*input.shape[:-1], cell.hidden_size)
-    if h.shape != expected:
-        raise DataError(name, f"the state must be {expected}", got=f"{tuple(h.shape)}")
+    if not isinstance(h, Tensor) or h.shape != expected:
+        got = f"{tuple(h.shape)}" if isinstance(h, Tensor) else type(h).__name__
+        raise DataError(name, f"{called} must be {expected}", got=got)
+    _check_type(cell, called, h)
     return x, h if input.dim() == 2 else h.unsqueeze(0)
+
+
+def _check_type(cell: Cell, called: str, tensor: Tensor) -> None:
+    dtype = cell.weight_hh.dtype
+    if tensor.dtype != dtype and not torch.is_autocast_enabled(tensor.device.type):
+        mend = f"Convert it with .to({dtype}), or the cell with .to({tensor.dtype})"
+        where = type(cell).__name__
+        raise DataError(
+            where, f"{called} must be {dtype}, as the weights are", got=f"{tensor.dtype}", mend=mend
+        )
 
 
 def cell_description(cell: Cell) -> str:

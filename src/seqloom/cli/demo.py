@@ -17,21 +17,17 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Train on Python's own help texts for a minute, show the loss beside a baseline, and write."""
-    import tempfile
-
     from seqloom.cli.output import print_json, print_report, say
-    from seqloom.data.samples import python_help
+    from seqloom.data.samples import python_help_file
     from seqloom.serving.predictor import load
     from seqloom.training import run_folder, start
 
-    with tempfile.TemporaryDirectory() as scratch:
-        data = Path(scratch) / "demo.txt"
-        data.write_text(python_help(), encoding="utf-8")
-        settings = [f"training.max_minutes={minutes}", f"training.seed={seed}"]
-        folder = out or run_folder.free_name(data)
-        say("Python's own help texts become a model that writes such texts.\n")
-        folder, report = start.train(data, settings=settings, out=folder, say=say, show_progress=True)
-        text = load(folder).generate("The ", max_new_tokens=400, temperature=0.7, seed=seed)
+    data = python_help_file()
+    settings = [f"training.max_minutes={minutes}", f"training.seed={seed}"]
+    folder = out or run_folder.free_name(Path("demo"))
+    say("Python's own help texts become a model that writes such texts.\n")
+    folder, report = start.train(data, settings=settings, out=folder, say=say, show_progress=True)
+    text = load(folder).generate("The ", max_new_tokens=400, temperature=0.7, seed=seed)
     if as_json:
         print_json({"run": str(folder), **report.to_dict(), "text": f"The {text}"})
         return

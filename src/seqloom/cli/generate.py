@@ -14,7 +14,7 @@ def command(
     prompt: Annotated[
         str | None, typer.Option(help="What to write on from; read from standard input where that is a pipe.")
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="The most tokens to write.")] = 500,
+    max_new_tokens: Annotated[int, typer.Option(help="The most tokens to write.")] = 256,
     temperature: Annotated[
         float, typer.Option(help="0 always takes the likeliest; above 1 dares more.")
     ] = 0.8,
@@ -25,7 +25,9 @@ def command(
     repetition_penalty: Annotated[
         float, typer.Option(help="Above 1: what was written becomes less likely.")
     ] = 1.0,
-    no_repeat_ngram_size: Annotated[int, typer.Option(help="No n tokens twice in a row; 0: allowed.")] = 0,
+    no_repeat_ngram_size: Annotated[
+        int, typer.Option(help="No run of n tokens occurs twice; 0: allowed.")
+    ] = 0,
     num_beams: Annotated[int, typer.Option(help="Beam search with so many beams, instead of chance.")] = 1,
     length_penalty: Annotated[float, typer.Option(help="Beam search: above 0 favours long texts.")] = 1.0,
     stop: Annotated[list[str] | None, typer.Option(help="End at this text; may be given again.")] = None,
@@ -40,7 +42,7 @@ def command(
     text = prompt if prompt is not None else _piped()
     options = {
         "max_new_tokens": max_new_tokens,
-        "temperature": 1.0 if num_beams > 1 else temperature,
+        "temperature": temperature,
         "top_k": top_k,
         "top_p": top_p,
         "repetition_penalty": repetition_penalty,

@@ -41,4 +41,4 @@ def command(
         print_json({"run": str(folder), **report.to_dict()})
     else:
         print_report(report)
-        say(f"next: seqloom generate {folder} --prompt '…'")
+        say(f"next: seqloom {report.task} {folder}")

@@ -1,7 +1,8 @@
 """Read text: one `.txt` file or a folder of them, as memory-mapped UTF-8, in pieces.
 
-Splits: files or folders named train, validation and test are taken at their word; otherwise the
-last tenth of every file (4 MiB at most) is validation. Nothing here holds a whole file in memory.
+Splits: files or folders named train, validation (or valid, val, dev) and test are taken at their word. Where
+none is named train, the files without such a name are; where none is validation, that is the last tenth of
+every training file, 4 MiB at most. Nothing here holds a whole file in memory.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ HELD_OUT = 0.1
 HELD_OUT_BYTES = 4 << 20
 """Of a long file no more than this is held out: reading more makes a loss no surer, only later."""
 SPLITS = ("train", "validation", "test")
+NAMES = {name: name for name in SPLITS} | dict.fromkeys(("valid", "val", "dev"), "validation")
 
 
 class TextPart(NamedTuple):
@@ -34,10 +36,18 @@ class Text(NamedTuple):
 
     path: Path
     splits: dict[str, tuple[TextPart, ...]]
+    ignored: tuple[Path, ...] = ()
+    """Files in the folder that belong to no split, since others are named train."""
 
     def size_bytes(self, split: str) -> int:
         """Bytes of a split."""
         return sum(part.stop - part.start for part in self.splits[split])
+
+    def describe(self) -> str:
+        """For example `train 1,003,854 bytes, validation 111,540 bytes`."""
+        sizes = ", ".join(f"{name} {self.size_bytes(name):,} bytes" for name in self.splits)
+        names = ", ".join(file.name for file in self.ignored)
+        return f"{sizes}; ignored, since others are named train: {names}" if names else sizes
 
     def whole(self) -> tuple[TextPart, ...]:
         """Every byte of the corpus, as one split: for a text that the model has never seen."""
@@ -56,17 +66,21 @@ def read_text(path: Path | str) -> Text:
     path = Path(path)
     if not path.exists():
         raise DataError(path, "expected a text file or a folder of them", got="no such file or folder")
-    if path.is_file():
+    if not path.is_dir():
         return Text(path, _held_out([path]))
     files = sorted(file for file in path.rglob("*.txt") if file.is_file())
     if not files:
         raise DataError(path, "expected at least one .txt file in this folder", got="none")
     named = {split: [file for file in files if _split_name(file, path) == split] for split in SPLITS}
-    if not named["train"]:
-        return Text(path, _held_out(files))
-    if not named["validation"]:
-        return Text(path, {**_held_out(named["train"]), **_whole_files(named, "test")})
-    return Text(path, {split: parts for name in SPLITS for split, parts in _whole_files(named, name).items()})
+    unnamed = [file for file in files if _split_name(file, path) is None]
+    train, ignored = (named["train"], unnamed) if named["train"] else (unnamed, [])
+    if not train:
+        raise DataError(path, "expected text to learn from", got="validation and test files only")
+    splits = {split: tuple(TextPart(file, 0, _size(file)) for file in named[split]) for split in SPLITS}
+    given = {split: parts for split, parts in splits.items() if parts}
+    first = {"train": tuple(TextPart(file, 0, _size(file)) for file in train)}
+    learnt = first if named["validation"] else _held_out(train)
+    return Text(path, given | learnt, tuple(ignored))
 
 
 def pieces(parts: Sequence[TextPart]) -> Iterator[str]:
@@ -90,11 +104,7 @@ def pieces(parts: Sequence[TextPart]) -> Iterator[str]:
 def _split_name(file: Path, folder: Path) -> str | None:
     """`train` for train.txt and for anything under a folder train/; None where no name is a split's."""
     names = [*file.relative_to(folder).parts[:-1], file.stem]
-    return next((name for name in names if name in SPLITS), None)
-
-
-def _whole_files(named: dict[str, list[Path]], split: str) -> dict[str, tuple[TextPart, ...]]:
-    return {split: tuple(TextPart(file, 0, _size(file)) for file in named[split])} if named[split] else {}
+    return next((NAMES[name] for name in names if name in NAMES), None)
 
 
 def _held_out(files: Sequence[Path]) -> dict[str, tuple[TextPart, ...]]:
@@ -126,7 +136,7 @@ def _size(file: Path) -> int:
 
 def _between_characters(memory: mmap.mmap, place: int) -> int:
     """The nearest place at or before `place` where a UTF-8 character begins."""
-    for candidate in range(place, max(place - 4, 0), -1):
+    for candidate in range(place, max(place - 4, -1), -1):
         if memory[candidate] & 0xC0 != 0x80:
             return candidate
     return place

@@ -50,27 +50,31 @@ def _mapped(parts: Sequence[TextPart], vocabulary: Vocabulary) -> Tokens:
     digest = _identity(parts, vocabulary)
     target = cache_folder() / "tokens" / f"{digest}.bin"
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-            try:
-                for numbers in vocabulary.encode_pieces(pieces(parts)):
-                    numbers.tofile(file)
-            except BaseException as error:
-                os.unlink(file.name)
-                if isinstance(error, OSError):
-                    mend = "Make room, or name another folder by the environment variable SEQLOOM_CACHE"
-                    raise cannot_write(target, error, mend) from None
-                raise
-        os.replace(file.name, target)
+        try:
+            _write(target, parts, vocabulary)
+        except OSError as error:
+            mend = "Make room, or name another folder by the environment variable SEQLOOM_CACHE"
+            raise cannot_write(target, error, mend) from None
     return Tokens(numpy.memmap(target, dtype=vocabulary.dtype, mode="r"), digest)
 
 
+def _write(target: Path, parts: Sequence[TextPart], vocabulary: Vocabulary) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # A name of its own: several processes may encode the same text at the same time.
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+        try:
+            for numbers in vocabulary.encode_pieces(pieces(parts)):
+                numbers.tofile(file)
+            os.fsync(file.fileno())
+        except BaseException:
+            os.unlink(file.name)
+            raise
+    os.replace(file.name, target)
+
+
 def _identity(parts: Sequence[TextPart], vocabulary: Vocabulary) -> str:
-    """Of files too large to read twice: their names, sizes and times, with the vocabulary."""
+    """Of the text and the vocabulary, wherever the text lies."""
     digest = hashlib.sha256(vocabulary.to_json().encode())
-    for part in parts:
-        status = part.path.stat()
-        digest.update(
-            repr((str(part.path.resolve()), *part[1:], status.st_size, status.st_mtime_ns)).encode()
-        )
+    for text in pieces(parts):
+        digest.update(text.encode())
     return digest.hexdigest()

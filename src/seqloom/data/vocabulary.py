@@ -51,8 +51,11 @@ class Vocabulary:
             size: the most tokens, the unknown one included; the commonest are kept. None: 8,000 for `bpe`,
                 50,000 for `word`, all of them for `character`.
         """
-        if size is not None and size < 2:
-            raise ConfigError("data.vocabulary_size", "must be an int >= 2", got=size)
+        if size is not None and unit == "byte":
+            raise ConfigError("data.vocabulary_size", "must be left out for bytes: there are 256", got=size)
+        least = 256 if unit == "bpe" else 2
+        if size is not None and size < least:
+            raise ConfigError("data.vocabulary_size", f"must be an int >= {least} for {unit} units", got=size)
         return cls(_MAKERS[unit](texts, size))
 
     @classmethod
@@ -150,7 +153,7 @@ def _word(texts: Iterable[str], size: int | None) -> Tokenizer:
 
 
 def _byte(texts: Iterable[str], size: int | None) -> Tokenizer:
-    del texts, size
+    del texts, size  # the bytes are known
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={byte: i for i, byte in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)

@@ -73,7 +73,7 @@ def beam_search(
 
     Raises:
         ConfigError: options that don't fit the batch or the vocabulary.
-        DataError: logits of another shape or with nan or inf; `previous` that doesn't fit.
+        DataError: logits of another shape or with nan or inf; a state or `previous` that doesn't fit.
 
     >>> def step(tokens, state):  # 0 is the stop; 1 and 2 lead to different futures
     ...     table = torch.tensor([[1.0, 0.0, 0.0], [0.4, 0.3, 0.3], [1.0, 0.0, 0.0]])
@@ -83,7 +83,7 @@ def beam_search(
     >>> beam_search(step, start, state, options)[0][0].tokens
     [2, 0]
     """
-    check_start("beam_search", logits, options)
+    check_start("beam_search", logits, state, options)
     num_beams = options.num_beams
     if not 1 <= num_return_sequences <= num_beams:
         raise ConfigError(

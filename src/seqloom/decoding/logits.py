@@ -23,14 +23,16 @@ def apply_temperature(logits: Tensor, temperature: float) -> Tensor:
 
     Returns:
         (B, V): the logits divided, each row shifted so that its greatest is 0. The shift changes no
-        probability, and keeps a tiny temperature from overflowing.
+        probability, and keeps a tiny temperature from overflowing. Divided in float64, where a temperature
+        too small for float32 is still above 0.
 
     Source: Ackley, Hinton and Sejnowski, "A learning algorithm for Boltzmann machines", 1985.
 
     >>> apply_temperature(torch.tensor([[1.0, 3.0]]), 0.5)
     tensor([[-4.,  0.]])
     """
-    return (logits - logits.amax(dim=-1, keepdim=True)) / temperature
+    shifted = logits - logits.amax(dim=-1, keepdim=True)
+    return (shifted.double() / temperature).to(logits.dtype)
 
 
 def keep_top_k(logits: Tensor, top_k: int) -> Tensor:

@@ -26,7 +26,8 @@ class DecodingOptions:
     Args:
         num_beams: hypotheses kept per sequence in beam search; 1 is no beam search.
         length_penalty: beam scores are log-probability / length ** length_penalty, the stop counted in
-            the length: above 0 favours long sequences, below 0 short ones, 0 compares log-probabilities.
+            the length: above 0 favours long sequences, below 0 short ones, 0 compares log-probabilities;
+            from -10 to 10.
         early_stopping: end a beam search as soon as a sequence has `num_beams` finished hypotheses.
             False searches until no live hypothesis can win any more, which is exact and slower
             (transformers calls it "never").
@@ -70,7 +71,9 @@ class DecodingOptions:
         self._require_int("top_k", 0)
         self._require_int("no_repeat_ngram_size", 0)
         self._require_int("max_new_tokens", 1)
-        self._require("length_penalty", "be a finite number", _is_number(self.length_penalty))
+        # The greatest int in use, 2 ** 63, to the power of 10 is still a float.
+        penalty = self.length_penalty
+        self._require("length_penalty", "be from -10 to 10", _is_number(penalty) and -10 <= penalty <= 10)
         self._require("early_stopping", "be true or false", isinstance(self.early_stopping, bool))
         self._require("temperature", "be >= 0", _is_number(self.temperature) and self.temperature >= 0)
         self._require("top_p", "be > 0 and <= 1", _is_number(self.top_p) and 0 < self.top_p <= 1)

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from seqloom.decoding.checks import check_state
 from seqloom.errors import ConfigError, DataError
 from seqloom.shapes import Logits, Tokens
 from seqloom.state import State, select_rows, tensors_of, with_tensors
@@ -63,7 +64,7 @@ def prefill(
         logits (B, V) after the last token of every row, and the state there.
 
     Raises:
-        DataError: a row without tokens, or a prompt of another shape.
+        DataError: a row without tokens, a prompt of another shape, or a state of other rows.
         ConfigError: chunk below 1.
 
     >>> def step(tokens, state):  # the next token is the sum so far, modulo 5
@@ -84,6 +85,9 @@ def prefill(
             got=f"lengths {lengths}",
             mend="Begin rows with the start token",
         )
+
+    if state is not None:
+        check_state("prefill", state, len(lengths))
 
     live = list(range(len(lengths)))
     ended: list[int] = []

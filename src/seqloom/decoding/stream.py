@@ -80,7 +80,7 @@ def stream(
 
     Raises:
         ConfigError: options that don't fit the batch or the vocabulary; `num_beams` above 1.
-        DataError: logits of another shape or with nan or inf; `previous` that doesn't fit.
+        DataError: logits of another shape or with nan or inf; a state or `previous` that doesn't fit.
 
     >>> from seqloom.decoding import prefill
     >>> def step(tokens, state):  # the token after t is t + 1
@@ -92,7 +92,7 @@ def stream(
     [3, -1] [False, True]
     [4, -1] [True, True]
     """
-    check_start("stream", logits, options)
+    check_start("stream", logits, state, options)
     if options.num_beams > 1:
         raise ConfigError(
             "stream",

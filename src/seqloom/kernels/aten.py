@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import _VF, Tensor
@@ -11,6 +12,8 @@ from torch import _VF, Tensor
 from seqloom.cells.lstm import LSTMState
 from seqloom.kernels.twice import twice
 from seqloom.state import select_rows, tensors_of, with_tensors
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 KERNELS = {"rnn_tanh": _VF.rnn_tanh, "rnn_relu": _VF.rnn_relu, "lstm": _VF.lstm, "gru": _VF.gru}
 
@@ -29,6 +32,21 @@ class Stack(NamedTuple):
     batch_first: bool = False
 
 
+def _outside_graphs(function: Function) -> Function:
+    """`function`, which `torch.compile` leaves alone: what it does depends on the numbers in a tensor.
+
+    `torch.compiler.disable` at once would import the compiler with every `import seqloom.layers`.
+    """
+
+    @wraps(function)
+    def wrapped(*args: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return torch.compiler.disable(function)(*args)
+        return function(*args)
+
+    return wrapped  # type: ignore[return-value]
+
+
 def run(stack: Stack, input: Tensor, state: Any) -> tuple[Tensor, Any]:
     """Run rows that all have as many steps: input (T, B, I) or batch first, state (L, B, H) or LSTMState."""
     cell, weights, *flags = stack
@@ -37,6 +55,7 @@ def run(stack: Stack, input: Tensor, state: Any) -> tuple[Tensor, Any]:
     return _result(KERNELS[cell](input, state, weights, *flags))
 
 
+@_outside_graphs
 def run_packed(stack: Stack, data: Tensor, batch_sizes: Tensor, state: Any) -> tuple[Tensor, Any]:
     """Run packed rows, longest first: data (steps, I) and batch_sizes (T,) as in a PackedSequence."""
     cell, weights, *flags, _ = stack
@@ -45,10 +64,12 @@ def run_packed(stack: Stack, data: Tensor, batch_sizes: Tensor, state: Any) -> t
     return _result(KERNELS[cell](data, batch_sizes, state, weights, *flags))
 
 
+@_outside_graphs
 def run_lengths(stack: Stack, input: Tensor, state: Any, lengths: Tensor) -> tuple[Tensor, Any]:
-    """Run rows of `lengths` (B,) steps, int64 on the CPU, in any order; rows of length 0 are not run at all.
+    """Run rows of `lengths` (B,) steps, int64 on the CPU, in any order; at least one is above 0.
 
-    They are packed, so padding costs nothing: whatever stands there is never read.
+    Rows of length 0 are not run at all. The others are packed, so padding costs nothing: whatever stands
+    there is never read.
     """
     batch, time = (0, 1) if stack.batch_first else (1, 0)
     T = input.shape[time]
@@ -56,9 +77,7 @@ def run_lengths(stack: Stack, input: Tensor, state: Any, lengths: Tensor) -> tup
         return run(stack, input, state)
     sorted_lengths, order = lengths.sort(descending=True, stable=True)
     count = int(lengths.count_nonzero())
-    if count == 0:
-        width = (state if isinstance(state, Tensor) else state.h).shape[-1] * (1 + stack.bidirectional)
-        return input.new_zeros(*input.shape[:-1], width), state
+    assert count > 0, "the reference kernel runs what has no steps"
     rows = order[:count].to(input.device)
     data, batch_sizes = _VF._pack_padded_sequence(
         input.index_select(batch, rows), sorted_lengths[:count], stack.batch_first

@@ -31,6 +31,9 @@ def twice(fast: Function, slow: Function, tensors: Sequence[Tensor]) -> Sequence
         fast, slow: one and the same function of `tensors`; `slow` can be differentiated any number of times.
         tensors: everything that gradients are wanted for.
 
+    Returns:
+        What `fast` returns; all but the first may be changed in place.
+
     >>> x = torch.tensor([2.0], requires_grad=True)
     >>> (y,) = twice(lambda t: [t[0] ** 3], lambda t: [t[0] ** 3], [x])
     >>> (first,) = torch.autograd.grad(y, x, create_graph=True)
@@ -54,10 +57,13 @@ def twice(fast: Function, slow: Function, tensors: Sequence[Tensor]) -> Sequence
 
 class _Entry(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, shared: _Shared, *tensors: Tensor) -> tuple[Tensor, ...]:
-        ctx.shared = shared
-        ctx.save_for_backward(*tensors)
+    def forward(_shared: _Shared, *tensors: Tensor) -> tuple[Tensor, ...]:
         return tuple(tensor.view_as(tensor) for tensor in tensors)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ARG004
+        ctx.shared, *tensors = inputs
+        ctx.save_for_backward(*tensors)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -73,9 +79,13 @@ class _Entry(torch.autograd.Function):
 
 class _Exit(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, shared: _Shared, *outputs: Tensor) -> tuple[Tensor, ...]:
-        ctx.shared = shared
-        return tuple(output.view_as(output) for output in outputs)
+    def forward(_shared: _Shared, output: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        # Nobody may change a view in place here, and a state is small enough to copy.
+        return output.view_as(output), *(part.clone() for part in state)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ARG004
+        ctx.shared = inputs[0]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -15,7 +16,9 @@ from seqloom.layers.parameters import Layer, initial_state
 from seqloom.state import map_state
 
 Lengths: TypeAlias = "Tensor | Sequence[int] | None"
-"""(B,): the real steps of each row"""
+"""(B,) of any integer type: the real steps of each row"""
+
+INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 class Batch(NamedTuple):
@@ -37,6 +40,9 @@ def take(layer: Layer, input: Tensor, state: Any, lengths: Lengths) -> Batch:
         DataError: a shape, a type or a length that does not fit.
     """
     where, size = type(layer).__name__, layer.input_size
+    if isinstance(input, PackedSequence):
+        mend = "Unpack it with torch.nn.utils.rnn.pad_packed_sequence"
+        raise DataError(where, "only forward takes a PackedSequence", mend=mend)
     if not isinstance(input, Tensor):
         raise DataError(where, "input must be a tensor or a PackedSequence", got=type(input).__name__)
     shape = input.shape
@@ -56,9 +62,22 @@ def take(layer: Layer, input: Tensor, state: Any, lengths: Lengths) -> Batch:
 
 def give(layer: Layer, batch: Batch, output: Tensor, state: Tensor | LSTMState) -> tuple[Tensor, Any]:
     """Output and state in the caller's form."""
+    output, state = autocast_type(output), map_state(autocast_type, state)
     if batch.batched:
         return output, state
     return output.squeeze(0 if layer.batch_first else 1), map_state(lambda t: t.squeeze(1), state)
+
+
+def autocast_type(tensor: Tensor) -> Tensor:
+    """`tensor` in autocast's type where autocast is on, which leaves float64 alone.
+
+    Torch's kernels give now that type, now float32: it depends on the device, the cell, and whether the rows
+    have one length. So that no caller depends on that, nor on which kernel ran, all results are of one type.
+    """
+    device = tensor.device.type
+    if tensor.dtype == torch.float64 or not torch.amp.is_autocast_available(device):
+        return tensor
+    return tensor.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else tensor
 
 
 def check_type(layer: Layer, name: str, tensor: Tensor) -> None:
@@ -97,27 +116,34 @@ def _take_part(layer: Layer, name: str, part: Any, shape: tuple[int, int, int], 
     return part.contiguous() if batched else part.unsqueeze(1).contiguous()
 
 
-def check_lengths(where: str, lengths: Tensor | Sequence[int], B: int, T: int) -> Tensor:
+def check_lengths(where: str, lengths: Any, B: int, T: int) -> Tensor:
     """`lengths` as int64 (B,) on the CPU.
 
     Raises:
         DataError: another type, another count, or a length outside 0 to T.
     """
     if isinstance(lengths, Tensor):
-        if lengths.dtype != torch.int64 or lengths.dim() != 1:
+        if lengths.dtype not in INTEGERS or lengths.dim() != 1:
             got = f"{lengths.dtype} {tuple(lengths.shape)}"
-            raise DataError(where, f"lengths must be int64 of shape ({B},)", got=got)
+            raise DataError(where, f"lengths must be whole numbers of shape ({B},)", got=got)
         numbers = lengths.tolist()
     else:
-        numbers = list(lengths)
-        if not all(isinstance(number, int) for number in numbers):
-            raise DataError(where, "lengths must be whole numbers", got=numbers)
+        try:
+            numbers = [_whole(number) for number in lengths]
+        except TypeError:
+            raise DataError(where, "lengths must be whole numbers, one for each row", got=lengths) from None
     if len(numbers) != B:
         raise DataError(where, f"lengths must be {B}, one for each row", got=len(numbers))
     for row, number in enumerate(numbers):
         if not 0 <= number <= T:
             raise DataError(where, f"lengths[{row}] must be 0 to {T}, the steps of the input", got=number)
-    return lengths.cpu() if isinstance(lengths, Tensor) else torch.tensor(numbers, dtype=torch.int64)
+    return torch.tensor(numbers, dtype=torch.int64)
+
+
+def _whole(number: Any) -> int:
+    if isinstance(number, bool):
+        raise TypeError
+    return operator.index(number)
 
 
 def check_packed(layer: Layer, packed: PackedSequence, lengths: object) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Literal, TypeVar
+import weakref
+from typing import Any, Literal
 
 from torch import nn
+from torch.nn.utils import parametrize
 
 from seqloom.cells.gru import GRUCell
 from seqloom.cells.lstm import LSTMCell
@@ -13,8 +15,6 @@ from seqloom.cells.rnn import RNNCell
 from seqloom.errors import ConfigError, nearest
 from seqloom.layers.parameters import Shape
 from seqloom.layers.recurrent import GRU, LSTM, RNN
-
-Model = TypeVar("Model", bound=nn.Module)
 
 PAIRS: tuple[tuple[type[nn.Module], type[nn.Module]], ...] = (
     (nn.RNN, RNN),
@@ -28,12 +28,16 @@ PAIRS: tuple[tuple[type[nn.Module], type[nn.Module]], ...] = (
 NOT_IN_TORCH = ("layer_norm", "recurrent_dropout", "weight_dropout", "zoneout", "learn_initial_state")
 """Options that change what a layer computes. The others are over once the weights are drawn, or do not."""
 
+MODULE = ("training", "_buffers", "_modules", "_non_persistent_buffers_set", "_is_full_backward_hook")
+"""Of what every module keeps about itself, what is not its class's, beside its hooks."""
 
-def convert_recurrent(model: Model, to: Literal["seqloom", "torch"] = "seqloom") -> Model | Any:
+
+def convert_recurrent(model: nn.Module, to: Literal["seqloom", "torch"] = "seqloom") -> nn.Module:
     """Swap every RNN, LSTM, GRU and cell in `model`, in place, for seqloom's, or back for torch.nn's.
 
-    The new layers hold the very same Parameter objects, so an optimizer made before stays valid. Their
-    attributes, hooks and training mode are kept. Classes derived from torch.nn's are left as they are.
+    The new layers hold the very same Parameter objects, so an optimizer made before stays valid. Hooks,
+    training mode, and what was set on a layer beyond its own (attributes, buffers, child modules) are kept.
+    Classes derived from torch.nn's are left as they are.
 
     Args:
         model: any module; one that is itself recurrent is not changed, its counterpart is returned.
@@ -59,8 +63,13 @@ def convert_recurrent(model: Model, to: Literal["seqloom", "torch"] = "seqloom")
         mend = nearest(str(to), ("seqloom", "torch"))
         raise ConfigError("convert_recurrent", '`to` must be "seqloom" or "torch"', got=to, mend=mend)
     targets = dict(PAIRS) if to == "seqloom" else {o: t for t, o in PAIRS}
-    found = {name: module for name, module in model.named_modules() if type(module) in targets}
-    swapped = {module: _counterpart(name, module, targets[type(module)]) for name, module in found.items()}
+    found = {}
+    for name, module in model.named_modules():
+        if parametrize.is_parametrized(module) and type(module).__bases__[0] in targets:
+            raise _strange(name, module, list(module.parametrizations))  # type: ignore[arg-type]
+        if type(module) in targets:
+            found[module] = _counterpart(name, module, targets[type(module)])
+    swapped = {module: _take_over(module, new) for module, new in found.items()}
     for module in list(model.modules()):
         for name, child in list(module._modules.items()):  # named_children() names a shared one once
             if child is not None and child in swapped:
@@ -69,21 +78,44 @@ def convert_recurrent(model: Model, to: Literal["seqloom", "torch"] = "seqloom")
 
 
 def _counterpart(name: str, module: nn.Module, target: type[nn.Module]) -> nn.Module:
-    where = f"convert_recurrent: {type(module).__name__}" + (f" at {name!r}" if name else "")
     options = [option for option in NOT_IN_TORCH if getattr(module, option, False) not in (False, (0.0, 0.0))]
     if options:
-        raise ConfigError(where, f"torch.nn has no {' and no '.join(options)}")
-    new = _cell(module, target) if hasattr(module, "weight_ih") else _layer(module, target)
-    strange = sorted(set(module._parameters) ^ set(new._parameters))
+        raise ConfigError(_where(name, module), f"torch.nn has no {' and no '.join(options)}")
+    new = _build(module, target)
+    strange = set(module._parameters) ^ set(new._parameters)
     if strange:
-        mend = "Undo what put others in their place (weight_norm, say) first"
-        raise ConfigError(where, "its parameters must be torch.nn's own", got=", ".join(strange), mend=mend)
-    for key, parameter in module._parameters.items():
+        raise _strange(name, module, sorted(strange))
+    return new
+
+
+def _take_over(old: nn.Module, new: nn.Module) -> nn.Module:
+    """Give `new` the parameters of `old`, and whatever somebody has set on it."""
+    for key, parameter in old._parameters.items():
         setattr(new, key, parameter)
-    for key, value in vars(module).items():
-        if "_hooks" in key:
+    its_own = vars(_build(old, type(old)))
+    for key, value in vars(old).items():
+        if key in MODULE or "_hooks" in key or key not in its_own:
             setattr(new, key, value)
-    return new.train(module.training)
+    hooks: dict[int, Any] = new._load_state_dict_pre_hooks  # type: ignore[assignment]
+    for hook in hooks.values():
+        if hook.with_module:  # the one kind of hook that keeps its module
+            hook.module = weakref.ref(new)
+    return new
+
+
+def _where(name: str, module: nn.Module) -> str:
+    return f"convert_recurrent: {type(module).__name__}" + (f" at {name!r}" if name else "")
+
+
+def _strange(name: str, module: nn.Module, parameters: list[str]) -> ConfigError:
+    mend = "Undo what put others in their place (weight_norm, say) first"
+    expected = "its parameters must be torch.nn's own"
+    return ConfigError(_where(name, module), expected, got=", ".join(parameters), mend=mend)
+
+
+def _build(module: nn.Module, target: type[nn.Module]) -> nn.Module:
+    """A `target` with the arguments of `module`, its parameters without memory."""
+    return (_cell if hasattr(module, "weight_ih") else _layer)(module, target)
 
 
 def _cell(cell: Any, target: type[nn.Module]) -> nn.Module:

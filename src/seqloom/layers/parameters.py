@@ -16,7 +16,7 @@ from seqloom.cells.lstm import LSTMState
 from seqloom.cells.parts import check_flag, check_nonlinearity, check_size, norm_shapes, reset_parameter
 from seqloom.cells.weights import Weights
 from seqloom.errors import ConfigError
-from seqloom.layers.options import DEFAULTS, check_options, check_probability
+from seqloom.layers.options import LSTM_DEFAULTS, check_options, check_probability
 
 Device: TypeAlias = "torch.device | str | None"
 
@@ -57,20 +57,14 @@ def build(
     """
     where = type(layer).__name__
     _check_shape(where, shape)
-    adopt(layer, shape, check_options(where, options, bias=shape.bias))
+    for name, value in {**shape._asdict(), **check_options(where, options, bias=shape.bias)}.items():
+        setattr(layer, name, value)
+    layer.dropout = float(shape.dropout)
+    layer.parameter_names = [[kind + suffix for kind in torch_kinds(shape)] for suffix in suffixes(shape)]
     for name, size in {**torch_shapes(shape), **extra_shapes(layer)}.items():
         layer.register_parameter(name, nn.Parameter(torch.empty(size, device=device, dtype=dtype)))
     reset(layer)
     flatten(layer)
-
-
-def adopt(layer: Layer, shape: Shape, options: Mapping[str, Any] = DEFAULTS) -> None:
-    """Keep checked arguments as attributes."""
-    for name, value in {**shape._asdict(), **options}.items():
-        setattr(layer, name, value)
-    layer.dropout = float(shape.dropout)
-    kinds = torch_kinds(shape)
-    layer.parameter_names = [[kind + suffix for kind in kinds] for suffix in suffixes(shape)]
 
 
 def torch_kinds(shape: Shape) -> list[str]:
@@ -119,8 +113,10 @@ def reset(layer: Layer) -> None:
         for suffix in suffixes(layer):
             if layer.orthogonal_init:
                 for block in getattr(layer, "weight_hh" + suffix).split(H):
-                    nn.init.orthogonal_(block)
-            if layer.forget_gate_bias is not None:
+                    # The QR decomposition behind the draw knows no bfloat16 and no float16.
+                    at_least = torch.promote_types(block.dtype, torch.float32)
+                    block.copy_(nn.init.orthogonal_(torch.empty_like(block, dtype=at_least)))
+            if layer.mode == "LSTM" and layer.forget_gate_bias is not None:
                 getattr(layer, "bias_ih" + suffix)[H : 2 * H] = layer.forget_gate_bias
                 getattr(layer, "bias_hh" + suffix)[H : 2 * H] = 0
 
@@ -150,15 +146,20 @@ def flat_weights(layer: Layer) -> list[Tensor]:
     return [getattr(layer, name) for names in layer.parameter_names for name in names]
 
 
+def plain_weights(layer: Layer) -> list[Weights]:
+    """The weights of each direction of each layer, nothing dropped."""
+    return [
+        Weights(*(getattr(layer, kind + suffix, None) for kind in Weights._fields))  # type: ignore[arg-type]
+        for suffix in suffixes(layer)
+    ]
+
+
 def run_weights(layer: Layer) -> list[Weights]:
     """The weights of each direction of each layer; in training, with weight dropout applied."""
-    found = []
-    for suffix in suffixes(layer):
-        w = Weights(*(getattr(layer, kind + suffix, None) for kind in Weights._fields))  # type: ignore[arg-type]
-        if layer.weight_dropout and layer.training:
-            w = w._replace(weight_hh=F.dropout(w.weight_hh, layer.weight_dropout))
-        found.append(w)
-    return found
+    weights = plain_weights(layer)
+    if not (layer.weight_dropout and layer.training):
+        return weights
+    return [w._replace(weight_hh=F.dropout(w.weight_hh, layer.weight_dropout)) for w in weights]
 
 
 def initial_state(
@@ -195,9 +196,9 @@ def description(layer: Layer) -> str:
     """The arguments that differ from their defaults, as torch.nn shows them."""
     text = f"{layer.input_size}, {layer.hidden_size}"
     usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
-    usual |= {"bidirectional": False, **DEFAULTS}
+    usual |= {"bidirectional": False, **LSTM_DEFAULTS}
     for name, default in usual.items():
-        if getattr(layer, name) != default:
+        if getattr(layer, name, default) != default:
             text += f", {name}={getattr(layer, name)}"
     return text
 

@@ -17,11 +17,11 @@ from seqloom.cells.lstm import LSTMState
 from seqloom.kernels.choose import Choice
 from seqloom.layers import parameters, stack
 from seqloom.layers.batch import Lengths
-from seqloom.layers.options import RecurrentOptions
+from seqloom.layers.options import LSTMOptions, RecurrentOptions
 from seqloom.layers.parameters import Device, Shape
 from seqloom.layers.stack import Trace
 
-__all__ = ["GRU", "LSTM", "RNN", "Choice", "LSTMState", "RecurrentOptions", "Trace"]
+__all__ = ["GRU", "LSTM", "RNN", "Choice", "LSTMOptions", "LSTMState", "RecurrentOptions", "Trace"]
 
 
 @final
@@ -48,7 +48,6 @@ class RNN(nn.Module):
             training only (DropConnect as in Merity et al., 2018, arXiv:1708.02182).
         zoneout: probability that a unit keeps its old value; in expectation outside
             training (Krueger et al., 2016, arXiv:1606.01305).
-        forget_gate_bias: None; an LSTM has it.
         orthogonal_init: draw each gate's block of weight_hh orthogonal (Saxe et al., 2014,
             arXiv:1312.6120).
         learn_initial_state: the state that a sequence starts from is a parameter, zero before training.
@@ -100,7 +99,7 @@ class RNN(nn.Module):
         Args:
             input: (T, B, I), or (B, T, I) if `batch_first`; or (T, I) without a batch; or a PackedSequence.
             hx: what to start from, h (L, B, H), L layers times directions; None: see `initial_state`.
-            lengths: (B,) int64, the real steps of each row: any order, any device, 0 allowed; None: all.
+            lengths: (B,) integers, the real steps of each row: any order, any device, 0 allowed; None: all.
 
         Returns:
             output: as the input, its last dimension H times directions; exactly 0 beyond a row's length.
@@ -182,7 +181,7 @@ class LSTM(nn.Module):
         proj_size: int = 0,
         device: Device = None,
         dtype: torch.dtype | None = None,
-        **options: Unpack[RecurrentOptions],
+        **options: Unpack[LSTMOptions],
     ) -> None:
         super().__init__()
         shape = Shape(
@@ -199,7 +198,7 @@ class LSTM(nn.Module):
             input: (T, B, I), or (B, T, I) if `batch_first`; or (T, I) without a batch; or a PackedSequence.
             hx: what to start from, (h (L, B, P), c (L, B, H)), L layers times directions; None: see
                 `initial_state`.
-            lengths: (B,) int64, the real steps of each row: any order, any device, 0 allowed; None: all.
+            lengths: (B,) integers, the real steps of each row: any order, any device, 0 allowed; None: all.
 
         Returns:
             output: as the input, its last dimension P times directions; exactly 0 beyond a row's length.
@@ -252,7 +251,6 @@ class GRU(nn.Module):
             training only (DropConnect as in Merity et al., 2018, arXiv:1708.02182).
         zoneout: probability that a unit keeps its old value; in expectation outside
             training (Krueger et al., 2016, arXiv:1606.01305).
-        forget_gate_bias: None; an LSTM has it.
         orthogonal_init: draw each gate's block of weight_hh orthogonal (Saxe et al., 2014,
             arXiv:1312.6120).
         learn_initial_state: the state that a sequence starts from is a parameter, zero before training.
@@ -293,7 +291,7 @@ class GRU(nn.Module):
         Args:
             input: (T, B, I), or (B, T, I) if `batch_first`; or (T, I) without a batch; or a PackedSequence.
             hx: what to start from, h (L, B, H), L layers times directions; None: see `initial_state`.
-            lengths: (B,) int64, the real steps of each row: any order, any device, 0 allowed; None: all.
+            lengths: (B,) integers, the real steps of each row: any order, any device, 0 allowed; None: all.
 
         Returns:
             output: as the input, its last dimension H times directions; exactly 0 beyond a row's length.

@@ -16,9 +16,9 @@ from seqloom.errors import ConfigError
 from seqloom.kernels import aten, reference
 from seqloom.kernels.choose import Choice, choose, native_refusal, wish
 from seqloom.kernels.request import Gates, Request, Result, Zoneout
-from seqloom.layers.batch import Batch, Lengths, check_packed, give, take, take_state
+from seqloom.layers.batch import Batch, Lengths, autocast_type, check_packed, give, take, take_state
 from seqloom.layers.gates import recover
-from seqloom.layers.parameters import Layer, flat_weights, run_weights
+from seqloom.layers.parameters import Layer, flat_weights, plain_weights, run_weights
 from seqloom.state import map_state, select_rows
 
 
@@ -36,8 +36,8 @@ def forward(layer: Layer, input: Any, state: Any, lengths: Lengths) -> tuple[Any
     if isinstance(input, PackedSequence):
         return _forward_packed(layer, input, state, lengths)
     batch = take(layer, input, state, lengths)
-    kernel = _decide(layer, lambda: batch).kernel
-    if kernel != "torch" or 0 in input.shape:
+    kernel = _decide_padded(layer, batch).kernel
+    if kernel != "torch":
         output, new, _ = _run_layers(layer, batch, kernel, want_gates=False)
     elif batch.lengths is None:
         output, new = aten.run(_torch_stack(layer, batch.input), batch.input, batch.state)
@@ -102,7 +102,7 @@ def trace(layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = Non
     (('i', 'f', 'g', 'o', 'c'), torch.Size([5, 2, 4]), True)
     """
     batch = take(layer, input, state, lengths)
-    output, new, gates = _run_layers(layer, batch, _decide(layer, lambda: batch).kernel, want_gates=True)
+    output, new, gates = _run_layers(layer, batch, _decide_padded(layer, batch).kernel, want_gates=True)
     if layer.batch_first:
         gates = [type(g)(*(value.transpose(0, 1) for value in g)) for g in gates]
     if not batch.batched:
@@ -113,6 +113,9 @@ def trace(layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = Non
 def choice(layer: Layer, input: Tensor, lengths: Lengths = None) -> Choice:
     """Which kernel `forward` takes for this input, and why.
 
+    Args:
+        input, lengths: as for `forward`; no PackedSequence.
+
     Raises:
         ConfigError: the kernel that was asked for cannot do this.
         DataError: as `forward`.
@@ -121,15 +124,23 @@ def choice(layer: Layer, input: Tensor, lengths: Lengths = None) -> Choice:
     >>> GRU(3, 4, zoneout=0.1, kernel="auto").choice(torch.randn(5, 2, 3)).why
     'zoneout needs the reference kernel'
     """
-    batch = take(layer, input, None, lengths)
-    return _decide(layer, lambda: batch)
+    return _decide_padded(layer, take(layer, input, None, lengths))
+
+
+def _decide_padded(layer: Layer, batch: Batch) -> Choice:
+    found = _decide(layer, lambda: batch)
+    empty = batch.input.numel() == 0 or (batch.lengths is not None and not bool(batch.lengths.any()))
+    if found.kernel == "torch" and empty:
+        return Choice("reference", "no row has a step, and torch's own kernel refuses to run none")
+    return found
 
 
 def _decide(layer: Layer, batch: Callable[[], Batch]) -> Choice:
     where = type(layer).__name__
     asked = wish(where, layer.kernel)
-    refusal = _native_refusal(layer, batch()) if asked.kernel == "native" else None
-    return choose(where, asked, _reference_only(layer), refusal)
+    only = _reference_only(layer)
+    refusal = _native_refusal(layer, batch()) if asked.kernel == "native" and not only else None
+    return choose(where, asked, only, refusal)
 
 
 def _reference_only(layer: Layer) -> list[str]:
@@ -201,7 +212,7 @@ def _run(
 
         return [native.run(request) for request in requests]
     x = requests[0].input
-    if kernel == "reference" or x.numel() == 0:  # torch's kernels refuse to run no steps
+    if kernel == "reference":
         return [reference.run(request._replace(want_gates=want_gates)) for request in requests]
     weights = [weight for request in requests for weight in request.weights[:5] if weight is not None]
     stack = _torch_stack(layer, x, weights)._replace(num_layers=1, dropout=0.0, batch_first=False)
@@ -212,7 +223,7 @@ def _run(
 
 def _native_refusal(layer: Layer, batch: Batch) -> str | None:
     x = batch.input.transpose(0, 1) if layer.batch_first else batch.input
-    w = run_weights(layer)
+    w = plain_weights(layer)
     for k in range(1 + layer.bidirectional):
         refusal = native_refusal(_request(layer, x, _level(batch.state, k), w[k], batch.lengths, k))
         if refusal:
@@ -253,4 +264,5 @@ def _forward_packed(
         output = pack_padded_sequence(output, batch.lengths, layer.batch_first).data
     if unsorted_indices is not None:
         new = select_rows(new, unsorted_indices)
+    output, new = autocast_type(output), map_state(autocast_type, new)
     return PackedSequence(output, batch_sizes, sorted_indices, unsorted_indices), new

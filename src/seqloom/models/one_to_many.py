@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal, TypeAlias, final
 
+import torch
 from torch import nn
 
 from seqloom.errors import ConfigError
@@ -80,6 +81,11 @@ class LanguageModel(nn.Module):
         if tie_weights:  # torch's embedding has deviation 1, which is too much for an output layer
             nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
             self.output.weight = self.embedding.weight
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.embedding.weight.device
 
     def initial_state(self, batch_size: int) -> State:
         """The state before anything was read: one per layer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -29,23 +29,28 @@ class Predictor:
     Args:
         folder: the run folder.
         config: its configuration.
+        digest: of the training data.
         preparation: its vocabulary or scaler.
         model: in evaluation mode.
     """
 
-    def __init__(self, folder: Path, config: RunConfig, preparation: Any, model: Any) -> None:
+    def __init__(self, folder: Path, config: RunConfig, digest: str, preparation: Any, model: Any) -> None:
         self.folder, self.config, self.preparation, self.model = folder, config, preparation, model
+        self._digest = digest
 
     def __repr__(self) -> str:
         return f"Predictor({str(self.folder)!r}, task={self.config.task.name!r})"
 
-    def generate(self, prompt: str | Sequence[str] = "", **options: Any) -> str | list[str]:
+    def generate(
+        self, prompt: str | Sequence[str] = "", *, stop: str | Sequence[str] = (), **options: Any
+    ) -> str | list[str]:
         """Write on after `prompt`.
 
         Args:
             prompt: a text, or several, which are written on side by side.
-            options: those of `seqloom.DecodingOptions` (`max_new_tokens`, `temperature`, `top_k`, `top_p`,
-                `num_beams`, `seed` …), and `stop`, a text or several that end the writing.
+            stop: texts that end the writing; they are left out.
+            options: those of `seqloom.DecodingOptions`: `max_new_tokens`, `temperature`, `top_k`, `top_p`,
+                `num_beams`, `seed` and so on.
 
         Returns:
             What was written after the prompt, or a list of that where `prompt` is one.
@@ -54,44 +59,46 @@ class Predictor:
             RunError: the model is not a language model.
             ConfigError: an option that does not exist or is out of its range.
         """
-        task, chosen = self._language(), self._options(options)
+        task, stops = self._language(), _stops(stop)
+        chosen = self._options(options, stops)
         prompts = [self._encode(text) for text in ([prompt] if isinstance(prompt, str) else prompt)]
         if not prompts:
             return []
-        written = [self._decode(row) for row in task.predict(self.model, prompts, chosen)]
+        texts = [self.preparation.vocabulary.decode(row) for row in task.predict(self.model, prompts, chosen)]
+        written = ["".join(until(stops, [text])) for text in texts]
         return written[0] if isinstance(prompt, str) else written
 
-    def stream(self, prompt: str = "", **options: Any) -> Iterator[str]:
+    def stream(self, prompt: str = "", *, stop: str | Sequence[str] = (), **options: Any) -> Iterator[str]:
         """As `generate`, giving each piece of text as soon as it is there."""
-        task, chosen = self._language(), self._options(options)
+        task, stops = self._language(), _stops(stop)
+        chosen = self._options(options, stops)
         if chosen.num_beams > 1:
-            raise ConfigError(
-                "stream", "num_beams must be 1, since a search ends with its last token", got=chosen.num_beams
-            )
-        return self.preparation.vocabulary.decode_stream(
-            task.stream(self.model, self._encode(prompt), chosen)
-        )
+            mend = "A search has no first token before its last: use `generate`"
+            raise ConfigError("stream", "num_beams must be 1", got=chosen.num_beams, mend=mend)
+        tokens = task.stream(self.model, self._encode(prompt), chosen)
+        return until(stops, self.preparation.vocabulary.decode_stream(tokens))
 
     def evaluate(self, data: Path | str, split: str | None = None) -> Report:
         """Measure the model beside its baseline.
 
         Args:
             data: as for training.
-            split: `train`, `validation`, `test`, or `all` for a text that the model has never seen; None: the
-                test split where there is one, else the validation split.
+            split: `train`, `validation`, `test`, or `all`. None: the test split where there is one; else, of
+                the data that the model learnt from, the validation split; else all.
 
         Raises:
             DataError: the data cannot be read, or has no such split.
         """
-        text = read(data)
-        split = split or ("test" if "test" in text.splits else "validation")
-        if split not in (*text.splits, "all"):
-            raise DataError(data, f"expected a split named {split}", got=", ".join(text.splits))
+        found = read(data)
         batching = Batching(BATCH_SIZE, self.config.training.window, training=False)
-        source = self.preparation.source(text, split, batching)
-        device = next(self.model.parameters()).device
-        rows = measure(self.config.task, self.model, source, device)
-        return report(self.config.task, self.preparation, text, split, rows)
+        if split is None:
+            learnt = self.preparation.source(found, "train", batching).digest == self._digest
+            split = "test" if "test" in found.splits else "validation" if learnt else "all"
+        if split not in (*found.splits, "all"):
+            raise DataError(data, f"expected a split named {split}", got=", ".join(found.splits))
+        source = self.preparation.source(found, split, batching)
+        rows = measure(self.config.task, self.model, source, self.model.device)
+        return report(self.config.task, self.preparation, found, split, rows)
 
     def _language(self) -> Generate:
         if not isinstance(self.config.task, Generate):
@@ -101,19 +108,50 @@ class Predictor:
     def _encode(self, prompt: str) -> list[int]:
         return self.preparation.vocabulary.encode(prompt) or self.preparation.vocabulary.encode(NO_PROMPT)
 
-    def _decode(self, tokens: Sequence[int]) -> str:
-        return self.preparation.vocabulary.decode(tokens)
-
-    def _options(self, options: dict[str, Any]) -> DecodingOptions:
-        stop = options.pop("stop", ())
-        stops = tuple(tuple(self._encode(text)) for text in ([stop] if isinstance(stop, str) else stop))
+    def _options(self, options: dict[str, Any], stops: tuple[str, ...]) -> DecodingOptions:
         known = [field.name for field in dataclasses.fields(DecodingOptions)]
         for name in options:
             if name not in known:
                 raise ConfigError(
                     "generate", f"unknown option `{name}`", mend=nearest(name, [*known, "stop"])
                 )
-        return DecodingOptions(**options, stop_sequences=stops)
+        # Where a stop is a run of tokens, decoding ends there; `until` finds it wherever it lies.
+        vocabulary = self.preparation.vocabulary
+        runs = tuple(tuple(vocabulary.encode(text)) for text in stops)
+        return DecodingOptions(
+            **options, stop_sequences=tuple(r for r in runs if vocabulary.unknown not in r)
+        )
+
+
+def _stops(stop: str | Sequence[str]) -> tuple[str, ...]:
+    stops = (stop,) if isinstance(stop, str) else tuple(stop)
+    if "" in stops:
+        raise ConfigError("generate", "stop must be a text of at least one character", got="")
+    return stops
+
+
+def until(stops: Sequence[str], pieces: Iterable[str]) -> Iterator[str]:
+    """The text of `pieces` up to the first of `stops`, each part as soon as no stop can begin in it.
+
+    >>> list(until(["end"], ["a e", "n", "d b"]))
+    ['a ']
+    >>> list(until(["end"], ["a e", "n", "t"]))
+    ['a ', 'ent']
+    """
+    held = ""
+    for piece in pieces:
+        held += piece
+        found = [place for stop in stops if (place := held.find(stop)) >= 0]
+        if found:
+            held = held[: min(found)]
+            break
+        begun = [n for stop in stops for n in range(1, len(stop)) if held.endswith(stop[:n])]
+        ready = len(held) - max(begun, default=0)
+        if ready:
+            yield held[:ready]
+            held = held[ready:]
+    if held:
+        yield held
 
 
 def load(folder: Path | str, device: str | None = None) -> Predictor:
@@ -127,12 +165,12 @@ def load(folder: Path | str, device: str | None = None) -> Predictor:
         RunError: it is no run folder, is damaged, or was written by a newer version.
     """
     folder = Path(folder)
-    config = run_folder.read_config(folder)
+    config, digest = run_folder.read_config(folder)
     preparation = config.task.restore(folder, config.data)
     model = config.task.build(preparation, config.model)
     run_folder.load_model(folder, model)
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return Predictor(folder, config, preparation, model.to(place).eval())
+    return Predictor(folder, config, digest, preparation, model.to(place).eval())
 
 
 def train(

@@ -78,6 +78,24 @@ class Batching(NamedTuple):
     """False: every unit once, in order"""
 
 
+class Data(Protocol):
+    """What `data.read` gives: where it came from, and its splits."""
+
+    @property
+    def path(self) -> Path:
+        """Of the file or folder."""
+        ...
+
+    @property
+    def splits(self) -> Mapping[str, Any]:
+        """`train` and `validation`, perhaps `test`: the examples of each."""
+        ...
+
+    def describe(self) -> str:
+        """A few words for a person: sizes, and what was left out."""
+        ...
+
+
 class Preparation(Protocol):
     """A value that turns examples into tensors and back: vocabularies, scalers. JSON on disk."""
 
@@ -124,11 +142,15 @@ class Task(Protocol):
         ...
 
     def build(self, preparation: Any, config: Any) -> nn.Module:
-        """The model, untrained."""
+        """The model, untrained. If its source carries a state, it has `initial_state(batch_size)`."""
         ...
 
     def loss(self, model: nn.Module, batch: Any, state: State | None) -> Loss:
         """What the batch costs, from `state` on."""
+        ...
+
+    def measure(self, model: nn.Module, batch: Any, state: State | None) -> Loss:
+        """As `loss`, for reports: where metrics need outputs, decode them here and count what is right."""
         ...
 
     def predict(self, model: Any, batch: Any, options: Any) -> Any:
@@ -136,7 +158,7 @@ class Task(Protocol):
         ...
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
-        """Metrics by their usual names, the one that training selects by first."""
+        """Metrics by their usual names, from what was counted; first the loss, by which training selects."""
         ...
 
     def baseline(self, preparation: Any, data: Any, split: str) -> Baseline | None:

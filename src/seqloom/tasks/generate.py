@@ -161,22 +161,21 @@ class Generate:
         )
         return Loss(nats.view(targets.shape[::-1]).sum(0), (targets != IGNORED).sum(1), state)
 
+    measure = loss
+
     def predict(
         self, model: LanguageModel, batch: Sequence[Sequence[int]], options: DecodingOptions
     ) -> list[list[int]]:
         """Write on after each prompt of `batch`, rows of token numbers; what is written, stops left out."""
-        logits, state = prefill(model.step, batch, None, chunk=PREFILL_CHUNK)
+        logits, state = prefill(model.step, batch, None, chunk=PREFILL_CHUNK, device=model.device)
         return decode(model.step, logits, state, options, previous=batch).rows()
 
     def stream(self, model: LanguageModel, prompt: Sequence[int], options: DecodingOptions) -> Iterator[int]:
-        """The same for one prompt, token by token, as they are chosen."""
-        logits, state = prefill(model.step, [prompt], None, chunk=PREFILL_CHUNK)
-        written: list[int] = []
+        """The same for one prompt, token by token, as they are chosen; a stop at the end is given too."""
+        logits, state = prefill(model.step, [prompt], None, chunk=PREFILL_CHUNK, device=model.device)
         for step in stream(model.step, logits, state, options, previous=[prompt]):
-            written.append(int(step.tokens[0]))
-            if written[-1] in options.stop_tokens or written[-1] == NO_TOKEN:
-                return
-            yield written[-1]
+            if (token := int(step.tokens[0])) != NO_TOKEN:
+                yield token
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
         """Nats and bits of a unit; for words and byte pairs their perplexity."""
@@ -187,7 +186,7 @@ class Generate:
         return scores
 
     def baseline(self, preparation: Preparation, data: Text, split: str) -> Baseline | None:
-        """A Kneser-Ney n-gram model of the training split (its last, and of this split the first 5 million)."""
+        """A Kneser-Ney n-gram model of the training split; of long texts, 5 million tokens."""
         if split == "all":
             return None
         order = 6 if preparation.unit in ("character", "byte") else 5

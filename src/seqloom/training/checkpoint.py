@@ -42,6 +42,8 @@ class Position:
     """Sums since the last record: nats, units, and what else the task counts."""
     metrics_bytes: int = 0
     """Length of metrics.jsonl: what was written after this checkpoint is written again."""
+    validated_step: int = -1
+    """The last step after which the model was measured."""
     finished: str = ""
     """Why the training is over; empty while it is not."""
 
@@ -53,8 +55,8 @@ class Checkpoint(NamedTuple):
     data_path: str
     data_digest: str
     model: dict[str, Tensor]
-    optimizer: list[dict[str, Tensor]]
-    """Of each parameter in the optimizer's order"""
+    optimizer: dict[int, dict[str, Tensor]]
+    """By the number that the optimizer gives a parameter"""
     processes: list[list[Tensor]]
     """Of each process: its random state, then the tensors of the state it carries"""
 
@@ -71,7 +73,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
                 f"training, step {checkpoint.position.step}", "weights must be finite", got=f"{name} is not"
             )
     tensors = {f"model.{name}": tensor for name, tensor in checkpoint.model.items()}
-    for number, state in enumerate(checkpoint.optimizer):
+    for number, state in checkpoint.optimizer.items():
         tensors |= {f"optimizer.{number}.{key}": tensor for key, tensor in state.items()}
     for number, kept in enumerate(checkpoint.processes):
         tensors |= {f"process.{number}.{place}": tensor for place, tensor in enumerate(kept)}
@@ -110,23 +112,22 @@ def load(folder: Path) -> Checkpoint:
             path, "expected a checkpoint of this version", got=f"{type(error).__name__}: {error}"
         ) from None
     kept = [[process[place] for place in sorted(process)] for process in processes]
-    ordered = [optimizer[number] for number in sorted(optimizer)]
-    return Checkpoint(position, data["path"], data["digest"], model, ordered, kept)
+    return Checkpoint(position, data["path"], data["digest"], model, optimizer, kept)
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> list[dict[str, Tensor]]:
-    """The optimizer's tensors of each of its parameters; empty before the first step."""
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Tensor]]:
+    """The optimizer's tensors of each parameter that has had a gradient."""
     state = optimizer.state_dict()["state"]
-    return [
-        {key: value for key, value in state[number].items() if isinstance(value, Tensor)}
-        for number in sorted(state)
-    ]
+    return {
+        number: {key: value for key, value in kept.items() if isinstance(value, Tensor)}
+        for number, kept in state.items()
+    }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: list[dict[str, Tensor]]) -> None:
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[int, dict[str, Tensor]]) -> None:
     """Give the optimizer its tensors back."""
     saved: dict[str, Any] = optimizer.state_dict()
-    saved["state"] = dict(enumerate(tensors))
+    saved["state"] = tensors
     optimizer.load_state_dict(saved)
 
 

@@ -57,7 +57,7 @@ class TrainingConfig(BaseModel):
     """Validations without improvement that end the training; none: never."""
 
     validate_every: Count | None = None
-    """Steps; none: once an epoch, within 250 to 2,000 steps, and so seldom that it takes little of the time."""
+    """Steps; none: once an epoch, within 250 to 2,000 steps, and so seldom that it takes little time."""
     checkpoint_every: Count = 500
     """Steps between checkpoints to resume from."""
     log_every: Count = 50

@@ -58,7 +58,7 @@ def measure(task: Task, model: nn.Module, source: Source, device: torch.device) 
     model.eval()
     parts, state = [Rows(numpy.zeros(0), numpy.zeros(0, dtype=int))], None
     for batch in source.batches(0):
-        found = task.loss(model, map_state(lambda tensor: tensor.to(device), batch), state)
+        found = task.measure(model, map_state(lambda tensor: tensor.to(device), batch), state)
         state = found.state if source.carries_state else None
         counted = {name: values.cpu().numpy() for name, values in found.counted.items()}
         parts.append(Rows(found.nats.double().cpu().numpy(), found.units.cpu().numpy(), counted))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -47,7 +48,7 @@ class MetricsFile:
     def __init__(self, path: Path, keep_bytes: int = 0) -> None:
         self._path = path
         self._file = path.open("ab")
-        self._file.truncate(keep_bytes)
+        self._file.truncate(min(keep_bytes, path.stat().st_size))
 
     def step(self, progress: float, seconds: float) -> None:
         """Nothing."""
@@ -61,7 +62,8 @@ class MetricsFile:
             raise cannot_write(self._path, error) from None
 
     def written_bytes(self) -> int:
-        """The file's length."""
+        """The file's length, once it is on the disk."""
+        os.fsync(self._file.fileno())
         return self._file.tell()
 
     def close(self) -> None:
@@ -75,19 +77,20 @@ class TensorBoard:
 
     Args:
         folder: the run folder.
+        first_step: records from here on are written again.
 
     Raises:
         ConfigError: TensorBoard is not installed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, first_step: int = 0) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise ConfigError(
                 "training.tensorboard", "needs a package", mend="pip install 'seqloom[tensorboard]'"
             ) from None
-        self._writer = SummaryWriter(str(folder / "tensorboard"))
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
 
     def step(self, progress: float, seconds: float) -> None:
         """Nothing."""

@@ -6,6 +6,7 @@ its `Position`, so that a checkpoint and the data are all that is needed to go o
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -66,9 +67,10 @@ class Trainer:
         self._optimizer = build_optimizer(self.model, training)
         torch.manual_seed(training.seed + 1 + accelerator.process_index)  # dropout differs between processes
         self._carried: State | None = None
-        self._validated_step = -1
         self._folder, self._hooks = Path(), ()
         self._started = self._recent_started = 0.0
+        for split in job.data.splits:  # what is wrong with one should be known before the first step
+            self._evaluation_source(split)
         if resumed is not None:
             self._restore(resumed)
         self._wrapped = accelerator.prepare(self.model)
@@ -89,22 +91,25 @@ class Trainer:
         self._started = time.monotonic() - position.seconds
         self._recent_started = position.seconds
         self._wrapped.train()
+        position.finished = self.limit_reached()
         with Interrupt() as interrupt:
             while not position.finished:
                 for batch in self._source.batches(position.epoch, position.batch):
                     self._step(batch)
-                    interrupted = self._synchronise(interrupt.asked)
-                    self._do_what_is_due(interrupted)
-                    if interrupted:
+                    asked = self._synchronise(interrupt.asked)
+                    self._do_what_is_due()
+                    if asked:
+                        self._write_checkpoint(folder)
                         raise KeyboardInterrupt
                     if position.finished:
                         break
                 else:
                     position.epoch, position.batch, self._carried = position.epoch + 1, 0, None
-                    position.finished = self._limit_reached()
-        if self._validated_step != position.step:
-            self._validate()
-        self._write_checkpoint(folder)
+                    position.finished = self.limit_reached()
+            self._write_checkpoint(folder)
+            if position.validated_step != position.step:
+                self._validate()
+                self._write_checkpoint(folder)
         return position
 
     def _step(self, batch: Batch) -> None:
@@ -119,12 +124,14 @@ class Trainer:
         total = torch.stack([values.sum().double() for values in counts.values()])
         processes = self._accelerator.num_processes
         if processes > 1:
-            total = self._accelerator.reduce(total, "sum")
+            total = self._sum(total)
         # Processes average their gradients; the mean over all units is their sum, divided once.
         self._accelerator.backward(loss.nats.sum() * (processes / total[1]))
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
         if not norm.isfinite():
-            self._stop_not_finite(batch, loss.nats.sum().item())
+            place = first_not_finite(self.model, lambda: self._loss(batch))
+            got = f"a loss of {loss.nats.sum().item():g} nats, first {place}"
+            self._stop_not_finite("loss and gradient must be finite", got)
         is_due = (position.step + 1) % training.log_every == 0
         gradients = (
             {"gradient_norm": norm.item(), "gradient_norms": gradient_norms(self.model)} if is_due else {}
@@ -142,20 +149,26 @@ class Trainer:
         if is_due:
             self._log({"learning_rate": rate, **gradients})
 
+    def _sum(self, values: Tensor) -> Tensor:
+        """Over all processes."""
+        total = self._accelerator.reduce(values, "sum")
+        assert isinstance(total, Tensor)
+        return total
+
     def _loss(self, batch: Batch) -> Loss:
         half = self._training.precision == "bfloat16"
         with torch.autocast(self._device.type, torch.bfloat16) if half else nullcontext():
             return self._job.config.task.loss(self._wrapped, batch, self._carried)
 
-    def _do_what_is_due(self, interrupted: bool) -> None:
+    def _do_what_is_due(self) -> None:
         """After a step: validation, checkpoint, or the end."""
         position, training = self.position, self._training
-        if position.step % self._validate_every == 0 and not interrupted:
+        if position.step % self._validate_every == 0:
             self._validate()
-        position.finished = self._limit_reached()
+        position.finished = self.limit_reached()
         for hook in self._hooks:
             hook.step(self._progress(), position.seconds)
-        if position.step % training.checkpoint_every == 0 or interrupted:
+        if position.step % training.checkpoint_every == 0:
             self._write_checkpoint(self._folder)
 
     def _progress(self) -> float:
@@ -170,7 +183,7 @@ class Trainer:
         ]
         return min(max(used), 1.0)
 
-    def _limit_reached(self) -> str:
+    def limit_reached(self) -> str:
         """Why the training is over; empty while it is not."""
         position, training = self.position, self._training
         if training.patience is not None and position.stale_validations >= training.patience:
@@ -189,7 +202,7 @@ class Trainer:
         if self._accelerator.num_processes > 1:
             main = self._accelerator.is_main_process
             mine = torch.tensor([float(asked), seconds if main else 0.0], device=self._device)
-            stops, seconds = torch.as_tensor(self._accelerator.reduce(mine, "sum")).tolist()
+            stops, seconds = self._sum(mine).tolist()
             asked = stops > 0
         self.position.seconds = seconds
         return asked
@@ -202,19 +215,20 @@ class Trainer:
         rows = Rows(sums.pop("nats"), sums.pop("units"), sums)
         rate = float(rows.units[0]) / max(seconds - self._recent_started, 1e-9)
         clipped = position.clipped_steps / position.step
-        self._record(
-            "train", {**self._score(rows), f"{unit}s_per_second": rate, "clipped_share": clipped, **details}
-        )
+        self.record("train", rows, {f"{unit}s_per_second": rate, "clipped_share": clipped, **details})
         position.recent, self._recent_started = {}, seconds
 
     def _validate(self) -> None:
         """Measure on the validation split; keep the weights if they are the best so far."""
         position, training = self.position, self._training
+        started = time.monotonic()
         rows = self.measure("validation")
         loss = rows.mean()
-        self._record("validation", self._score(rows))
-        self._validated_step = position.step
-        self._recent_started = time.monotonic() - self._started
+        if not math.isfinite(loss):
+            self._stop_not_finite("the validation loss must be finite", f"{loss}")
+        self.record("validation", rows)
+        position.validated_step = position.step
+        self._recent_started += time.monotonic() - started  # the rate is that of learning
         if position.best_loss is None or loss < position.best_loss:
             position.best_loss, position.best_step = loss, position.step
             position.stale_validations = position.plateau_validations = 0
@@ -238,15 +252,14 @@ class Trainer:
         return self._job.preparation.source(self._job.data, split, batching)
 
     def _seldom_enough(self) -> int:
-        """Steps between validations: an epoch within reason, and five rows learnt for one that is measured."""
+        """Steps between validations: an epoch within reason, and five rows learnt for one measured."""
         measured = len(self._evaluation_source("validation")) * BATCH_SIZE
         return max(min(max(len(self._source), 250), 2000), 5 * measured // self._training.batch_size)
 
-    def _score(self, rows: Rows) -> dict[str, float]:
-        return self._job.config.task.score(rows, self._job.preparation.unit)
-
-    def _record(self, split: str, values: dict[str, Any]) -> None:
+    def record(self, split: str, rows: Rows, details: dict[str, Any] | None = None) -> None:
+        """Tell the hooks what was measured."""
         position = self.position
+        values = {**self._job.config.task.score(rows, self._job.preparation.unit), **(details or {})}
         seconds = round(time.monotonic() - self._started, 3)
         record = {
             "step": position.step,
@@ -258,17 +271,12 @@ class Trainer:
         for hook in self._hooks:
             hook.record(record)
 
-    def record_test(self) -> None:
-        """A record of the test split."""
-        self._record("test", self._score(self.measure("test")))
-
-    def _stop_not_finite(self, batch: Batch, nats: float) -> None:
-        place = first_not_finite(self.model, lambda: self._loss(batch))
+    def _stop_not_finite(self, expected: str, got: str) -> None:
         training = self._training
         raise RunError(
             f"training, step {self.position.step + 1}",
-            "loss and gradient must be finite",
-            got=f"a loss of {nats:g} nats, first {place}",
+            expected,
+            got=got,
             mend=f"The last good checkpoint stays. Go on from it with --resume --set training.learning_rate="
             f"{training.learning_rate / 4:g} (it is {training.learning_rate:g})"
             + ("" if training.gradient_clip else ", and set training.gradient_clip=1.0"),
@@ -287,12 +295,19 @@ class Trainer:
         """Where the model is trained."""
         return self._device
 
+    @property
+    def digest(self) -> str:
+        """Of the training data."""
+        return self._source.digest
+
     def kernels(self) -> list[str]:
         """Which kernel runs each kind of recurrent layer in training, and why."""
         training = self._training
         found = [
             layer.choice(
-                torch.empty(training.window, training.batch_size, int(layer.input_size), device=self._device)
+                torch.empty(
+                    training.window, training.batch_size, layer.weight_ih_l0.shape[1], device=self._device
+                )
             )
             for layer in self.model.modules()
             if isinstance(layer, (RNN, LSTM, GRU))

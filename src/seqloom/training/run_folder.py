@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 
 import seqloom
-from seqloom.errors import RunError
+from seqloom.errors import ConfigError, RunError
 from seqloom.files import cannot_write, write_atomically
 from seqloom.tasks import task_named
 from seqloom.tasks.contract import Preparation
@@ -47,8 +47,12 @@ def refuse_taken(folder: Path) -> None:
     )
 
 
-def create(folder: Path, config: RunConfig, preparation: Preparation, fill: Callable[[Path], None]) -> None:
+def create(
+    folder: Path, config: RunConfig, digest: str, preparation: Preparation, fill: Callable[[Path], None]
+) -> None:
     """Make a run folder beside its place, let `fill` put the first checkpoint in, then name it `folder`.
+
+    `digest` is that of the training data.
 
     Raises:
         RunError: something is there already, or it cannot be written.
@@ -59,8 +63,8 @@ def create(folder: Path, config: RunConfig, preparation: Preparation, fill: Call
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         (made / "resume").mkdir()
-        described = {"format": FORMAT, "seqloom": seqloom.__version__, **config.to_dict()}
-        for name, text in {CONFIG: json.dumps(described, indent=2) + "\n", **preparation.files()}.items():
+        write_config(made, config, digest)
+        for name, text in preparation.files().items():
             write_atomically(made / name, text)
         fill(made)
         os.chmod(made, 0o755)
@@ -72,8 +76,14 @@ def create(folder: Path, config: RunConfig, preparation: Preparation, fill: Call
             shutil.rmtree(made)
 
 
-def read_config(folder: Path) -> RunConfig:
-    """The configuration of a run folder.
+def write_config(folder: Path, config: RunConfig, digest: str) -> None:
+    """Write or replace `config.json`."""
+    described = {"format": FORMAT, "seqloom": seqloom.__version__, "data_digest": digest, **config.to_dict()}
+    write_atomically(folder / CONFIG, json.dumps(described, indent=2) + "\n")
+
+
+def read_config(folder: Path) -> tuple[RunConfig, str]:
+    """The configuration of a run folder, and the digest of its training data.
 
     Raises:
         RunError: it is no run folder, is damaged, or was written by a newer version.
@@ -85,6 +95,7 @@ def read_config(folder: Path) -> RunConfig:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content["format"]
         parts: dict[str, Any] = {name: content[name] for name in PARTS}
+        digest = content["data_digest"]
         task = task_named(content["task"]) if version == FORMAT else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         got = "no config.json" if isinstance(error, FileNotFoundError) else f"{type(error).__name__}: {error}"
@@ -96,7 +107,10 @@ def read_config(folder: Path) -> RunConfig:
             got=f"format {version}, written by seqloom {content.get('seqloom')}",
             mend=f"Update seqloom; this is {seqloom.__version__}",
         )
-    return resolve(task, [parts])
+    try:
+        return resolve(task, [parts]), digest
+    except ConfigError as error:
+        raise RunError(path, "expected settings of this version", got=str(error)) from None
 
 
 def save_model(folder: Path, model: nn.Module) -> None:

@@ -11,10 +11,11 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from seqloom.data.read import read
-from seqloom.errors import ConfigError, RunError
+from seqloom.errors import ConfigError, DataError, RunError
 from seqloom.tasks import TASKS, Task, infer, task_named
 from seqloom.training import checkpoint, run_folder
 from seqloom.training.card import write_card
+from seqloom.training.checkpoint import Position
 from seqloom.training.config import RunConfig, parse_settings, read_yaml, resolve
 from seqloom.training.evaluation import Report, report
 from seqloom.training.hooks import Hook, MetricsFile, TensorBoard, Terminal
@@ -60,7 +61,7 @@ def train(
     """
     layer = _nested(settings)
     # Without `cpu`, processes that have no GPU would not find one another.
-    accelerator = Accelerator(cpu=not torch.accelerator.is_available())
+    accelerator = Accelerator(cpu=not torch.cuda.is_available())
     is_main = accelerator.is_main_process
     say = say if is_main else str
     if resume:
@@ -69,34 +70,41 @@ def train(
     else:
         if data is None:
             raise ConfigError("train", "expected DATA, a file or folder to learn from", got="none")
-        folder = _name_folder(Path(data), out, is_main)
+        folder, resumed = _name_folder(Path(data), out, is_main), None
         job = _new(Path(data), task, [*([read_yaml(Path(config))] if config else []), layer], say)
-        resumed = None
     trainer = Trainer(job, accelerator, resumed)
     if resumed is None:
         _make_folder(folder, job, trainer, accelerator)
-    if is_main:
-        _describe(job, trainer, folder, say)
-    keep = resumed.position.metrics_bytes if resumed else 0
-    hooks = _hooks(folder, job.config, keep, show_progress) if is_main else []
+    else:
+        _refuse_finished(folder, trainer)
+        if layer and is_main:
+            run_folder.write_config(folder, job.config, trainer.digest)
+    _describe(job, trainer, folder, say)
+    hooks = _hooks(folder, job.config, trainer.position, show_progress) if is_main else []
     try:
         position = trainer.run(folder, hooks)
         say(f"stopped at {position.finished}, step {position.step:,}; best was step {position.best_step:,}")
         accelerator.wait_for_everyone()
-        run_folder.load_model(folder, trainer.model)
-        if "test" in job.data.splits:
-            trainer.record_test()
+        found = _report_best(folder, job, trainer)
+        if is_main:
+            write_card(folder, job, found)
     except KeyboardInterrupt:
         say(f"saved; go on with: seqloom train --out {folder} --resume")
         raise
     finally:
         for hook in hooks:
             hook.close()
-    split = "test" if "test" in job.data.splits else "validation"
-    found = report(job.config.task, job.preparation, job.data, split, trainer.measure(split))
-    if is_main:
-        write_card(folder, job, found)
     return folder, found
+
+
+def _report_best(folder: Path, job: Job, trainer: Trainer) -> Report:
+    """Measure the best weights, on the test split where there is one."""
+    run_folder.load_model(folder, trainer.model)
+    split = "test" if "test" in job.data.splits else "validation"
+    rows = trainer.measure(split)
+    if split == "test":
+        trainer.record(split, rows)
+    return report(job.config.task, job.preparation, job.data, split, rows)
 
 
 def _nested(settings: Sequence[str] | Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -117,7 +125,7 @@ def _new(
     layers: Sequence[Mapping[str, Any]],
     say: Callable[[str], object],
 ) -> Job:
-    named = task_name or next((layer["task"] for layer in layers if "task" in layer), None)
+    named = task_name or next((str(layer["task"]) for layer in layers if "task" in layer), None)
     known = task_named(named) if named else None  # before the data is read: a wrong name should not wait
     data = read(path)
     chosen, reason = (known, "as asked") if known else _infer(data, path)
@@ -155,7 +163,7 @@ def _resumed(
             "--resume", "takes the run folder's configuration", got="--config", mend="Leave it out"
         )
     folder = Path(out)
-    before = run_folder.read_config(folder)
+    before, _ = run_folder.read_config(folder)
     for part, values in layer.items():
         for key in values:
             if part != "training" or key not in RESUMABLE:
@@ -165,43 +173,50 @@ def _resumed(
     saved = before.to_dict()
     settings = resolve(before.task, [{part: saved[part] for part in ("data", "model", "training")}, layer])
     resumed = checkpoint.load(folder)
-    if layer:
-        resumed.position.finished = ""
-    elif resumed.position.finished:
+    path = Path(data) if data is not None else Path(resumed.data_path)
+    if not path.exists():
+        mend = f"If it has moved: seqloom train NEW --out {folder} --resume"
+        raise DataError(
+            path, "expected the data that the training began with", got="nothing there", mend=mend
+        )
+    preparation = before.task.restore(folder, settings.data)
+    return folder, Job(settings, preparation, read(path), path), resumed
+
+
+def _refuse_finished(folder: Path, trainer: Trainer) -> None:
+    """A training that is over, with its report written, has nothing to go on with."""
+    reason = trainer.limit_reached()
+    if reason and (folder / run_folder.CARD).exists():
         raise RunError(
             folder,
             "expected a training that is not over",
-            got=f"one that stopped at {resumed.position.finished}",
+            got=f"one that stopped at {reason}",
             mend="Raise the limit, for example --set training.max_steps=…",
         )
-    path = Path(data) if data is not None else Path(resumed.data_path)
-    preparation = before.task.restore(folder, settings.data)
-    return folder, Job(settings, preparation, read(path), path), resumed
 
 
 def _make_folder(folder: Path, job: Job, trainer: Trainer, accelerator: Accelerator) -> None:
     """The folder is made by one process; all write the checkpoint, since all have a share in it."""
     if accelerator.is_main_process:
-        run_folder.create(folder, job.config, job.preparation, trainer.first_checkpoint)
+        run_folder.create(folder, job.config, trainer.digest, job.preparation, trainer.first_checkpoint)
     else:
         trainer.first_checkpoint(folder)
     accelerator.wait_for_everyone()
 
 
 def _describe(job: Job, trainer: Trainer, folder: Path, say: Callable[[str], object]) -> None:
-    sizes = ", ".join(f"{name} {job.data.size_bytes(name):,} bytes" for name in job.data.splits)
     parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
-    say(f"data: {job.data_path} ({sizes}), {job.preparation.describe()}")
+    say(f"data: {job.data_path} ({job.data.describe()}), {job.preparation.describe()}")
     say(f"model: {parameters:,} parameters on {trainer.device}, trained in {job.config.training.precision}")
     for line in trainer.kernels():
         say(f"kernel: {line}")
     say(f"run folder: {folder}")
 
 
-def _hooks(folder: Path, config: RunConfig, keep_bytes: int, show_progress: bool) -> list[Hook]:
-    hooks: list[Hook] = [MetricsFile(folder / run_folder.METRICS, keep_bytes)]
+def _hooks(folder: Path, config: RunConfig, position: Position, show_progress: bool) -> list[Hook]:
+    hooks: list[Hook] = [MetricsFile(folder / run_folder.METRICS, position.metrics_bytes)]
     if config.training.tensorboard:
-        hooks.append(TensorBoard(folder))
+        hooks.append(TensorBoard(folder, position.step))
     if show_progress:
         hooks.append(Terminal())
     return hooks
