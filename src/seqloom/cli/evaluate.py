@@ -14,16 +14,18 @@ def command(
     split: Annotated[
         str | None,
         typer.Option(
-            help="train, validation, test, or all; test where there is one, else validation, if left out."
+            help="train, validation, test or all. Left out: test where there is one; else validation, of the "
+            "data that the model learnt from; else all."
         ),
     ] = None,
+    seed: Annotated[int, typer.Option(help="Draws the bootstrap interval.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Measure a trained model on DATA, beside a baseline, with a bootstrap interval."""
     from seqloom.cli.output import print_json, print_report
     from seqloom.serving.predictor import load
 
-    report = load(run).evaluate(data, split)
+    report = load(run).evaluate(data, split, seed)
     if as_json:
         print_json(report.to_dict())
     else:

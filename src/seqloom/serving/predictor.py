@@ -78,13 +78,14 @@ class Predictor:
         tokens = task.stream(self.model, self._encode(prompt), chosen)
         return until(stops, self.preparation.vocabulary.decode_stream(tokens))
 
-    def evaluate(self, data: Path | str, split: str | None = None) -> Report:
+    def evaluate(self, data: Path | str, split: str | None = None, seed: int = 0) -> Report:
         """Measure the model beside its baseline.
 
         Args:
             data: as for training.
             split: `train`, `validation`, `test`, or `all`. None: the test split where there is one; else, of
                 the data that the model learnt from, the validation split; else all.
+            seed: draws the bootstrap interval.
 
         Raises:
             DataError: the data cannot be read, or has no such split.
@@ -98,7 +99,7 @@ class Predictor:
             raise DataError(data, f"expected a split named {split}", got=", ".join(found.splits))
         source = self.preparation.source(found, split, batching)
         rows = measure(self.config.task, self.model, source, self.model.device)
-        return report(self.config.task, self.preparation, found, split, rows)
+        return report(self.config.task, self.preparation, found, split, rows, seed)
 
     def _language(self) -> Generate:
         if not isinstance(self.config.task, Generate):

@@ -10,7 +10,7 @@ from torch import nn
 
 from seqloom.data.batching import Source
 from seqloom.state import map_state
-from seqloom.tasks.contract import Preparation, Rows, Task
+from seqloom.tasks.contract import Data, Preparation, Rows, Task
 
 BATCH_SIZE = 64
 """Rows at a time; what is measured hardly depends on it."""
@@ -67,8 +67,8 @@ def measure(task: Task, model: nn.Module, source: Source, device: torch.device) 
     return rows.take(rows.units > 0)
 
 
-def report(task: Task, preparation: Preparation, data: Any, split: str, rows: Rows) -> Report:
-    """Put a measurement beside the baseline."""
+def report(task: Task, preparation: Preparation, data: Data, split: str, rows: Rows, seed: int = 0) -> Report:
+    """Put a measurement beside the baseline; `seed` draws the interval."""
     metrics = task.score(rows, preparation.unit)
     baseline = task.baseline(preparation, data, split)
     return Report(
@@ -78,13 +78,13 @@ def report(task: Task, preparation: Preparation, data: Any, split: str, rows: Ro
         metrics=metrics,
         baseline_name=baseline.name if baseline else None,
         baseline=task.score(baseline.rows, preparation.unit) if baseline else {},
-        interval=bootstrap(task, preparation.unit, rows),
+        interval=bootstrap(task, preparation.unit, rows, seed),
     )
 
 
-def bootstrap(task: Task, unit: str, rows: Rows) -> dict[str, tuple[float, float]]:
+def bootstrap(task: Task, unit: str, rows: Rows, seed: int = 0) -> dict[str, tuple[float, float]]:
     """Percentile intervals of every metric, over rows drawn with replacement (Efron 1979)."""
-    generator = numpy.random.default_rng(0)
+    generator = numpy.random.default_rng(seed)
     number = len(rows.nats)
     draws: dict[str, list[float]] = {}
     for _ in range(RESAMPLES):

@@ -23,7 +23,7 @@ from seqloom.data.batching import Batch, Share, Source
 from seqloom.errors import RunError
 from seqloom.layers.recurrent import GRU, LSTM, RNN
 from seqloom.state import State, detach, map_state, tensors_of, with_tensors
-from seqloom.tasks.contract import Batching, Loss, Preparation, Rows
+from seqloom.tasks.contract import Batching, Data, Loss, Preparation, Rows
 from seqloom.training import checkpoint, run_folder, weights
 from seqloom.training.checkpoint import Checkpoint, Position
 from seqloom.training.config import RunConfig
@@ -39,7 +39,7 @@ class Job(NamedTuple):
 
     config: RunConfig
     preparation: Preparation
-    data: Any
+    data: Data
     data_path: Path
 
 
