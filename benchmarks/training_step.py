@@ -27,7 +27,8 @@ from seqloom.data.samples import python_help
 from seqloom.state import detach
 from seqloom.tasks import TASKS
 from seqloom.training.config import resolve
-from seqloom.training.loop import Job, Trainer
+from seqloom.training.job import Job
+from seqloom.training.loop import Trainer
 
 STEPS, PAIRS = 20, 15
 CASES = [("lstm", "float32"), ("lstm", "bfloat16"), ("gru", "float32")]

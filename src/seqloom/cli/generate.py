@@ -17,7 +17,7 @@ def command(
     max_new_tokens: Annotated[int, typer.Option(help="The most tokens to write.")] = 256,
     temperature: Annotated[
         float, typer.Option(help="0 always takes the likeliest; above 1 dares more.")
-    ] = 0.8,
+    ] = 1.0,
     top_k: Annotated[int, typer.Option(help="Choose among the k likeliest; 0 among all.")] = 0,
     top_p: Annotated[
         float, typer.Option(help="Choose among the likeliest that have this probability together.")

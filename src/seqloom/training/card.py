@@ -7,7 +7,7 @@ from pathlib import Path
 import seqloom
 from seqloom.files import write_atomically
 from seqloom.training.evaluation import Report
-from seqloom.training.loop import Job
+from seqloom.training.job import Job
 from seqloom.training.run_folder import CARD
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy
 import torch
@@ -23,24 +23,15 @@ from seqloom.data.batching import Batch, Share, Source
 from seqloom.errors import RunError
 from seqloom.layers.recurrent import GRU, LSTM, RNN
 from seqloom.state import State, detach, map_state, tensors_of, with_tensors
-from seqloom.tasks.contract import Batching, Data, Loss, Preparation, Rows
+from seqloom.tasks.contract import Batching, Loss, Rows
 from seqloom.training import checkpoint, run_folder, weights
 from seqloom.training.checkpoint import Checkpoint, Position
-from seqloom.training.config import RunConfig
 from seqloom.training.evaluation import BATCH_SIZE, measure
 from seqloom.training.health import first_not_finite, gradient_norms
 from seqloom.training.hooks import Hook
 from seqloom.training.interrupt import Interrupt
+from seqloom.training.job import Job
 from seqloom.training.optimization import build_optimizer, learning_rate
-
-
-class Job(NamedTuple):
-    """What is trained, on what."""
-
-    config: RunConfig
-    preparation: Preparation
-    data: Data
-    data_path: Path
 
 
 @final
@@ -302,16 +293,11 @@ class Trainer:
 
     def kernels(self) -> list[str]:
         """Which kernel runs each kind of recurrent layer in training, and why."""
-        training = self._training
-        found = [
-            layer.choice(
-                torch.empty(
-                    training.window, training.batch_size, layer.weight_ih_l0.shape[1], device=self._device
-                )
-            )
-            for layer in self.model.modules()
-            if isinstance(layer, (RNN, LSTM, GRU))
-        ]
+        rows = (self._training.window, self._training.batch_size)
+        layers = [layer for layer in self.model.modules() if isinstance(layer, (RNN, LSTM, GRU))]
+        sizes: list[Any] = [layer.input_size for layer in layers]
+        inputs = [torch.empty(*rows, size, device=self._device) for size in sizes]
+        found = [layer.choice(values) for layer, values in zip(layers, inputs, strict=True)]
         return list(dict.fromkeys(f"{choice.kernel}, {choice.why}" for choice in found))
 
     def first_checkpoint(self, folder: Path) -> None:

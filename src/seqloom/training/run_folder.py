@@ -82,6 +82,12 @@ def write_config(folder: Path, config: RunConfig, digest: str) -> None:
     write_atomically(folder / CONFIG, json.dumps(described, indent=2) + "\n")
 
 
+def reopen(folder: Path, config: RunConfig, digest: str) -> None:
+    """Before a training goes on: its configuration as it is now, and no report of what it was."""
+    write_config(folder, config, digest)
+    (folder / CARD).unlink(missing_ok=True)
+
+
 def read_config(folder: Path) -> tuple[RunConfig, str]:
     """The configuration of a run folder, and the digest of its training data.
 

@@ -10,23 +10,15 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from seqloom.data.read import read
-from seqloom.errors import ConfigError, DataError, RunError
-from seqloom.tasks import TASKS, Task, infer, task_named
-from seqloom.training import checkpoint, run_folder
+from seqloom.errors import ConfigError, RunError
+from seqloom.training import run_folder
 from seqloom.training.card import write_card
 from seqloom.training.checkpoint import Position
-from seqloom.training.config import RunConfig, parse_settings, read_yaml, resolve
+from seqloom.training.config import RunConfig, read_yaml
 from seqloom.training.evaluation import Report, report
 from seqloom.training.hooks import Hook, MetricsFile, TensorBoard, Terminal
-from seqloom.training.loop import Job, Trainer
-from seqloom.training.precision import with_precision
-
-RESUMABLE = (
-    *("learning_rate", "gradient_clip", "patience", "checkpoint_every", "log_every", "tensorboard"),
-    *("max_epochs", "max_steps", "max_minutes"),
-)
-"""What may change when a training goes on; anything else would make it another training."""
+from seqloom.training.job import Job, nested_settings, new_job, resumed_job
+from seqloom.training.loop import Trainer
 
 
 def train(
@@ -59,26 +51,26 @@ def train(
         DataError, ConfigError, RunError: as they say.
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
     """
-    layer = _nested(settings)
+    layer = nested_settings(settings)
     # Without `cpu`, processes that have no GPU would not find one another.
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     is_main = accelerator.is_main_process
     say = say if is_main else str
     if resume:
-        folder, job, resumed = _resumed(data, config, layer, out)
+        folder, job, resumed = resumed_job(data, config, layer, out)
         say(f"going on with {folder} from step {resumed.position.step:,}")
     else:
         if data is None:
             raise ConfigError("train", "expected DATA, a file or folder to learn from", got="none")
         folder, resumed = _name_folder(Path(data), out, is_main), None
-        job = _new(Path(data), task, [*([read_yaml(Path(config))] if config else []), layer], say)
+        job = new_job(Path(data), task, [*([read_yaml(Path(config))] if config else []), layer], say)
     trainer = Trainer(job, accelerator, resumed)
     if resumed is None:
         _make_folder(folder, job, trainer, accelerator)
     else:
         _refuse_finished(folder, trainer)
-        if layer and is_main:
-            run_folder.write_config(folder, job.config, trainer.digest)
+        if is_main:
+            run_folder.reopen(folder, job.config, trainer.digest)
     _describe(job, trainer, folder, say)
     hooks = _hooks(folder, job.config, trainer.position, show_progress) if is_main else []
     try:
@@ -107,80 +99,12 @@ def _report_best(folder: Path, job: Job, trainer: Trainer) -> Report:
     return report(job.config.task, job.preparation, job.data, split, rows)
 
 
-def _nested(settings: Sequence[str] | Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    if not isinstance(settings, Mapping):
-        return parse_settings(settings)
-    nested: dict[str, dict[str, Any]] = {}
-    for name, value in settings.items():
-        part, dot, key = name.partition(".")
-        if not dot:
-            raise ConfigError("settings", "expected keys such as training.batch_size", got=name)
-        nested.setdefault(part, {})[key] = value
-    return nested
-
-
-def _new(
-    path: Path,
-    task_name: str | None,
-    layers: Sequence[Mapping[str, Any]],
-    say: Callable[[str], object],
-) -> Job:
-    named = task_name or next((str(layer["task"]) for layer in layers if "task" in layer), None)
-    known = task_named(named) if named else None  # before the data is read: a wrong name should not wait
-    data = read(path)
-    chosen, reason = (known, "as asked") if known else _infer(data, path)
-    config = with_precision(resolve(chosen, layers))
-    say(f"task: {chosen.name} ({chosen.shape}), {'' if known else 'because the data is '}{reason}")
-    preparation = chosen.prepare(data, config.data)
-    return Job(config, preparation, data, path)
-
-
 def _name_folder(data: Path, out: Path | str | None, is_main: bool) -> Path:
     """One process chooses and looks, and tells the others."""
     folder = Path(out) if out else run_folder.free_name(data)
     if is_main:
         run_folder.refuse_taken(folder)
     return broadcast_object_list([folder])[0]
-
-
-def _infer(data: Any, path: Path) -> tuple[Task, str]:
-    fitting = infer(TASKS, data)
-    if len(fitting) != 1:
-        names = ", ".join(task.name for task, _ in fitting) or "none"
-        raise ConfigError(
-            path, "expected data that one task fits", got=names, mend="Name the task with --task"
-        )
-    return fitting[0]
-
-
-def _resumed(
-    data: Path | str | None, config: Path | str | None, layer: Mapping[str, Any], out: Path | str | None
-) -> tuple[Path, Job, checkpoint.Checkpoint]:
-    if out is None:
-        raise ConfigError("--resume", "expected --out RUN, the run folder to go on with", got="none")
-    if config is not None:
-        raise ConfigError(
-            "--resume", "takes the run folder's configuration", got="--config", mend="Leave it out"
-        )
-    folder = Path(out)
-    before, _ = run_folder.read_config(folder)
-    for part, values in layer.items():
-        for key in values:
-            if part != "training" or key not in RESUMABLE:
-                resolve(before.task, [layer])  # an unknown key is the first mistake to name
-                allowed = ", ".join(f"training.{name}" for name in RESUMABLE)
-                raise ConfigError("--resume", f"only these may change: {allowed}", got=f"{part}.{key}")
-    saved = before.to_dict()
-    settings = resolve(before.task, [{part: saved[part] for part in ("data", "model", "training")}, layer])
-    resumed = checkpoint.load(folder)
-    path = Path(data) if data is not None else Path(resumed.data_path)
-    if not path.exists():
-        mend = f"If it has moved: seqloom train NEW --out {folder} --resume"
-        raise DataError(
-            path, "expected the data that the training began with", got="nothing there", mend=mend
-        )
-    preparation = before.task.restore(folder, settings.data)
-    return folder, Job(settings, preparation, read(path), path), resumed
 
 
 def _refuse_finished(folder: Path, trainer: Trainer) -> None:

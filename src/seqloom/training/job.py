@@ -1,0 +1,101 @@
+"""What is trained, on what: made from a path and settings, or read back from a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seqloom.data.read import read
+from seqloom.errors import ConfigError, DataError
+from seqloom.tasks import TASKS, Task, infer, task_named
+from seqloom.tasks.contract import Data, Preparation
+from seqloom.training import checkpoint, run_folder
+from seqloom.training.config import PARTS, RunConfig, parse_settings, resolve
+from seqloom.training.precision import with_precision
+
+RESUMABLE = (
+    *("learning_rate", "gradient_clip", "patience", "checkpoint_every", "log_every", "tensorboard"),
+    *("max_epochs", "max_steps", "max_minutes"),
+)
+"""What may change when a training goes on; anything else would make it another training."""
+
+
+class Job(NamedTuple):
+    """A configuration with the data and the preparation that it is for."""
+
+    config: RunConfig
+    preparation: Preparation
+    data: Data
+    data_path: Path
+
+
+def nested_settings(settings: Sequence[str] | Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """`["training.batch_size=32"]` or `{"training.batch_size": 32}` as `{"training": {"batch_size": 32}}`."""
+    if not isinstance(settings, Mapping):
+        return parse_settings(settings)
+    nested: dict[str, dict[str, Any]] = {}
+    for name, value in settings.items():
+        part, dot, key = name.partition(".")
+        if not dot:
+            raise ConfigError("settings", "expected keys such as training.batch_size", got=name)
+        nested.setdefault(part, {})[key] = value
+    return nested
+
+
+def new_job(
+    path: Path,
+    task_name: str | None,
+    layers: Sequence[Mapping[str, Any]],
+    say: Callable[[str], object],
+) -> Job:
+    """Infer the task where none is named, resolve the configuration, fit the preparation."""
+    named = task_name or next((str(layer["task"]) for layer in layers if "task" in layer), None)
+    known = task_named(named) if named else None  # before the data is read: a wrong name should not wait
+    data = read(path)
+    chosen, reason = (known, "as asked") if known else _infer(data, path)
+    config = with_precision(resolve(chosen, layers))
+    say(f"task: {chosen.name} ({chosen.shape}), {'' if known else 'because the data is '}{reason}")
+    preparation = chosen.prepare(data, config.data)
+    return Job(config, preparation, data, path)
+
+
+def _infer(data: Any, path: Path) -> tuple[Task, str]:
+    fitting = infer(TASKS, data)
+    if len(fitting) != 1:
+        names = ", ".join(task.name for task, _ in fitting) or "none"
+        raise ConfigError(
+            path, "expected data that one task fits", got=names, mend="Name the task with --task"
+        )
+    return fitting[0]
+
+
+def resumed_job(
+    data: Path | str | None, config: Path | str | None, layer: Mapping[str, Any], out: Path | str | None
+) -> tuple[Path, Job, checkpoint.Checkpoint]:
+    """The run folder `out`, what it trains, and where it had come to."""
+    if out is None:
+        raise ConfigError("--resume", "expected --out RUN, the run folder to go on with", got="none")
+    if config is not None:
+        raise ConfigError(
+            "--resume", "takes the run folder's configuration", got="--config", mend="Leave it out"
+        )
+    folder = Path(out)
+    before, _ = run_folder.read_config(folder)
+    for part, values in layer.items():
+        for key in values:
+            if part != "training" or key not in RESUMABLE:
+                resolve(before.task, [layer])  # an unknown key is the first mistake to name
+                allowed = ", ".join(f"training.{name}" for name in RESUMABLE)
+                raise ConfigError("--resume", f"only these may change: {allowed}", got=f"{part}.{key}")
+    saved = before.to_dict()
+    settings = resolve(before.task, [{part: saved[part] for part in PARTS}, layer])
+    resumed = checkpoint.load(folder)
+    path = Path(data) if data is not None else Path(resumed.data_path)
+    if not path.exists():
+        mend = f"If it has moved: seqloom train NEW --out {folder} --resume"
+        raise DataError(
+            path, "expected the data that the training began with", got="nothing there", mend=mend
+        )
+    preparation = before.task.restore(folder, settings.data)
+    return folder, Job(settings, preparation, read(path), path), resumed
