@@ -1,6 +1,6 @@
 """Time of a training step: `seqloom train` against a bare PyTorch loop of the same model.
 
-Both train in turn in one process, 20 steps each, on Python's help texts; the ratio is taken pair by pair.
+Both train in turn in one process, 8 steps each, on Python's help texts; the ratio is taken pair by pair.
 The bare loop has what any loop needs: embedding, nn.LSTM or nn.GRU, output layer, cross-entropy, the state
 carried, clipping by norm, AdamW. Ours also keeps time, records, and checks that all is finite.
 
@@ -30,7 +30,7 @@ from seqloom.training.config import resolve
 from seqloom.training.job import Job
 from seqloom.training.loop import Trainer
 
-STEPS, PAIRS = 20, 15
+STEPS, PAIRS = 8, 41
 CASES = [("lstm", "float32"), ("lstm", "bfloat16"), ("gru", "float32")]
 
 
@@ -84,7 +84,7 @@ class BareLoop:
 
 
 class InTurn:
-    """A hook of our loop that lets the bare loop run after every 20 of our steps, and times both."""
+    """A hook of our loop that lets the bare loop run after every 8 of our steps, and times both."""
 
     def __init__(self, bare: BareLoop) -> None:
         self.bare, self.count, self.ours, self.theirs = bare, 0, [], []
