@@ -79,9 +79,8 @@ def test_settings_are_the_defaults() -> None:
         for part, schema in (("data", DataConfig), ("model", ModelConfig), ("training", TrainingConfig))
         for key, field in schema.model_fields.items()
     }
-    rows = [
-        [cell.strip() for cell in line.split("|")] for line in README.splitlines() if line.startswith("| `")
-    ]
+    lines = [line for line in README.splitlines() if re.match(r"\| `(data|model|training)\.", line)]
+    rows = [[cell.strip() for cell in line.split("|")] for line in lines]
     assert len(rows) > 10
     for _, keys, values, *_ in rows:
         names = [name.rstrip(".") for name in re.findall(r"`([a-z_.]+)`", keys)]

@@ -24,6 +24,7 @@ def command(
 
     data = python_help_file()
     settings = [f"training.max_minutes={minutes}", f"training.seed={seed}"]
+    settings += ["model.dropout=0", "training.learning_rate=6e-3"]  # a minute is too short to overfit
     folder = out or run_folder.free_name(Path("demo"))
     say("Python's own help texts become a model that writes such texts.\n")
     folder, report = start.train(data, settings=settings, out=folder, say=say, show_progress=True)
