@@ -54,8 +54,9 @@ def command(
     }
     predictor = load(run)
     if num_sequences == 1 and num_beams == 1 and not as_json:
+        pieces = predictor.stream(text, **options)
         print(text, end="", flush=True)
-        for piece in predictor.stream(text, **options):
+        for piece in pieces:
             print(piece, end="", flush=True)
         print()
         return

@@ -127,7 +127,7 @@ class Predictor:
 def _stops(stop: str | Sequence[str]) -> tuple[str, ...]:
     stops = (stop,) if isinstance(stop, str) else tuple(stop)
     if "" in stops:
-        raise ConfigError("generate", "stop must be a text of at least one character", got="")
+        raise ConfigError("generate", "stop must be a text of at least one character", got="''")
     return stops
 
 
