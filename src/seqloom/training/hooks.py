@@ -144,7 +144,7 @@ class Terminal:
         left = (
             (time.monotonic() - since) * (1 - progress) / (progress - before) if progress > before else None
         )
-        texts = [self._train, self._validation, f"{clock(left)} left" if left is not None else ""]
+        texts = [f"{clock(left)} left" if left is not None else "", self._train, self._validation]
         line = "   ".join(text for text in texts if text)
         if self._live is not None:
             self._live.update(self._bar, completed=progress, description=line)
