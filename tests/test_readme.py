@@ -70,7 +70,10 @@ def test_commands(place: Path, few_steps: None, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("block", blocks("python"))
 def test_python(block: str, place: Path, few_steps: None, capsys: pytest.CaptureFixture[str]) -> None:
     run_block: Callable[..., None] = exec
-    run_block(compile(block, "README.md", "exec"), {"seqloom": seqloom})
+    scope: dict[str, Any] = {}
+    run_block(compile(block, "README.md", "exec"), scope)
+    assert scope["seqloom"] is seqloom
+    assert bool(capsys.readouterr().out.strip()) == ("print(" in block)
 
 
 def test_settings_are_the_defaults() -> None:
