@@ -19,21 +19,6 @@ from typing import TypeAlias
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-Sequence: TypeAlias = Float[Tensor, "T B I"]
-"""Inputs of a recurrence, time first."""
-
-Outputs: TypeAlias = Float[Tensor, "T B P"]
-"""Outputs of a recurrence, time first."""
-
-Step: TypeAlias = Float[Tensor, "B I"]
-"""Inputs of one step."""
-
-Hidden: TypeAlias = Float[Tensor, "B H"]
-"""One hidden or cell value."""
-
-Lengths: TypeAlias = Int64[Tensor, " B"]
-"""Steps that are real in each row; what comes after is padding."""
-
 Tokens: TypeAlias = Int64[Tensor, "B T"]
 """Token numbers, batch first, as text is read."""
 

@@ -116,7 +116,11 @@ def test_the_same_seed_gives_the_same_weights(
 def test_a_state_dict_goes_both_ways(ours: Any, theirs: Any, keywords: dict[str, Any]) -> None:
     layer, other = ours(I, H, 2, **keywords), theirs(I, H, 2, **keywords)
     layer.load_state_dict(other.state_dict(), strict=True)
+    assert list(layer.state_dict()) == list(other.state_dict())
+    assert all(torch.equal(layer.state_dict()[name], value) for name, value in other.state_dict().items())
+    layer.reset_parameters()
     other.load_state_dict(layer.state_dict(), strict=True)
+    assert all(torch.equal(other.state_dict()[name], value) for name, value in layer.state_dict().items())
 
 
 @pytest.mark.parametrize("batch_first", [False, True])

@@ -76,11 +76,9 @@ def read_text(path: Path | str) -> Text:
     train, ignored = (named["train"], unnamed) if named["train"] else (unnamed, [])
     if not train:
         raise DataError(path, "expected text to learn from", got="validation and test files only")
-    splits = {split: tuple(TextPart(file, 0, _size(file)) for file in named[split]) for split in SPLITS}
-    given = {split: parts for split, parts in splits.items() if parts}
-    first = {"train": tuple(TextPart(file, 0, _size(file)) for file in train)}
-    learnt = first if named["validation"] else _held_out(train)
-    return Text(path, given | learnt, tuple(ignored))
+    learnt = {"train": _whole(train)} if named["validation"] else _held_out(train)
+    others = {split: _whole(named[split]) for split in SPLITS[1:] if named[split]}
+    return Text(path, learnt | others, tuple(ignored))
 
 
 def pieces(parts: Sequence[TextPart]) -> Iterator[str]:
@@ -105,6 +103,10 @@ def _split_name(file: Path, folder: Path) -> str | None:
     """`train` for train.txt and for anything under a folder train/; None where no name is a split's."""
     names = [*file.relative_to(folder).parts[:-1], file.stem]
     return next((NAMES[name] for name in names if name in NAMES), None)
+
+
+def _whole(files: Sequence[Path]) -> tuple[TextPart, ...]:
+    return tuple(TextPart(file, 0, _size(file)) for file in files)
 
 
 def _held_out(files: Sequence[Path]) -> dict[str, tuple[TextPart, ...]]:

@@ -90,17 +90,17 @@ class Trainer:
                     asked = self._synchronise(interrupt.asked)
                     self._do_what_is_due()
                     if asked:
-                        self._write_checkpoint(folder)
+                        self.write_checkpoint(folder)
                         raise KeyboardInterrupt
                     if position.finished:
                         break
                 else:
                     position.epoch, position.batch, self._carried = position.epoch + 1, 0, None
                     position.finished = self.limit_reached()
-            self._write_checkpoint(folder)
+            self.write_checkpoint(folder)
             if position.validated_step != position.step:
                 self._validate()
-                self._write_checkpoint(folder)
+                self.write_checkpoint(folder)
         return position
 
     def _step(self, batch: Batch) -> None:
@@ -160,7 +160,7 @@ class Trainer:
         for hook in self._hooks:
             hook.step(self._progress(), position.seconds)
         if position.step % training.checkpoint_every == 0:
-            self._write_checkpoint(self._folder)
+            self.write_checkpoint(self._folder)
 
     def _progress(self) -> float:
         """Share of the limits that is used up: of the one that comes first."""
@@ -273,7 +273,8 @@ class Trainer:
             + ("" if training.gradient_clip else ", and set training.gradient_clip=1.0"),
         )
 
-    def _write_checkpoint(self, folder: Path) -> None:
+    def write_checkpoint(self, folder: Path) -> None:
+        """Replace the checkpoint of `folder`; the first one is written before the first step."""
         carried = [] if self._carried is None else tensors_of(self._carried)
         kept = [[tensor.cpu() for tensor in (checkpoint.random_state(self._device), *carried)]]
         processes = gather_object(kept) if self._accelerator.num_processes > 1 else kept
@@ -299,10 +300,6 @@ class Trainer:
         inputs = [torch.empty(*rows, size, device=self._device) for size in sizes]
         found = [layer.choice(values) for layer, values in zip(layers, inputs, strict=True)]
         return list(dict.fromkeys(f"{choice.kernel}, {choice.why}" for choice in found))
-
-    def first_checkpoint(self, folder: Path) -> None:
-        """Write the position before the first step, so that a run can be resumed from its first moment."""
-        self._write_checkpoint(folder)
 
     def _checkpoint(self, processes: list[list[Tensor]]) -> Checkpoint:
         return Checkpoint(

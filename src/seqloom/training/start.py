@@ -122,9 +122,9 @@ def _refuse_finished(folder: Path, trainer: Trainer) -> None:
 def _make_folder(folder: Path, job: Job, trainer: Trainer, accelerator: Accelerator) -> None:
     """The folder is made by one process; all write the checkpoint, since all have a share in it."""
     if accelerator.is_main_process:
-        run_folder.create(folder, job.config, trainer.digest, job.preparation, trainer.first_checkpoint)
+        run_folder.create(folder, job.config, trainer.digest, job.preparation, trainer.write_checkpoint)
     else:
-        trainer.first_checkpoint(folder)
+        trainer.write_checkpoint(folder)
     accelerator.wait_for_everyone()
 
 

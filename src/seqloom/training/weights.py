@@ -18,14 +18,14 @@ def to_bytes(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = No
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata)
 
 
-def read(path: Path, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, str]]:
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors and the metadata of a safetensors file.
 
     Raises:
         RunError: it is missing or damaged.
     """
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise RunError(path, "expected a safetensors file", got=str(error) or "nothing") from None
