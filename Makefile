@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/installed
+PEERS := .venv-peers
 TORCH := $(shell grep '^torch==' constraints.txt)
 COMPILER := $(shell for c in $$CXX c++ g++ clang++; do command -v "$$c" && break; done)
 
@@ -39,13 +40,22 @@ format: $(STAMP) ## mend what `make check` can mend by itself
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-bench: $(STAMP) ## run every benchmark, one by one
-	@set -e; for script in $(filter-out benchmarks/results.py,$(wildcard benchmarks/*.py)); do \
+# The short ones first. Everything else in benchmarks/ is what they share.
+BENCHMARKS := startup training_step recurrence agreement memory peers decoding end_to_end sweep
+bench: $(STAMP) $(PEERS)/installed ## run every benchmark, one by one, alone on the machine: about an hour
+	@set -e; for script in $(wildcard $(BENCHMARKS:%=benchmarks/%.py)); do \
 	  echo "== $$script"; $(RUN) "$$script"; \
 	done
 
+# What we are measured against has its own versions of what we need too.
+$(PEERS): $(PEERS)/installed
+$(PEERS)/installed: benchmarks/peers.txt
+	$(PYTHON) -m venv --clear $(PEERS)
+	PIP_CONSTRAINT= $(PEERS)/bin/python -m pip install --quiet --requirement benchmarks/peers.txt
+	@touch $@
+
 clean: ## remove .venv and everything built or cached
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp holds the folder it was made in, because scripts in a .venv that was moved or copied point elsewhere,

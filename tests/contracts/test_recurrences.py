@@ -18,7 +18,6 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from seqloom.cells.gru import GRUCell
 from seqloom.cells.lstm import LSTMCell
 from seqloom.cells.rnn import RNNCell
-from seqloom.kernels import native
 from seqloom.layers.recurrent import GRU, LSTM, RNN
 from seqloom.state import map_state, select_rows
 
@@ -220,22 +219,6 @@ def test_no_rows_and_no_steps_are_allowed(Layer: Any, options: dict[str, Any], k
             output, state = layer(x, lengths=lengths)
             assert output.shape == (*shape[:2], width)
             same(state, layer.initial_state(shape[1]))
-
-
-@pytest.mark.parametrize("lengths", [None, [2, 6, 1, 4]])
-@pytest.mark.parametrize("num_layers", [1, 2])
-@pytest.mark.skipif(not native.available(), reason="the compiled kernels are not installed")
-def test_the_native_kernel_is_the_reference(num_layers: int, lengths: list[int] | None) -> None:
-    layer = RNN(I, H, num_layers)
-    x = torch.randn(T, B, I)
-    layer.kernel = "reference"
-    expected = layer(x, lengths=lengths)
-    layer.kernel = "native"
-    with torch.no_grad():
-        output, state = layer(x, lengths=lengths)
-    # float32: 6 steps in 2 layers, each within some 1e-7 of values up to 1, carried on.
-    torch.testing.assert_close(output, expected[0], rtol=0, atol=1e-5)
-    torch.testing.assert_close(state, expected[1], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("Layer", "options"), ALL)

@@ -39,6 +39,7 @@ REFUSED = [
         {"seed": (0, 2**32)},
         "seed must be an int from 0 to 2 ** 32 - 1, or a tuple of such, one per row. Got (0, 4294967296).",
     ),
+    ({"precision": "float16"}, 'precision must be "float32" or "bfloat16" or "int8". Got \'float16\'.'),
     (
         {"num_beams": 2, "temperature": 0.7, "top_k": 5},
         "with num_beams > 1 nothing is sampled, so temperature must be 0 or 1, top_k 0 and top_p 1. "

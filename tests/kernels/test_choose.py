@@ -5,23 +5,46 @@ from __future__ import annotations
 import pytest
 
 from seqloom.errors import ConfigError
-from seqloom.kernels.choose import VARIABLE, Choice, Wish, choose, wish
+from seqloom.kernels import native
+from seqloom.kernels.choose import Choice, Wish, choose, native_is_faster, wish
+from seqloom.kernels.native import VARIABLE
 
 AUTO = Wish("auto", "")
 
 
-def test_torch_runs_where_nothing_asks_for_more() -> None:
-    assert choose("GRU", AUTO) == Choice("torch", "nothing asks for more than torch's own kernel can do")
+def test_the_fastest_runs() -> None:
+    assert choose("GRU", AUTO) == Choice("native", "the compiled kernel is the fastest here")
+    slower = choose("GRU", AUTO, faster=False)
+    assert slower == Choice("torch", "torch's own kernel is faster at this size")
+
+
+def test_torch_runs_what_native_cannot() -> None:
+    assert choose("GRU", AUTO, [], "native has no projection") == Choice("torch", "native has no projection")
+
+
+def test_nothing_to_do_is_not_done_faster() -> None:
+    assert not native_is_faster("gru", 0, 3, 5, lengths=False)
+    assert not native_is_faster("lstm", 3, 0, 5, lengths=True)
+
+
+def test_few_steps_are_not_worth_laying_out_the_weights() -> None:
+    assert not native_is_faster("rnn_tanh", 4, 64, 256, lengths=False)
+    assert native_is_faster("rnn_tanh", 5, 64, 256, lengths=False)
+    assert not native_is_faster("gru", 3, 64, 256, lengths=False)
+    assert native_is_faster("gru", 4, 64, 256, lengths=False)
+
+
+def test_only_an_lstm_without_lengths_has_a_fast_kernel_in_torch() -> None:
+    assert not native_is_faster("lstm", 7, 64, 256, lengths=False)
+    assert native_is_faster("lstm", 8, 64, 256, lengths=False)
+    assert native_is_faster("lstm", 7, 64, 127, lengths=False)
+    assert native_is_faster("lstm", 7, 64, 256, lengths=True)
 
 
 def test_reference_runs_where_an_option_needs_it() -> None:
     assert choose("GRU", AUTO, ["zoneout"]) == Choice("reference", "zoneout needs the reference kernel")
     both = Choice("reference", "layer_norm and zoneout need the reference kernel")
     assert choose("GRU", AUTO, ["layer_norm", "zoneout"]) == both
-
-
-def test_auto_never_takes_native() -> None:
-    assert choose("RNN", AUTO, [], None).kernel == "torch"
 
 
 @pytest.mark.parametrize("kernel", ["reference", "torch", "native"])
@@ -60,3 +83,29 @@ def test_an_unknown_kernel_in_the_environment_is_named(monkeypatch: pytest.Monke
     message = r"^GRU: SEQLOOM_KERNEL must name a kernel\. Got refrence\. Did you mean `reference`\?$"
     with pytest.raises(ConfigError, match=message):
         wish("GRU", "auto")
+
+
+def test_the_environment_may_name_an_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "load", lambda: native.Library(lambda _: 0, lambda _: 0, 1, 2))
+    monkeypatch.setenv(VARIABLE, "native:avx2")
+    assert wish("GRU", "auto") == Wish("native", "SEQLOOM_KERNEL=native:avx2")
+    assert wish("GRU", "torch") == Wish("torch", "kernel='torch'")
+    monkeypatch.setenv(VARIABLE, "native:avx512_bf16")
+    message = (
+        r"^GRU: SEQLOOM_KERNEL=native:avx512_bf16 cannot be had: this processor has avx512 at most\. "
+        r'Set SEQLOOM_KERNEL="native"\.$'
+    )
+    with pytest.raises(ConfigError, match=message):
+        wish("GRU", "auto")
+    monkeypatch.setenv(VARIABLE, "native:portable")
+    with pytest.raises(ConfigError, match=r"cannot be had: the compiled kernels run with avx2 since they"):
+        wish("GRU", "auto")
+    monkeypatch.setenv(VARIABLE, "native:avx3")
+    message = r"^GRU: SEQLOOM_KERNEL must name a kernel\. Got native:avx3\. Did you mean `native:avx2`\?$"
+    with pytest.raises(ConfigError, match=message):
+        wish("GRU", "auto")
+    monkeypatch.setenv(VARIABLE, "native:avx2")
+    monkeypatch.setattr(native, "load", lambda: "it was not built")
+    asked = wish("GRU", "auto")
+    with pytest.raises(ConfigError, match=r"SEQLOOM_KERNEL=native:avx2 cannot do this: it was not built\."):
+        choose("GRU", asked, [], native.why_unavailable())

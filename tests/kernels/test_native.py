@@ -1,25 +1,28 @@
-"""The compiled kernel against the definition, what it refuses, and that it was built where it can be."""
+"""The compiled library: that it was built where it can be, fits, is loaded with care; and what it refuses."""
 
 from __future__ import annotations
 
+import ctypes
+import logging
 import os
 import re
 import shutil
-import threading
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from torch import Tensor
 
 from seqloom import kernels
-from seqloom.cells.lstm import LSTMState
-from seqloom.cells.weights import Weights
 from seqloom.errors import ConfigError
-from seqloom.kernels import native, reference
-from seqloom.kernels.request import Request, Zoneout
+from seqloom.kernels import native, passes, problem
+from seqloom.kernels.problem import GATES, Run
 
+ROOT = Path(__file__).parents[2]
 COMPILERS = [name for name in (os.environ.get("CXX"), "c++", "g++", "clang++") if name and shutil.which(name)]
 
 needs_library = pytest.mark.skipif(
@@ -27,161 +30,70 @@ needs_library = pytest.mark.skipif(
 )
 
 
-def make_request(
-    steps: int = 5, batch: int = 3, inputs: int = 4, hidden: int = 6, **changes: object
-) -> Request:
-    def random(*shape: int) -> torch.Tensor:
-        return torch.randn(shape) / 2
-
-    weights = Weights(random(hidden, inputs), random(hidden, hidden), random(hidden), random(hidden))
-    request = Request("rnn_tanh", random(steps, batch, inputs), random(batch, hidden), weights)
-    return request._replace(**changes)
+def make_run(cell: str = "lstm", steps: int = 5, batch: int = 3, hidden: int = 6, directions: int = 1) -> Run:
+    G = GATES[cell] * hidden
+    shapes = [(G, 4), (G, hidden), (G,), (G,)] * directions
+    h, c = torch.randn(2, directions, batch, hidden)
+    weights = [torch.randn(shape) / 2 for shape in shapes]
+    return Run(
+        cell, torch.randn(steps, batch, 4), h, c if cell == "lstm" else None, None,
+        weights + [None] * (8 - 4 * directions), False,
+    )  # fmt: skip
 
 
 @needs_library
 def test_is_built_where_there_is_a_compiler() -> None:
     assert native.available(), native.why_unavailable()
     assert native.why_unavailable() == ""
+    assert native.LEVELS[native.level()] in native.LEVELS
 
 
-@needs_library
-@given(
-    steps=st.integers(0, 7),
-    lengths=st.lists(st.integers(0, 7), min_size=0, max_size=4),
-    inputs=st.integers(1, 5),
-    hidden=st.integers(1, 19),
-    reverse=st.booleans(),
-    ragged=st.booleans(),
-    biases=st.sampled_from([(), ("bias_ih",), ("bias_hh",), ("bias_ih", "bias_hh")]),
+@pytest.mark.parametrize(
+    ("structure", "name"), [(problem.Direction, "Direction"), (problem.Problem, "Problem")]
 )
-def test_is_the_reference(
-    steps: int,
-    lengths: list[int],
-    inputs: int,
-    hidden: int,
-    reverse: bool,
-    ragged: bool,
-    biases: tuple[str, ...],
-) -> None:
-    request = make_request(steps, len(lengths), inputs, hidden, reverse=reverse)
-    request = request._replace(weights=request.weights._replace(**dict.fromkeys(biases)))
-    if ragged:
-        request = request._replace(lengths=torch.tensor(lengths, dtype=torch.int64).clamp(max=steps))
-    assert native.supports(request) is None
-    got, want = native.run(request), reference.run(request)
-    # float32 sums of at most 24 products below 4, in another order: an error of some 1e-6 over 7 steps.
-    torch.testing.assert_close(got.output, want.output, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(got.state, want.state, rtol=1e-5, atol=1e-5)
-    assert got.gates is None
-
-
-@needs_library
-def test_takes_tensors_that_are_not_contiguous_and_changes_none_of_them() -> None:
-    request = make_request()
-    strided = request._replace(
-        input=request.input.transpose(0, 1).contiguous().transpose(0, 1),
-        state=request.state.t().contiguous().t(),  # type: ignore[union-attr]
-        weights=request.weights._replace(weight_hh=request.weights.weight_hh.t().contiguous().t()),
-        lengths=torch.tensor([5, 9, 0, 9, 2])[::2],
-    )
-    before = [strided.input.clone(), strided.state.clone()]  # type: ignore[union-attr]
-    got = native.run(strided)
-    want = native.run(request._replace(lengths=torch.tensor([5, 0, 2])))
-    # Strides decide how torch sums the projection: float32, 4 products below 4.
-    torch.testing.assert_close(got.output, want.output, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(got.state, want.state, rtol=1e-5, atol=1e-5)
-    assert torch.equal(strided.input, before[0])
-    assert torch.equal(strided.state, before[1])  # type: ignore[arg-type]
-
-
-@needs_library
-def test_padding_is_never_read() -> None:
-    request = make_request(lengths=torch.tensor([5, 2, 0]))
-    poisoned = request.input.clone()
-    for row, length in enumerate((5, 2, 0)):
-        poisoned[length:, row] = torch.nan
-    for reverse in (False, True):
-        clean = native.run(request._replace(reverse=reverse))
-        other = native.run(request._replace(reverse=reverse, input=poisoned))
-        assert torch.equal(clean.output, other.output)
-        assert torch.equal(clean.state, other.state)  # type: ignore[arg-type]
-
-
-@needs_library
-def test_threads_do_not_disturb_each_other() -> None:
-    request = make_request(steps=50, hidden=32)
-    want = native.run(request).output
-    got: list[torch.Tensor] = []
-    threads = [threading.Thread(target=lambda: got.append(native.run(request).output)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(got) == 4
-    assert all(torch.equal(output, want) for output in got)
-
-
-def with_gain(request: Request) -> Request:
-    return request._replace(weights=request.weights._replace(gain_ih=torch.ones(6)))
-
-
-def with_gradient(request: Request) -> Request:
-    return request._replace(input=request.input.requires_grad_())
-
-
-REFUSED = {
-    "no kernel for lstm": lambda r: r._replace(cell="lstm", state=LSTMState(r.state, r.state)),
-    "no kernel for gru": lambda r: r._replace(cell="gru"),
-    "no kernel for rnn_relu": lambda r: r._replace(cell="rnn_relu"),
-    "no backward pass": with_gradient,
-    "no layer normalisation": with_gain,
-    "no recurrent dropout": lambda r: r._replace(hidden_mask=torch.ones(3, 6)),
-    "no zoneout": lambda r: r._replace(zoneout=Zoneout(0.1, 0.0, False)),
-    "no gate values": lambda r: r._replace(want_gates=True),
-    "float32 on the CPU, not in torch.float64 on cpu": lambda r: r._replace(input=r.input.double()),
-    "float32 on the CPU, not in torch.float32 on meta": lambda r: r._replace(state=r.state.to("meta")),
-}
-
-
-@pytest.mark.parametrize("reason", REFUSED)
-def test_refuses_by_name(reason: str) -> None:
-    request = REFUSED[reason](make_request())
-    assert reason in str(native.supports(request))
-    with pytest.raises(
-        ConfigError, match=rf"^kernels\.native: cannot do this: native .*{re.escape(reason)}.*\.$"
-    ):
-        native.run(request)
-
-
-@needs_library
-def test_gradients_that_nobody_asks_for_are_no_objection() -> None:
-    request = with_gradient(make_request())
-    with torch.no_grad():
-        assert native.supports(request) is None
-        assert not native.run(request).output.requires_grad
-
-
-def test_refuses_under_autocast() -> None:
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert "autocast is on" in str(native.supports(make_request()))
+def test_structures_are_those_of_the_header(structure: type[ctypes.Structure], name: str) -> None:
+    text = (ROOT / "csrc/problem.h").read_text().split(f"struct {name} {{")[1].split("\n};")[0]
+    kinds = {"int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64}
+    expected: list[tuple[str, Any]] = []
+    for line in re.sub("//.*", "", text).split(";"):
+        kind, _, names = re.sub(r"\bconst\b", "", line).strip().partition(" ")
+        for each in filter(None, (each.strip() for each in names.split(","))):
+            pointer = "*" in kind
+            expected.append((each, ctypes.c_void_p if pointer else kinds.get(kind, problem.Direction * 2)))
+    expected = [(each.removesuffix("[2]"), kind) for each, kind in expected]
+    assert [tuple(field) for field in structure._fields_] == expected
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def unloaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The library is looked for again, in this test and in the next."""
+    native.load.cache_clear()
+    yield
+    monkeypatch.undo()
+    native.load.cache_clear()
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, unloaded: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that stands for the installed package."""
     monkeypatch.setattr(kernels, "__path__", [str(tmp_path)])
-    monkeypatch.setattr(native, "_load", native._load.__wrapped__)
     return tmp_path
 
 
-def test_says_that_the_library_is_missing(elsewhere: Path) -> None:
-    assert not native.available()
+def test_says_that_the_library_is_missing_and_logs_it_once(
+    elsewhere: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="seqloom"):
+        assert not native.available()
+        assert native.level() == -1
+    (record,) = caplog.records
+    assert "without its compiled kernels" in record.getMessage()
     assert "without its compiled kernels" in native.why_unavailable()
     assert "apt-get install g++" in native.why_unavailable()
-    with pytest.raises(
-        ConfigError, match=r"without its compiled kernels; with a C\+\+ compiler .*install seqloom again\.$"
-    ):
-        native.run(make_request())
+    assert native.refusal(torch.zeros(1), []) == native.why_unavailable()
+    message = r"^seqloom::recurrence: .*without its compiled kernels; with a C\+\+ compiler .* again\.$"
+    with pytest.raises(ConfigError, match=message):
+        passes.forward(make_run())
 
 
 def test_says_that_the_library_is_broken(elsewhere: Path) -> None:
@@ -191,7 +103,119 @@ def test_says_that_the_library_is_broken(elsewhere: Path) -> None:
 
 
 @needs_library
-def test_says_that_the_library_is_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "_load", native._load.__wrapped__)
+def test_says_that_the_library_is_another_version(unloaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "ABI_VERSION", native.ABI_VERSION + 1)
-    assert "are of version 1, not 2" in native.why_unavailable()
+    assert f"are of version {native.ABI_VERSION - 1}, not {native.ABI_VERSION}" in native.why_unavailable()
+
+
+@needs_library
+def test_no_memory_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "load", lambda: native.Library(lambda _: 1, lambda _: 1, 3, 3))
+    with pytest.raises(MemoryError, match=r"^seqloom::recurrence: no memory is left"):
+        passes.forward(make_run())
+
+
+LEVEL = """
+import sys, torch
+from seqloom.kernels import native, passes
+from seqloom.layers.recurrent import GRU, LSTM, RNN
+level, best = sys.argv[1], int(sys.argv[2])
+if native.LEVELS.index(level) > best:
+    try: RNN(2, 3)(torch.zeros(1, 1, 2))
+    except ValueError as error: print(error)
+    sys.exit()
+assert native.LEVELS[native.level()] == level, native.level()
+torch.manual_seed(0)
+for Layer in (RNN, LSTM, GRU):
+    layer = Layer(20, 37, 2, bidirectional=True)
+    x = torch.randn(9, 21, 20, requires_grad=True)
+    lengths = [9 - k % 8 for k in range(21)]
+    assert layer.choice(x).why == f"SEQLOOM_KERNEL=native:{level}"
+    fast = torch.autograd.grad(layer(x, lengths=lengths)[0].pow(2).sum(), [x, *layer.parameters()])
+    with torch.no_grad():
+        gates = layer.trace(x, lengths=lengths).gates
+    layer.kernel = "reference"
+    slow = torch.autograd.grad(layer(x, lengths=lengths)[0].pow(2).sum(), [x, *layer.parameters()])
+    # float32, sums of some 400 products: errors are measured against a tensor's largest value.
+    for mine, other in zip(fast, slow, strict=True):
+        assert (mine - other).abs().max() <= 1e-5 * max(1, other.abs().max())
+    for mine, other in zip(gates, layer.trace(x, lengths=lengths).gates, strict=True):
+        for value, expected in zip(mine, other, strict=True):
+            assert (value - expected).abs().max() <= 1e-5
+refusal = native.refusal(torch.zeros(1, dtype=torch.bfloat16), [])
+assert (refusal is None) == (level == "avx512_bf16"), refusal
+print("done", refusal)
+"""
+
+
+@needs_library
+@pytest.mark.parametrize("level", native.LEVELS)
+def test_every_instruction_set_is_the_reference(level: str) -> None:
+    library = native.load()
+    assert isinstance(library, native.Library)
+    done = subprocess.run(
+        [sys.executable, "-c", LEVEL, level, str(library.best)],
+        env={**os.environ, native.VARIABLE: f"native:{level}", "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    if native.LEVELS.index(level) > library.best:
+        assert f"SEQLOOM_KERNEL=native:{level} cannot be had: this processor has" in done.stdout
+    elif level == "avx512_bf16":
+        assert done.stdout == "done None\n"
+    else:
+        assert f"native computes in bfloat16 with avx512_bf16 only, and has {level}" in done.stdout
+
+
+def test_why_there_is_not_another_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "load", lambda: native.Library(lambda _: 0, lambda _: 0, 0, 1))
+    assert native.why_not_level("portable") is None
+    assert native.why_not_level("avx512") == "this processor has avx2 at most"
+    expected = "the compiled kernels run with portable since they were first needed"
+    assert native.why_not_level("avx2") == expected
+    monkeypatch.setattr(passes, "load", native.load)
+    run = make_run()
+    half = run._replace(input=run.input.bfloat16())
+    message = r"^seqloom::recurrence: bfloat16 needs the instruction set avx512_bf16\. Got portable\.$"
+    with pytest.raises(ConfigError, match=message):
+        passes.forward(half)
+    monkeypatch.setattr(native, "load", lambda: "it is not there")
+    assert native.why_not_level("avx2") is None
+
+
+@pytest.fixture
+def there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that stands for any."""
+    monkeypatch.setattr(native, "load", lambda: native.Library(lambda _: 0, lambda _: 0, 2, 3))
+
+
+def test_refuses_types_and_devices(there: None) -> None:
+    x = torch.zeros(1)
+    assert native.refusal(x, [x]) is None
+    expected = "native is for float32 and bfloat16 on the CPU, not {} on {}"
+    assert native.refusal(x.double(), []) == expected.format("torch.float64", "cpu")
+    assert native.refusal(x, [x, x.half()]) == expected.format("torch.float16", "cpu")
+    assert native.refusal(x.to("meta"), []) == expected.format("torch.float32", "meta")
+    only = "native computes in bfloat16 with avx512_bf16 only, and has avx512"
+    assert native.refusal(x.bfloat16(), []) == only
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert native.refusal(x, [x]) == only
+    with torch.autocast("cpu", dtype=torch.float16):
+        expected = "native does not compute in torch.float16, which autocast asks for"
+        assert native.refusal(x, [x]) == expected
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_refuses_forward_derivatives_and_what_is_made_for_elsewhere(there: None) -> None:
+    x, found = torch.zeros(2), []
+
+    def note(x: Tensor) -> Tensor:
+        found.append(native.refusal(x, []))
+        return x * 2
+
+    torch.func.jvp(note, (x,), (x,))
+    with torch.autograd.forward_ad.dual_level():
+        note(x)
+    torch.jit.trace(note, (x,), check_trace=False)
+    forward = "native has no forward-mode derivatives"
+    assert found == [forward, forward, "an exported program is for where seqloom is not"]

@@ -167,12 +167,3 @@ def test_first_and_second_derivatives_with_lengths(cell: str) -> None:
     inputs = (request.input.clone().requires_grad_(), request.weights.weight_hh.clone().requires_grad_())
     assert torch.autograd.gradcheck(run, inputs)
     assert torch.autograd.gradgradcheck(run, inputs)
-
-
-def test_a_request_knows_whether_a_gradient_is_wanted() -> None:
-    request = request_for("gru")
-    assert not request.needs_grad()
-    wanting = request._replace(state=request.state.clone().requires_grad_())  # type: ignore[union-attr]
-    assert wanting.needs_grad()
-    with torch.no_grad():
-        assert not wanting.needs_grad()

@@ -13,8 +13,8 @@ from seqloom.cells.gru import GRUCell
 from seqloom.cells.lstm import LSTMCell
 from seqloom.cells.rnn import RNNCell
 from seqloom.errors import ConfigError
-from seqloom.kernels import aten, native, reference
-from seqloom.kernels.choose import VARIABLE
+from seqloom.kernels import aten, native
+from seqloom.kernels.native import VARIABLE
 from seqloom.layers.recurrent import GRU, LSTM, RNN
 
 T, B, I, H = 5, 4, 3, 6  # noqa: E741
@@ -92,7 +92,7 @@ def test_dropout_is_for_training(Layer: Any, option: str) -> None:
     x = torch.randn(T, B, I)
     assert not torch.allclose(layer(x)[0], layer(x)[0])
     layer.eval()
-    assert layer.choice(x).kernel == "torch"
+    assert layer.choice(x).kernel != "reference"
     assert torch.equal(layer(x)[0], plain.eval()(x)[0])
 
 
@@ -141,7 +141,7 @@ def test_zoneout_of_an_lstm_may_differ_between_h_and_c() -> None:
     _, new = layer(torch.randn(T, B, I), state)
     assert torch.equal(new.h, state.h)
     assert not torch.equal(new.c, state.c)
-    assert LSTM(I, H, zoneout=(0.0, 0.0)).choice(torch.randn(T, B, I)).kernel == "torch"
+    assert LSTM(I, H, zoneout=(0.0, 0.0)).choice(torch.randn(T, B, I)).kernel != "reference"
 
 
 def test_the_biases_of_the_forget_gate_sum_to_what_is_asked() -> None:
@@ -208,7 +208,7 @@ def test_kernels_get_a_state_that_is_contiguous(Layer: Any, monkeypatch: pytest.
     given: list[Tensor] = []
     run = aten.run
     monkeypatch.setattr(aten, "run", lambda *args: given.extend(parts(args[2])) or run(*args))
-    layer = Layer(I, H, 2, learn_initial_state=True)
+    layer = Layer(I, H, 2, learn_initial_state=True, kernel="torch")
     turned = torch.randn(B, 2, H).transpose(0, 1)
     x = torch.randn(T, B, I)
     layer(x, (turned, turned) if Layer is LSTM else turned)
@@ -224,48 +224,25 @@ def test_options_show_in_the_description() -> None:
 def test_a_kernel_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     x = torch.randn(T, B, I)
-    assert GRU(I, H).choice(x).kernel == "torch"
+    assert GRU(I, H, kernel="torch").choice(x) == ("torch", "kernel='torch'")
     assert GRU(I, H, kernel="reference").choice(x) == ("reference", "kernel='reference'")
     monkeypatch.setenv(VARIABLE, "reference")
     assert GRU(I, H).choice(x, [1] * B) == ("reference", "SEQLOOM_KERNEL=reference")
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_the_native_kernel_runs_what_it_can_and_refuses_the_rest(
-    bidirectional: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a stand-in for the compiled library, which need not be there."""
-    ran = []
-    monkeypatch.setattr(native, "available", lambda: True)
-    monkeypatch.setattr(native, "supports", lambda request: "no reverse" if request.reverse else None)
-    monkeypatch.setattr(native, "run", lambda request: ran.append(request) or reference.run(request))
-    layer = RNN(I, H, 2, bidirectional=bidirectional, batch_first=True, kernel="native")
-    plain = RNN(I, H, 2, bidirectional=bidirectional, batch_first=True)
-    plain.load_state_dict(layer.state_dict())
-    x = torch.randn(B, T, I)
-    if bidirectional:
-        with pytest.raises(ConfigError, match=r"^RNN: kernel='native' cannot do this: no reverse\."):
-            layer(x)
-        return
-    torch.testing.assert_close(layer(x, lengths=[3] * B)[0], plain(x, lengths=[3] * B)[0])
-    assert len(ran) == 2
-    trace = layer.trace(x)
-    torch.testing.assert_close(trace.gates[1].h, plain(x)[0])
-
-
 def test_the_native_kernel_that_is_not_there_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "available", lambda: False)
-    monkeypatch.setattr(native, "why_unavailable", lambda: "it was not built")
+    monkeypatch.setattr(native, "load", lambda: "it was not built")
+    x = torch.randn(T, B, I)
     with pytest.raises(ConfigError, match=r"^RNN: kernel='native' cannot do this: it was not built\."):
-        RNN(I, H, kernel="native")(torch.randn(T, B, I))
+        RNN(I, H, kernel="native")(x)
+    assert RNN(I, H).choice(x) == ("torch", "it was not built")
 
 
 def test_to_ask_for_the_kernel_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "available", lambda: True)
+    monkeypatch.setattr(native, "load", lambda: native.Library(lambda _: 0, lambda _: 0, 3, 3))
     layer = RNN(I, H, weight_dropout=0.5, kernel="native")
     before = torch.get_rng_state()
-    with torch.no_grad():
-        assert layer.choice(torch.randn(T, B, I, generator=torch.Generator())).kernel == "native"
+    assert layer.choice(torch.randn(T, B, I, generator=torch.Generator())).kernel == "native"
     assert torch.equal(torch.get_rng_state(), before)
     with pytest.raises(ConfigError, match="recurrent_dropout in training needs the reference kernel"):
         RNN(I, H, recurrent_dropout=0.5, kernel="native").choice(torch.zeros(T, B, I))
@@ -277,7 +254,8 @@ def test_only_an_lstm_has_a_forget_gate() -> None:
 
 
 @pytest.mark.parametrize(("shape", "lengths"), [((0, B, I), None), ((T, 0, I), None), ((T, B, I), [0] * B)])
-def test_what_has_no_steps_is_run_by_the_reference_kernel(shape: Any, lengths: list[int] | None) -> None:
+def test_what_has_no_steps_is_not_run_by_torch(shape: Any, lengths: list[int] | None) -> None:
     expected = ("reference", "no row has a step, and torch's own kernel refuses to run none")
-    assert GRU(I, H).choice(torch.zeros(shape), lengths) == expected
-    assert GRU(I, H, kernel="torch").choice(torch.zeros(shape), lengths) == expected
+    x = torch.zeros(shape, dtype=torch.float64)
+    assert GRU(I, H, dtype=torch.float64).choice(x, lengths) == expected
+    assert GRU(I, H, kernel="torch").choice(x.float(), lengths) == expected

@@ -230,7 +230,10 @@ def test_the_state_of_an_lstm_has_names_and_is_a_pair() -> None:
 @pytest.mark.parametrize(("ours", "theirs", "keywords"), LAYERS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_other_types(ours: Any, theirs: Any, keywords: dict[str, Any], dtype: torch.dtype) -> None:
-    layer, other = ours(I, H, dtype=dtype, **keywords), theirs(I, H, dtype=dtype, **keywords)
+    layer, other = (
+        ours(I, H, dtype=dtype, kernel="torch", **keywords),
+        theirs(I, H, dtype=dtype, **keywords),
+    )
     layer.load_state_dict(other.state_dict())
     x = torch.randn(T, B, I, dtype=dtype)
     (mine, state), (expected, _) = layer(x), other(x)
@@ -300,7 +303,7 @@ def test_first_and_second_derivatives(Layer: Any, kernel: str) -> None:
 
 @pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
 def test_second_derivatives_of_the_fast_float32_kernel(Layer: Any) -> None:
-    layer = Layer(I, H)
+    layer = Layer(I, H, kernel="torch")
     x = torch.randn(T, B, I, requires_grad=True)
 
     def second() -> list[Tensor]:

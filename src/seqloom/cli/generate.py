@@ -32,6 +32,9 @@ def command(
     length_penalty: Annotated[float, typer.Option(help="Beam search: above 0 favours long texts.")] = 1.0,
     stop: Annotated[list[str] | None, typer.Option(help="End at this text; may be given again.")] = None,
     num_sequences: Annotated[int, typer.Option(min=1, help="Write so many texts, side by side.")] = 1,
+    precision: Annotated[
+        str, typer.Option(help="float32; or bfloat16 or int8, which are faster and a little less exact.")
+    ] = "float32",
     seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
@@ -50,6 +53,7 @@ def command(
         "num_beams": num_beams,
         "length_penalty": length_penalty,
         "stop": stop or [],
+        "precision": precision,
         "seed": seed,
     }
     predictor = load(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seqloom.decoding.beam import Hypothesis, beam_search
+from seqloom.decoding.compiled import decode_compiled, stream_compiled
 from seqloom.decoding.logits import (
     apply_temperature,
     ban_repeated_ngrams,
@@ -25,9 +26,11 @@ __all__ = [
     "ban_repeated_ngrams",
     "beam_search",
     "decode",
+    "decode_compiled",
     "keep_top_k",
     "keep_top_p",
     "penalise_repetition",
     "prefill",
     "stream",
+    "stream_compiled",
 ]

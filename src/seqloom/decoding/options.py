@@ -9,6 +9,8 @@ from typing import final
 
 from seqloom.errors import ConfigError
 
+PRECISIONS = ("float32", "bfloat16", "int8")
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,9 @@ class DecodingOptions:
         stop_sequences: runs of token numbers that end a row once it has produced one in full.
         seed: row r of a batch draws from its own random stream, seeded with `seed + r`, or with
             `seed[r]` where this is a tuple. Seeds are below 2 ** 32.
+        precision: what weights are kept in while the compiled decoder reads them: "float32", "bfloat16" or
+            "int8", each faster than the one before, and each a little less exact. What the compiled decoder
+            cannot do, as a beam search, is done in the model's own precision whatever this says.
 
     Raises:
         ConfigError: a value out of its range, or two that contradict each other.
@@ -65,6 +70,7 @@ class DecodingOptions:
     stop_tokens: tuple[int, ...] = ()
     stop_sequences: tuple[tuple[int, ...], ...] = ()
     seed: int | tuple[int, ...] = 0
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         self._require_int("num_beams", 1)
@@ -93,6 +99,8 @@ class DecodingOptions:
             # torch's CPU generator keeps 32 bits of a seed: larger ones would silently collide.
             all(_is_int(seed) and 0 <= seed < 2**32 for seed in seeds),
         )
+        known = " or ".join(f'"{name}"' for name in PRECISIONS)
+        self._require("precision", f"be {known}", self.precision in PRECISIONS)
         if self.num_beams > 1 and not (self.temperature in (0, 1) and self.top_k == 0 and self.top_p == 1):
             raise ConfigError(
                 "DecodingOptions",

@@ -92,12 +92,20 @@ class RandomStreams:
 
     def draw(self) -> Tensor:
         """The next number of every row: (rows,) float64 in [0, 1)."""
-        if self._used == BLOCK:
-            drawn = [torch.rand(BLOCK, generator=each, dtype=torch.float64) for each in self._generators]
-            self._block = torch.stack(drawn).to(self._device)
-            self._used = 0
-        self._used += 1
-        return self._block[:, self._used - 1]
+        return self.take(1)[:, 0]
+
+    def take(self, count: int) -> Tensor:
+        """The next `count` numbers of every row: (rows, count)."""
+        parts: list[Tensor] = []
+        while count:
+            if self._used == BLOCK:
+                drawn = [torch.rand(BLOCK, generator=each, dtype=torch.float64) for each in self._generators]
+                self._block = torch.stack(drawn).to(self._device)
+                self._used = 0
+            taken = min(count, BLOCK - self._used)
+            parts.append(self._block[:, self._used : self._used + taken])
+            self._used, count = self._used + taken, count - taken
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep only these rows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -186,10 +186,15 @@ def decode(
     else:
         steps = [each.tokens for each in stream(step, logits, state, options, previous)]
         rows = [[t for t in row if t != NO_TOKEN] for row in torch.stack(steps, dim=1).tolist()]
+    return collect(rows, options, logits.device)
+
+
+def collect(rows: Sequence[Sequence[int]], options: DecodingOptions, device: torch.device) -> Decoded:
+    """What was decoded, from the tokens of each row."""
     longest = max(len(row) for row in rows)
     filled = [[*row, *[NO_TOKEN] * (longest - len(row))] for row in rows]
     return Decoded(
-        torch.tensor(filled, dtype=torch.int64, device=logits.device),
-        torch.tensor([len(row) for row in rows], device=logits.device),
-        torch.tensor([options.stop_length(row) for row in rows], device=logits.device),
+        torch.tensor(filled, dtype=torch.int64, device=device),
+        torch.tensor([len(row) for row in rows], device=device),
+        torch.tensor([options.stop_length(row) for row in rows], device=device),
     )

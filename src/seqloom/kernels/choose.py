@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from seqloom.errors import ConfigError, nearest
-from seqloom.kernels.request import Request
-
-VARIABLE = "SEQLOOM_KERNEL"
-"""The environment variable that forces a kernel on every layer whose own `kernel` is "auto"."""
+from seqloom.kernels.native import LEVELS, VARIABLE, why_not_level
 
 KERNELS = ("auto", "reference", "torch", "native")
 
@@ -32,21 +29,36 @@ class Wish(NamedTuple):
 def wish(where: str, option: str) -> Wish:
     """What the layer's option asks for; if that is "auto", what the environment asks for.
 
+    The environment may name an instruction set as well ("native:avx2"). The library takes it when it is
+    loaded, so it holds for the whole program, and no option of a single layer can ask for it.
+
     Raises:
-        ConfigError: the environment names a kernel that does not exist.
+        ConfigError: the environment names a kernel that does not exist, or an instruction set that does
+            not or that the processor lacks.
     """
     if option != "auto":
         return Wish(option, f"kernel={option!r}")
     asked = os.environ.get(VARIABLE)
     if not asked or asked == "auto":
         return Wish("auto", "")
-    if asked not in KERNELS:
-        raise ConfigError(where, f"{VARIABLE} must name a kernel", got=asked, mend=nearest(asked, KERNELS))
-    return Wish(asked, f"{VARIABLE}={asked}")
+    kernel, _, level = asked.partition(":")
+    names = (*KERNELS, *(f"native:{name}" for name in LEVELS))
+    if asked not in names:
+        raise ConfigError(where, f"{VARIABLE} must name a kernel", got=asked, mend=nearest(asked, names))
+    refusal = why_not_level(level) if level else None
+    if refusal:
+        raise ConfigError(
+            where, f"{VARIABLE}={asked} cannot be had: {refusal}", mend=f'Set {VARIABLE}="native"'
+        )
+    return Wish(kernel, f"{VARIABLE}={asked}")
 
 
 def choose(
-    where: str, asked: Wish, reference_only: Sequence[str] = (), native_refusal: str | None = None
+    where: str,
+    asked: Wish,
+    reference_only: Sequence[str] = (),
+    native_refusal: str | None = None,
+    faster: bool = True,
 ) -> Choice:
     """Decide which kernel runs.
 
@@ -55,30 +67,56 @@ def choose(
         asked: the kernel asked for; "auto" takes the fastest that can do the case.
         reference_only: the options in use that only the reference kernel knows.
         native_refusal: why the native kernel cannot do the case; None: it can.
+        faster: whether the native kernel is expected to be faster than torch's own.
 
     Raises:
         ConfigError: the kernel asked for cannot do the case.
 
     >>> choose("GRU", Wish("auto", ""))
-    Choice(kernel='torch', why="nothing asks for more than torch's own kernel can do")
+    Choice(kernel='native', why='the compiled kernel is the fastest here')
+    >>> choose("GRU", Wish("auto", ""), faster=False)
+    Choice(kernel='torch', why="torch's own kernel is faster at this size")
     >>> choose("GRU", Wish("auto", ""), ["layer_norm"]).why
     'layer_norm needs the reference kernel'
     """
-    need = f"{' and '.join(reference_only)} need{'s' * (len(reference_only) == 1)} the reference kernel"
+    need = ""
+    if reference_only:
+        need = f"{' and '.join(reference_only)} need{'s' * (len(reference_only) == 1)} the reference kernel"
     if asked.kernel == "reference":
         return Choice("reference", asked.by)
     if asked.kernel == "auto":
-        if reference_only:
+        if need:
             return Choice("reference", need)
-        return Choice("torch", "nothing asks for more than torch's own kernel can do")
-    refusal = need if reference_only else native_refusal if asked.kernel == "native" else None
+        if native_refusal:
+            return Choice("torch", native_refusal)
+        if not faster:
+            return Choice("torch", "torch's own kernel is faster at this size")
+        return Choice("native", "the compiled kernel is the fastest here")
+    refusal = need or (native_refusal if asked.kernel == "native" else None)
     if refusal:
         raise ConfigError(where, f"{asked.by} cannot do this: {refusal}", mend='Leave kernel="auto"')
     return Choice(asked.kernel, asked.by)
 
 
-def native_refusal(request: Request) -> str | None:
-    """Why the native kernel cannot run `request`; None: it can."""
-    from seqloom.kernels import native  # loads a shared library, so only when it is asked for
+LEAST_STEPS = {"rnn_tanh": 5, "rnn_relu": 5, "gru": 4}
+"""With fewer, laying out the weights takes longer than torch's own step loop needs for them."""
 
-    return native.supports(request) if native.available() else native.why_unavailable()
+
+def native_is_faster(cell: str, steps: int, batch: int, hidden: int, *, lengths: bool) -> bool:
+    """Whether the native kernel is expected to be faster than torch's own; "auto" takes the faster.
+
+    Measured by benchmarks/sweep.py, on a processor with AVX-512. Two things matter: how many steps share one
+    layout of the weights, and that only a plain LSTM has a fast kernel in torch, whose inference is as fast.
+
+    Args:
+        cell: "rnn_tanh", "rnn_relu", "lstm" or "gru".
+        lengths: whether rows may end before the last step, for which torch has but a step loop.
+
+    >>> [native_is_faster("gru", steps, 64, 256, lengths=False) for steps in (1, 100)]
+    [False, True]
+    """
+    if steps * batch == 0:
+        return False
+    if cell == "lstm":
+        return lengths or hidden < 128 or steps >= 8
+    return steps >= LEAST_STEPS[cell]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-import torch
 from torch import Tensor
 
 from seqloom.cells.gru import GRUGates
 from seqloom.cells.lstm import LSTMGates, LSTMState
 from seqloom.cells.rnn import RNNGates
 from seqloom.cells.weights import Weights
-from seqloom.state import tensors_of
 
 Gates: TypeAlias = "RNNGates | LSTMGates | GRUGates"
 
@@ -43,13 +41,6 @@ class Request(NamedTuple):
     """(B, P): multiplies h wherever W_hh does (recurrent dropout); None: nothing"""
     zoneout: Zoneout | None = None
     want_gates: bool = False
-
-    def needs_grad(self) -> bool:
-        """Whether autograd will ask for the gradient of something in here."""
-        if not torch.is_grad_enabled():
-            return False
-        tensors = [self.input, *tensors_of(self.state), *(w for w in self.weights if w is not None)]
-        return any(tensor.requires_grad for tensor in tensors)
 
 
 class Result(NamedTuple):

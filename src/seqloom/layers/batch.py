@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from seqloom.cells.lstm import LSTMState
 from seqloom.errors import DataError
-from seqloom.layers.parameters import Layer, initial_state
+from seqloom.layers.parameters import Layer, first_parameter, initial_state
 from seqloom.state import map_state
 
 Lengths: TypeAlias = "Tensor | Sequence[int] | None"
@@ -62,7 +62,9 @@ def take(layer: Layer, input: Tensor, state: Any, lengths: Lengths) -> Batch:
 
 def give(layer: Layer, batch: Batch, output: Tensor, state: Tensor | LSTMState) -> tuple[Tensor, Any]:
     """Output and state in the caller's form."""
-    output, state = autocast_type(output), map_state(autocast_type, state)
+    device = output.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        output, state = autocast_type(output), map_state(autocast_type, state)
     if batch.batched:
         return output, state
     return output.squeeze(0 if layer.batch_first else 1), map_state(lambda t: t.squeeze(1), state)
@@ -82,7 +84,7 @@ def autocast_type(tensor: Tensor) -> Tensor:
 
 def check_type(layer: Layer, name: str, tensor: Tensor) -> None:
     """That `tensor` is of the weights' type, or that autocast will see to it."""
-    weight = getattr(layer, layer.parameter_names[0][0])
+    weight = first_parameter(layer)
     if tensor.dtype != weight.dtype and not torch.is_autocast_enabled(tensor.device.type):
         raise DataError(
             type(layer).__name__,

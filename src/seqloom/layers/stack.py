@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from seqloom.cells.lstm import LSTMState
-from seqloom.cells.weights import Weights
 from seqloom.errors import ConfigError
-from seqloom.kernels import aten, reference
-from seqloom.kernels.choose import Choice, choose, native_refusal, wish
-from seqloom.kernels.request import Gates, Request, Result, Zoneout
+from seqloom.kernels import aten, native
+from seqloom.kernels.choose import Choice, choose, native_is_faster, wish
+from seqloom.kernels.request import Gates
 from seqloom.layers.batch import Batch, Lengths, autocast_type, check_packed, give, take, take_state
-from seqloom.layers.gates import recover
-from seqloom.layers.parameters import Layer, flat_weights, plain_weights, run_weights
+from seqloom.layers.parameters import Layer, flat_parameters
+from seqloom.layers.run import run_layers, torch_stack, zoneout
 from seqloom.state import map_state, select_rows
 
 
@@ -38,11 +34,11 @@ def forward(layer: Layer, input: Any, state: Any, lengths: Lengths) -> tuple[Any
     batch = take(layer, input, state, lengths)
     kernel = _decide_padded(layer, batch).kernel
     if kernel != "torch":
-        output, new, _ = _run_layers(layer, batch, kernel, want_gates=False)
+        output, new, _ = run_layers(layer, batch, kernel, want_gates=False)
     elif batch.lengths is None:
-        output, new = aten.run(_torch_stack(layer, batch.input), batch.input, batch.state)
+        output, new = aten.run(torch_stack(layer, batch.input), batch.input, batch.state)
     else:
-        stack = _torch_stack(layer, batch.input)
+        stack = torch_stack(layer, batch.input)
         output, new = aten.run_lengths(stack, batch.input, batch.state, batch.lengths)
     return give(layer, batch, output, new)
 
@@ -82,8 +78,9 @@ def step(layer: Layer, chunk: Tensor, state: Any = None) -> tuple[Tensor, Any]:
 def trace(layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = None) -> Trace:
     """Run as `forward` does, and give every gate and cell value of every direction of every layer.
 
-    The kernel is the one that `forward` takes. A fast one does not give its gates, so they are computed
-    from its inputs and outputs, all steps in one product.
+    The kernel is the one that `forward` takes. The compiled one keeps its gates. Torch's does not, and where
+    gradients are wanted neither will do, so they are computed from its inputs and outputs, all steps in one
+    product.
 
     Args:
         input, state, lengths: as for `forward`; no PackedSequence.
@@ -102,7 +99,7 @@ def trace(layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = Non
     (('i', 'f', 'g', 'o', 'c'), torch.Size([5, 2, 4]), True)
     """
     batch = take(layer, input, state, lengths)
-    output, new, gates = _run_layers(layer, batch, _decide_padded(layer, batch).kernel, want_gates=True)
+    output, new, gates = run_layers(layer, batch, _decide_padded(layer, batch).kernel, want_gates=True)
     if layer.batch_first:
         gates = [type(g)(*(value.transpose(0, 1) for value in g)) for g in gates]
     if not batch.batched:
@@ -128,19 +125,28 @@ def choice(layer: Layer, input: Tensor, lengths: Lengths = None) -> Choice:
 
 
 def _decide_padded(layer: Layer, batch: Batch) -> Choice:
-    found = _decide(layer, lambda: batch)
-    empty = batch.input.numel() == 0 or (batch.lengths is not None and not bool(batch.lengths.any()))
-    if found.kernel == "torch" and empty:
+    x, lengths = batch.input, batch.lengths
+    B, T = x.shape[:2] if layer.batch_first else x.shape[1::-1]
+    found = _decide(layer, x, T, B, lengths is not None)
+    if found.kernel == "torch" and (T * B == 0 or (lengths is not None and not lengths.any())):
         return Choice("reference", "no row has a step, and torch's own kernel refuses to run none")
     return found
 
 
-def _decide(layer: Layer, batch: Callable[[], Batch]) -> Choice:
+def _decide(layer: Layer, input: Tensor, T: int, B: int, lengths: bool) -> Choice:
     where = type(layer).__name__
-    asked = wish(where, layer.kernel)
-    only = _reference_only(layer)
-    refusal = _native_refusal(layer, batch()) if asked.kernel == "native" and not only else None
-    return choose(where, asked, only, refusal)
+    asked, only = wish(where, layer.kernel), _reference_only(layer)
+    if only or asked.kernel in ("reference", "torch"):
+        return choose(where, asked, only)
+    faster = asked.kernel == "native" or native_is_faster(
+        layer.mode.lower(), T, B, layer.hidden_size, lengths=lengths
+    )
+    refusal = None
+    if faster:  # else nobody asks, and a run of one step is that much shorter
+        refusal = "native has no projection"
+        if not layer.proj_size:
+            refusal = native.refusal(input, flat_parameters(layer))
+    return choose(where, asked, only, refusal, faster)
 
 
 def _reference_only(layer: Layer) -> list[str]:
@@ -149,96 +155,9 @@ def _reference_only(layer: Layer) -> list[str]:
         names.append("layer_norm")
     if layer.recurrent_dropout and layer.training:
         names.append("recurrent_dropout in training")
-    if _zoneout(layer):
+    if zoneout(layer):
         names.append("zoneout")
     return names
-
-
-def _zoneout(layer: Layer) -> Zoneout | None:
-    z = layer.zoneout
-    hidden, cell = z if isinstance(z, tuple) else (z, z)
-    return Zoneout(hidden, cell, layer.training) if hidden or cell else None
-
-
-def _torch_stack(layer: Layer, input: Tensor, weights: list[Tensor] | None = None) -> aten.Stack:
-    # cuDNN gives gradients in its training mode only; without dropout the two modes are the same.
-    training = layer.training or (input.is_cuda and torch.is_grad_enabled())
-    return aten.Stack(
-        layer.mode.lower(), flat_weights(layer) if weights is None else weights, layer.bias, layer.num_layers,
-        layer.dropout if layer.training else 0.0, training, layer.bidirectional, layer.batch_first,
-    )  # fmt: skip
-
-
-def _run_layers(
-    layer: Layer, batch: Batch, kernel: str, *, want_gates: bool
-) -> tuple[Tensor, Any, list[Gates]]:
-    """Run layer by layer, which every kernel can; the output in the layer's own order of dimensions."""
-    directions = 1 + layer.bidirectional
-    weights = run_weights(layer)
-    x = batch.input.transpose(0, 1) if layer.batch_first else batch.input
-    lengths = None if batch.lengths is None else batch.lengths.to(x.device)
-    states: list[Tensor | LSTMState] = []
-    gates: list[Gates] = []
-    for first in range(0, layer.num_layers * directions, directions):
-        if first and layer.dropout:
-            x = F.dropout(x, layer.dropout, layer.training)
-        requests = [
-            _request(layer, x, _level(batch.state, k), weights[k], lengths, k - first)
-            for k in range(first, first + directions)
-        ]
-        results = _run(kernel, layer, requests, batch.lengths, want_gates)
-        x = torch.cat([result.output for result in results], dim=-1) if directions == 2 else results[0].output
-        states += [result.state for result in results]
-        if want_gates:
-            gates += [r.gates or recover(q, r.output) for q, r in zip(requests, results, strict=True)]
-    return x.transpose(0, 1) if layer.batch_first else x, _stacked(states), gates
-
-
-def _request(
-    layer: Layer, x: Tensor, state: Any, w: Weights, lengths: Tensor | None, direction: int
-) -> Request:
-    mask = None
-    if layer.recurrent_dropout and layer.training:
-        h = state if isinstance(state, Tensor) else state.h
-        mask = F.dropout(torch.ones_like(h), layer.recurrent_dropout)
-    return Request(layer.mode.lower(), x, state, w, lengths, direction == 1, mask, _zoneout(layer))
-
-
-def _run(
-    kernel: str, layer: Layer, requests: list[Request], lengths: Tensor | None, want_gates: bool
-) -> list[Result]:
-    if kernel == "native":
-        from seqloom.kernels import native  # loads a shared library, so only when it is asked for
-
-        return [native.run(request) for request in requests]
-    x = requests[0].input
-    if kernel == "reference":
-        return [reference.run(request._replace(want_gates=want_gates)) for request in requests]
-    weights = [weight for request in requests for weight in request.weights[:5] if weight is not None]
-    stack = _torch_stack(layer, x, weights)._replace(num_layers=1, dropout=0.0, batch_first=False)
-    state = _stacked([request.state for request in requests])
-    output, new = aten.run(stack, x, state) if lengths is None else aten.run_lengths(stack, x, state, lengths)
-    return [Result(part, _level(new, k)) for k, part in enumerate(output.chunk(len(requests), dim=-1))]
-
-
-def _native_refusal(layer: Layer, batch: Batch) -> str | None:
-    x = batch.input.transpose(0, 1) if layer.batch_first else batch.input
-    w = plain_weights(layer)
-    for k in range(1 + layer.bidirectional):
-        refusal = native_refusal(_request(layer, x, _level(batch.state, k), w[k], batch.lengths, k))
-        if refusal:
-            return refusal
-    return None
-
-
-def _level(state: Any, k: int) -> Any:
-    return map_state(lambda tensor: tensor[k], state)
-
-
-def _stacked(states: list[Any]) -> Any:
-    if isinstance(states[0], Tensor):
-        return torch.stack(states)
-    return LSTMState(torch.stack([s.h for s in states]), torch.stack([s.c for s in states]))
 
 
 def _forward_packed(
@@ -249,19 +168,13 @@ def _forward_packed(
     state = take_state(layer, data, int(batch_sizes[0]), state)
     if sorted_indices is not None:
         state = select_rows(state, sorted_indices)
-
-    def padded() -> Batch:
-        steps, each = pad_packed_sequence(PackedSequence(data, batch_sizes), layer.batch_first)
-        return Batch(steps, state, each, batched=True)
-
-    kernel = _decide(layer, padded).kernel
+    kernel = _decide(layer, data, len(batch_sizes), int(batch_sizes[0]), lengths=True).kernel
     if kernel == "torch":
-        output, new = aten.run_packed(_torch_stack(layer, data), data, batch_sizes, state)
+        output, new = aten.run_packed(torch_stack(layer, data), data, batch_sizes, state)
     else:
-        batch = padded()
-        output, new, _ = _run_layers(layer, batch, kernel, want_gates=False)
-        assert batch.lengths is not None
-        output = pack_padded_sequence(output, batch.lengths, layer.batch_first).data
+        steps, each = pad_packed_sequence(PackedSequence(data, batch_sizes), layer.batch_first)
+        output, new, _ = run_layers(layer, Batch(steps, state, each, batched=True), kernel, want_gates=False)
+        output = pack_padded_sequence(output, each, layer.batch_first).data
     if unsorted_indices is not None:
         new = select_rows(new, unsorted_indices)
     output, new = autocast_type(output), map_state(autocast_type, new)

@@ -15,11 +15,20 @@ from seqloom.data.batching import IGNORED, ReadingStreams, Source, Streams, Wind
 from seqloom.data.text import Text, TextPart, pieces
 from seqloom.data.tokens import Tokens, tokenize
 from seqloom.data.vocabulary import Unit, Vocabulary
-from seqloom.decoding import NO_TOKEN, DecodingOptions, decode, prefill, stream
+from seqloom.decoding import (
+    NO_TOKEN,
+    DecodingOptions,
+    decode,
+    decode_compiled,
+    prefill,
+    stream,
+    stream_compiled,
+)
 from seqloom.models.dropout import Dropouts
 from seqloom.models.one_to_many import CellType, LanguageModel
 from seqloom.state import State
 from seqloom.tasks.contract import Baseline, Batching, Loss, Rows
+from seqloom.tasks.decoders import compiled_decoder
 from seqloom.tasks.ngram import MAX_TOKENS, NGram
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -168,11 +177,22 @@ class Generate:
     ) -> list[list[int]]:
         """Write on after each prompt of `batch`, rows of token numbers; what is written, stops left out."""
         logits, state = prefill(model.step, batch, None, chunk=PREFILL_CHUNK, device=model.device)
+        decoder = compiled_decoder(model, options, len(batch))
+        if decoder is not None:
+            return decode_compiled(decoder, logits, state, options).rows()
         return decode(model.step, logits, state, options, previous=batch).rows()
 
     def stream(self, model: LanguageModel, prompt: Sequence[int], options: DecodingOptions) -> Iterator[int]:
-        """The same for one prompt, token by token, as they are chosen; a stop at the end is given too."""
+        """The same for one prompt, token by token, as they are chosen; a stop at the end is given too.
+
+        The compiled decoder chooses some tokens at a time, which takes some milliseconds.
+        """
         logits, state = prefill(model.step, [prompt], None, chunk=PREFILL_CHUNK, device=model.device)
+        decoder = compiled_decoder(model, options, 1)
+        if decoder is not None:
+            for chunk in stream_compiled(decoder, logits, state, options):
+                yield from (token for token in chunk[0].tolist() if token != NO_TOKEN)
+            return
         for step in stream(model.step, logits, state, options, previous=[prompt]):
             if (token := int(step.tokens[0])) != NO_TOKEN:
                 yield token

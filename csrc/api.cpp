@@ -1,0 +1,90 @@
+// The C interface of the recurrences (problem.h), and the choice of instruction set.
+
+#include <new>
+
+#include "level.h"
+#include "problem.h"
+#include "recurrence.h"
+#include "threads.h"
+
+#if defined(_WIN32)
+#define SEQLOOM_API extern "C" __declspec(dllexport)
+#else
+#define SEQLOOM_API extern "C" __attribute__((visibility("default")))
+#endif
+
+namespace seqloom {
+
+OpenMP openmp = {nullptr, nullptr, nullptr};
+
+namespace {
+
+Level best_level() {
+#if defined(SEQLOOM_X86)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl")) {
+    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni") ? AVX512_BF16 : AVX512;
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return AVX2;
+#endif
+  return PORTABLE;
+}
+
+Level used_level = best_level();
+
+const Recurrence& recurrence() {
+#if defined(SEQLOOM_X86)
+  switch (used_level) {
+    case AVX512_BF16: return avx512_bf16::recurrence;
+    case AVX512: return avx512::recurrence;
+    case AVX2: return avx2::recurrence;
+    default: break;
+  }
+#endif
+  return portable::recurrence;
+}
+
+// 0: done; 1: out of memory. Nothing else can go wrong: the caller has checked everything.
+template <class Function>
+int32_t guarded(Function function, const Problem& problem) {
+  try {
+    function(problem);
+    return 0;
+  } catch (const std::bad_alloc&) {
+    return 1;
+  }
+}
+
+}  // namespace
+
+Level level() { return used_level; }
+
+}  // namespace seqloom
+
+// Raised with every change of a signature or a structure; kernels/native.py refuses a library of another number.
+SEQLOOM_API int32_t seqloom_abi_version() { return 3; }
+
+SEQLOOM_API int32_t seqloom_level() { return seqloom::used_level; }
+
+// Takes another instruction set from now on; returns 0 where the processor has it not, and changes nothing.
+SEQLOOM_API int32_t seqloom_use_level(int32_t level) {
+  if (level < 0 || level > seqloom::best_level()) return 0;
+  seqloom::used_level = static_cast<seqloom::Level>(level);
+  return 1;
+}
+
+// The addresses of GOMP_parallel, omp_get_thread_num and omp_get_num_threads of the runtime that torch uses.
+SEQLOOM_API void seqloom_use_openmp(void (*parallel)(void (*)(void*), void*, unsigned, unsigned), int (*thread_num)(),
+                                    int (*num_threads)()) {
+  seqloom::openmp = {parallel, thread_num, num_threads};
+}
+
+SEQLOOM_API int32_t seqloom_forward(const seqloom::Problem* problem) {
+  return seqloom::guarded(seqloom::recurrence().forward, *problem);
+}
+
+// Reads what forward read and wrote (input, output, weights, h0, c0, saved), and d_output, d_hn, d_cn.
+SEQLOOM_API int32_t seqloom_backward(const seqloom::Problem* problem) {
+  return seqloom::guarded(seqloom::recurrence().backward, *problem);
+}

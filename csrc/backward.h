@@ -1,0 +1,477 @@
+// Backward over whole sequences. Some steps at a time, from the last to the first: each is one product of the gate
+// gradients of the step after it with W_hh and, while its sums are still in the cache, the derivative of the cell
+// (derive); then the gradients of the inputs and of the weights, as products over all those steps at once.
+#pragma once
+
+#include "pack.h"
+#include "rows.h"
+#include "scratch.h"
+#include "team.h"
+
+namespace seqloom {
+namespace SEQLOOM_VARIANT {
+
+// Rows (of all steps together) whose gate gradients are kept before the weights' gradients take them up.
+constexpr int64_t GATHERED = 1024;
+constexpr int64_t KEPT_BYTES = 8 << 20;
+
+// X is what the inputs and their gradients are made of.
+template <int CELL, class A, class X>
+struct Backward {
+  using T = typename A::T;
+  static constexpr int G = static_cast<int>(gates_of(CELL));
+  static constexpr int VALUES = static_cast<int>(values_of(CELL));
+  // Gradients kept of each unit. A GRU has n twice, before and after its reset gate: n r z n'. The products with W_ih
+  // take the first three, those with W_hh the last three; of the other cells both take all.
+  static constexpr int SLOTS = CELL == GRU ? 4 : G;
+  static constexpr int FIRST_HIDDEN = CELL == GRU ? 1 : 0;
+  static constexpr int ROWS = rows_for(2);
+  static constexpr int N = 2 * W;  // columns of a panel
+
+  // The gate of torch.nn's weights that a slot is for.
+  static int input_gate(int slot) { return CELL == GRU ? (slot + 2) % 3 : slot; }
+  static int hidden_gate(int slot) { return slot - FIRST_HIDDEN; }
+
+  struct Shared {
+    int64_t units, slot_blocks, tile;             // padded units; blocks of k of a slot; size of a tile of all slots
+    int64_t panels, input_panels, gate_panels;    // N columns of W_hh, N of W_ih; ROWS_BY_K rows of either
+    int64_t steps_kept, most;                     // steps taken together; elements of k that they can fill
+    float *hidden, *inputs;                       // packed weights
+    float *left, *right;                          // gate gradients; inputs and states: packed for the weights' gradients
+    float* bias;  // of each thread a sum of all, and one of the steps taken together: (threads, 2, SLOTS, units)
+  };
+  // What a strand has.
+  struct Own {
+    float* gates[2];  // gate gradients of the last two steps, in tiles as the recurrence reads them
+    float* kept;      // those of all steps taken together, in full tiles
+    float* carry;     // LSTM: gradient of c; GRU: the part of h's gradient that passes by the product, (count, units)
+    T* start;         // h0 as T, (count, units)
+  };
+  // What a thread has.
+  struct Bench {
+    // Of each row at this step. `outputs` is h, a simple RNN's of this step, else of the one before; `before` what the
+    // step before saved, null at the first.
+    const T **d_outputs, **outputs, **saved, **before;
+    const X** inputs;                         // of each row kept: x, h before it, and the gradient of x
+    const T** states;
+    X** d_inputs;
+  };
+
+  // The two places of a row's gate gradients: in the tiles of this step, and among all that are kept.
+  struct Places {
+    T *now, *kept;
+    int64_t row_now, row_kept;
+  };
+
+  const Problem& p;
+  const Direction& w;
+  const int d;
+  const RowOrder& order;
+  Shared shared{};
+  X* d_input;  // where this direction's part goes, with these strides
+  int64_t d_input_step, d_input_row;
+
+  Backward(const Problem& problem, int direction, const RowOrder& rows)
+      : p(problem), w(problem.direction[direction]), d(direction), order(rows),
+        d_input(static_cast<X*>(problem.d_input)), d_input_step(problem.d_input_step), d_input_row(problem.d_input_row) {}
+
+  bool reverse() const { return d == 1 || p.reverse != 0; }
+  bool weights_wanted() const { return w.d_weight_ih != nullptr; }
+
+  void prepare(Scratch& scratch, int strands, int threads) {
+    const int64_t H = p.hidden, I = p.input_size;
+    shared.units = padded(H);
+    shared.slot_blocks = shared.units / (BLOCK * A::PER);
+    shared.tile = tile_size<2>(SLOTS * shared.slot_blocks);
+    shared.panels = (H + N - 1) / N;
+    shared.input_panels = (I + N - 1) / N;
+    shared.gate_panels = (H + ROWS_BY_K - 1) / ROWS_BY_K;
+    const int64_t rows = std::min(GATHERED, KEPT_BYTES / (SLOTS * shared.units * static_cast<int64_t>(sizeof(T))));
+    shared.steps_kept = std::min(std::max<int64_t>(1, rows / std::max<int64_t>(1, p.batch)), order.longest());
+    shared.most = blocks_of<A>(shared.steps_kept * p.batch + strands * A::PER) * BLOCK;
+    shared.hidden = scratch.take<float>(shared.panels * panel_size());
+    shared.inputs = p.d_input == nullptr ? nullptr : scratch.take<float>(shared.input_panels * panel_size());
+    if (weights_wanted()) {
+      shared.left = scratch.take<float>(SLOTS * shared.gate_panels * left_panel());
+      shared.right = scratch.take<float>((shared.input_panels + shared.panels) * right_panel());
+      shared.bias = scratch.take<float>(threads * 2 * bias_size());
+      std::memset(shared.bias, 0, static_cast<std::size_t>(threads * 2 * bias_size()) * 4);
+    }
+  }
+  // Panels a line further apart than they are long: else all would begin in the same few sets of the caches.
+  int64_t left_panel() const { return shared.most * ROWS_BY_K + BLOCK; }
+  int64_t right_panel() const { return shared.most * N + BLOCK; }
+  int64_t bias_size() const { return SLOTS * shared.units; }
+  int64_t panel_size() const { return G * shared.slot_blocks * BLOCK * N; }
+
+  Own own(Scratch& scratch, const Strand& strand) const {
+    const int64_t step = Tiles(strand.count, ROWS).count * shared.tile;
+    const int64_t kept = (shared.steps_kept * strand.count + ROWS - 1) / ROWS * shared.tile;
+    return {{scratch.take<float>(step), scratch.take<float>(step)}, scratch.take<float>(kept),
+            scratch.take<float>(strand.count * shared.units), scratch.take<T>(strand.count * shared.units)};
+  }
+
+  // For a strand of up to `rows` rows.
+  Bench bench(Scratch& scratch, int64_t rows) const {
+    const int64_t kept = shared.steps_kept * rows;
+    return {scratch.take<const T*>(rows), scratch.take<const T*>(rows), scratch.take<const T*>(rows),
+            scratch.take<const T*>(rows), scratch.take<const X*>(kept), scratch.take<const T*>(kept), scratch.take<X*>(kept)};
+  }
+
+  void pack(Team team) {
+    const int64_t H = p.hidden, I = p.input_size, size = panel_size();
+    const int64_t slot = shared.slot_blocks * BLOCK * N;
+    const Range mine = part_of(shared.panels, team.thread, team.threads);
+    for (int64_t q = mine.begin; q < mine.end; ++q) {
+      std::memset(shared.hidden + q * size, 0, static_cast<std::size_t>(size) * 4);
+      for (int g = 0; g < G; ++g) {
+        for (int v = 0; v < 2; ++v) {
+          const int64_t column = q * N + v * W;
+          pack_straight<A>(w.weight_hh + hidden_gate(g + FIRST_HIDDEN) * H * H + column, H, H, H - column, N,
+                           shared.hidden + q * size + g * slot + v * W);
+        }
+      }
+    }
+    if (p.d_input == nullptr) return;
+    const Range ours = part_of(shared.input_panels, team.thread, team.threads);
+    for (int64_t q = ours.begin; q < ours.end; ++q) {
+      std::memset(shared.inputs + q * size, 0, static_cast<std::size_t>(size) * 4);
+      for (int g = 0; g < G; ++g) {
+        for (int v = 0; v < 2; ++v) {
+          const int64_t column = q * N + v * W;
+          pack_straight<A>(w.weight_ih + input_gate(g) * H * I + column, I, H, I - column, N,
+                           shared.inputs + q * size + g * slot + v * W);
+        }
+      }
+    }
+  }
+
+  // The gradients that come from beyond the last step, and the padding of the inputs' gradient.
+  void begin(const Strand& strand, const Own& o) const {
+    const int64_t H = p.hidden, step = Tiles(strand.count, ROWS).count * shared.tile;
+    std::memset(o.carry, 0, static_cast<std::size_t>(strand.count * shared.units) * 4);
+    for (float* gates : o.gates) std::memset(gates, 0, static_cast<std::size_t>(step) * 4);
+    if ((H + W - 1) / W * W < shared.units) {  // what no unit writes must be 0
+      const int64_t kept = (shared.steps_kept * strand.count + ROWS - 1) / ROWS * shared.tile;
+      std::memset(o.kept, 0, static_cast<std::size_t>(kept) * 4);
+    }
+    for (int64_t i = 0; i < strand.count; ++i) {
+      const int64_t row = strand.row(i);
+      for (int64_t u = 0; u < H; u += W) {
+        store(o.start + i * shared.units + u, load_some(w.h0 + row * H + u, H - u));
+        if (CELL == LSTM) store(o.carry + i * shared.units + u, from_beyond(w.d_cn, row, u, H - u));
+      }
+      if (d_input == nullptr) continue;
+      for (int64_t t = order.length(strand.sorted(i)); t < p.steps; ++t) {
+        std::memset(d_input + t * d_input_step + row * d_input_row, 0, static_cast<std::size_t>(p.input_size) * sizeof(X));
+      }
+    }
+  }
+
+  // Steps end - 1 down to `begin` of the strand, for the units of `panels`. Returns how many rows they kept.
+  int64_t run(const Strand& strand, const Own& o, const Bench& bench, Range panels, int64_t begin, int64_t end,
+              Team team) const {
+    const Tiles tiles(strand.count, ROWS);
+    int64_t kept = 0;
+    alignas(64) float sums[ROWS * N];
+    for (int64_t s = end - 1; s >= begin; --s) {
+      const int64_t active = strand.active(s), after = strand.active(s + 1);
+      point(strand, o, bench, s, active, kept);
+      float* gates = o.gates[s % 2];
+      const float* next = o.gates[(s + 1) % 2] + FIRST_HIDDEN * tile_size<2>(shared.slot_blocks);
+      for (int64_t q = panels.begin; q < panels.end; ++q) {
+        for (int64_t tile = 0; tile < tiles.count && tiles.begin(tile) < active; ++tile) {
+          const int rows = tiles.active(tile, active), summed = tiles.active(tile, after);
+          Ahead ahead;
+          for (int m = 0; m < rows; ++m) want(o, bench, tiles.begin(tile) + m, kept + tiles.begin(tile) + m, q * N, ahead);
+          if (summed > 0) hidden_product(next + tile * shared.tile, q, summed, sums, ahead);
+          T* to = reinterpret_cast<T*>(gates + tile * shared.tile);
+          for (int m = 0; m < rows; ++m) {
+            const int64_t i = tiles.begin(tile) + m, r = kept + i;
+            T* keep = reinterpret_cast<T*>(o.kept + r / ROWS * shared.tile);
+            for (int v = 0; v < 2; ++v) {
+              const int64_t unit = q * N + v * W, left = p.hidden - unit;
+              if (left <= 0) break;
+              Vec dh = m < summed ? load(sums + m * N + v * W) : from_beyond(w.d_hn, strand.row(i), unit, left);
+              if (p.d_output != nullptr) dh += load_some(bench.d_outputs[i] + unit, left);
+              derive(o, bench, strand, i, unit, left, dh, Places{to, keep, m, r % ROWS});
+            }
+          }
+        }
+      }
+      kept += active;
+      team.meet();
+    }
+    return kept;
+  }
+
+  // What `derive` will want of row i, the N units from `unit` on, and where it will write them, as row r of those kept.
+  void want(const Own& o, const Bench& bench, int64_t i, int64_t r, int64_t unit, Ahead& ahead) const {
+    constexpr int64_t BYTES = N * sizeof(T);
+    if (p.d_output != nullptr) ahead.add(bench.d_outputs[i] + unit, BYTES);
+    if (VALUES > 0) ahead.add(bench.saved[i] + unit * VALUES, BYTES * VALUES);
+    if (CELL != LSTM) ahead.add(bench.outputs[i] + unit, BYTES);
+    if (CELL == LSTM && bench.before[i] != nullptr) {
+      for (int64_t u = unit; u < unit + N; u += W) ahead.add(bench.before[i] + u * VALUES + 4 * W, 64);
+    }
+    const T* keep = reinterpret_cast<const T*>(o.kept + r / ROWS * shared.tile);
+    for (int64_t slot = 0; slot < SLOTS; ++slot) {
+      for (int64_t u = unit; u < unit + N; u += BLOCK * A::PER) {
+        ahead.add(keep + in_tile<A, 2>(slot * shared.units + u, r % ROWS), 64);
+      }
+    }
+  }
+
+  void hidden_product(const float* gates, int64_t panel, int rows, float* sums, const Ahead& ahead) const {
+    product_for<A, BY_ROW, 2>(rows)(gates, shared.hidden + panel * panel_size(), G * shared.slot_blocks, sums, ahead);
+  }
+
+  Vec from_beyond(const float* gradient, int64_t row, int64_t unit, int64_t left) const {
+    return gradient == nullptr ? Vec{} : load_some(gradient + row * p.hidden + unit, left);
+  }
+
+  const T* output(int64_t t, int64_t row) const {
+    return static_cast<const T*>(p.output) + t * p.output_step + row * p.output_row + d * p.hidden;
+  }
+
+  // Where the values of step s lie, for each row; and, from `kept` on, what its gate gradients will be multiplied with.
+  void point(const Strand& strand, const Own& o, const Bench& bench, int64_t s, int64_t active, int64_t kept) const {
+    for (int64_t i = 0; i < active; ++i) {
+      const int64_t row = strand.row(i), t = strand.time(s, i);
+      const T* before = s == 0 ? o.start + i * shared.units : output(strand.time(s - 1, i), row);
+      if (p.d_output != nullptr) {
+        bench.d_outputs[i] =
+            static_cast<const T*>(p.d_output) + t * p.d_output_step + row * p.d_output_row + d * p.hidden;
+      }
+      bench.outputs[i] = G == 1 ? output(t, row) : before;
+      if (VALUES > 0) bench.saved[i] = saved(strand, s, i);
+      if (CELL == LSTM) bench.before[i] = s == 0 ? nullptr : saved(strand, s - 1, i);
+      bench.states[kept + i] = before;
+      bench.inputs[kept + i] = static_cast<const X*>(p.input) + t * p.input_step + row * p.input_row;
+      bench.d_inputs[kept + i] = d_input + t * d_input_step + row * d_input_row;
+    }
+  }
+
+  const T* saved(const Strand& strand, int64_t s, int64_t i) const {
+    return static_cast<const T*>(w.saved) + strand.position(s, i) * shared.units * VALUES;
+  }
+
+  // From dh, the gradient of h (W units of row i), to those of the gates before their nonlinearities.
+  SEQLOOM_INLINE void derive(const Own& o, const Bench& bench, const Strand& strand, int64_t i, int64_t unit,
+                             int64_t left, Vec dh, Places to) const {
+    if constexpr (G == 1) {
+      const Vec h = load_some(bench.outputs[i] + unit, left);
+      const Vec da = CELL == RNN_TANH ? dh * (1.0f - h * h) : (Vec)(h <= 0.0f ? Vec{} : dh);
+      put(to, unit, left, da);
+    } else if constexpr (CELL == LSTM) {
+      const T* was = bench.saved[i] + unit * VALUES;
+      const Vec gate_i = load(was), gate_f = load(was + W), g = load(was + 2 * W), gate_o = load(was + 3 * W);
+      const Vec c = tanh(load(was + 4 * W));
+      const Vec before = bench.before[i] == nullptr ? load_some(w.c0 + strand.row(i) * p.hidden + unit, left)
+                                                    : load(bench.before[i] + unit * VALUES + 4 * W);
+      float* carry = o.carry + i * shared.units + unit;
+      const Vec dc = load(carry) + dh * gate_o * (1.0f - c * c);
+      store(carry, dc * gate_f);
+      put(to, unit, left, dc * g * gate_i * (1.0f - gate_i), dc * before * gate_f * (1.0f - gate_f),
+          dc * gate_i * (1.0f - g * g), dh * c * gate_o * (1.0f - gate_o));
+    } else {
+      const T* was = bench.saved[i] + unit * VALUES;
+      const Vec r = load(was), z = load(was + W), n = load(was + 2 * W), hidden = load(was + 3 * W);
+      const Vec before = load_some(bench.outputs[i] + unit, left);
+      float* carry = o.carry + i * shared.units + unit;
+      dh += load(carry);
+      store(carry, dh * z);
+      const Vec dn = dh * (1.0f - z) * (1.0f - n * n);
+      put(to, unit, left, dn, dn * hidden * r * (1.0f - r), dh * (before - n) * z * (1.0f - z), dn * r);
+    }
+  }
+
+  template <class... Gradients>
+  SEQLOOM_INLINE void put(Places to, int64_t unit, int64_t left, Gradients... gradients) const {
+    int64_t k = unit;
+    ((put_one(to, k, left < W ? first(gradients, left) : gradients), k += shared.units), ...);
+  }
+  static SEQLOOM_INLINE void put_one(Places to, int64_t k, Vec gradient) {
+    store(to.now + in_tile<A, 2>(k, to.row_now), gradient);
+    store(to.kept + in_tile<A, 2>(k, to.row_kept), gradient);
+  }
+
+  // After the first step: the gradients of the state that the sequences started from.
+  void finish(const Strand& strand, const Own& o, Range panels) const {
+    const Tiles tiles(strand.count, ROWS);
+    const int64_t H = p.hidden, active = strand.active(0);
+    const float* gates = o.gates[0] + FIRST_HIDDEN * tile_size<2>(shared.slot_blocks);
+    alignas(64) float sums[ROWS * N];
+    for (int64_t q = panels.begin; q < panels.end; ++q) {
+      for (int64_t tile = 0; tile < tiles.count; ++tile) {
+        const int summed = tiles.active(tile, active), rows = tiles.active(tile, strand.count);
+        if (summed > 0 && w.d_h0 != nullptr) hidden_product(gates + tile * shared.tile, q, summed, sums, NOTHING);
+        for (int m = 0; m < rows; ++m) {
+          const int64_t i = tiles.begin(tile) + m, row = strand.row(i);
+          for (int64_t v = 0, unit = q * N; v < 2 && unit < H; ++v, unit += W) {
+            const Vec carried = load(o.carry + i * shared.units + unit);
+            if (w.d_h0 != nullptr) {
+              Vec dh = m < summed ? load(sums + m * N + v * W) : from_beyond(w.d_hn, row, unit, H - unit);
+              if (CELL == GRU) dh += carried;
+              store_some(w.d_h0 + row * H + unit, dh, H - unit);
+            }
+            if (CELL == LSTM && w.d_c0 != nullptr) store_some(w.d_c0 + row * H + unit, carried, H - unit);
+          }
+        }
+      }
+    }
+  }
+
+  // The gradients of the inputs of the kept rows that lie in `tiles`.
+  void inputs(const Own& o, const Bench& bench, Range tiles, int64_t kept) const {
+    // So many tiles at a time that they stay in the second cache while all panels pass.
+    const int64_t some = std::max<int64_t>(1, (512 << 10) / (shared.tile * 4));
+    const int64_t I = p.input_size;
+    alignas(64) float sums[ROWS * N];
+    for (int64_t begin = tiles.begin; begin < tiles.end; begin += some) {
+      for (int64_t q = 0; q < shared.input_panels; ++q) {
+        for (int64_t tile = begin; tile < std::min(tiles.end, begin + some); ++tile) {
+          const int rows = static_cast<int>(std::min<int64_t>(ROWS, kept - tile * ROWS));
+          product_for<A, BY_ROW, 2>(rows)(o.kept + tile * shared.tile, shared.inputs + q * panel_size(),
+                                          G * shared.slot_blocks, sums, NOTHING);
+          for (int m = 0; m < rows; ++m) {
+            X* to = bench.d_inputs[tile * ROWS + m];
+            for (int64_t v = 0, column = q * N; v < 2 && column < I; ++v, column += W) {
+              store_some(to + column, load(sums + m * N + v * W), I - column);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  // Kept rows begin..end (from the start of a tile), packed for the weights' gradients: row r is element
+  // first_k + r / PER of k. Panel by panel within a tile, so that each is written in one go.
+  void gather(const Own& o, const Bench& bench, int64_t begin, int64_t end, int64_t first_k, float* bias) const {
+    float* here = bias + bias_size();
+    std::memset(here, 0, static_cast<std::size_t>(bias_size()) * 4);
+    for (int64_t r = begin; r < end; r += ROWS) {
+      const int rows = static_cast<int>(std::min<int64_t>(ROWS, end - r));
+      const int64_t k = first_k + r / A::PER;
+      gather_gates(reinterpret_cast<const T*>(o.kept + r / ROWS * shared.tile), rows, k, here);
+      gather_columns(bench.inputs + r, rows, p.input_size, shared.right + k * N);
+      gather_columns(bench.states + r, rows, p.hidden, shared.right + shared.input_panels * right_panel() + k * N);
+    }
+    for (int64_t c = 0; c < bias_size(); c += W) store(bias + c, load(bias + c) + load(here + c));
+  }
+
+  // Rows (of a multiple of A::PER, what is missing being 0) of one vector each, as elements of k.
+  template <class Load, class Store>
+  static SEQLOOM_INLINE Vec each_element(int rows, Load&& load_row, Store&& store_element) {
+    Vec sum{};
+    for (int m = 0; m < rows; m += A::PER) {
+      const Vec one = load_row(m);
+      if constexpr (A::PER == 1) {
+        store_element(m, one);
+        sum += one;
+      } else {
+        const Vec two = m + 1 < rows ? load_row(m + 1) : Vec{};
+        store_element(m / 2, paired(one, two));
+        sum += one + two;
+      }
+    }
+    return sum;
+  }
+
+  void gather_gates(const T* tile, int rows, int64_t k, float* bias) const {
+    for (int64_t slot = 0; slot < SLOTS; ++slot) {
+      for (int64_t unit = 0; unit < p.hidden; unit += W) {
+        const int64_t c = slot * shared.units + unit;
+        const T* from = tile + in_tile<A, 2>(c, 0);
+        float* to = shared.left + (slot * shared.gate_panels + unit / ROWS_BY_K) * left_panel() + k * ROWS_BY_K;
+        const int64_t panels = std::min<int64_t>(W, p.hidden - unit + ROWS_BY_K - 1) / ROWS_BY_K;
+        const Vec sum = each_element(
+            rows, [&](int m) { return load(from + m * BLOCK * A::PER); },
+            [&](int j, Vec element) {
+              float parts[W];
+              store(parts, element);
+              for (int64_t q = 0; q < panels; ++q) {
+                std::memcpy(to + q * left_panel() + j * ROWS_BY_K, parts + q * ROWS_BY_K, ROWS_BY_K * 4);
+              }
+            });
+        store(bias + c, load(bias + c) + sum);
+      }
+    }
+  }
+
+  template <class Value>
+  void gather_columns(const Value* const* from, int rows, int64_t count, float* to) const {
+    for (int64_t column = 0; column < count; column += W) {
+      float* panel = to + column / N * right_panel() + column % N;
+      each_element(
+          rows, [&](int m) { return factor<A>(load_some(from[m] + column, count - column)); },
+          [&](int j, Vec element) { store(panel + j * N, element); });
+    }
+  }
+
+  // Elements `from` on of k, up to a whole block, become 0.
+  void fill(int64_t from) const {
+    const int64_t more = (BLOCK - from % BLOCK) % BLOCK;
+    for (int64_t q = 0; q < SLOTS * shared.gate_panels; ++q) {
+      std::memset(shared.left + q * left_panel() + from * ROWS_BY_K, 0, static_cast<std::size_t>(more) * ROWS_BY_K * 4);
+    }
+    for (int64_t q = 0; q < shared.input_panels + shared.panels; ++q) {
+      std::memset(shared.right + q * right_panel() + from * N, 0, static_cast<std::size_t>(more) * N * 4);
+    }
+  }
+
+  // Adds this thread's share of the products of all that was gathered, `count` elements of k, to the weights' gradients.
+  void accumulate(int64_t count, bool first_time, Team team) const {
+    const int64_t panels = G * shared.gate_panels, blocks = (count + BLOCK - 1) / BLOCK;
+    const Range mine = part_of(panels, team.thread, team.threads);
+    // So many panels of gate gradients at a time that they stay in the second cache while all of the right pass.
+    const int64_t some = std::max<int64_t>(1, (384 << 10) / (blocks * BLOCK * ROWS_BY_K * 4));
+    for (int64_t begin = mine.begin; begin < mine.end; begin += some) {
+      const int64_t end = std::min(mine.end, begin + some);
+      for (int64_t q = 0; q < shared.input_panels + shared.panels; ++q) {
+        for (int64_t rows = begin; rows < end; ++rows) add_product(q, rows, blocks, first_time);
+      }
+    }
+  }
+
+  // One panel of inputs or states, and ROWS_BY_K units of one of the gates that it is multiplied with.
+  void add_product(int64_t panel, int64_t gate_panel, int64_t blocks, bool first_time) const {
+    const bool of_inputs = panel < shared.input_panels;
+    const int gate = static_cast<int>(gate_panel / shared.gate_panels);  // in the order of the slots
+    const int64_t unit = gate_panel % shared.gate_panels * ROWS_BY_K, slot = gate + (of_inputs ? 0 : FIRST_HIDDEN);
+    const int64_t H = p.hidden, width = of_inputs ? p.input_size : H;
+    const int64_t column = (of_inputs ? panel : panel - shared.input_panels) * N;
+    const int rows = static_cast<int>(std::min<int64_t>(ROWS_BY_K, H - unit));
+    float* to = (of_inputs ? w.d_weight_ih + input_gate(gate) * H * width : w.d_weight_hh + gate * H * width) +
+                unit * width + column;
+    Ahead ahead;
+    for (int m = 0; m < rows; ++m) ahead.add(to + m * width, N * 4);
+    alignas(64) float sums[ROWS_BY_K * N];
+    product_for<A, BY_K, 2>(rows)(shared.left + (slot * shared.gate_panels + unit / ROWS_BY_K) * left_panel(),
+                                  shared.right + panel * right_panel(), blocks, sums, ahead);
+    for (int m = 0; m < rows; ++m) {
+      for (int64_t v = 0; v < 2 && column + v * W < width; ++v) {
+        float* place = to + m * width + v * W;
+        const int64_t left = width - column - v * W;
+        const Vec sum = load(sums + m * N + v * W);
+        store_some(place, first_time ? sum : sum + load_some(place, left), left);
+      }
+    }
+  }
+
+  // The biases' gradients, from the sums of `threads` threads.
+  void biases(int threads) const {
+    const int64_t H = p.hidden;
+    for (int slot = 0; slot < SLOTS; ++slot) {
+      for (int64_t u = 0; u < H; ++u) {
+        float sum = 0;
+        for (int t = 0; t < threads; ++t) sum += shared.bias[t * 2 * bias_size() + slot * shared.units + u];
+        if (w.d_bias_ih != nullptr && slot < G) w.d_bias_ih[input_gate(slot) * H + u] = sum;
+        if (w.d_bias_hh != nullptr && slot >= FIRST_HIDDEN) w.d_bias_hh[hidden_gate(slot) * H + u] = sum;
+      }
+    }
+  }
+};
+
+}  // namespace SEQLOOM_VARIANT
+}  // namespace seqloom

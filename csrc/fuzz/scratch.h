@@ -1,0 +1,51 @@
+// In place of ../scratch.h, which is pooled.h then, when the kernels are compiled for the fuzz program: every piece is an
+// allocation of its own of exactly its size, so that the sanitizer sees an overrun from one into the next; and it is
+// filled with NaN, so that what is used before it is written shows.
+#pragma once
+
+#define Scratch PooledScratch
+#define ScratchCall PooledScratchCall
+#include "pooled.h"
+#undef Scratch
+#undef ScratchCall
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <utility>
+#include <vector>
+
+namespace seqloom {
+
+class Scratch {
+ public:
+  Scratch() = default;
+  Scratch(const Scratch&) = delete;
+  ~Scratch() { reset(); }
+
+  template <class T>
+  T* take(int64_t count) {
+    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
+    void* memory = nullptr;
+    if (posix_memalign(&memory, 64, bytes) != 0) throw std::bad_alloc();
+    std::memset(memory, 0xff, bytes);
+    pieces_.push_back(memory);
+    return static_cast<T*>(memory);
+  }
+  void reset() {
+    for (void* piece : pieces_) std::free(piece);
+    pieces_.clear();
+  }
+
+ private:
+  std::vector<void*> pieces_;
+};
+
+class ScratchCall {
+ public:
+  Scratch scratch;
+};
+
+}  // namespace seqloom

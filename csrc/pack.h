@@ -1,0 +1,89 @@
+// Operands laid out as the inner loop (product.h) reads them. What lies beyond an edge becomes 0.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "product.h"
+
+namespace seqloom {
+namespace SEQLOOM_VARIANT {
+
+// Blocks of k that hold `count` values.
+template <class A>
+constexpr int64_t blocks_of(int64_t count) {
+  return (count + BLOCK * A::PER - 1) / (BLOCK * A::PER);
+}
+
+// Where value k of row m lies in a tile laid out BY_ROW, counted in values.
+template <class A, int V>
+SEQLOOM_INLINE int64_t in_tile(int64_t k, int64_t m) {
+  constexpr int64_t width = BLOCK * A::PER;
+  return k / width * width * rows_for(V) + m * width + k % width;
+}
+
+// The size of such a tile in elements of 32 bits.
+template <int V>
+constexpr int64_t tile_size(int64_t blocks) {
+  return blocks * rows_for(V) * BLOCK;
+}
+
+SEQLOOM_INLINE Vec rounded(Vec x) { return (Vec)(__builtin_convertvector(narrow(x), Int) << 16); }
+
+// Pairs of bfloat16 from two vectors of values that are bfloat16 already: `low` is the one that comes first.
+SEQLOOM_INLINE Vec paired(Vec low, Vec high) {
+  return (Vec)(((Int)low >> 16 & 0xffff) | ((Int)high & static_cast<int32_t>(0xffff0000)));
+}
+
+// One vector of columns of a panel, from `lanes` rows of a matrix (rows, K): element k goes to[k * stride].
+template <class A>
+inline void pack_transposed(const float* rows, int64_t lanes, int64_t K, int64_t stride, float* to) {
+  constexpr int64_t width = BLOCK * A::PER;
+  typename A::T block[W][width];
+  for (int64_t k0 = 0; k0 < K; k0 += width) {
+    for (int lane = 0; lane < W; ++lane) {
+      for (int64_t k = 0; k < width; k += W) {
+        const int64_t left = lane < lanes ? K - k0 - k : 0;
+        store(&block[lane][k], left > 0 ? load_some(rows + lane * K + k0 + k, left) : Vec{});
+      }
+    }
+    for (int64_t k = 0; k < BLOCK; ++k) {
+      for (int lane = 0; lane < W; ++lane) std::memcpy(to + k * stride + lane, &block[lane][k * A::PER], 4);
+    }
+    to += BLOCK * stride;
+  }
+}
+
+// One vector of columns of a panel, from `rows` rows of which it is `left` values wide: row k goes to element k.
+template <class A>
+inline void pack_straight(const float* from, int64_t row_stride, int64_t rows, int64_t left, int64_t stride, float* to) {
+  for (int64_t k = 0; k < rows; k += A::PER, to += stride) {
+    const Vec first = load_some(from + k * row_stride, left);
+    if constexpr (A::PER == 1) {
+      store(to, first);
+    } else {
+      const Vec second = k + 1 < rows ? load_some(from + (k + 1) * row_stride, left) : Vec{};
+      store(to, paired(rounded(first), rounded(second)));
+    }
+  }
+}
+
+// A value as the products take it.
+template <class A>
+SEQLOOM_INLINE Vec factor(Vec x) {
+  return A::PER == 1 ? x : rounded(x);
+}
+
+// A row of `count` values into row m of a tile laid out BY_ROW.
+template <class A, class Value>
+inline void pack_row(const Value* from, int64_t count, int64_t m, float* tile) {
+  using T = typename A::T;
+  constexpr int64_t width = BLOCK * A::PER;
+  T* to = reinterpret_cast<T*>(tile + m * BLOCK);
+  for (int64_t k = 0; k < count; k += width, to += rows_for(2) * width) {
+    for (int64_t v = 0; v < width; v += W) store(to + v, load_some(from + k + v, count - k - v));
+  }
+}
+
+}  // namespace SEQLOOM_VARIANT
+}  // namespace seqloom

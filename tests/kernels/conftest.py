@@ -1,0 +1,65 @@
+"""How csrc/ is compiled, read from CMakeLists.txt, for the tests that compile it otherwise."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Build(NamedTuple):
+    """What CMakeLists.txt says."""
+
+    compiler: str
+    kernels: list[str]
+    """Sources that are compiled once for each instruction set"""
+    sources: list[str]
+    """The others"""
+    variants: dict[str, list[str]]
+    """Of each instruction set its flags, from the least to the best (csrc/level.h)"""
+    options: list[str]
+    """The flags of all"""
+
+
+def read_build(text: str, compiler: str) -> Build:
+    """From the text of CMakeLists.txt."""
+    known = {name: values.split() for name, values in re.findall(r"set\((\w+) ([^)]*)\)", text)}
+
+    def words(given: str) -> list[str]:
+        return [
+            word
+            for name in given.split()
+            for word in known.get(name.removeprefix("${").removesuffix("}"), [name])
+        ]
+
+    variants = {
+        name: words(flags)
+        for name, flags in re.findall(r"^\s*add_variant\((\w+)([^)]*)\)", text, re.MULTILINE)
+    }
+    (options,) = re.findall(r"target_compile_options\(\$\{target\} PRIVATE\s([^)]*)\)", text)
+    (standard,) = re.findall(r"CXX_STANDARD (\d+)", text)
+    (sources,) = re.findall(r"add_library\(_native MODULE ([^)]*)\)", text)
+    every = [f"-std=gnu++{standard}", "-fPIC", "-fvisibility=hidden", *words(options)]
+    if variants.keys() - {"portable"}:
+        every.append("-D" + known["X86"][0])
+    return Build(compiler, known["KERNELS"], sources.split(), variants, every)
+
+
+@pytest.fixture(scope="session")
+def build() -> Build:
+    """Of the machine's compiler; without one, or on another processor, the test is skipped."""
+    if os.uname().machine not in ("x86_64", "AMD64"):
+        pytest.skip("what is tested here are the kernels for x86-64")
+    names = (os.environ.get("CXX"), "g++", "c++", "clang++")
+    compiler = next((name for name in names if name and shutil.which(name)), None)
+    if compiler is None:
+        pytest.skip("no C++ compiler: csrc/ cannot be compiled")
+    found = read_build((ROOT / "CMakeLists.txt").read_text(), compiler)
+    assert list(found.variants) == ["portable", "avx2", "avx512", "avx512_bf16"]
+    return found

@@ -1,0 +1,155 @@
+"""The inner loops of csrc/ keep their sums in registers: none goes to the stack and back between products.
+
+The compiler decides that anew with each change of the source and of itself, and a spill costs up to half of
+the speed without a word. So the loops (`product` of product.h, `panel` of decode_product.h) are compiled here
+with the library's own flags, and read.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from .conftest import ROOT, Build
+
+# Every tile at its full height, which is where all registers are in use.
+PRODUCTS = """
+#include "product.h"
+namespace seqloom::SEQLOOM_VARIANT {
+template <class A>
+void all_of(const void** to) {
+  *to++ = (const void*)&product<A, BY_ROW, rows_for(2), 2>;
+  *to++ = (const void*)&product<A, BY_ROW, rows_for(3), 3>;
+  *to++ = (const void*)&product<A, BY_ROW, rows_for(4), 4>;
+  *to++ = (const void*)&product<A, BY_K, ROWS_BY_K, 2>;
+}
+void every(const void** to) {
+  all_of<Single>(to);
+#if defined(__AVX512BF16__)
+  all_of<Pairs>(to + 4);
+#endif
+}
+}
+"""
+
+# Of one row, which is what is decoded most; of several where the processor multiplies bytes and pairs itself.
+PANELS = """
+#include "decode_product.h"
+namespace seqloom::SEQLOOM_VARIANT {
+template <class P, int R>
+void all_of(const void** to) {
+  *to++ = (const void*)&panel<P, 2, R>;
+  *to++ = (const void*)&panel<P, 3, R>;
+  *to++ = (const void*)&panel<P, 4, R>;
+}
+template <int R>
+void every(const void** to) {
+  all_of<Single, R>(to);
+  all_of<Brain, R>(to + 3);
+  all_of<Bytes, R>(to + 6);
+}
+template void every<1>(const void**);
+#if defined(__AVX512BF16__)
+template void every<ROWS>(const void**);
+#endif
+}
+"""
+
+MULTIPLY = ("vfmadd", "vdpbf16ps", "vpdpbusd", "vpmaddwd")
+
+
+class Loop(NamedTuple):
+    """The innermost loop of a function that multiplies."""
+
+    function: str
+    products: int
+    """Instructions that multiply"""
+    spills: list[str]
+    """Vector instructions with an operand on the stack"""
+    others: list[str]
+    """Additions of scalars, which nothing here asks for: `Vec{} + x` is one, and no broadcast"""
+
+
+def loops(assembly: str) -> list[Loop]:
+    """Of each function of the compiler's output (AT&T syntax)."""
+    found = []
+    for name, body in re.findall(r"^(_ZN\w+):\n(.*?)\.cfi_endproc", assembly, re.MULTILINE | re.DOTALL):
+        lines = [line.strip() for line in body.splitlines()]
+        places = {line[:-1]: k for k, line in enumerate(lines) if re.fullmatch(r"\.L\w+:", line)}
+        spans = [
+            (places[jump[1]], k)
+            for k, line in enumerate(lines)
+            if (jump := re.fullmatch(r"j\w+\s+(\.L\w+)", line)) and places.get(jump[1], k) < k
+        ]
+        spans = [(a, z) for a, z in spans if any(line.startswith(MULTIPLY) for line in lines[a:z])]
+        inner = [
+            span
+            for span in spans
+            if not any(span != o and span[0] <= o[0] and o[1] <= span[1] for o in spans)
+        ]
+        # Where a function needs no frame, %rbp is a register like others.
+        stack = r"\(%r[sb]p" if re.search(r"movq\s+%rsp, %rbp", body) else r"\(%rsp"
+        for a, z in inner:
+            vectors = [line for line in lines[a:z] if line.startswith("v")]
+            found.append(
+                Loop(
+                    name,
+                    sum(line.startswith(MULTIPLY) for line in vectors),
+                    [line for line in vectors if re.search(stack, line)],
+                    [line for line in vectors if line.startswith("vaddss")],
+                )
+            )
+    return found
+
+
+def compiled(build: Build, variant: str, source: str, folder: Path) -> list[Loop]:
+    """The loops of a source, compiled as the library is."""
+    path = folder / "loops.cpp"
+    path.write_text(source)
+    flags = [*build.options, f"-DSEQLOOM_VARIANT={variant}", *build.variants[variant], f"-I{ROOT / 'csrc'}"]
+    command = [build.compiler, *flags, "-S", str(path), "-o", "-"]
+    return loops(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.parametrize("variant", ["avx2", "avx512", "avx512_bf16"])
+def test_products_stay_in_registers(build: Build, tmp_path: Path, variant: str) -> None:
+    found = [loop for loop in compiled(build, variant, PRODUCTS, tmp_path) if "product" in loop.function]
+    assert len({loop.function for loop in found}) == (8 if variant == "avx512_bf16" else 4)
+    # A tile has 8 or 12 sums (AVX2), or 16 or 24 (AVX-512).
+    assert min(loop.products for loop in found) >= (8 if variant == "avx2" else 16)
+    # A few moves where an unrolled block ends cost nothing; a sum without a register moves at each k.
+    spilt = {loop.function: loop.spills for loop in found if len(loop.spills) > loop.products // 40}
+    assert spilt == {}
+    assert {loop.function: loop.others for loop in found if loop.others} == {}
+
+
+@pytest.mark.parametrize("variant", ["avx2", "avx512", "avx512_bf16"])
+def test_products_of_decoding_stay_in_registers(build: Build, tmp_path: Path, variant: str) -> None:
+    found = [loop for loop in compiled(build, variant, PANELS, tmp_path) if "panel" in loop.function]
+    assert len({loop.function for loop in found}) == (18 if variant == "avx512_bf16" else 9)
+    assert {loop.function: loop.spills for loop in found if loop.spills} == {}
+
+
+SPILLING = """
+_ZN4loopEv:
+	pushq	%rbx
+.L2:
+	vmovups	(%rsi), %zmm1
+	vmovaps	-64(%rsp), %zmm2
+	vfmadd231ps	(%rdi){1to16}, %zmm1, %zmm2
+	vmovaps	%zmm2, -64(%rsp)
+	jne	.L2
+	vmovaps	%zmm0, -128(%rsp)
+	ret
+	.cfi_endproc
+"""
+
+
+def test_a_spill_is_seen() -> None:
+    (loop,) = loops(SPILLING)
+    assert loop.products == 1
+    assert loop.spills == ["vmovaps\t-64(%rsp), %zmm2", "vmovaps\t%zmm2, -64(%rsp)"]
