@@ -36,10 +36,7 @@ class Case(NamedTuple):
 CASES = [
     Case("lstm", 256, 16, floor=1.15),
     Case("gru", 256, 16, floor=1.5),
-    Case("lstm", 512, 64, floor=1.15),
-    Case("gru", 512, 64, floor=1.5),
     Case("lstm", 256, 16, "bfloat16", "bfloat16"),
-    Case("gru", 256, 16, "bfloat16", "bfloat16"),
     Case("lstm", 256, 16, "bfloat16"),
     Case("gru", 256, 16, "bfloat16"),
 ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import random
 import statistics
 import sys
 from itertools import product
@@ -26,7 +27,7 @@ from results import save, verdict, write_section
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 STEPS = (1, 2, 5, 10, 30, 100, 300, 1000)
 WIDTHS = (8, 16, 32, 64, 128, 256, 512, 1024)
-MOST_FLOPS = 1.5e10
+MOST_FLOPS = 3e9
 SLOW = 1 / 1.05
 COLUMNS = (
     *("cell", "mode", "batch", "steps", "hidden", "kernel"),
@@ -94,7 +95,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--csv", type=Path, help="where to write every ratio")
     parser.add_argument("--bf16", action="store_true", help="both sides under autocast")
     parser.add_argument("--cells", nargs="+", default=list(GATES), choices=list(GATES))
-    parser.add_argument("--seconds", type=float, default=0.05, help="for each shape, at least 7 pairs")
+    parser.add_argument("--seconds", type=float, default=0.02, help="for each shape, at least 7 pairs")
+    parser.add_argument("--sample", type=int, help="measure so many of the shapes, drawn at random")
     parser.add_argument("--most-flops", type=float, default=MOST_FLOPS, help="of a step; more is left out")
     return parser.parse_args()
 
@@ -106,6 +108,9 @@ def main() -> None:
     shapes = [Shape(*sizes) for sizes in product(BATCHES, STEPS, WIDTHS)]
     grid = [(cell, mode, shape) for cell in asked.cells for mode in modes for shape in shapes]
     chosen = [case for case in grid if work(*case) <= asked.most_flops]
+    possible = len(chosen)
+    if asked.sample is not None and asked.sample < possible:
+        chosen = [chosen[k] for k in sorted(random.Random(0).sample(range(possible), asked.sample))]
     rows: list[Measured] = []
     for place, (cell, mode, shape) in enumerate(chosen):
         rows.append(measure(cell, mode, shape, asked.kernel, asked.seconds))
@@ -116,7 +121,8 @@ def main() -> None:
         with asked.csv.open("w", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *(row.row() for row in rows)])
     left_out = (
-        f"{len(grid) - len(chosen)} shapes of more than {asked.most_flops:.2g} operations are left out."
+        f"{len(chosen)} of {possible} are measured; "
+        f"{len(grid) - possible} of more than {asked.most_flops:.2g} operations are left out."
     )
     note = (
         "B in 1 to 128, T in 1 to 1000, H in 8 to 1024, each in its powers; times as fast as torch.nn. "
