@@ -102,6 +102,7 @@ class Run {
     const int last = d_.layers - 1;
     for (int l = 0; l <= last; ++l) prepare(l);
     // Before anybody can be through, who would write it.
+    for (int b = 0; b < d_.batch; ++b) ended_[b] = d_.finished == nullptr ? 0 : d_.finished[b];
     arrive();
     recur(0, 0, 2);
     wait();
