@@ -59,6 +59,7 @@ def step(layer: Layer, chunk: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         ConfigError: the layer is bidirectional.
         DataError: as `forward`.
 
+    >>> import torch
     >>> from seqloom.layers.recurrent import GRU
     >>> layer, x = GRU(3, 4), torch.randn(5, 2, 3)
     >>> first, state = layer.step(x[:2])
@@ -93,6 +94,7 @@ def trace(layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = Non
     Raises:
         DataError: as `forward`.
 
+    >>> import torch
     >>> from seqloom.layers.recurrent import LSTM
     >>> output, state, (gates,) = LSTM(3, 4).trace(torch.randn(5, 2, 3))
     >>> gates._fields, gates.f.shape, torch.allclose(gates.o * gates.c.tanh(), output, atol=1e-6)
@@ -117,6 +119,7 @@ def choice(layer: Layer, input: Tensor, lengths: Lengths = None) -> Choice:
         ConfigError: the kernel that was asked for cannot do this.
         DataError: as `forward`.
 
+    >>> import torch
     >>> from seqloom.layers.recurrent import GRU
     >>> GRU(3, 4, zoneout=0.1, kernel="auto").choice(torch.randn(5, 2, 3)).why
     'zoneout needs the reference kernel'
