@@ -1,4 +1,4 @@
-"""How csrc/ is compiled, read from CMakeLists.txt, for the tests that compile it otherwise."""
+"""A run for the compiled kernels; and how CMakeLists.txt compiles csrc/, for who compiles it otherwise."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
+
+from seqloom.kernels.problem import GATES, Run
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,3 +66,14 @@ def build() -> Build:
     found = read_build((ROOT / "CMakeLists.txt").read_text(), compiler)
     assert list(found.variants) == ["portable", "avx2", "avx512", "avx512_bf16"]
     return found
+
+
+def make_run(cell: str = "lstm", steps: int = 5, batch: int = 3, hidden: int = 6, directions: int = 1) -> Run:
+    G = GATES[cell] * hidden
+    shapes = [(G, 4), (G, hidden), (G,), (G,)] * directions
+    h, c = torch.randn(2, directions, batch, hidden)
+    weights = [torch.randn(shape) * hidden**-0.5 for shape in shapes]
+    return Run(
+        cell, torch.randn(steps, batch, 4), h, c if cell == "lstm" else None, None,
+        weights + [None] * (8 - 4 * directions), False,
+    )  # fmt: skip

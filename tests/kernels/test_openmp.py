@@ -14,20 +14,11 @@ import torch
 from torch import Tensor
 
 from seqloom.kernels import native, openmp, passes
-from seqloom.kernels.problem import CELLS, GATES, Run
+from seqloom.kernels.problem import CELLS, Run
+
+from .conftest import make_run
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="seqloom is installed without csrc/")
-
-
-def make_run(cell: str = "lstm", steps: int = 5, batch: int = 3, hidden: int = 6, directions: int = 1) -> Run:
-    G = GATES[cell] * hidden
-    shapes = [(G, 4), (G, hidden), (G,), (G,)] * directions
-    h, c = torch.randn(2, directions, batch, hidden)
-    weights = [torch.randn(shape) * hidden**-0.5 for shape in shapes]
-    return Run(
-        cell, torch.randn(steps, batch, 4), h, c if cell == "lstm" else None, None,
-        weights + [None] * (8 - 4 * directions), False,
-    )  # fmt: skip
 
 
 def test_torchs_own_runtime_is_found_and_no_second_one_is_loaded() -> None:

@@ -13,13 +13,11 @@ import ctypes
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor
 
-from seqloom import kernels
 from seqloom.cells.weights import Weights
 from seqloom.errors import ConfigError, DataError
 from seqloom.kernels import native
@@ -360,8 +358,7 @@ def _fit(name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype) 
 def _library() -> Any:
     if not native.available():
         raise ConfigError("Decoder", f"there is none: {native.why_unavailable()}")
-    paths = [Path(folder, name) for folder in kernels.__path__ for name in native.LIBRARY_NAMES]
-    library = ctypes.CDLL(str(next(path for path in paths if path.is_file())))  # loaded before: the same one
+    library = ctypes.CDLL(str(native.find()))  # loaded before: the same one
     library.seqloom_decode.argtypes, library.seqloom_decode.restype = [ctypes.c_void_p], ctypes.c_int32
     library.seqloom_digest.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32]
     library.seqloom_digest.restype = ctypes.c_uint64

@@ -108,9 +108,15 @@ for _function in (available, why_unavailable, level, why_not_level):
     _function._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
+def find() -> Path | None:
+    """The library's file, if there is one. An editable install keeps it beside the package, not in src/."""
+    paths = [Path(folder, name) for folder in kernels.__path__ for name in LIBRARY_NAMES]
+    return next((path for path in paths if path.is_file()), None)
+
+
 @cache
 def load() -> Library | str:
-    """The library, or why there is none. An editable install keeps it beside the package, not in src/."""
+    """The library, or why there is none."""
     library = _load()
     if isinstance(library, str):
         logging.getLogger("seqloom").info("recurrent layers run on torch's own kernels: %s", library)
@@ -118,8 +124,7 @@ def load() -> Library | str:
 
 
 def _load() -> Library | str:
-    paths = [Path(folder, name) for folder in kernels.__path__ for name in LIBRARY_NAMES]
-    path = next((path for path in paths if path.is_file()), None)
+    path = find()
     if path is None:
         return f"seqloom was installed without its compiled kernels; {_MEND}"
     try:

@@ -1,7 +1,7 @@
 """Room for what a forward pass keeps for its backward pass, used again in the next step of a training.
 
 Large memory that is given back goes to the system, which hands it out again page by page, each first filled
-with zeros: for a wide LSTM a twentieth of a training step.
+with zeros.
 """
 
 from __future__ import annotations
