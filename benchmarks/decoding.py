@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 import seqloom
 from seqloom.data.read import read
-from seqloom.data.samples import python_help
+from seqloom.data.samples.python_help import python_help
 from seqloom.decoding import DecodingOptions, decode_compiled
 from seqloom.models.one_to_many import LanguageModel
 from seqloom.tasks.decoders import pack

@@ -101,7 +101,7 @@ def test_the_reader_of_a_pipe_may_leave(place: Path) -> None:
     [
         (
             "train nowhere.txt",
-            "nowhere.txt: expected a text file or a folder of them. Got no such file or folder.",
+            "or a folder of such, or of recordings. Got no such file or folder.",
         ),
         ("train empty.txt", "empty.txt: expected a text. Got an empty file."),
         ("train latin.txt", "latin.txt, byte 8: the text must be UTF-8. Got byte 0xfc (invalid start byte)."),
@@ -125,7 +125,7 @@ def test_the_reader_of_a_pipe_may_leave(place: Path) -> None:
         ("train --resume", "--resume: expected --out RUN"),
         ("train --resume --out nowhere", "nowhere: expected a run folder. Got no such folder."),
         ("train --resume --out run", "run: expected a training that is not over. Got one that stopped at"),
-        ("evaluate run nowhere.txt", "nowhere.txt: expected a text file or a folder of them."),
+        ("evaluate run nowhere.txt", "nowhere.txt: expected a .txt, .csv, .tsv,"),
         (
             "evaluate bare text.txt",
             "config.json: expected the config.json of a run folder. Got no config.json.",

@@ -46,11 +46,11 @@ def test_it_writes_what_the_model_writes_step_by_step(
     asked = DecodingOptions(max_new_tokens=200, **options)
     prompts = [[1, 2, 3], [60], [7, 7]]
     assert compiled_decoder(model, asked, 3) is not None
-    written = TASK.predict(model, prompts, asked)
+    written = TASK.write(model, prompts, asked)
     streamed = list(TASK.stream(model, prompts[0], asked))
     monkeypatch.setenv(native.VARIABLE, "torch")
     assert compiled_decoder(model, asked, 3) is None
-    assert TASK.predict(model, prompts, asked) == written
+    assert TASK.write(model, prompts, asked) == written
     assert list(TASK.stream(model, prompts[0], asked)) == streamed == written[0]
     assert len(written[0]) == 200
 
@@ -62,11 +62,11 @@ def test_it_packs_once_and_again_when_a_weight_has_changed() -> None:
     half = DecodingOptions(temperature=0, precision="bfloat16")
     assert compiled_decoder(model, half, 1) is compiled_decoder(model, half, 1) is not decoder
     assert compiled_decoder(model, greedy, 1) is decoder
-    before = TASK.predict(model, [[1]], greedy)
+    before = TASK.write(model, [[1]], greedy)
     model.output.bias.data[5] += 100  # what no version counter sees
-    assert TASK.predict(model, [[1]], greedy) == [[5] * 20] != before
+    assert TASK.write(model, [[1]], greedy) == [[5] * 20] != before
     assert compiled_decoder(model, greedy, 1) is not decoder
-    assert set(TASK.predict(model, [[1]], half)[0]) == {5}
+    assert set(TASK.write(model, [[1]], half)[0]) == {5}
 
 
 def test_a_model_that_is_gone_keeps_nothing() -> None:
@@ -129,7 +129,7 @@ def test_what_else_it_leaves_to_the_model(monkeypatch: pytest.MonkeyPatch) -> No
     assert why_not_packed(make(kernel="native")) is None
     monkeypatch.setattr(native, "why_unavailable", lambda: "it was not built")
     assert why_not_packed(model) == "it was not built"
-    assert len(TASK.predict(model, [[1]], DecodingOptions(max_new_tokens=3))[0]) == 3
+    assert len(TASK.write(model, [[1]], DecodingOptions(max_new_tokens=3))[0]) == 3
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
@@ -146,4 +146,4 @@ def test_a_lesser_precision_writes_almost_the_same(precision: str) -> None:
     # Nats of a random text, some 8 each: what is lost on the average is far less than on one token.
     assert abs(float((near.nats(text) - exact.nats(text)).mean())) < 0.01
     less = DecodingOptions(temperature=0, max_new_tokens=3, precision=precision)
-    assert TASK.predict(model, [[1]], less) == [row[:3] for row in TASK.predict(model, [[1]], asked)]
+    assert TASK.write(model, [[1]], less) == [row[:3] for row in TASK.write(model, [[1]], asked)]

@@ -9,14 +9,15 @@ import numpy
 import pytest
 import torch
 
-from seqloom.data.batching import IGNORED, Window
+from seqloom.data.batching import IGNORED, Batching, Window
 from seqloom.data.text import Text, read_text
 from seqloom.decoding import DecodingOptions
 from seqloom.models.one_to_many import LanguageModel
-from seqloom.tasks.contract import Batching, Rows
-from seqloom.tasks.generate import DataConfig, Generate, ModelConfig, Preparation
+from seqloom.tasks.contract import Context, Rows
+from seqloom.tasks.generate import DataConfig, DecodingConfig, Generate, ModelConfig, Preparation
 
 TASK = Generate()
+CONTEXT = Context(None, ModelConfig(), DecodingConfig())
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_it_accepts_text_and_nothing_else(text: Text) -> None:
 def test_the_loss_is_the_cross_entropy_of_each_next_token(model: LanguageModel) -> None:
     inputs, targets = torch.randint(11, (3, 7)), torch.randint(11, (3, 7))
     targets[0, 2:] = IGNORED
-    loss = TASK.loss(model, Window(inputs, targets), None)
+    loss = TASK.loss(model, Window(inputs, targets), None, CONTEXT)
     logits = model(inputs)[0].float()
     for row in range(3):
         real = targets[row] != IGNORED
@@ -56,7 +57,7 @@ def test_the_loss_is_the_cross_entropy_of_each_next_token(model: LanguageModel) 
 
 def test_what_it_writes_is_what_the_tokens_fed_by_hand_predict(model: LanguageModel) -> None:
     prompt = [1, 2, 3]
-    written = TASK.predict(model, [prompt], DecodingOptions(temperature=0, max_new_tokens=20))[0]
+    written = TASK.write(model, [prompt], DecodingOptions(temperature=0, max_new_tokens=20))[0]
     for end in range(20):
         logits, _ = model(torch.tensor([prompt + written[:end]]))
         assert int(logits[0, -1].argmax()) == written[end]
@@ -69,15 +70,15 @@ def test_a_batch_of_8_writes_what_8_single_ones_write(
     model: LanguageModel, options: dict[str, float]
 ) -> None:
     prompts = [[1 + row % 9] * (1 + row) for row in range(8)]
-    together = TASK.predict(model, prompts, DecodingOptions(max_new_tokens=40, seed=5, **options))  # type: ignore[arg-type]
+    together = TASK.write(model, prompts, DecodingOptions(max_new_tokens=40, seed=5, **options))  # type: ignore[arg-type]
     for row, prompt in enumerate(prompts):
         alone = DecodingOptions(max_new_tokens=40, seed=5 + row, **options)  # type: ignore[arg-type]
-        assert TASK.predict(model, [prompt], alone)[0] == together[row]
+        assert TASK.write(model, [prompt], alone)[0] == together[row]
 
 
 def test_a_stream_writes_what_the_whole_writes(model: LanguageModel) -> None:
     options = DecodingOptions(max_new_tokens=40, seed=3)
-    assert list(TASK.stream(model, [1, 2], options)) == TASK.predict(model, [[1, 2]], options)[0]
+    assert list(TASK.stream(model, [1, 2], options)) == TASK.write(model, [[1, 2]], options)[0]
     assert len(list(TASK.stream(model, [1, 2], options))) == 40
 
 

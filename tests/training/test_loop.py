@@ -16,7 +16,7 @@ import torch
 import seqloom
 from seqloom.errors import DataError, RunError
 from seqloom.state import State, tensors_of
-from seqloom.tasks.contract import Loss
+from seqloom.tasks.contract import Context, Loss
 from seqloom.tasks.generate import Generate
 from seqloom.training import checkpoint
 from seqloom.training.start import train
@@ -66,8 +66,10 @@ def test_the_state_is_carried_from_window_to_window_and_cut_from_the_graph(
     given, left = [], []
     loss = Generate.loss
 
-    def watched(self: Generate, model: torch.nn.Module, batch: Any, state: State | None) -> Loss:
-        found = loss(self, model, batch, state)
+    def watched(
+        self: Generate, model: torch.nn.Module, batch: Any, state: State | None, context: Context
+    ) -> Loss:
+        found = loss(self, model, batch, state, context)
         if model.training:
             given.append(state)
             left.append(found.state)

@@ -9,21 +9,21 @@ import sys
 
 import typer
 
-from seqloom.cli import demo, evaluate, generate, train
+from seqloom.cli import demo, evaluate, generate, predict, sample, train
 from seqloom.errors import SeqloomError
 
 USER_ERROR = 2
 INTERRUPTED = 130
 
 app = typer.Typer(
-    help="From a text to a trained recurrent model that writes: train, evaluate, generate.",
+    help="From sequences to a trained recurrent model: sample, train, evaluate, predict.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # plain help is a tenth of a second faster
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, train, evaluate, generate):
+for verb in (demo, sample, train, evaluate, predict, generate):
     app.command(verb.__name__.rpartition(".")[2])(verb.command)
 
 

@@ -18,7 +18,7 @@ def command(
 ) -> None:
     """Train on Python's own help texts for a minute, show the loss beside a baseline, and write."""
     from seqloom.cli.output import print_json, print_report, say
-    from seqloom.data.samples import python_help_file
+    from seqloom.data.samples.python_help import python_help_file
     from seqloom.serving.predictor import load
     from seqloom.training import run_folder, start
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from seqloom.tasks.contract import Output
     from seqloom.training.evaluation import Report
+
+
+NEXT = {"generate": "generate", "translate": "translate", "transcribe": "transcribe"}
+"""Tasks that have a verb of their own; the others are used by `predict`."""
 
 
 def say(line: str) -> None:
@@ -36,3 +42,40 @@ def print_report(report: Report) -> None:
     console.print(f"{report.data}, {report.split} split", highlight=False, soft_wrap=True)
     console.print(table)
     console.print(verdict(report).replace("*", ""), highlight=False)
+    if report.skipped:
+        console.print(
+            f"{len(report.skipped):,} rows skipped, the first: {report.skipped[0]}", highlight=False
+        )
+    for name, note in report.notes.items():
+        lines = [note] if isinstance(note, str) else note if isinstance(note, list) else [json.dumps(note)]
+        console.print(
+            "\n".join([f"\n{name}:", *map(_line, lines)]), highlight=False, markup=False, soft_wrap=True
+        )
+
+
+def print_answers(answers: Sequence[Output]) -> None:
+    """A line for each; what was wrong with an input is said on standard error."""
+    for answer in answers:
+        print(answer.text, flush=True)
+        if "error" in answer.details:
+            say(f"skipped: {answer.details['error']}")
+
+
+def _line(value: Any) -> str:
+    return f"  {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+
+
+def decoding_of(settings: Sequence[str] | None) -> dict[str, Any]:
+    """`["decoding.num_beams=5"]` as `{"num_beams": 5}`.
+
+    Raises:
+        ConfigError: another part than decoding: a trained model has what it was trained with.
+    """
+    from seqloom.errors import ConfigError
+    from seqloom.training.config import parse_settings
+
+    nested = parse_settings(settings or [])
+    for part in nested:
+        if part != "decoding":
+            raise ConfigError("--set", "only decoding.* can be set for a trained model", got=part)
+    return nested.get("decoding", {})

@@ -10,7 +10,11 @@ import typer
 
 def command(
     data: Annotated[
-        Path | None, typer.Argument(help="A .txt file, or a folder of them.", show_default=False)
+        Path | None,
+        typer.Argument(
+            help="A .txt, .csv, .tsv, .jsonl, .parquet or .conll file, or a folder of such or of recordings.",
+            show_default=False,
+        ),
     ] = None,
     task: Annotated[
         str | None, typer.Option(help="What to train for; inferred from the data if left out.")
@@ -22,18 +26,29 @@ def command(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; runs/NAME if left out.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run folder --out.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at a bad row, instead of skipping and counting it.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="Short for --set training.seed=N.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Train a model on DATA and keep the best of it in a run folder."""
     from accelerate import PartialState
 
-    from seqloom.cli.output import print_json, print_report, say
+    from seqloom.cli.output import NEXT, print_json, print_report, say
     from seqloom.training import start
 
     chosen = [*(settings or []), *([f"training.seed={seed}"] if seed is not None else [])]
     folder, report = start.train(
-        data, task=task, config=config, settings=chosen, out=out, resume=resume, say=say, show_progress=True
+        data,
+        task=task,
+        config=config,
+        settings=chosen,
+        out=out,
+        resume=resume,
+        strict=strict,
+        say=say,
+        show_progress=True,
     )
     if not PartialState().is_main_process:
         return
@@ -41,4 +56,4 @@ def command(
         print_json({"run": str(folder), **report.to_dict()})
     else:
         print_report(report)
-        say(f"next: seqloom {report.task} {folder}")
+        say(f"next: seqloom {NEXT.get(report.task, 'predict')} {folder}")

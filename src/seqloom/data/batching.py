@@ -7,7 +7,7 @@ in the middle of an epoch goes on with the batch that it would have had next.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol, TypeAlias, final
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, final
 
 import numpy
 import torch
@@ -20,7 +20,24 @@ from seqloom.shapes import Tokens as TokenTensor
 IGNORED = -100
 """A target that no loss counts: torch's own default `ignore_index`."""
 
-Batch: TypeAlias = "tuple[Tensor, ...]"
+Batch: TypeAlias = "tuple[Any, ...]"
+"""A named tuple of tensors, of which each row is an example, and of what else goes with rows, as texts."""
+
+B = TypeVar("B")
+
+
+def to_device(batch: B, device: torch.device) -> B:
+    """Every tensor of `batch` on `device`; what is no tensor as it is.
+
+    >>> to_device((torch.zeros(1), ("a text",)), torch.device("cpu"))
+    (tensor([0.]), ('a text',))
+    """
+    if isinstance(batch, Tensor):
+        return batch.to(device)  # type: ignore[return-value]
+    if isinstance(batch, tuple):
+        parts = [to_device(part, device) for part in batch]
+        return type(batch)(*parts) if hasattr(batch, "_fields") else tuple(parts)  # type: ignore[return-value]
+    return batch
 
 
 class Share(NamedTuple):
@@ -30,6 +47,21 @@ class Share(NamedTuple):
     world: int = 1
 
 
+class Batching(NamedTuple):
+    """How a split is cut into batches."""
+
+    batch_size: int
+    """Sequences, over all processes"""
+    window: int = 64
+    """Steps of a window, where one long sequence is cut into such"""
+    seed: int = 0
+    share: Share = Share()
+    training: bool = True
+    """False: every unit once, in order"""
+    batch_units: int | None = None
+    """The most steps of a batch, padding included, instead of `batch_size`"""
+
+
 class Source(Protocol):
     """Where batches come from."""
 
@@ -37,6 +69,8 @@ class Source(Protocol):
     """Whether a batch goes on where the one before it stopped, row by row."""
     digest: str
     """Changes when the data does."""
+    skipped: tuple[str, ...]
+    """What was wrong with the examples that are left out, a line each."""
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -74,6 +108,7 @@ class Streams:
     """
 
     carries_state = True
+    skipped: tuple[str, ...] = ()
 
     def __init__(
         self, tokens: Tokens, batch_size: int, window: int, seed: int, share: Share = Share()
@@ -138,6 +173,7 @@ class ReadingStreams:
     """
 
     carries_state = True
+    skipped: tuple[str, ...] = ()
 
     def __init__(self, tokens: Tokens, batch_size: int, window: int, share: Share = Share()) -> None:
         self.digest, self._numbers, self._window, self._share = tokens.digest, tokens.numbers, window, share

@@ -13,14 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from seqloom.data.splits import HELD_OUT, SPLITS, split_name
 from seqloom.errors import DataError
 
 PIECE_BYTES = 1 << 20
-HELD_OUT = 0.1
 HELD_OUT_BYTES = 4 << 20
 """Of a long file no more than this is held out: reading more makes a loss no surer, only later."""
-SPLITS = ("train", "validation", "test")
-NAMES = {name: name for name in SPLITS} | dict.fromkeys(("valid", "val", "dev"), "validation")
 
 
 class TextPart(NamedTuple):
@@ -71,8 +69,8 @@ def read_text(path: Path | str) -> Text:
     files = sorted(file for file in path.rglob("*.txt") if file.is_file())
     if not files:
         raise DataError(path, "expected at least one .txt file in this folder", got="none")
-    named = {split: [file for file in files if _split_name(file, path) == split] for split in SPLITS}
-    unnamed = [file for file in files if _split_name(file, path) is None]
+    named = {split: [file for file in files if split_name(file, path) == split] for split in SPLITS}
+    unnamed = [file for file in files if split_name(file, path) is None]
     train, ignored = (named["train"], unnamed) if named["train"] else (unnamed, [])
     if not train:
         raise DataError(path, "expected text to learn from", got="validation and test files only")
@@ -97,12 +95,6 @@ def pieces(parts: Sequence[TextPart]) -> Iterator[str]:
                     stop = newline + 1 if newline >= 0 else _between_characters(memory, stop)
                 yield _decode(part.path, memory[start:stop], start)
                 start = stop
-
-
-def _split_name(file: Path, folder: Path) -> str | None:
-    """`train` for train.txt and for anything under a folder train/; None where no name is a split's."""
-    names = [*file.relative_to(folder).parts[:-1], file.stem]
-    return next((NAMES[name] for name in names if name in NAMES), None)
 
 
 def _whole(files: Sequence[Path]) -> tuple[TextPart, ...]:

@@ -9,17 +9,16 @@ from typing import Any, final
 
 import torch
 
+from seqloom.data.batching import Batching
+from seqloom.data.buckets import BATCH_SIZE
 from seqloom.data.read import read
 from seqloom.decoding import DecodingOptions
 from seqloom.errors import ConfigError, DataError, RunError, nearest
-from seqloom.tasks.contract import Batching
+from seqloom.tasks.contract import Context, Output
 from seqloom.tasks.generate import Generate
 from seqloom.training import run_folder
-from seqloom.training.config import RunConfig
-from seqloom.training.evaluation import BATCH_SIZE, Report, measure, report
-
-NO_PROMPT = "\n"
-"""What a text is begun with where there is no prompt: a new line."""
+from seqloom.training.config import RunConfig, resolve
+from seqloom.training.evaluation import Report, measure, report
 
 
 @final
@@ -41,6 +40,44 @@ class Predictor:
     def __repr__(self) -> str:
         return f"Predictor({str(self.folder)!r}, task={self.config.task.name!r})"
 
+    @torch.inference_mode()
+    def predict(self, inputs: Sequence[Any], *, strict: bool = True, **decoding: Any) -> list[Output]:
+        """Answers to `inputs`: texts, paths of recordings, or numbers, as the task takes them.
+
+        Args:
+            inputs: any number; of any lengths.
+            strict: whether an input that cannot be used is an error; else its answer is empty, and its
+                details say what is wrong with it.
+            decoding: the task's `decoding.*` keys, as `num_beams=5`, over those of the run.
+
+        Returns:
+            For each input its answer: a line of text, and its particulars.
+
+        Raises:
+            DataError: an input that cannot be used.
+            ConfigError: a key that does not exist, or is out of its range.
+        """
+        context = self.context(**decoding)
+        items, places, answers = [], [], [Output("")] * len(inputs)
+        for place, value in enumerate(inputs):
+            try:
+                items.append(self.preparation.item(value))
+                places.append(place)
+            except DataError as error:
+                if strict:
+                    raise
+                answers[place] = Output("", {"error": str(error)})
+        found = self.config.task.predict(self.model, items, context) if items else []
+        for place, answer in zip(places, found, strict=True):
+            answers[place] = answer
+        return answers
+
+    def context(self, **decoding: Any) -> Context:
+        """What the task is told beside model and batch: the run's `decoding.*` keys, and these over them."""
+        own = self.config.decoding.model_dump()
+        chosen = resolve(self.config.task, [{"decoding": {**own, **decoding}}]).decoding
+        return self.config.context(self.preparation, decoding=chosen)
+
     def generate(
         self, prompt: str | Sequence[str] = "", *, stop: str | Sequence[str] = (), **options: Any
     ) -> str | list[str]:
@@ -61,10 +98,10 @@ class Predictor:
         """
         task, stops = self._language(), _stops(stop)
         chosen = self._options(options, stops)
-        prompts = [self._encode(text) for text in ([prompt] if isinstance(prompt, str) else prompt)]
+        prompts = [self.preparation.item(text) for text in ([prompt] if isinstance(prompt, str) else prompt)]
         if not prompts:
             return []
-        texts = [self.preparation.vocabulary.decode(row) for row in task.predict(self.model, prompts, chosen)]
+        texts = [self.preparation.vocabulary.decode(row) for row in task.write(self.model, prompts, chosen)]
         written = ["".join(until(stops, [text])) for text in texts]
         return written[0] if isinstance(prompt, str) else written
 
@@ -75,10 +112,36 @@ class Predictor:
         if chosen.num_beams > 1:
             mend = "A search has no first token before its last: use `generate`"
             raise ConfigError("stream", "num_beams must be 1", got=chosen.num_beams, mend=mend)
-        tokens = task.stream(self.model, self._encode(prompt), chosen)
+        tokens = task.stream(self.model, self.preparation.item(prompt), chosen)
         return until(stops, self.preparation.vocabulary.decode_stream(tokens))
 
-    def evaluate(self, data: Path | str, split: str | None = None, seed: int = 0) -> Report:
+    def transcribe_stream(self, chunks: Iterable[Any], **decoding: Any) -> Iterator[str]:
+        """Transcribe a recording while it is made.
+
+        Args:
+            chunks: float32 arrays (samples,) from -1 to 1, of any lengths, at the model's sample rate.
+            decoding: the task's `decoding.*` keys.
+
+        Returns:
+            The text, piece by piece, as soon as it is known.
+
+        Raises:
+            RunError: the model is of another task, or reads both ways.
+        """
+        task: Any = self.config.task
+        if not hasattr(task, "transcribe"):
+            raise RunError(self.folder, "expected a model of the task transcribe", got=task.name)
+        return task.transcribe(self.model, chunks, self.context(**decoding))
+
+    def evaluate(
+        self,
+        data: Path | str,
+        split: str | None = None,
+        *,
+        seed: int = 0,
+        strict: bool = False,
+        **decoding: Any,
+    ) -> Report:
         """Measure the model beside its baseline.
 
         Args:
@@ -86,11 +149,14 @@ class Predictor:
             split: `train`, `validation`, `test`, or `all`. None: the test split where there is one; else, of
                 the data that the model learnt from, the validation split; else all.
             seed: draws the bootstrap interval.
+            strict: one bad row among many is an error; else it is skipped and counted.
+            decoding: the task's `decoding.*` keys, as `num_beams=5`, over those of the run.
 
         Raises:
             DataError: the data cannot be read, or has no such split.
         """
-        found = read(data)
+        context = self.context(**decoding)
+        found = read(data, strict)
         batching = Batching(BATCH_SIZE, self.config.training.window, training=False)
         if split is None:
             learnt = self.preparation.source(found, "train", batching).digest == self._digest
@@ -98,16 +164,13 @@ class Predictor:
         if split not in (*found.splits, "all"):
             raise DataError(data, f"expected a split named {split}", got=", ".join(found.splits))
         source = self.preparation.source(found, split, batching)
-        rows = measure(self.config.task, self.model, source, self.model.device)
-        return report(self.config.task, self.preparation, found, split, rows, seed)
+        rows = measure(self.config.task, self.model, source, self.model.device, context)
+        return report(self.config.task, self.preparation, found, split, rows, source.skipped, seed)
 
     def _language(self) -> Generate:
         if not isinstance(self.config.task, Generate):
             raise RunError(self.folder, "expected a model of the task generate", got=self.config.task.name)
         return self.config.task
-
-    def _encode(self, prompt: str) -> list[int]:
-        return self.preparation.vocabulary.encode(prompt) or self.preparation.vocabulary.encode(NO_PROMPT)
 
     def _options(self, options: dict[str, Any], stops: tuple[str, ...]) -> DecodingOptions:
         known = [field.name for field in dataclasses.fields(DecodingOptions)]
@@ -182,6 +245,7 @@ def train(
     settings: Sequence[str] | Mapping[str, Any] = (),
     out: Path | str | None = None,
     resume: bool = False,
+    strict: bool = False,
     say: Callable[[str], object] = str,
     show_progress: bool = False,
 ) -> Predictor:
@@ -195,6 +259,7 @@ def train(
         settings=settings,
         out=out,
         resume=resume,
+        strict=strict,
         say=say,
         show_progress=show_progress,
     )

@@ -6,6 +6,7 @@ folder and the command line know this contract and no named task.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -14,8 +15,20 @@ from typing import Any, NamedTuple, Protocol
 import numpy
 from torch import Tensor, nn
 
-from seqloom.data.batching import Share, Source
+from seqloom.data.batching import Batching, Source
 from seqloom.state import State
+
+
+class Context(NamedTuple):
+    """What a loss, a measurement or a prediction may need beside the model and the batch."""
+
+    preparation: Any
+    model: Any
+    """The task's `ModelConfig`"""
+    decoding: Any
+    """The task's `DecodingConfig`"""
+    progress: float = 1.0
+    """Share of the training that is done"""
 
 
 class Loss(NamedTuple):
@@ -25,10 +38,12 @@ class Loss(NamedTuple):
     """(rows,) summed over the row's units"""
     units: Tensor
     """(rows,) units that the row was charged for"""
-    state: State | None
+    state: State | None = None
     """The state to carry into the next batch, where the source carries one"""
     counted: Mapping[str, Tensor] = MappingProxyType({})
-    """(rows,) each: further sums that metrics are made of, such as right answers, errors or matches"""
+    """(rows,) or (rows, k) each: further sums that metrics are made of, such as right answers or errors"""
+    outputs: Sequence[Any] = ()
+    """For each row what was expected and what came, as JSON values, for reports that show them"""
 
 
 class Rows(NamedTuple):
@@ -40,15 +55,25 @@ class Rows(NamedTuple):
     nats: numpy.ndarray
     units: numpy.ndarray
     counted: Mapping[str, numpy.ndarray] = MappingProxyType({})
+    outputs: Sequence[Any] = ()
 
     def mean(self) -> float:
         """Nats per unit."""
         return float(self.nats.sum() / self.units.sum())
 
+    def total(self, name: str) -> numpy.ndarray:
+        """The sum of what was counted under `name`: a number, or (k,)."""
+        return self.counted[name].sum(0)
+
     def take(self, rows: numpy.ndarray) -> Rows:
-        """Some of the rows: their numbers, or a mask."""
+        """Some of the rows: their numbers, or a mask. Their outputs are left behind."""
         counted = {name: values[rows] for name, values in self.counted.items()}
         return Rows(self.nats[rows], self.units[rows], counted)
+
+    def charged(self) -> Rows:
+        """The rows that have units; the others, as the beginning of a stream, count nothing."""
+        kept = self.units > 0
+        return self if kept.all() else self.take(kept)
 
     @staticmethod
     def join(parts: Sequence[Rows]) -> Rows:
@@ -57,25 +82,36 @@ class Rows(NamedTuple):
         counted = {
             name: numpy.concatenate([part.counted[name] for part in parts]) for name in parts[0].counted
         }
-        return Rows(*(numpy.concatenate([part[i] for part in parts]) for i in (0, 1)), counted)  # type: ignore[misc]
+        nats = numpy.concatenate([part.nats for part in parts])
+        units = numpy.concatenate([part.units for part in parts])
+        return Rows(nats, units, counted, [output for part in parts for output in part.outputs])
 
 
 class Baseline(NamedTuple):
-    """A trivial predictor's rows on the same split."""
+    """A trivial predictor's rows on the same split; nats of NaN where it gives no probabilities."""
 
     name: str
     rows: Rows
 
 
-class Batching(NamedTuple):
-    """How a split is cut into batches."""
+class Metric(NamedTuple):
+    """A score's name, and which way is up."""
 
-    batch_size: int
-    window: int
-    seed: int = 0
-    share: Share = Share()
-    training: bool = True
-    """False: every unit once, in order"""
+    name: str
+    higher_is_better: bool
+
+
+class Output(NamedTuple):
+    """What a model answers: a line for a pipe, and the same with its particulars as JSON values."""
+
+    text: str
+    details: Mapping[str, Any] = MappingProxyType({})
+
+
+def loss_score(rows: Rows, unit: str) -> dict[str, float]:
+    """The loss by its name; nothing where there are no probabilities to take it from."""
+    mean = rows.mean()
+    return {} if math.isnan(mean) else {f"loss_nats_per_{unit}": mean}
 
 
 class Data(Protocol):
@@ -109,7 +145,20 @@ class Preparation(Protocol):
         ...
 
     def source(self, data: Any, split: str, batching: Batching) -> Source:
-        """The batches of a split of `data`."""
+        """The batches of a split of `data`; `all` is the whole of it."""
+        ...
+
+    @property
+    def column(self) -> str:
+        """The column of a table that is the input: `text`, `source`, `file` …"""
+        ...
+
+    def item(self, value: Any) -> Any:
+        """One input as a person gives it (a text, the Path of a file, numbers), encoded for `predict`.
+
+        Raises:
+            DataError: it cannot be used.
+        """
         ...
 
     def describe(self) -> str:
@@ -118,16 +167,23 @@ class Preparation(Protocol):
 
 
 class Task(Protocol):
-    """The eight members, and the two configurations that two of them take."""
+    """One way from data to a trained model and its answers. It holds nothing: all it knows is given to it."""
 
     name: str
     """The word on the command line."""
     shape: str
     """`one-to-one`, `one-to-many`, `many-to-one` or `many-to-many`."""
+    takes: str
+    """What data it takes, in words: `plain text`."""
     DataConfig: type[Any]
     """What `prepare` takes: the `data.*` keys."""
     ModelConfig: type[Any]
     """What `build` takes: the `model.*` keys."""
+    DecodingConfig: type[Any]
+    """What `measure` and `predict` find in `context.decoding`: the `decoding.*` keys. Its defaults are fast:
+    validation in the course of a training uses them."""
+    training: Mapping[str, Any]
+    """Defaults of `training.*` keys that are this task's own."""
 
     def accepts(self, data: Any) -> str | None:
         """Why this task fits `data`, in words to say aloud; None where it does not."""
@@ -142,27 +198,40 @@ class Task(Protocol):
         ...
 
     def build(self, preparation: Any, config: Any) -> nn.Module:
-        """The model, untrained. If its source carries a state, it has `initial_state(batch_size)`."""
+        """The model, untrained, with its `device`. If its source carries a state: `initial_state(rows)`."""
         ...
 
-    def loss(self, model: nn.Module, batch: Any, state: State | None) -> Loss:
-        """What the batch costs, from `state` on."""
+    def loss(self, model: nn.Module, batch: Any, state: State | None, context: Context) -> Loss:
+        """What the batch costs in training, from `state` on."""
         ...
 
-    def measure(self, model: nn.Module, batch: Any, state: State | None) -> Loss:
-        """As `loss`, for reports: where metrics need outputs, decode them here and count what is right."""
+    def measure(self, model: nn.Module, batch: Any, state: State | None, context: Context) -> Loss:
+        """What it costs for reports, free of what only training wants, as label smoothing; where metrics need
+        outputs, decode them here and count what is right."""
         ...
 
-    def predict(self, model: Any, batch: Any, options: Any) -> Any:
-        """Outputs, by a decoder over a step callable."""
+    def predict(self, model: Any, items: Sequence[Any], context: Context) -> list[Output]:
+        """Answers to items of `Preparation.item`, by a decoder over a step callable where there is one."""
         ...
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
-        """Metrics by their usual names, from what was counted; first the loss, by which training selects."""
+        """Metrics by their usual names, from what was counted; in training that is what `loss` counts."""
+        ...
+
+    def headline(self, unit: str) -> Metric:
+        """The metric by which a report compares the model with the baseline."""
+        ...
+
+    def notes(self, rows: Rows) -> Mapping[str, Any]:
+        """What else a report shows, as JSON values: how a score was computed, the worst rows."""
         ...
 
     def baseline(self, preparation: Any, data: Any, split: str) -> Baseline | None:
         """The trivial predictor that every report shows beside the model; None where it cannot be had."""
+        ...
+
+    def sample(self, folder: Path, seed: int) -> str:
+        """Write a small made-up data set of the kind that the task takes; what it is, in a sentence."""
         ...
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, final
 
 import numpy
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from seqloom.data.batching import IGNORED, ReadingStreams, Source, Streams, Window
+from seqloom.data.samples.generate import write_sample
 from seqloom.data.text import Text, TextPart, pieces
 from seqloom.data.tokens import Tokens, tokenize
 from seqloom.data.vocabulary import Unit, Vocabulary
@@ -27,13 +29,15 @@ from seqloom.decoding import (
 from seqloom.models.dropout import Dropouts
 from seqloom.models.one_to_many import CellType, LanguageModel
 from seqloom.state import State
-from seqloom.tasks.contract import Baseline, Batching, Loss, Rows
+from seqloom.tasks.contract import Baseline, Batching, Context, Loss, Metric, Output, Rows
 from seqloom.tasks.decoders import compiled_decoder
 from seqloom.tasks.ngram import MAX_TOKENS, NGram
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 TOKENIZER = "tokenizer.json"
+NO_PROMPT = "\n"
+"""What a text is begun with where there is no prompt."""
 PREFILL_CHUNK = 1024
 """Tokens of a prompt read at once, which bounds memory; what comes out does not depend on it."""
 
@@ -76,6 +80,12 @@ class ModelConfig(BaseModel):
     kernel: Literal["auto", "reference", "torch", "native"] = "auto"
 
 
+class DecodingConfig(BaseModel):
+    """The `decoding.*` keys: none; how to write is said when writing, by `DecodingOptions`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
 @final
 class Preparation:
     """A vocabulary, and what one of its tokens is.
@@ -87,6 +97,7 @@ class Preparation:
 
     def __init__(self, unit: Unit, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
+        self.column = "text"
         self.unit = "token" if unit == "bpe" else unit
         self._tokens: dict[tuple[TextPart, ...], Tokens] = {}
 
@@ -112,6 +123,10 @@ class Preparation:
             return Streams(tokens, batching.batch_size, batching.window, batching.seed, batching.share)
         return ReadingStreams(tokens, batching.batch_size, batching.window, batching.share)
 
+    def item(self, value: str) -> list[int]:
+        """A prompt; without one, a new line."""
+        return self.vocabulary.encode(value) or self.vocabulary.encode(NO_PROMPT)
+
 
 @final
 class Generate:
@@ -119,8 +134,11 @@ class Generate:
 
     name = "generate"
     shape = "one-to-many"
+    takes = "plain text"
     DataConfig = DataConfig
     ModelConfig = ModelConfig
+    DecodingConfig = DecodingConfig
+    training: Mapping[str, Any] = MappingProxyType({})
 
     def accepts(self, data: Any) -> str | None:
         """Plain text."""
@@ -157,7 +175,7 @@ class Generate:
             kernel=config.kernel,
         )
 
-    def loss(self, model: nn.Module, batch: Window, state: State | None) -> Loss:
+    def loss(self, model: nn.Module, batch: Window, state: State | None, context: Context) -> Loss:
         """Categorical cross-entropy of each next token."""
         logits, state = model(batch.inputs, state)
         targets = batch.targets
@@ -172,7 +190,12 @@ class Generate:
 
     measure = loss
 
-    def predict(
+    def predict(self, model: LanguageModel, items: Sequence[list[int]], context: Context) -> list[Output]:
+        """Write on after each prompt, as the defaults of `DecodingOptions` say."""
+        rows = self.write(model, items, DecodingOptions())
+        return [Output(context.preparation.vocabulary.decode(row)) for row in rows]
+
+    def write(
         self, model: LanguageModel, batch: Sequence[Sequence[int]], options: DecodingOptions
     ) -> list[list[int]]:
         """Write on after each prompt of `batch`, rows of token numbers; what is written, stops left out."""
@@ -205,6 +228,14 @@ class Generate:
             scores["perplexity"] = math.exp(min(nats, 700))
         return scores
 
+    def headline(self, unit: str) -> Metric:
+        """The loss."""
+        return Metric(f"loss_nats_per_{unit}", higher_is_better=False)
+
+    def notes(self, rows: Rows) -> Mapping[str, Any]:
+        """None."""
+        return {}
+
     def baseline(self, preparation: Preparation, data: Text, split: str) -> Baseline | None:
         """A Kneser-Ney n-gram model of the training split; of long texts, 5 million tokens."""
         if split == "all":
@@ -216,3 +247,7 @@ class Generate:
         blocks = numpy.arange(0, len(nats), 256)
         counts = numpy.diff(numpy.append(blocks, len(nats)))
         return Baseline(f"{order}-gram (Kneser-Ney)", Rows(numpy.add.reduceat(nats, blocks), counts))
+
+    def sample(self, folder: Path, seed: int) -> str:
+        """Sentences of a small grammar."""
+        return write_sample(folder, seed)

@@ -38,7 +38,7 @@ class Position:
     plateau_validations: int = 0
     """The same, counted from the last change of the learning rate."""
     clipped_steps: int = 0
-    recent: dict[str, float] = dataclasses.field(default_factory=dict)
+    recent: dict[str, float | list[float]] = dataclasses.field(default_factory=dict)
     """Sums since the last record: nats, units, and what else the task counts."""
     metrics_bytes: int = 0
     """Length of metrics.jsonl: what was written after this checkpoint is written again."""
@@ -59,6 +59,8 @@ class Checkpoint(NamedTuple):
     """By the number that the optimizer gives a parameter"""
     processes: list[list[Tensor]]
     """Of each process: its random state, then the tensors of the state it carries"""
+    average: dict[str, Tensor]
+    """The averaged weights; empty where none are kept"""
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
@@ -73,6 +75,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
                 f"training, step {checkpoint.position.step}", "weights must be finite", got=f"{name} is not"
             )
     tensors = {f"model.{name}": tensor for name, tensor in checkpoint.model.items()}
+    tensors |= {f"average.{name}": tensor for name, tensor in checkpoint.average.items()}
     for number, state in checkpoint.optimizer.items():
         tensors |= {f"optimizer.{number}.{key}": tensor for key, tensor in state.items()}
     for number, kept in enumerate(checkpoint.processes):
@@ -97,7 +100,10 @@ def load(folder: Path) -> Checkpoint:
         position = Position(**json.loads(metadata["position"]))
         data = json.loads(metadata["data"])
         count = int(metadata["processes"])
-        model = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+        model, average = (
+            {name.removeprefix(kind): tensor for name, tensor in tensors.items() if name.startswith(kind)}
+            for kind in ("model.", "average.")
+        )
         optimizer: dict[int, dict[str, Tensor]] = {}
         processes: list[dict[int, Tensor]] = [{} for _ in range(count)]
         for name, tensor in tensors.items():
@@ -112,7 +118,7 @@ def load(folder: Path) -> Checkpoint:
             path, "expected a checkpoint of this version", got=f"{type(error).__name__}: {error}"
         ) from None
     kept = [[process[place] for place in sorted(process)] for process in processes]
-    return Checkpoint(position, data["path"], data["digest"], model, optimizer, kept)
+    return Checkpoint(position, data["path"], data["digest"], model, optimizer, kept, average)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Tensor]]:

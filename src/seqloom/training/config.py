@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seqloom.errors import ConfigError, nearest
 from seqloom.tasks import Task
+from seqloom.tasks.contract import Context, Preparation
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -27,8 +28,11 @@ class TrainingConfig(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
     batch_size: Count = 16
     """Sequences in a step, over all processes."""
+    batch_units: Count | None = None
+    """The most tokens or frames of a step, padding included, instead of `batch_size`; where examples are
+    sequences of their own."""
     window: Count = 64
-    """Steps that backpropagation through time goes back; the state is carried across windows."""
+    """Steps that backpropagation through time goes back in long texts; the state is carried across them."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the arithmetic in training; the weights are float32. `auto`: bfloat16 where the machine computes it
     natively, else float32; a run folder holds what it came to."""
@@ -40,14 +44,16 @@ class TrainingConfig(BaseModel):
     """Of matrices; AdamW's is decoupled."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Of SGD."""
-    schedule: Literal["cosine", "plateau", "constant"] = "cosine"
-    """`cosine` falls to 0 at the limit; `plateau` multiplies by `plateau_factor` whenever validation does not
-    improve `plateau_patience` times running."""
+    schedule: Literal["cosine", "linear", "plateau", "constant"] = "cosine"
+    """`cosine` and `linear` fall to 0 at the limit; `plateau` multiplies by `plateau_factor` whenever
+    validation does not improve `plateau_patience` times running."""
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.25
     plateau_patience: Count = 1
     gradient_clip: Positive | None = 1.0
     """Largest norm of the whole gradient; none: not clipped."""
+    averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of an exponential average of the weights, which is then what is measured and kept, as 0.999."""
 
     max_epochs: Count | None = None
     max_steps: Count | None = None
@@ -72,6 +78,11 @@ class RunConfig(NamedTuple):
     data: Any
     model: Any
     training: TrainingConfig
+    decoding: Any
+
+    def context(self, preparation: Preparation, progress: float = 1.0, decoding: Any = None) -> Context:
+        """What the task is told beside model and batch; `decoding` instead of its own."""
+        return Context(preparation, self.model, decoding or self.decoding, progress)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -79,19 +90,24 @@ class RunConfig(NamedTuple):
         return {"task": self.task.name, **parts}
 
 
-PARTS = ("data", "model", "training")
+PARTS = ("data", "model", "training", "decoding")
 
 
 def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
-    """Lay nested mappings (`{"training": {"batch_size": 8}}`) over the defaults, the last on top.
+    """Lay nested mappings (`{"training": {"batch_size": 8}}`) over the task's defaults, the last on top.
 
     Raises:
         ConfigError: an unknown key, with the nearest known one, or a value out of its range.
     """
-    schemas = {"data": task.DataConfig, "model": task.ModelConfig, "training": TrainingConfig}
+    schemas = {
+        "data": task.DataConfig,
+        "model": task.ModelConfig,
+        "training": TrainingConfig,
+        "decoding": task.DecodingConfig,
+    }
     known = [f"{part}.{key}" for part in PARTS for key in schemas[part].model_fields]
     merged: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
-    for layer in layers:
+    for layer in ({"training": task.training}, *layers):
         for part, values in layer.items():
             if part == "task":
                 continue
@@ -108,10 +124,10 @@ def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
                 raise ConfigError(
                     "configuration", f"unknown key `{part}.{key}`", mend=nearest(f"{part}.{key}", known)
                 )
-    data, model, training = (_validated(part, schemas[part], merged[part]) for part in PARTS)
+    data, model, training, decoding = (_validated(part, schemas[part], merged[part]) for part in PARTS)
     if training.max_epochs is None and training.max_steps is None and training.max_minutes is None:
         training = training.model_copy(update={"max_epochs": 20})
-    return RunConfig(task, data, model, training)
+    return RunConfig(task, data, model, training, decoding)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

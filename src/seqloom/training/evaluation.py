@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy
 import torch
 from torch import nn
 
-from seqloom.data.batching import Source
-from seqloom.state import map_state
-from seqloom.tasks.contract import Data, Preparation, Rows, Task
+from seqloom.data.batching import Source, to_device
+from seqloom.tasks.contract import Context, Data, Metric, Preparation, Rows, Task
 
-BATCH_SIZE = 64
-"""Rows at a time; what is measured hardly depends on it."""
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 
@@ -29,14 +28,21 @@ class Report(NamedTuple):
     baseline: dict[str, float]
     interval: dict[str, tuple[float, float]]
     """95 % bootstrap interval of each metric of the model"""
+    headline: Metric
+    """The metric by which model and baseline are compared"""
+    skipped: Sequence[str] = ()
+    """What was wrong with the rows that are left out"""
+    notes: Mapping[str, Any] = MappingProxyType({})
+    """What else the task has to say, as JSON values"""
 
     @property
     def is_better(self) -> bool | None:
-        """Whether the interval of the first metric, a loss, lies below the baseline; None without one."""
-        if not self.baseline:
+        """Whether the interval of the headline metric leaves the baseline behind; None without one."""
+        name, higher = self.headline
+        if name not in self.baseline:
             return None
-        name = next(iter(self.metrics))
-        return self.interval[name][1] < self.baseline[name]
+        low, high = self.interval[name]
+        return low > self.baseline[name] if higher else high < self.baseline[name]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -48,26 +54,36 @@ class Report(NamedTuple):
             "baseline": {"name": self.baseline_name, **self.baseline} if self.baseline else {},
             "interval": {name: list(ends) for name, ends in self.interval.items()},
             "better_than_baseline": self.is_better,
+            "skipped": {"rows": len(self.skipped), "first": list(self.skipped[:5])},
+            "notes": dict(self.notes),
         }
 
 
 @torch.inference_mode()
-def measure(task: Task, model: nn.Module, source: Source, device: torch.device) -> Rows:
+def measure(task: Task, model: nn.Module, source: Source, device: torch.device, context: Context) -> Rows:
     """Read all of `source` in evaluation mode: what each row of each batch cost."""
     was_training = model.training
     model.eval()
     parts, state = [Rows(numpy.zeros(0), numpy.zeros(0, dtype=int))], None
     for batch in source.batches(0):
-        found = task.measure(model, map_state(lambda tensor: tensor.to(device), batch), state)
+        found = task.measure(model, to_device(batch, device), state, context)
         state = found.state if source.carries_state else None
         counted = {name: values.cpu().numpy() for name, values in found.counted.items()}
-        parts.append(Rows(found.nats.double().cpu().numpy(), found.units.cpu().numpy(), counted))
+        nats, units = found.nats.double().cpu().numpy(), found.units.cpu().numpy()
+        parts.append(Rows(nats, units, counted, found.outputs))
     model.train(was_training)
-    rows = Rows.join(parts)
-    return rows.take(rows.units > 0)
+    return Rows.join(parts).charged()
 
 
-def report(task: Task, preparation: Preparation, data: Data, split: str, rows: Rows, seed: int = 0) -> Report:
+def report(
+    task: Task,
+    preparation: Preparation,
+    data: Data,
+    split: str,
+    rows: Rows,
+    skipped: Sequence[str] = (),
+    seed: int = 0,
+) -> Report:
     """Put a measurement beside the baseline; `seed` draws the interval."""
     metrics = task.score(rows, preparation.unit)
     baseline = task.baseline(preparation, data, split)
@@ -79,6 +95,9 @@ def report(task: Task, preparation: Preparation, data: Data, split: str, rows: R
         baseline_name=baseline.name if baseline else None,
         baseline=task.score(baseline.rows, preparation.unit) if baseline else {},
         interval=bootstrap(task, preparation.unit, rows, seed),
+        headline=task.headline(preparation.unit),
+        skipped=skipped,
+        notes=task.notes(rows),
     )
 
 

@@ -7,8 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from seqloom.state import tensors_of
-
 
 def gradient_norms(model: nn.Module) -> dict[str, float]:
     """The norm of the gradient of each parameter."""
@@ -52,4 +50,6 @@ def first_not_finite(model: nn.Module, compute_loss: Callable[[], object]) -> st
 
 
 def _tensors(outputs: object) -> list[Tensor]:
-    return tensors_of(outputs) if isinstance(outputs, (Tensor, tuple)) else []
+    if isinstance(outputs, tuple):
+        return [tensor for part in outputs for tensor in _tensors(part)]
+    return [outputs] if isinstance(outputs, Tensor) else []

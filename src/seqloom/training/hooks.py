@@ -164,7 +164,8 @@ class Terminal:
             return
         self._validation = f"{record['split']} {loss:.3f}"
         place = f"step {record['step']:,} after {clock(record['seconds'])}"
-        self._say(f"{place}: {record['split']} {loss:.4f} nats per {unit}")
+        scores = "".join(f", {name} {record[name]:.4f}" for name in list(record)[5:8] if name in record)
+        self._say(f"{place}: {record['split']} {loss:.4f} nats per {unit}{scores}")
 
     def _say(self, line: str) -> None:
         if self._live is not None:

@@ -48,11 +48,12 @@ def new_job(
     task_name: str | None,
     layers: Sequence[Mapping[str, Any]],
     say: Callable[[str], object],
+    strict: bool = False,
 ) -> Job:
     """Infer the task where none is named, resolve the configuration, fit the preparation."""
     named = task_name or next((str(layer["task"]) for layer in layers if "task" in layer), None)
     known = task_named(named) if named else None  # before the data is read: a wrong name should not wait
-    data = read(path)
+    data = read(path, strict)
     chosen, reason = (known, "as asked") if known else _infer(data, path)
     config = with_precision(resolve(chosen, layers))
     say(f"task: {chosen.name} ({chosen.shape}), {'' if known else 'because the data is '}{reason}")
@@ -62,11 +63,15 @@ def new_job(
 
 def _infer(data: Any, path: Path) -> tuple[Task, str]:
     fitting = infer(TASKS, data)
-    if len(fitting) != 1:
-        names = ", ".join(task.name for task, _ in fitting) or "none"
-        raise ConfigError(
-            path, "expected data that one task fits", got=names, mend="Name the task with --task"
-        )
+    if len(fitting) > 1:
+        names = ", ".join(task.name for task, _ in fitting)
+        mend = "Name the task with --task"
+        raise ConfigError(path, "expected data that one task fits", got=names, mend=mend)
+    if not fitting:
+        takes = "; ".join(f"{task.name} takes {task.takes}" for task in TASKS.values())
+        columns = ", ".join(getattr(data, "columns", ()))
+        got = f"columns {columns}" if columns else "none that fits"
+        raise DataError(path, "expected data that a task takes", got=got, mend=takes)
     return fitting[0]
 
 

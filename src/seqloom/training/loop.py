@@ -19,14 +19,16 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from seqloom.data.batching import Batch, Share, Source
+from seqloom.data.batching import Batch, Batching, Share, Source, to_device
+from seqloom.data.buckets import BATCH_SIZE
 from seqloom.errors import RunError
 from seqloom.layers.recurrent import GRU, LSTM, RNN
-from seqloom.state import State, detach, map_state, tensors_of, with_tensors
-from seqloom.tasks.contract import Batching, Loss, Rows
+from seqloom.state import State, detach, tensors_of, with_tensors
+from seqloom.tasks.contract import Loss, Rows
 from seqloom.training import checkpoint, run_folder, weights
+from seqloom.training.averaging import Average
 from seqloom.training.checkpoint import Checkpoint, Position
-from seqloom.training.evaluation import BATCH_SIZE, measure
+from seqloom.training.evaluation import measure
 from seqloom.training.health import first_not_finite, gradient_norms
 from seqloom.training.hooks import Hook
 from seqloom.training.interrupt import Interrupt
@@ -50,18 +52,22 @@ class Trainer:
         self._training, self._device = job.config.training, accelerator.device
         training = self._training
         self._share = Share(accelerator.process_index, accelerator.num_processes)
-        batching = Batching(training.batch_size, training.window, training.seed, self._share)
+        batching = Batching(
+            training.batch_size, training.window, training.seed, self._share, batch_units=training.batch_units
+        )
         self._source = job.preparation.source(job.data, "train", batching)
+        self._measured: dict[str, Source] = {}
         self._validate_every = training.validate_every or self._seldom_enough()
         torch.manual_seed(training.seed)
         self.model = job.config.task.build(job.preparation, job.config.model).to(self._device)
         self._optimizer = build_optimizer(self.model, training)
+        self._average = Average(self.model, training.averaging) if training.averaging else None
         torch.manual_seed(training.seed + 1 + accelerator.process_index)  # dropout differs between processes
         self._carried: State | None = None
         self._folder, self._hooks = Path(), ()
         self._started = self._recent_started = 0.0
         for split in job.data.splits:  # what is wrong with one should be known before the first step
-            self._evaluation_source(split)
+            self.evaluation_source(split)
         if resumed is not None:
             self._restore(resumed)
         self._wrapped = accelerator.prepare(self.model)
@@ -106,13 +112,14 @@ class Trainer:
     def _step(self, batch: Batch) -> None:
         """One update."""
         position, training = self.position, self._training
-        batch = map_state(lambda tensor: tensor.to(self._device), batch)
+        batch = to_device(batch, self._device)
         rate = learning_rate(training, position.step, self._progress(), position.learning_rate_scale)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         loss = self._loss(batch)
         counts = {"nats": loss.nats.detach(), "units": loss.units, **loss.counted}
-        total = torch.stack([values.sum().double() for values in counts.values()])
+        sums = [values.sum(0).double() for values in counts.values()]
+        total = torch.cat([values.reshape(-1) for values in sums])
         processes = self._accelerator.num_processes
         if processes > 1:
             total = self._sum(total)
@@ -133,10 +140,13 @@ class Trainer:
             torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), limit, norm)
         self._optimizer.step()
         self._optimizer.zero_grad()
+        if self._average is not None:
+            self._average.update(self.model, position.step)
         self._carried = detach(loss.state) if self._source.carries_state and loss.state is not None else None
         position.step, position.batch = position.step + 1, position.batch + 1
-        for name, value in zip(counts, total.tolist(), strict=True):
-            position.recent[name] = position.recent.get(name, 0.0) + value
+        for name, value, values in zip(counts, total.split([s.numel() for s in sums]), sums, strict=True):
+            before = torch.tensor(position.recent.get(name, 0.0), dtype=torch.float64)
+            position.recent[name] = (before + value.cpu().view(values.shape)).tolist()
         if is_due:
             self._log({"learning_rate": rate, **gradients})
 
@@ -149,7 +159,8 @@ class Trainer:
     def _loss(self, batch: Batch) -> Loss:
         half = self._training.precision == "bfloat16"
         with torch.autocast(self._device.type, torch.bfloat16) if half else nullcontext():
-            return self._job.config.task.loss(self._wrapped, batch, self._carried)
+            context = self._job.config.context(self._job.preparation, self._progress())
+            return self._job.config.task.loss(self._wrapped, batch, self._carried, context)
 
     def _do_what_is_due(self) -> None:
         """After a step: validation, checkpoint, or the end."""
@@ -211,15 +222,21 @@ class Trainer:
 
     def _validate(self) -> None:
         """Measure on the validation split; keep the weights if they are the best so far."""
-        position, training = self.position, self._training
         started = time.monotonic()
-        rows = self.measure("validation")
+        with self._average.put_in(self.model) if self._average is not None else nullcontext():
+            self._validate_and_keep()
+        self._recent_started += time.monotonic() - started  # the rate is that of learning
+
+    def _validate_and_keep(self) -> None:
+        position, training = self.position, self._training
+        # The quickest decoding: a training validates often.
+        decoding = self._job.config.task.DecodingConfig()
+        rows = self.measure("validation", decoding)
         loss = rows.mean()
         if not math.isfinite(loss):
             self._stop_not_finite("the validation loss must be finite", f"{loss}")
         self.record("validation", rows)
         position.validated_step = position.step
-        self._recent_started += time.monotonic() - started  # the rate is that of learning
         if position.best_loss is None or loss < position.best_loss:
             position.best_loss, position.best_step = loss, position.step
             position.stale_validations = position.plateau_validations = 0
@@ -232,19 +249,29 @@ class Trainer:
             position.learning_rate_scale *= training.plateau_factor
             position.plateau_validations = 0
 
-    def measure(self, split: str) -> Rows:
+    def measure(self, split: str, decoding: Any = None) -> Rows:
         """What each row of a split costs the model as it is now, over all processes."""
-        rows = [measure(self._job.config.task, self.model, self._evaluation_source(split), self._device)]
+        config, source = self._job.config, self.evaluation_source(split)
+        context = config.context(self._job.preparation, decoding=decoding)
+        rows = [measure(config.task, self.model, source, self._device, context)]
         return Rows.join(gather_object(rows) if self._accelerator.num_processes > 1 else rows)
 
-    def _evaluation_source(self, split: str) -> Source:
-        training = self._training
-        batching = Batching(BATCH_SIZE, training.window, training.seed, self._share, training=False)
-        return self._job.preparation.source(self._job.data, split, batching)
+    def evaluation_source(self, split: str) -> Source:
+        """The batches that a split is measured by."""
+        if split not in self._measured:
+            training = self._training
+            batching = Batching(BATCH_SIZE, training.window, training.seed, self._share, training=False)
+            self._measured[split] = self._job.preparation.source(self._job.data, split, batching)
+        return self._measured[split]
+
+    def skipped(self) -> dict[str, Sequence[str]]:
+        """Of each split what was wrong with the rows that are left out."""
+        sources = {"train": self._source, **self._measured}
+        return {split: sources[split].skipped for split in self._job.data.splits}
 
     def _seldom_enough(self) -> int:
         """Steps between validations: an epoch within reason, and five rows learnt for one measured."""
-        measured = len(self._evaluation_source("validation")) * BATCH_SIZE
+        measured = len(self.evaluation_source("validation")) * BATCH_SIZE
         return max(min(max(len(self._source), 250), 2000), 5 * measured // self._training.batch_size)
 
     def record(self, split: str, rows: Rows, details: dict[str, Any] | None = None) -> None:
@@ -309,6 +336,7 @@ class Trainer:
             model=weights.unique_state(self.model),
             optimizer=checkpoint.optimizer_tensors(self._optimizer),
             processes=processes,
+            average={} if self._average is None else self._average.weights,
         )
 
     def _restore(self, resumed: Checkpoint) -> None:
@@ -326,6 +354,8 @@ class Trainer:
         self.position = resumed.position
         weights.load_state(self.model, resumed.model, checkpoint.FILE)
         checkpoint.restore_optimizer(self._optimizer, resumed.optimizer)
+        if self._average is not None:
+            self._average.restore(resumed.average)
         random_state, *carried = resumed.processes[self._accelerator.process_index]
         checkpoint.restore_random_state(random_state, self._device)
         if carried:

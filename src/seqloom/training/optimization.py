@@ -40,4 +40,6 @@ def learning_rate(config: TrainingConfig, step: int, progress: float, scale: flo
     warm = min(max((step + 1) / config.warmup_steps, 10 * progress), 1.0) if config.warmup_steps else 1.0
     if config.schedule == "cosine":
         scale = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    elif config.schedule == "linear":
+        scale = 1 - min(progress, 1.0)
     return config.learning_rate * warm * scale

@@ -100,7 +100,7 @@ def read_config(folder: Path) -> tuple[RunConfig, str]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content["format"]
-        parts: dict[str, Any] = {name: content[name] for name in PARTS}
+        parts: dict[str, Any] = {name: content.get(name, {}) for name in PARTS}
         digest = content["data_digest"]
         task = task_named(content["task"]) if version == FORMAT else None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -29,18 +29,20 @@ def train(
     settings: Sequence[str] | Mapping[str, Any] = (),
     out: Path | str | None = None,
     resume: bool = False,
+    strict: bool = False,
     say: Callable[[str], object] = str,
     show_progress: bool = False,
 ) -> tuple[Path, Report]:
     """Train a model.
 
     Args:
-        data: a `.txt` file or a folder of them; may be left out with `resume`.
+        data: a file or a folder, of what a task takes; may be left out with `resume`.
         task: a name in `seqloom.tasks.TASKS`; None: inferred from the data.
         config: a YAML file.
         settings: over it, `["training.batch_size=32"]` or `{"training.batch_size": 32}`.
         out: the run folder; None: `runs/` and the data's name.
         resume: go on with the run folder `out` from its last checkpoint.
+        strict: one bad row among many is an error; else it is skipped and counted.
         say: told, line by line, what was inferred and found.
         show_progress: draw on standard error.
 
@@ -63,7 +65,8 @@ def train(
         if data is None:
             raise ConfigError("train", "expected DATA, a file or folder to learn from", got="none")
         folder, resumed = _name_folder(Path(data), out, is_main), None
-        job = new_job(Path(data), task, [*([read_yaml(Path(config))] if config else []), layer], say)
+        layers = [*([read_yaml(Path(config))] if config else []), layer]
+        job = new_job(Path(data), task, layers, say, strict)
     trainer = Trainer(job, accelerator, resumed)
     if resumed is None:
         _make_folder(folder, job, trainer, accelerator)
@@ -96,7 +99,8 @@ def _report_best(folder: Path, job: Job, trainer: Trainer) -> Report:
     rows = trainer.measure(split)
     if split == "test":
         trainer.record(split, rows)
-    return report(job.config.task, job.preparation, job.data, split, rows)
+    skipped = trainer.evaluation_source(split).skipped
+    return report(job.config.task, job.preparation, job.data, split, rows, skipped)
 
 
 def _name_folder(data: Path, out: Path | str | None, is_main: bool) -> Path:
@@ -129,6 +133,9 @@ def _make_folder(folder: Path, job: Job, trainer: Trainer, accelerator: Accelera
 
 
 def _describe(job: Job, trainer: Trainer, folder: Path, say: Callable[[str], object]) -> None:
+    for split, messages in trainer.skipped().items():
+        if messages:
+            say(f"{split}: {len(messages):,} rows skipped, the first: {messages[0]}")
     parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
     say(f"data: {job.data_path} ({job.data.describe()}), {job.preparation.describe()}")
     say(f"model: {parameters:,} parameters on {trainer.device}, trained in {job.config.training.precision}")

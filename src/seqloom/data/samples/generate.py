@@ -1,0 +1,49 @@
+"""Made-up text: sentences of a small grammar, in which number agrees across a clause."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from seqloom.files import write_atomically
+
+NOUNS = ["dog", "cat", "bird", "child", "farmer", "river", "engine", "letter", "garden", "teacher"]
+VERBS = ["see", "follow", "hear", "carry", "remember", "praise"]
+ADJECTIVES = ["old", "small", "quiet", "green", "patient"]
+SENTENCES = {"train": 6000, "validation": 600, "test": 600}
+
+
+def write_sample(folder: Path, seed: int) -> str:
+    """Write train.txt, validation.txt and test.txt."""
+    generator = random.Random(seed)
+    for split, count in SENTENCES.items():
+        text = "".join(f"{_sentence(generator)}\n" for _ in range(count))
+        write_atomically(folder / f"{split}.txt", text)
+    return "sentences of a small grammar, whose verbs agree with their subjects across a clause"
+
+
+def _sentence(generator: random.Random) -> str:
+    """For example: the old dogs that the child sees follow a bird."""
+    many, others = generator.random() < 0.5, generator.random() < 0.5
+    clause = ""
+    if generator.random() < 0.5:
+        clause = f" that {_phrase(generator, others)} {_verb(generator, others)}"
+    verb, thing = _verb(generator, many), _phrase(generator, generator.random() < 0.5)
+    return f"{_phrase(generator, many)}{clause} {verb} {thing}."
+
+
+def _phrase(generator: random.Random, many: bool) -> str:
+    adjective = f"{generator.choice(ADJECTIVES)} " if generator.random() < 0.4 else ""
+    noun = generator.choice(NOUNS)
+    if many:
+        return f"the {adjective}{'children' if noun == 'child' else noun + 's'}"
+    article = generator.choice(("the", "a"))
+    first = (adjective or noun)[0]
+    return f"{'an' if article == 'a' and first in 'aeiou' else article} {adjective}{noun}"
+
+
+def _verb(generator: random.Random, many: bool) -> str:
+    verb = generator.choice(VERBS)
+    if many:
+        return verb
+    return "carries" if verb == "carry" else f"{verb}s"
