@@ -2,16 +2,11 @@
 
 #include <new>
 
+#include "api.h"
 #include "level.h"
 #include "problem.h"
 #include "recurrence.h"
 #include "threads.h"
-
-#if defined(_WIN32)
-#define SEQLOOM_API extern "C" __declspec(dllexport)
-#else
-#define SEQLOOM_API extern "C" __attribute__((visibility("default")))
-#endif
 
 namespace seqloom {
 

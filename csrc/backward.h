@@ -1,12 +1,14 @@
 // Backward over whole sequences. Some steps at a time, from the last to the first: each is one product of the gate
 // gradients of the step after it with W_hh and, while its sums are still in the cache, the derivative of the cell
-// (derive); then the gradients of the inputs and of the weights, as products over all those steps at once.
+// (derive); then the gradients of the inputs and of the weights, as products over all those steps at once. Those of the
+// weights are weights_gradient.h's.
 #pragma once
 
 #include "pack.h"
 #include "rows.h"
 #include "scratch.h"
 #include "team.h"
+#include "weights_gradient.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {
@@ -21,24 +23,16 @@ struct Backward {
   using T = typename A::T;
   static constexpr int G = static_cast<int>(gates_of(CELL));
   static constexpr int VALUES = static_cast<int>(values_of(CELL));
-  // Gradients kept of each unit. A GRU has n twice, before and after its reset gate: n r z n'. The products with W_ih
-  // take the first three, those with W_hh the last three; of the other cells both take all.
-  static constexpr int SLOTS = CELL == GRU ? 4 : G;
-  static constexpr int FIRST_HIDDEN = CELL == GRU ? 1 : 0;
+  static constexpr int SLOTS = Slots<CELL>::COUNT;
+  static constexpr int FIRST_HIDDEN = Slots<CELL>::FIRST_HIDDEN;
   static constexpr int ROWS = rows_for(2);
   static constexpr int N = 2 * W;  // columns of a panel
 
-  // The gate of torch.nn's weights that a slot is for.
-  static int input_gate(int slot) { return CELL == GRU ? (slot + 2) % 3 : slot; }
-  static int hidden_gate(int slot) { return slot - FIRST_HIDDEN; }
-
   struct Shared {
-    int64_t units, slot_blocks, tile;             // padded units; blocks of k of a slot; size of a tile of all slots
-    int64_t panels, input_panels, gate_panels;    // N columns of W_hh, N of W_ih; ROWS_BY_K rows of either
-    int64_t steps_kept, most;                     // steps taken together; elements of k that they can fill
-    float *hidden, *inputs;                       // packed weights
-    float *left, *right;                          // gate gradients; inputs and states: packed for the weights' gradients
-    float* bias;  // of each thread a sum of all, and one of the steps taken together: (threads, 2, SLOTS, units)
+    int64_t units, slot_blocks, tile;  // padded units; blocks of k of a slot; size of a tile of all slots
+    int64_t panels, input_panels;      // N columns of W_hh, N of W_ih
+    int64_t steps_kept;                // steps taken together
+    float *hidden, *inputs;            // packed weights
   };
   // What a strand has.
   struct Own {
@@ -68,15 +62,15 @@ struct Backward {
   const int d;
   const RowOrder& order;
   Shared shared{};
+  WeightsGradient<CELL, A, X> weights;
   X* d_input;  // where this direction's part goes, with these strides
   int64_t d_input_step, d_input_row;
 
   Backward(const Problem& problem, int direction, const RowOrder& rows)
-      : p(problem), w(problem.direction[direction]), d(direction), order(rows),
+      : p(problem), w(problem.direction[direction]), d(direction), order(rows), weights(problem, w),
         d_input(static_cast<X*>(problem.d_input)), d_input_step(problem.d_input_step), d_input_row(problem.d_input_row) {}
 
   bool reverse() const { return d == 1 || p.reverse != 0; }
-  bool weights_wanted() const { return w.d_weight_ih != nullptr; }
 
   void prepare(Scratch& scratch, int strands, int threads) {
     const int64_t H = p.hidden, I = p.input_size;
@@ -85,23 +79,13 @@ struct Backward {
     shared.tile = tile_size<2>(SLOTS * shared.slot_blocks);
     shared.panels = (H + N - 1) / N;
     shared.input_panels = (I + N - 1) / N;
-    shared.gate_panels = (H + ROWS_BY_K - 1) / ROWS_BY_K;
     const int64_t rows = std::min(GATHERED, KEPT_BYTES / (SLOTS * shared.units * static_cast<int64_t>(sizeof(T))));
     shared.steps_kept = std::min(std::max<int64_t>(1, rows / std::max<int64_t>(1, p.batch)), order.longest());
-    shared.most = blocks_of<A>(shared.steps_kept * p.batch + strands * A::PER) * BLOCK;
     shared.hidden = scratch.take<float>(shared.panels * panel_size());
     shared.inputs = p.d_input == nullptr ? nullptr : scratch.take<float>(shared.input_panels * panel_size());
-    if (weights_wanted()) {
-      shared.left = scratch.take<float>(SLOTS * shared.gate_panels * left_panel());
-      shared.right = scratch.take<float>((shared.input_panels + shared.panels) * right_panel());
-      shared.bias = scratch.take<float>(threads * 2 * bias_size());
-      std::memset(shared.bias, 0, static_cast<std::size_t>(threads * 2 * bias_size()) * 4);
-    }
+    const int64_t most = blocks_of<A>(shared.steps_kept * p.batch + strands * A::PER) * BLOCK;
+    if (weights.wanted()) weights.prepare(scratch, most, threads);
   }
-  // Panels a line further apart than they are long: else all would begin in the same few sets of the caches.
-  int64_t left_panel() const { return shared.most * ROWS_BY_K + BLOCK; }
-  int64_t right_panel() const { return shared.most * N + BLOCK; }
-  int64_t bias_size() const { return SLOTS * shared.units; }
   int64_t panel_size() const { return G * shared.slot_blocks * BLOCK * N; }
 
   Own own(Scratch& scratch, const Strand& strand) const {
@@ -127,7 +111,7 @@ struct Backward {
       for (int g = 0; g < G; ++g) {
         for (int v = 0; v < 2; ++v) {
           const int64_t column = q * N + v * W;
-          pack_straight<A>(w.weight_hh + hidden_gate(g + FIRST_HIDDEN) * H * H + column, H, H, H - column, N,
+          pack_straight<A>(w.weight_hh + Slots<CELL>::hidden_gate(g + FIRST_HIDDEN) * H * H + column, H, H, H - column, N,
                            shared.hidden + q * size + g * slot + v * W);
         }
       }
@@ -139,7 +123,7 @@ struct Backward {
       for (int g = 0; g < G; ++g) {
         for (int v = 0; v < 2; ++v) {
           const int64_t column = q * N + v * W;
-          pack_straight<A>(w.weight_ih + input_gate(g) * H * I + column, I, H, I - column, N,
+          pack_straight<A>(w.weight_ih + Slots<CELL>::input_gate(g) * H * I + column, I, H, I - column, N,
                            shared.inputs + q * size + g * slot + v * W);
         }
       }
@@ -341,133 +325,6 @@ struct Backward {
             }
           }
         }
-      }
-    }
-  }
-
-  // Kept rows begin..end (from the start of a tile), packed for the weights' gradients: row r is element
-  // first_k + r / PER of k. Panel by panel within a tile, so that each is written in one go.
-  void gather(const Own& o, const Bench& bench, int64_t begin, int64_t end, int64_t first_k, float* bias) const {
-    float* here = bias + bias_size();
-    std::memset(here, 0, static_cast<std::size_t>(bias_size()) * 4);
-    for (int64_t r = begin; r < end; r += ROWS) {
-      const int rows = static_cast<int>(std::min<int64_t>(ROWS, end - r));
-      const int64_t k = first_k + r / A::PER;
-      gather_gates(reinterpret_cast<const T*>(o.kept + r / ROWS * shared.tile), rows, k, here);
-      gather_columns(bench.inputs + r, rows, p.input_size, shared.right + k * N);
-      gather_columns(bench.states + r, rows, p.hidden, shared.right + shared.input_panels * right_panel() + k * N);
-    }
-    for (int64_t c = 0; c < bias_size(); c += W) store(bias + c, load(bias + c) + load(here + c));
-  }
-
-  // Rows (of a multiple of A::PER, what is missing being 0) of one vector each, as elements of k.
-  template <class Load, class Store>
-  static SEQLOOM_INLINE Vec each_element(int rows, Load&& load_row, Store&& store_element) {
-    Vec sum{};
-    for (int m = 0; m < rows; m += A::PER) {
-      const Vec one = load_row(m);
-      if constexpr (A::PER == 1) {
-        store_element(m, one);
-        sum += one;
-      } else {
-        const Vec two = m + 1 < rows ? load_row(m + 1) : Vec{};
-        store_element(m / 2, paired(one, two));
-        sum += one + two;
-      }
-    }
-    return sum;
-  }
-
-  void gather_gates(const T* tile, int rows, int64_t k, float* bias) const {
-    for (int64_t slot = 0; slot < SLOTS; ++slot) {
-      for (int64_t unit = 0; unit < p.hidden; unit += W) {
-        const int64_t c = slot * shared.units + unit;
-        const T* from = tile + in_tile<A, 2>(c, 0);
-        float* to = shared.left + (slot * shared.gate_panels + unit / ROWS_BY_K) * left_panel() + k * ROWS_BY_K;
-        const int64_t panels = std::min<int64_t>(W, p.hidden - unit + ROWS_BY_K - 1) / ROWS_BY_K;
-        const Vec sum = each_element(
-            rows, [&](int m) { return load(from + m * BLOCK * A::PER); },
-            [&](int j, Vec element) {
-              float parts[W];
-              store(parts, element);
-              for (int64_t q = 0; q < panels; ++q) {
-                std::memcpy(to + q * left_panel() + j * ROWS_BY_K, parts + q * ROWS_BY_K, ROWS_BY_K * 4);
-              }
-            });
-        store(bias + c, load(bias + c) + sum);
-      }
-    }
-  }
-
-  template <class Value>
-  void gather_columns(const Value* const* from, int rows, int64_t count, float* to) const {
-    for (int64_t column = 0; column < count; column += W) {
-      float* panel = to + column / N * right_panel() + column % N;
-      each_element(
-          rows, [&](int m) { return factor<A>(load_some(from[m] + column, count - column)); },
-          [&](int j, Vec element) { store(panel + j * N, element); });
-    }
-  }
-
-  // Elements `from` on of k, up to a whole block, become 0.
-  void fill(int64_t from) const {
-    const int64_t more = (BLOCK - from % BLOCK) % BLOCK;
-    for (int64_t q = 0; q < SLOTS * shared.gate_panels; ++q) {
-      std::memset(shared.left + q * left_panel() + from * ROWS_BY_K, 0, static_cast<std::size_t>(more) * ROWS_BY_K * 4);
-    }
-    for (int64_t q = 0; q < shared.input_panels + shared.panels; ++q) {
-      std::memset(shared.right + q * right_panel() + from * N, 0, static_cast<std::size_t>(more) * N * 4);
-    }
-  }
-
-  // Adds this thread's share of the products of all that was gathered, `count` elements of k, to the weights' gradients.
-  void accumulate(int64_t count, bool first_time, Team team) const {
-    const int64_t panels = G * shared.gate_panels, blocks = (count + BLOCK - 1) / BLOCK;
-    const Range mine = part_of(panels, team.thread, team.threads);
-    // So many panels of gate gradients at a time that they stay in the second cache while all of the right pass.
-    const int64_t some = std::max<int64_t>(1, (384 << 10) / (blocks * BLOCK * ROWS_BY_K * 4));
-    for (int64_t begin = mine.begin; begin < mine.end; begin += some) {
-      const int64_t end = std::min(mine.end, begin + some);
-      for (int64_t q = 0; q < shared.input_panels + shared.panels; ++q) {
-        for (int64_t rows = begin; rows < end; ++rows) add_product(q, rows, blocks, first_time);
-      }
-    }
-  }
-
-  // One panel of inputs or states, and ROWS_BY_K units of one of the gates that it is multiplied with.
-  void add_product(int64_t panel, int64_t gate_panel, int64_t blocks, bool first_time) const {
-    const bool of_inputs = panel < shared.input_panels;
-    const int gate = static_cast<int>(gate_panel / shared.gate_panels);  // in the order of the slots
-    const int64_t unit = gate_panel % shared.gate_panels * ROWS_BY_K, slot = gate + (of_inputs ? 0 : FIRST_HIDDEN);
-    const int64_t H = p.hidden, width = of_inputs ? p.input_size : H;
-    const int64_t column = (of_inputs ? panel : panel - shared.input_panels) * N;
-    const int rows = static_cast<int>(std::min<int64_t>(ROWS_BY_K, H - unit));
-    float* to = (of_inputs ? w.d_weight_ih + input_gate(gate) * H * width : w.d_weight_hh + gate * H * width) +
-                unit * width + column;
-    Ahead ahead;
-    for (int m = 0; m < rows; ++m) ahead.add(to + m * width, N * 4);
-    alignas(64) float sums[ROWS_BY_K * N];
-    product_for<A, BY_K, 2>(rows)(shared.left + (slot * shared.gate_panels + unit / ROWS_BY_K) * left_panel(),
-                                  shared.right + panel * right_panel(), blocks, sums, ahead);
-    for (int m = 0; m < rows; ++m) {
-      for (int64_t v = 0; v < 2 && column + v * W < width; ++v) {
-        float* place = to + m * width + v * W;
-        const int64_t left = width - column - v * W;
-        const Vec sum = load(sums + m * N + v * W);
-        store_some(place, first_time ? sum : sum + load_some(place, left), left);
-      }
-    }
-  }
-
-  // The biases' gradients, from the sums of `threads` threads.
-  void biases(int threads) const {
-    const int64_t H = p.hidden;
-    for (int slot = 0; slot < SLOTS; ++slot) {
-      for (int64_t u = 0; u < H; ++u) {
-        float sum = 0;
-        for (int t = 0; t < threads; ++t) sum += shared.bias[t * 2 * bias_size() + slot * shared.units + u];
-        if (w.d_bias_ih != nullptr && slot < G) w.d_bias_ih[input_gate(slot) * H + u] = sum;
-        if (w.d_bias_hh != nullptr && slot >= FIRST_HIDDEN) w.d_bias_hh[hidden_gate(slot) * H + u] = sum;
       }
     }
   }

@@ -3,15 +3,10 @@
 #include <atomic>
 #include <new>
 
+#include "api.h"
 #include "decode.h"
 #include "level.h"
 #include "threads.h"
-
-#if defined(_WIN32)
-#define SEQLOOM_API extern "C" __declspec(dllexport)
-#else
-#define SEQLOOM_API extern "C" __attribute__((visibility("default")))
-#endif
 
 namespace seqloom {
 namespace {

@@ -111,7 +111,7 @@ struct Forward {
   }
 
   // The state that the strand starts from, zeros in its padding; and what its rows without steps end with.
-  void begin(const Strand& strand, Own& o) const {
+  void begin(const Strand& strand, const Own& o) const {
     const int64_t H = p.hidden;
     const Tiles tiles(strand.count, ROWS);
     const std::size_t state = static_cast<std::size_t>(tiles.count * tile_size<V>(shared.blocks_h)) * 4;

@@ -29,7 +29,8 @@ struct Direction {
   float* hn;               // (batch, hidden): after each row's last step taken
   float* cn;               // (batch, hidden); null but for an LSTM
   void* saved;             // (steps * batch, padded(hidden) * values_of) floats, or bfloat16 where `half`; null: keep nothing
-  // The backward pass only. Each may be null: a gradient that is zero, or that nobody wants.
+  // The backward pass only. Each may be null: a gradient that is zero, or that nobody wants. What is wanted is written,
+  // not added to, and is 0 where no row takes a step.
   const float* d_hn;
   const float* d_cn;
   float* d_h0;

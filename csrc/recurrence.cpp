@@ -46,43 +46,58 @@ struct Division {
   int teams, threads, strands;  // threads of a team; strands of a direction
 };
 
+// What a call works with, direction by direction. Run is Forward or Backward.
+template <class Run>
+struct Setup {
+  std::vector<Run> runs;
+  std::vector<Strand> strands;
+  std::vector<typename Run::Own> owns;       // of each strand
+  std::vector<typename Run::Bench> benches;  // of each thread
+};
+
+// `prepare` gets each direction's run before it is asked for anything.
+template <class Run, class Prepare>
+Setup<Run> set_up(const Problem& p, const RowOrder& order, const Division& division, Scratch& scratch,
+                  Prepare&& prepare) {
+  Setup<Run> setup;
+  for (int d = 0; d < p.directions; ++d) {
+    setup.runs.emplace_back(p, d, order);
+    Run& run = setup.runs.back();
+    prepare(run);
+    for (int k = 0; k < division.strands; ++k) {
+      setup.strands.push_back(strand_of(order, run.reverse(), k, division.strands));
+      setup.owns.push_back(run.own(scratch, setup.strands.back()));
+    }
+    for (int k = 0; k < division.most_threads(); ++k) setup.benches.push_back(run.bench(scratch, division.most_rows(p)));
+  }
+  return setup;
+}
+
 template <int CELL, class A, class X>
 void forward(const Problem& p) {
   const RowOrder order(p);
   const Division division(p);
   using Run = Forward<CELL, A, X>;
   ScratchCall call;
-  std::vector<Run> runs;
-  std::vector<Strand> strands;
-  std::vector<typename Run::Own> owns;
-  std::vector<typename Run::Bench> benches;
-  for (int d = 0; d < p.directions; ++d) {
-    runs.emplace_back(p, d, order);
-    runs[d].prepare(call.scratch);
-    for (int k = 0; k < division.strands; ++k) {
-      strands.push_back(strand_of(order, runs[d].reverse(), k, division.strands));
-      owns.push_back(runs[d].own(call.scratch, strands.back()));
-    }
-    for (int k = 0; k < division.most_threads(); ++k) benches.push_back(runs[d].bench(call.scratch, division.most_rows(p)));
-  }
+  Setup<Run> setup = set_up<Run>(p, order, division, call.scratch, [&](Run& run) { run.prepare(call.scratch); });
   Barrier barriers[2];
   parallel(std::max(1, p.threads), [&](int thread, int count) {
     division.for_each_direction(thread, count, p.directions, barriers, [&](int d, Team team) {
-      Run& run = runs[d];
-      const auto& bench = benches[static_cast<std::size_t>(d * division.most_threads() + team.thread)];
+      Run& run = setup.runs[d];
+      const Strand* strand = &setup.strands[static_cast<std::size_t>(d * division.strands)];
+      const auto* own = &setup.owns[static_cast<std::size_t>(d * division.strands)];
+      const auto& bench = setup.benches[static_cast<std::size_t>(d * division.most_threads() + team.thread)];
       run.pack(team);
-      const auto first = static_cast<std::size_t>(d * division.strands);
       if (division.strands == 1) {
-        if (team.thread == 0) run.begin(strands[first], owns[first]);
+        if (team.thread == 0) run.begin(*strand, *own);
         team.meet();
-        run.run(strands[first], owns[first], bench, part_of(run.shared.panels, team.thread, team.threads, 2), team);
+        run.run(*strand, *own, bench, part_of(run.shared.panels, team.thread, team.threads, 2), team);
         return;
       }
       team.meet();
       for (int k = team.thread; k < division.strands; k += team.threads) {
-        const Strand& strand = strands[first + k];
-        run.begin(strand, owns[first + k]);
-        run.run(strand, owns[first + k], bench, {0, run.shared.panels}, Team{0, 1, nullptr});
+        run.begin(strand[k], own[k]);
+        run.run(strand[k], own[k], bench, {0, run.shared.panels}, Team{0, 1, nullptr});
       }
     });
   });
@@ -94,43 +109,31 @@ void backward(const Problem& p) {
   const Division division(p);
   using Run = Backward<CELL, A, X>;
   ScratchCall call;
-  std::vector<Run> runs;
-  std::vector<Strand> strands;
-  std::vector<typename Run::Own> owns;
-  std::vector<typename Run::Bench> benches;
   X* second = nullptr;
-  for (int d = 0; d < p.directions; ++d) {
-    runs.emplace_back(p, d, order);
-    Run& run = runs.back();
-    if (d == 1 && p.d_input != nullptr) {  // the inputs' gradient is a sum over directions
+  Setup<Run> setup = set_up<Run>(p, order, division, call.scratch, [&](Run& run) {
+    if (run.d == 1 && p.d_input != nullptr) {  // the inputs' gradient is a sum over directions
       second = call.scratch.take<X>(p.steps * p.batch * p.input_size);
       run.d_input = second;
       run.d_input_step = p.batch * p.input_size;
       run.d_input_row = p.input_size;
     }
     run.prepare(call.scratch, division.strands, division.most_threads());
-    for (int k = 0; k < division.strands; ++k) {
-      strands.push_back(strand_of(order, run.reverse(), k, division.strands));
-      owns.push_back(run.own(call.scratch, strands.back()));
-    }
-    // One for each strand, whose rows it remembers, or for each of the threads that share the only one.
-    for (int k = 0; k < division.most_threads(); ++k) benches.push_back(run.bench(call.scratch, division.most_rows(p)));
-  }
+  });
   Barrier barriers[2], end;
   parallel(std::max(1, p.threads), [&](int thread, int count) {
     division.for_each_direction(thread, count, p.directions, barriers, [&](int d, Team team) {
-      Run& run = runs[d];
-      const Strand* strand = &strands[static_cast<std::size_t>(d * division.strands)];
-      const auto* own = &owns[static_cast<std::size_t>(d * division.strands)];
-      const auto* bench = &benches[static_cast<std::size_t>(d * division.most_threads())];
-      float* bias = run.shared.bias + team.thread * 2 * run.bias_size();
+      Run& run = setup.runs[d];
+      const Strand* strand = &setup.strands[static_cast<std::size_t>(d * division.strands)];
+      const auto* own = &setup.owns[static_cast<std::size_t>(d * division.strands)];
+      // One for each strand, whose rows it remembers, or for each of the threads that share the only one.
+      const auto* bench = &setup.benches[static_cast<std::size_t>(d * division.most_threads())];
       const bool alone = division.strands > 1;
       const Range panels = alone ? Range{0, run.shared.panels} : part_of(run.shared.panels, team.thread, team.threads);
       run.pack(team);
       for (int k = team.thread; k < division.strands; k += team.threads) run.begin(strand[k], own[k]);
       team.meet();
       const int64_t steps = order.longest(), most = std::max<int64_t>(1, run.shared.steps_kept);
-      const int64_t chunks = (steps + most - 1) / most;
+      const int64_t chunks = std::max<int64_t>(1, (steps + most - 1) / most);  // one of no steps writes zeros
       for (int64_t chunk = chunks - 1; chunk >= 0; --chunk) {
         const int64_t from = chunk * most, to = std::min(steps, from + most);
         int64_t k_first = 0;
@@ -143,23 +146,24 @@ void backward(const Problem& p) {
             const int64_t tiles = (rows + Run::ROWS - 1) / Run::ROWS;
             const Range mine = alone ? Range{0, tiles} : part_of(tiles, team.thread, team.threads);
             if (p.d_input != nullptr) run.inputs(own[k], b, mine, rows);
-            if (run.weights_wanted()) {
-              run.gather(own[k], b, mine.begin * Run::ROWS, std::min(rows, mine.end * Run::ROWS), k_first, bias);
+            if (run.weights.wanted()) {
+              run.weights.gather(own[k].kept, b.inputs, b.states, mine.begin * Run::ROWS,
+                                 std::min(rows, mine.end * Run::ROWS), k_first, team.thread);
             }
           }
           k_first += (rows + A::PER - 1) / A::PER;
         }
-        if (run.weights_wanted()) {
-          if (team.thread == 0) run.fill(k_first);
+        if (run.weights.wanted()) {
+          if (team.thread == 0) run.weights.fill(k_first);
           team.meet();
-          run.accumulate(k_first, chunk == chunks - 1, team);
+          run.weights.accumulate(k_first, chunk == chunks - 1, team);
         }
         team.meet();
       }
       for (int k = alone ? team.thread : 0; k < division.strands; k += alone ? team.threads : 1) {
         run.finish(strand[k], own[k], panels);
       }
-      if (run.weights_wanted() && team.thread == 0) run.biases(division.most_threads());
+      if (run.weights.wanted() && team.thread == 0) run.weights.biases(division.most_threads());
     });
     if (second == nullptr) return;
     end.wait(count);

@@ -96,7 +96,7 @@ SEQLOOM_INLINE Vec first(Vec x, int64_t count) {
 // 1 / x to 1 ulp.
 SEQLOOM_INLINE Vec reciprocal(Vec x) {
 #if defined(__AVX512F__)
-  const Vec guess = (Vec)_mm512_rcp14_ps((__m512)x);
+  const Vec guess = (Vec)_mm512_maskz_rcp14_ps(0xffff, (__m512)x);
   const Vec rest = 1.0f - x * guess;
   return guess + guess * rest;
 #else

@@ -1,6 +1,7 @@
 // The recurrences by their equations, in float64, number by number: what the kernels are compared with.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 

@@ -1,19 +1,23 @@
-"""A run for the compiled kernels; and how CMakeLists.txt compiles csrc/, for who compiles it otherwise."""
+"""A run for the compiled kernels, and their instruction sets; and how CMakeLists.txt compiles csrc/."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
 
+from seqloom.kernels import decoder
 from seqloom.kernels.problem import GATES, Run
 
 ROOT = Path(__file__).parents[2]
+
+pytest.register_assert_rewrite(f"{__package__}.runs")
 
 
 class Build(NamedTuple):
@@ -77,3 +81,17 @@ def make_run(cell: str = "lstm", steps: int = 5, batch: int = 3, hidden: int = 6
         cell, torch.randn(steps, batch, 4), h, c if cell == "lstm" else None, None,
         weights + [None] * (8 - 4 * directions), False,
     )  # fmt: skip
+
+
+@pytest.fixture
+def levels() -> Iterator[Callable[[int], None]]:
+    """Takes an instruction set, for one test; where the processor lacks it, the test is skipped."""
+    library = decoder._library()
+    before = library.seqloom_level()
+
+    def use(level: int) -> None:
+        if not library.seqloom_use_level(level):
+            pytest.skip("this processor lacks it")
+
+    yield use
+    library.seqloom_use_level(before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
@@ -14,58 +13,12 @@ from seqloom.errors import ConfigError
 from seqloom.kernels import native
 from seqloom.layers import run as layer_runs
 from seqloom.layers.convert import convert_recurrent
-from seqloom.layers.recurrent import GRU, LSTM, RNN
-from seqloom.state import detach, map_state, select_rows
+from seqloom.layers.recurrent import GRU, LSTM
+from seqloom.state import select_rows
+
+from .twins import CELLS, LENGTHS, B, H, I, T, close, parts, random_state, results, twins, wide
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="seqloom is installed without csrc/")
-needs_bfloat16 = pytest.mark.skipif(native.level() < 3, reason="the processor has no bfloat16")
-
-T, B, I, H = 6, 4, 3, 5  # noqa: E741
-LENGTHS = [2, 6, 0, 3]
-# float32 through 6 steps of 2 layers: each within 1e-7 or so of values near 1; gradients sum up 100 of them.
-CLOSE = {"rtol": 1e-5, "atol": 2e-5}
-# bfloat16 keeps 8 bits, so each of 6 steps in 2 layers rounds by 2^-9 of values up to 1.
-HALF = {"rtol": 0, "atol": 0.06}
-
-CELLS = [
-    pytest.param(RNN, {}, id="tanh"),
-    pytest.param(RNN, {"nonlinearity": "relu"}, id="relu"),
-    pytest.param(LSTM, {}, id="lstm"),
-    pytest.param(GRU, {}, id="gru"),
-]
-
-
-def parts(state: Any) -> list[Tensor]:
-    return [state] if isinstance(state, Tensor) else list(state)
-
-
-def twins(Layer: Any, **arguments: Any) -> tuple[Any, Any]:
-    """A layer on the compiled kernels, and the same on the reference kernel in float64."""
-    layer = Layer(I, H, arguments.pop("num_layers", 2), kernel="native", **arguments)
-    exact = copy.deepcopy(layer).double()
-    exact.kernel = "reference"
-    return layer, exact
-
-
-def random_state(layer: Any, batch: int = B) -> Any:
-    return map_state(lambda t: torch.randn_like(t).requires_grad_(), detach(layer.initial_state(batch)))
-
-
-def wide(value: Any) -> Any:
-    return map_state(lambda t: t.detach().double().requires_grad_(t.requires_grad), value)
-
-
-def results(layer: Any, x: Tensor, state: Any, lengths: list[int] | None = None) -> list[Tensor]:
-    """Output, state, and the gradients of input, state and parameters."""
-    output, new = layer(x, state, lengths)
-    values = [output, *parts(new)]
-    loss = sum((k + 1) * value.pow(2).sum() for k, value in enumerate(values))
-    return [*values, *torch.autograd.grad(loss, [x, *parts(state), *layer.parameters()])]
-
-
-def close(mine: list[Tensor], expected: list[Tensor], **tolerance: float) -> None:
-    for value, other in zip(mine, expected, strict=True):
-        torch.testing.assert_close(value.double(), other.double(), **(tolerance or CLOSE))
 
 
 @pytest.mark.parametrize(
@@ -197,55 +150,6 @@ def test_one_tiny_batch_is_learnt_by_heart(Layer: Any, options: dict[str, Any]) 
     assert loss.item() < 0.01
 
 
-@needs_bfloat16
-@pytest.mark.parametrize("lengths", [None, LENGTHS])
-@pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_autocast(Layer: Any, options: dict[str, Any], lengths: list[int] | None) -> None:
-    layer, exact = twins(Layer, bidirectional=True, **options)
-    x = torch.randn(T, B, I, requires_grad=True)
-    expected, last = exact(wide(x), lengths=lengths)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        output, state = layer(x, lengths=lengths)
-        again, _ = layer(x, state, lengths)
-        layer(output[..., :I], state)
-        traced = layer.trace(x, lengths=lengths)
-        with torch.no_grad():
-            kept = layer.trace(x, lengths=lengths)
-    assert {value.dtype for value in (output, again, *parts(state))} == {torch.bfloat16}
-    close([output, *parts(state)], [expected, *parts(last)], **HALF)
-    slow = exact.trace(wide(x), lengths=lengths)
-    for mine, stored, other in zip(traced.gates, kept.gates, slow.gates, strict=True):
-        assert {value.dtype for value in (*mine, *stored)} == {torch.bfloat16}
-        close(list(mine), list(other), **HALF)
-        close(list(stored), list(other), **HALF)
-    gradients = torch.autograd.grad(output.float().sum(), [x, *layer.parameters()])
-    assert {gradient.dtype for gradient in gradients} == {torch.float32}
-    others = torch.autograd.grad(expected.sum(), list(exact.parameters()))
-    for mine, other in zip(gradients[1:], others, strict=True):
-        # As `HALF`, of a sum over all steps and rows as a whole.
-        assert (mine - other).norm() <= 0.03 * other.norm() + 1e-2
-
-
-@needs_bfloat16
-@pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_a_layer_in_bfloat16(Layer: Any, options: dict[str, Any]) -> None:
-    layer, exact = twins(Layer, bidirectional=True, **options)
-    layer.bfloat16()
-    x, state = torch.randn(T, B, I).bfloat16().requires_grad_(), random_state(layer)
-    mine, expected = results(layer, x, state, LENGTHS), results(exact, wide(x), wide(state), LENGTHS)
-    assert {value.dtype for value in mine} == {torch.bfloat16}
-    count = 1 + len(parts(state))
-    close(mine[:count], expected[:count], **HALF)
-    for value, other in zip(mine[count:], expected[count:], strict=True):
-        assert (value - other).norm() <= 0.05 * other.norm() + 1e-2  # the weights are rounded too
-    traced = layer.trace(x, state, LENGTHS)
-    with torch.no_grad():
-        kept = layer.trace(x, state, LENGTHS)
-    for mine, stored in zip(traced.gates, kept.gates, strict=True):
-        assert {value.dtype for value in (*mine, *stored)} == {torch.bfloat16}
-        close(list(mine), list(stored), **HALF)
-
-
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "ragged"])
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize(("Layer", "options"), CELLS)
@@ -275,109 +179,6 @@ def test_trace(
     monkeypatch.setattr(layer_runs, "recover", lambda *_: pytest.fail("the run has kept its gates"))
     with torch.no_grad():
         check(layer.trace(x, state, lengths))
-
-
-@pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_second_derivatives(Layer: Any, options: dict[str, Any]) -> None:
-    layer, exact = twins(Layer, bidirectional=True, **options)
-    x = torch.randn(T, B, I)
-
-    def second(layer: Any, x: Tensor) -> list[Tensor]:
-        x.requires_grad_()
-        tensors = [x, *layer.parameters()]
-        first = torch.autograd.grad(layer(x, lengths=LENGTHS)[0].pow(2).sum(), tensors, create_graph=True)
-        return list(torch.autograd.grad(sum(gradient.pow(2).sum() for gradient in first), tensors))
-
-    for mine, other in zip(second(layer, x), second(exact, x.detach().double()), strict=True):
-        # float32, sums of some 1000 products: errors are measured against a tensor's largest value.
-        assert (mine - other).abs().max() <= 1e-5 * max(1.0, other.abs().max().item())
-
-
-def compiled(layer: Any, **how: Any) -> Any:
-    torch.compiler.reset()
-    return torch.compile(layer, fullgraph=True, **how)
-
-
-@pytest.mark.parametrize("batch_first", [False, True])
-@pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_compiled_without_a_break(Layer: Any, options: dict[str, Any], batch_first: bool) -> None:
-    layer, _ = twins(Layer, bidirectional=True, batch_first=batch_first, **options)
-    x, state = torch.randn(B, T, I, requires_grad=True), random_state(layer, B if batch_first else T)
-    for backend in ("eager", "aot_eager"):
-        close(results(compiled(layer, backend=backend), x, state), results(layer, x, state))
-        with torch.no_grad():
-            close([compiled(layer, backend=backend)(x)[0]], [layer(x)[0]])
-        lengths = [3, 1, 0, 2, 3, 3][: B if batch_first else T]
-        close(
-            [compiled(layer, backend=backend)(x, lengths=lengths)[0]],
-            [layer(x, lengths=lengths)[0]],
-        )
-
-
-# torch's compiler reads the .grad of tensors between two graphs, and torch itself warns of that.
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf Tensor")
-@pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
-def test_compiled_with_lengths_in_a_tensor_and_with_packed_rows(Layer: Any) -> None:
-    layer, _ = twins(Layer, bidirectional=True)
-    x = torch.randn(T, B, I)
-    for lengths in (torch.tensor(LENGTHS), [0] * B):
-        torch.compiler.reset()
-        call = torch.compile(layer, backend="eager")
-        close([call(x, lengths=lengths)[0]], [layer(x, lengths=lengths)[0]])
-    packed = pack_padded_sequence(x, torch.tensor([6, 3, 2, 1]))
-    torch.compiler.reset()
-    close([torch.compile(layer, backend="eager")(packed)[0].data], [layer(packed)[0].data])
-
-
-@pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_compiled_for_any_shape(Layer: Any, options: dict[str, Any]) -> None:
-    layer, _ = twins(Layer, **options)
-    call = compiled(layer, backend="aot_eager", dynamic=True)
-    for shape in ((6, 4, I), (5, 3, I), (9, 2, I)):
-        x, state = torch.randn(shape, requires_grad=True), random_state(layer, shape[1])
-        close(results(call, x, state), results(layer, x, state))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:`torch.jit")
-def test_compiled_to_machine_code() -> None:
-    layer, _ = twins(GRU, bidirectional=True, batch_first=True)
-    x, state = torch.randn(B, T, I, requires_grad=True), random_state(layer)
-    close(results(compiled(layer), x, state), results(layer, x, state))
-
-
-@pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_an_exported_program_runs_where_seqloom_is_not(Layer: Any, options: dict[str, Any]) -> None:
-    layer = Layer(I, H, 2, **options).eval()
-    x = torch.randn(T, B, I)
-    program = torch.export.export(layer, (x,))
-    assert "seqloom" not in str(program.graph)
-    close([program.module()(x)[0]], [layer(x)[0]])
-
-
-@pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_functional_calls(Layer: Any, options: dict[str, Any]) -> None:
-    layer, exact = twins(Layer, **options)
-    x, parameters = torch.randn(T, B, I), dict(layer.named_parameters())
-
-    def loss(layer: Any, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
-        return torch.func.functional_call(layer, parameters, (x,))[0].pow(2).sum()
-
-    found = torch.func.grad(loss, 1)(layer, parameters, x)
-    expected = torch.autograd.grad(exact(x.double())[0].pow(2).sum(), list(exact.parameters()))
-    close(list(found.values()), list(expected))
-    each = torch.randn(3, T, B, I)
-    per_example = torch.func.vmap(torch.func.grad(loss, 1), (None, None, 0))(layer, parameters, each)
-    for k in range(3):
-        one = torch.func.grad(loss, 1)(layer, parameters, each[k])
-        assert all(torch.equal(per_example[name][k], value) for name, value in one.items())
-
-
-def test_parameters_of_another_shape_are_refused() -> None:
-    layer, _ = twins(GRU, num_layers=1)
-    parameters = {**dict(layer.named_parameters()), "weight_hh_l0": torch.zeros(3 * H, H - 1)}
-    with pytest.raises(ValueError, match=r"^seqloom::recurrence: weight_hh must be torch\.float32 \(15, 5\)"):
-        torch.func.functional_call(layer, parameters, (torch.randn(T, B, I),))
 
 
 def test_a_converted_layer_runs_on_it() -> None:
