@@ -123,11 +123,10 @@ def read_records(path: Path, strict: bool = False) -> Records:
     tables = _tables(path)
     listed = ((table, row) for table in tables for row in _rows_of(table))
     found = listed if tables else _by_folder(path)
-    root = path if path.is_dir() else path.parent
     rows: dict[str | None, list[Example]] = {}
     skipped: dict[str | None, list[str]] = {}
     for source, row in found:
-        split = split_name(source, root)
+        split = split_name(source, path) if source != path else None  # a single file is no split
         if row.error is None:
             rows.setdefault(split, []).append(Example(row.place, row.fields))
         elif strict:
