@@ -132,7 +132,7 @@ def test_its_scores_begin_with_the_loss_and_have_the_headline(case: Case) -> Non
     unit = case.preparation.unit
     scores = case.task.score(rows, unit)
     assert next(iter(scores)) == f"loss_nats_per_{unit}"
-    assert case.task.headline(unit).name in scores
+    assert case.task.headline(scores).name in scores
     json.dumps(dict(case.task.notes(rows)))
 
 
@@ -150,7 +150,7 @@ def test_its_baseline_is_scored_by_the_same_names(case: Case) -> None:
     assert baseline is not None
     assert baseline.name
     scores = case.task.score(baseline.rows, case.preparation.unit)
-    assert case.task.headline(case.preparation.unit).name in scores
+    assert case.task.headline(scores).name in scores
 
 
 def test_padding_costs_little(case: Case) -> None:
@@ -159,3 +159,18 @@ def test_padding_costs_little(case: Case) -> None:
     if source.carries_state:
         pytest.skip("its windows have no padding")
     assert source.padding() <= 1.15
+
+
+def test_an_answer_depends_on_its_own_input_alone(case: Case) -> None:
+    """Alone, or among others of other lengths: the same answer, and in the order given."""
+    if case.preparation.source(case.data, "test", Batching(7, training=False)).carries_state:
+        pytest.skip("what it writes is drawn; tests/tasks holds it to this")
+    model = case.model()
+    rows = case.data.examples("test")[:9]
+    items = [case.preparation.item(example.fields[case.preparation.column]) for example in rows]
+    together = case.task.predict(model, items, case.context)
+    for item, answer in zip(items, together, strict=True):
+        (alone,) = case.task.predict(model, [item], case.context)
+        assert alone.text == answer.text
+        assert "\n" not in answer.text
+        json.dumps(dict(answer.details))

@@ -179,3 +179,15 @@ def test_what_is_refused(tmp_path: Path, name: str, content: bytes, message: str
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere: expected a \.txt, \.csv.*Got no such file or folder\."):
         read(tmp_path / "nowhere")
+
+
+def test_parquet_gives_its_rows(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'seqloom[parquet]'")
+    arrow = pytest.importorskip("pyarrow")
+    rows = [{"values": [1.0, 2.5], "label": "x"}, {"values": [3.0], "label": "y"}]
+    parquet.write_table(arrow.Table.from_pylist(rows), tmp_path / "train.parquet")
+    assert [example.fields for example in read_inputs(tmp_path / "train.parquet")] == rows
+    assert read_inputs(tmp_path / "train.parquet")[1].place.endswith("train.parquet, row 2")
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(DataError, match=r"bad\.parquet: expected a Parquet file\. Got "):
+        read_inputs(tmp_path / "bad.parquet")

@@ -51,6 +51,17 @@ def test_probabilities_sum_to_one(context: list[int]) -> None:
     assert total == pytest.approx(1.0, rel=1e-12)
 
 
+@pytest.mark.parametrize("context", [[], [0], [0, 1], [1, 4], [4, 4], [1, 0, 2], [4, 3, 2, 1, 0, 1, 0]])
+def test_what_follows_is_what_each_token_would_cost(context: list[int]) -> None:
+    text = numpy.random.default_rng(2).integers(4, size=200)
+    text[-1] = 4  # nothing ever follows it
+    model = NGram(text, SIZE, ORDER)
+    found = model.following(context)
+    expected = [math.log(by_definition(text.tolist(), context, word)) for word in range(SIZE)]
+    numpy.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert numpy.exp(found).sum() == pytest.approx(1.0, rel=1e-12)
+
+
 def test_longer_contexts_help_where_the_text_has_structure() -> None:
     text = numpy.tile([0, 1, 2, 0, 1, 3], 100)
     losses = [NGram(text, SIZE, order).nats(text).mean() for order in (1, 2, 3, 4)]

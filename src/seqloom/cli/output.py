@@ -36,7 +36,7 @@ def print_report(report: Report) -> None:
     table = Table("", "model", "95 % interval", report.baseline_name or "baseline")
     for name, value in report.metrics.items():
         low, high = report.interval[name]
-        other = f"{report.baseline[name]:.4f}" if report.baseline else "-"
+        other = f"{report.baseline[name]:.4f}" if name in report.baseline else "-"
         table.add_row(name, f"{value:.4f}", f"{low:.4f} to {high:.4f}", other)
     console = Console()
     console.print(f"{report.data}, {report.split} split", highlight=False, soft_wrap=True)

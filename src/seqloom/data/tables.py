@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqloom.errors import ConfigError, DataError
+from seqloom.data.conll import read_conll
+from seqloom.data.optional import optional_package
+from seqloom.errors import DataError
 
 FIELD_CHARACTERS = 1 << 30
 
@@ -100,23 +102,18 @@ def _jsonl(path: Path) -> Iterator[Row]:
 
 
 def _parquet(path: Path) -> Iterator[Row]:
-    try:
-        from pyarrow import ArrowException, parquet  # type: ignore[import-not-found]
-    except ImportError:
-        raise ConfigError(path, "needs a package", mend="pip install 'seqloom[parquet]'") from None
+    parquet, arrow = (optional_package(name, "parquet") for name in ("pyarrow.parquet", "pyarrow"))
     try:
         number = 0
         for batch in parquet.ParquetFile(path).iter_batches():
             for fields in batch.to_pylist():
                 number += 1
                 yield Row(f"{path}, row {number}", fields)
-    except ArrowException as error:
+    except arrow.ArrowException as error:
         raise DataError(path, "expected a Parquet file", got=str(error)) from None
 
 
 def _conll(path: Path) -> Iterator[Row]:
-    from seqloom.data.conll import read_conll
-
     for found in read_conll(path):
         yield Row(f"{path}, line {found.line}", {"tokens": found.tokens, "tags": found.tags}, found.error)
 

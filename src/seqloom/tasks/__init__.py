@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from seqloom.errors import ConfigError, nearest
+from seqloom.tasks.classify import Classify
 from seqloom.tasks.contract import Task, infer
 from seqloom.tasks.generate import Generate
+from seqloom.tasks.tag import Tag
+from seqloom.tasks.transcribe import Transcribe
+from seqloom.tasks.translate import Translate
 
 TASKS: dict[str, Task] = {
     "generate": Generate(),
+    "classify": Classify(),
+    "tag": Tag(),
+    "translate": Translate(),
+    "transcribe": Transcribe(),
 }
 
 

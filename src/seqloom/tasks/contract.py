@@ -218,8 +218,8 @@ class Task(Protocol):
         """Metrics by their usual names, from what was counted; in training that is what `loss` counts."""
         ...
 
-    def headline(self, unit: str) -> Metric:
-        """The metric by which a report compares the model with the baseline."""
+    def headline(self, scores: Mapping[str, float]) -> Metric:
+        """The one of `scores` by which a report compares the model with the baseline."""
         ...
 
     def notes(self, rows: Rows) -> Mapping[str, Any]:

@@ -228,9 +228,9 @@ class Generate:
             scores["perplexity"] = math.exp(min(nats, 700))
         return scores
 
-    def headline(self, unit: str) -> Metric:
+    def headline(self, scores: Mapping[str, float]) -> Metric:
         """The loss."""
-        return Metric(f"loss_nats_per_{unit}", higher_is_better=False)
+        return Metric(next(iter(scores)), higher_is_better=False)
 
     def notes(self, rows: Rows) -> Mapping[str, Any]:
         """None."""

@@ -10,6 +10,7 @@ D_k = n_1 / (n_1 + 2 n_2) from the grams seen once and twice (Ney, Essen and Kne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, final
 
 import numpy
@@ -71,6 +72,38 @@ class NGram:
             probability = numpy.where(total > 0, mixed, probability)
             number = numpy.where(known, number, -1)
         return -numpy.log(probability[1:])
+
+    def following(self, context: Sequence[int]) -> numpy.ndarray:
+        """Log-probability in nats of every token after `context`: (V,).
+
+        >>> model = NGram(numpy.array([0, 1, 0, 1, 0, 1, 0, 1, 0]), vocabulary_size=2, order=2)
+        >>> model.following([0]).round(2)
+        array([-2.77, -0.06])
+        """
+        probability = numpy.full(self._size, 1.0 / self._size)
+        for k, order in enumerate(self._orders[: len(context) + 1]):
+            gram = self._number(context[len(context) - k :])
+            if gram is None or gram >= len(order.context_total):
+                break  # what never came, or never had anything after it, came after nothing either
+            first, end = numpy.searchsorted(order.keys, (gram * self._size, (gram + 1) * self._size))
+            value = numpy.zeros(self._size)
+            value[order.keys[first:end] - gram * self._size] = order.values[first:end]
+            total, followers = order.context_total[gram], order.context_followers[gram]
+            if total:
+                probability = (
+                    numpy.maximum(value - order.discount, 0) + order.discount * followers * probability
+                ) / total
+        return numpy.log(probability)
+
+    def _number(self, gram: Sequence[int]) -> int | None:
+        """The number of a gram among those of its length; None if it never came."""
+        number = 0
+        for order, token in zip(self._orders, gram, strict=False):
+            key = number * self._size + token
+            number = int(numpy.searchsorted(order.keys, key))
+            if number == len(order.keys) or order.keys[number] != key:
+                return None
+        return number
 
 
 def _gram_numbers(tokens: numpy.ndarray, size: int, order: int) -> list[tuple[numpy.ndarray, ...]]:

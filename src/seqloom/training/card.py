@@ -52,7 +52,7 @@ def table(report: Report) -> str:
     rows = [f"| | model | {report.baseline_name or 'baseline'} |", "|---|---|---|"]
     for name, value in report.metrics.items():
         low, high = report.interval[name]
-        other = f"{report.baseline[name]:.4f}" if report.baseline else "–"
+        other = f"{report.baseline[name]:.4f}" if name in report.baseline else "–"
         rows.append(f"| {name} | {value:.4f} [{low:.4f}, {high:.4f}] | {other} |")
     return "\n".join(rows)
 

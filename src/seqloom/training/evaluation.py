@@ -95,7 +95,7 @@ def report(
         baseline_name=baseline.name if baseline else None,
         baseline=task.score(baseline.rows, preparation.unit) if baseline else {},
         interval=bootstrap(task, preparation.unit, rows, seed),
-        headline=task.headline(preparation.unit),
+        headline=task.headline(metrics),
         skipped=skipped,
         notes=task.notes(rows),
     )

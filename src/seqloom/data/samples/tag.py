@@ -1,0 +1,78 @@
+"""Made-up sentences of a harbour's log, whose tags follow from a word before a name and one after it.
+
+Who is named is what the title says (`captain` or `steamer`), and what became of them what the verb says
+(`arrives` or `departs`), with any number of words between. A name with the title `pilot`, or with the verb
+`waits`, is not tagged. So who reads one way can only guess.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from pathlib import Path
+
+from seqloom.files import write_atomically
+
+TYPES = {
+    ("captain", "arrives"): "GUEST",
+    ("captain", "departs"): "TRAVELLER",
+    ("steamer", "arrives"): "ARRIVAL",
+    ("steamer", "departs"): "DEPARTURE",
+}
+TITLES, TITLE_WEIGHTS = ("captain", "steamer", "pilot"), (2, 2, 1)
+VERBS, VERB_WEIGHTS = ("arrives", "departs", "waits"), (2, 2, 1)
+BETWEEN = (
+    "the", "in", "at", "of", "with", "from", "for", "so", "late", "early", "again", "fog", "rain", "night",
+    "noon", "morning", "quay", "coal", "mail", "salt",
+)  # fmt: skip
+SYLLABLES = (
+    "ba", "dor", "el", "fi", "gar", "hol", "in", "ka", "lu", "mor", "na", "or", "pe", "ri", "sul", "ta",
+    "ul", "vek", "wi", "zan",
+)  # fmt: skip
+NAMES = 5000
+MOST_BETWEEN, MOST_NAMES, MOST_CLAUSES = 6, 3, 3
+SENTENCES = {"train": 4000, "validation": 500, "test": 500}
+
+Tokens = list[tuple[str, str]]
+
+
+def write_sample(folder: Path, seed: int) -> str:
+    """Write train.conll, validation.conll and test.conll."""
+    generator = random.Random(seed)
+    names = ["".join(generator.choices(SYLLABLES, k=generator.randint(2, 4))).title() for _ in range(NAMES)]
+    # Some names are everywhere, many are rare: a tagger meets new ones in the test.
+    weights = list(itertools.accumulate(1 / rank for rank in range(1, NAMES + 1)))
+    seen: set[str] = set()
+    for split, count in SENTENCES.items():
+        sentences: list[str] = []
+        while len(sentences) < count:
+            lines = "".join(f"{token} {tag}\n" for token, tag in _sentence(generator, names, weights))
+            if lines not in seen:
+                seen.add(lines)
+                sentences.append(lines)
+        made_up = f"# Made up by `seqloom sample tag`: a token and its tag a line ({split}).\n\n"
+        write_atomically(folder / f"{split}.conll", made_up + "\n".join(sentences))
+    return (
+        "sentences of a harbour's log, in which a name's tag follows from a word before it and one after it"
+    )
+
+
+def _sentence(generator: random.Random, names: list[str], weights: list[float]) -> Tokens:
+    """For example: captain in fog Zanel Dorta of the night departs ."""
+    tokens: Tokens = []
+    for number in range(generator.randint(1, MOST_CLAUSES)):
+        title, verb = (
+            generator.choices(words, chances)[0]
+            for words, chances in ((TITLES, TITLE_WEIGHTS), (VERBS, VERB_WEIGHTS))
+        )
+        kind = TYPES.get((title, verb))
+        named = generator.choices(names, cum_weights=weights, k=generator.randint(1, MOST_NAMES))
+        tags = ["O"] * len(named) if kind is None else [f"B-{kind}", *[f"I-{kind}"] * (len(named) - 1)]
+        tokens += [(",", "O")] if number else []
+        tokens += [(title, "O"), *_between(generator), *zip(named, tags, strict=True)]
+        tokens += [*_between(generator), (verb, "O")]
+    return [*tokens, (".", "O")]
+
+
+def _between(generator: random.Random) -> Tokens:
+    return [(word, "O") for word in generator.choices(BETWEEN, k=generator.randint(0, MOST_BETWEEN))]
