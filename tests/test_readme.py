@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ import yaml
 
 import seqloom
 from seqloom.cli import main
+from seqloom.tasks.classify import Classify
 from seqloom.tasks.generate import DataConfig, ModelConfig
 from seqloom.training import start
 from seqloom.training.config import TrainingConfig
@@ -43,6 +46,8 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("your.txt", "tinyshakespeare.txt"):
         (tmp_path / name).write_text("Once upon a time there was a fox, and it slept.\n" * 200)
+    (tmp_path / "reviews").mkdir()
+    Classify().sample(tmp_path / "reviews", 0)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -57,14 +62,15 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_commands(place: Path, few_steps: None, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     commands = [line.split("   #")[0] for line in lines if "seqloom " in line and not line.startswith("make")]
-    assert len(commands) == 7
+    assert len(commands) == 13
+    shutil.rmtree(place / "reviews")  # one of them makes it
     for command in commands:
         text, _, piped = command.rpartition("|")
         if text:
-            prompt = shlex.split(text)[1]
-            monkeypatch.setattr("seqloom.cli.generate._piped", lambda prompt=prompt: prompt)
+            monkeypatch.setattr(sys, "stdin", io.StringIO(shlex.split(text)[1] + "\n"))
         run(piped.strip(), monkeypatch)
-    assert {path.name for path in (place / "runs").iterdir()} == {"tinyshakespeare", "your", "words"}
+    runs = {"tinyshakespeare", "your", "words", "reviews", "pairs"}
+    assert {path.name for path in (place / "runs").iterdir()} == runs
 
 
 @pytest.mark.parametrize("block", blocks("python"))

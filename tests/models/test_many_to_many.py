@@ -1,4 +1,4 @@
-"""The tagger: what it reads, its likelihoods with and without a CRF, padding, and a step where there is one."""
+"""The tagger: what it reads, its likelihoods with and without a CRF, padding, and a step where it has one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ V, K, C = 11, 4, 7
 CELLS: tuple[CellType, ...] = ("rnn", "lstm", "gru")
 
 
-def small(recurrence: Recurrence = Recurrence("lstm", 6), **options: Any) -> SequenceTagger:
+LSTM = Recurrence("lstm", 6)
+
+
+def small(recurrence: Recurrence = LSTM, **options: Any) -> SequenceTagger:
     model = SequenceTagger(V, K, 5, recurrence, **options)
     if model.crf is not None:
         for parameter in model.crf.parameters():
@@ -181,7 +184,9 @@ def test_every_place_drops_in_training_only(place: str) -> None:
 )
 def test_arguments_out_of_range(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=f"^SequenceTagger: {message}$"):
-        SequenceTagger(**{"vocabulary_size": V, "tag_count": K, "embedding_size": 5, **options})
+        SequenceTagger(
+            **{"vocabulary_size": V, "tag_count": K, "embedding_size": 5, "recurrence": LSTM, **options}
+        )
 
 
 def test_spellings_that_do_not_fit() -> None:

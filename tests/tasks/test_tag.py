@@ -331,6 +331,11 @@ def test_metrics_have_their_usual_names() -> None:
     }
 
 
+def test_entities_come_first_where_there_are_any() -> None:
+    assert TASK.headline({"loss_nats_per_token": 1.0, "accuracy": 0.9, "f1": 0.5}) == ("f1", True)
+    assert TASK.headline({"loss_nats_per_token": 1.0, "accuracy": 0.9}) == ("accuracy", True)
+
+
 def test_tags_that_are_not_bio_have_no_entities(tmp_path: Path) -> None:
     rows = [("the dog barks", "DET NOUN VERB"), ("the bark", "DET NOUN")]
     data = written(tmp_path, train=rows, validation=rows)
@@ -432,15 +437,15 @@ def test_in_the_sample_a_tag_needs_what_comes_before_and_what_comes_behind(tmp_p
 def test_both_directions_learn_what_one_can_only_guess(tmp_path: Path) -> None:
     TASK.sample(tmp_path, 0)
     data = read(tmp_path)
-    preparation = TASK.prepare(data, DataConfig(spelling=False))  # type: ignore[arg-type]
+    preparation = TASK.prepare(data, DataConfig())  # type: ignore[arg-type]
     found = {}
     for bidirectional in (True, False):
-        settings = {"hidden_size": 48, "embedding_size": 32, "dropout": 0.1, "bidirectional": bidirectional}
-        told = context(preparation, **settings)
+        sizes = {"hidden_size": 48, "embedding_size": 32, "spelling_size": 8}
+        told = context(preparation, **sizes, dropout=0.1, bidirectional=bidirectional)
         model = TASK.build(preparation, told.model)
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
         source = preparation.source(data, "train", Batching(32))  # type: ignore[arg-type]
-        for batch in (batch for epoch in range(3) for batch in source.batches(epoch)):
+        for batch in (batch for epoch in range(2) for batch in source.batches(epoch)):
             loss = TASK.loss(model, batch, None, told)  # type: ignore[arg-type]
             (loss.nats.sum() / loss.units.sum()).backward()
             optimizer.step()

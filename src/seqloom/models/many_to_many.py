@@ -26,6 +26,7 @@ from seqloom.layers.recurrent import LSTM
 from seqloom.models.dropout import Dropouts, drop, drop_words
 from seqloom.models.many_to_one import Recurrence
 from seqloom.models.one_to_many import LAYERS
+from seqloom.models.words import DEVIATION
 from seqloom.shapes import Tokens
 from seqloom.state import State
 
@@ -80,7 +81,7 @@ class SequenceTagger(nn.Module):
         vocabulary_size: int,
         tag_count: int,
         embedding_size: int,
-        recurrence: Recurrence = Recurrence(),
+        recurrence: Recurrence,
         crf: bool = False,
         spelling: Spelling | None = None,
         dropouts: Dropouts = Dropouts(),
@@ -97,6 +98,7 @@ class SequenceTagger(nn.Module):
             raise ConfigError("SequenceTagger", expected, got=cell_type)
         self.dropouts, self.bidirectional = dropouts, bidirectional
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
+        nn.init.normal_(self.embedding.weight, std=DEVIATION)
         input_size, self.characters = embedding_size, None
         options: dict[str, Any] = {"kernel": kernel}
         if spelling is not None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from seqloom.data.buckets import by_length, lengths_of, pad
-from seqloom.data.records import Example, Records, keep_good
+from seqloom.data.records import Records
 from seqloom.data.samples.classify import write_sample
 from seqloom.errors import ConfigError
 from seqloom.layers.pooling import PoolingKind
@@ -22,10 +22,10 @@ from seqloom.models.many_to_one import Recurrence, SequenceClassifier
 from seqloom.models.one_to_many import CellType
 from seqloom.models.words import Words
 from seqloom.state import State
-from seqloom.tasks import classify_inputs, classify_labels
+from seqloom.tasks import classify_labels
 from seqloom.tasks.classify_baseline import moments, regress, word_features
-from seqloom.tasks.classify_inputs import COLUMNS, DataConfig, kind_of
-from seqloom.tasks.classify_labels import Labels, column_of
+from seqloom.tasks.classify_inputs import COLUMNS, Audio, DataConfig, fit, kind_of
+from seqloom.tasks.classify_labels import Labels, column_of, labels_in
 from seqloom.tasks.classify_preparation import Examples, Preparation
 from seqloom.tasks.classify_texts import Texts
 from seqloom.tasks.contract import Baseline, Context, Loss, Metric, Output, Rows, loss_score
@@ -62,6 +62,8 @@ class ModelConfig(BaseModel):
     """Of whole words of the vocabulary, wherever they stand in a batch."""
     weight_dropout: Probability = 0.0
     """Of recurrent weights."""
+    spec_augment: bool = False
+    """Of recordings: in training, stretches of time and bands of frequency are blotted out."""
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced`: in training every label weighs the same, however rare it is."""
     label_smoothing: Probability = 0.0
@@ -100,21 +102,13 @@ class Classify:
     def prepare(self, data: Records, config: DataConfig) -> Preparation:
         """Fit a vocabulary or a normaliser to the training split, and list its labels."""
         kind, several = kind_of(data.columns, config) or "text", classify_labels.has_several(data)
-        column = COLUMNS[kind]
-        data.require(column, column_of(data.columns))
-        take = classify_inputs.taker(kind, config)
-
-        def read(row: Example) -> tuple[Any, tuple[str, ...]]:
-            return take(row.fields.get(column), row.place), classify_labels.labels_in(row, several)
-
-        taken, labels = zip(*keep_good(data, "train", read).items, strict=True)
-        return Preparation(
-            classify_inputs.fit(kind, config, take, taken), Labels.fit(labels, several, data.path)
-        )
+        data.require(COLUMNS[kind], column_of(data.columns))
+        inputs, found = fit(data, kind, config, lambda row: labels_in(row, several))
+        return Preparation(inputs, Labels.fit(found, several, data.path))
 
     def restore(self, folder: Path, config: DataConfig) -> Preparation:
         """Read labels and inputs from a run folder; pretrained vectors are no longer needed."""
-        return Preparation.load(folder, config)
+        return Preparation.load(folder)
 
     def build(self, preparation: Preparation, config: ModelConfig) -> SequenceClassifier:
         """A recurrent stack, pooled. Pretrained vectors are put into it where they are at hand."""
@@ -141,7 +135,10 @@ class Classify:
     def loss(self, model: nn.Module, batch: Examples, state: State | None, context: Context) -> Loss:
         """Cross-entropy, with the label smoothing and the class weights that are asked for."""
         labels, config = context.preparation.labels, context.model
-        scores = model(batch.values, batch.lengths).float()
+        values, inputs = batch.values, context.preparation.inputs
+        if isinstance(inputs, Audio) and config.spec_augment:
+            values = inputs.augmented(values, batch.lengths)
+        scores = model(values, batch.lengths).float()
         balanced = config.class_weights == "balanced"
         nats = classify_labels.nats_of(scores, batch.targets, labels, config.label_smoothing, balanced)
         right = classify_labels.right_in(scores, batch.targets, labels)

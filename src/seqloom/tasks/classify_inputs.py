@@ -5,25 +5,32 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, final
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, final
 
 import numpy
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 
+from seqloom.data.audio import read_audio
+from seqloom.data.augment import SpecAugment
 from seqloom.data.features import FeatureOptions
 from seqloom.data.normaliser import Normaliser, Statistics
 from seqloom.data.recordings import Recordings
+from seqloom.data.records import Example, Records, keep_good
 from seqloom.data.vocabulary import Unit
 from seqloom.errors import DataError, RunError
 from seqloom.tasks.classify_texts import TextOptions, Texts, take_text
+
+T = TypeVar("T")
 
 InputKind: TypeAlias = Literal["audio", "series", "text"]
 
 COLUMNS: Mapping[InputKind, str] = {"audio": "file", "series": "values", "text": "text"}
 """Which column holds the input; of several that are there the first counts."""
 
-NORMALISER = "normaliser.json"
+FEATURES, NORMALISER = "features.json", "normaliser.json"
 SHOWN_STEPS = 4
 
 
@@ -42,9 +49,10 @@ class DataConfig(BaseModel):
     """Words are known by their parts as well, so that words that were never seen are something known too."""
     vectors: str | None = None
     """Pretrained word vectors to begin with, a file in the text form of GloVe or word2vec."""
-    sample_rate_hz: Annotated[int, Field(ge=1000)] = 16000
-    """To which recordings are resampled."""
+    sample_rate_hz: Annotated[int, Field(ge=1000)] | None = None
+    """Recordings of another rate are resampled. None: the rate of the first to learn from."""
     num_mels: Annotated[int, Field(ge=1, le=256)] = 40
+    """Bands of frequency."""
     frame_length_ms: Annotated[float, Field(gt=0, le=1000)] = 25.0
     frame_shift_ms: Annotated[float, Field(gt=0, le=1000)] = 10.0
     stacked_frames: Annotated[int, Field(ge=1)] = 1
@@ -65,19 +73,30 @@ class Audio:
     """Recordings in log-mel features.
 
     Args:
-        take: reads the features of a file.
+        recordings: reads files.
         normaliser: of features.
     """
 
     kind: InputKind = "audio"
 
-    def __init__(self, take: Take, normaliser: Normaliser) -> None:
-        self._take, self.normaliser = take, normaliser
+    def __init__(self, recordings: Recordings, normaliser: Normaliser) -> None:
+        self.normaliser, self.options = normaliser, recordings.options
+        self._take = take_audio(recordings)
+
+    @classmethod
+    def load(cls, folder: Path) -> Audio:
+        """Read what `files` gave from a run folder.
+
+        Raises:
+            RunError: a file is missing.
+        """
+        options = FeatureOptions(**json.loads(read_file(folder / FEATURES)))
+        return cls(Recordings(options), Normaliser.from_json(read_file(folder / NORMALISER)))
 
     @property
     def size(self) -> int:
         """Features of a step."""
-        return len(self.normaliser.overall.mean)
+        return self.options.size
 
     def steps(self, value: Any, where: str | None) -> numpy.ndarray:
         """Normalised features (T, F) of a file.
@@ -87,13 +106,17 @@ class Audio:
         """
         return self.normaliser.apply(self._take(value, where))
 
+    def augmented(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Features (B, T, F) of a batch, partly blotted out for training."""
+        return SpecAugment().apply(features, lengths, self.options.num_mels)
+
     def files(self) -> dict[str, str]:
-        """Mean and deviation of every feature."""
-        return {NORMALISER: self.normaliser.to_json()}
+        """How features are made, and the mean and deviation of each."""
+        return {FEATURES: json.dumps(self.options._asdict()), NORMALISER: self.normaliser.to_json()}
 
     def describe(self) -> str:
-        """For example `40 features a step`."""
-        return f"{self.size} features a step"
+        """For example `40 features a step, of 8000 Hz`."""
+        return f"{self.size} features a step, of {self.options.sample_rate_hz} Hz"
 
 
 def take_audio(recordings: Recordings) -> Take:
@@ -108,8 +131,18 @@ def take_audio(recordings: Recordings) -> Take:
     return take
 
 
-def _features(config: DataConfig) -> FeatureOptions:
-    return FeatureOptions(**{name: getattr(config, name) for name in FeatureOptions._fields})
+def _recordings(data: Records, config: DataConfig) -> Recordings:
+    rate = config.sample_rate_hz or _first_rate(data)
+    steps = (config.frame_length_ms, config.frame_shift_ms, config.stacked_frames)
+    return Recordings(FeatureOptions(rate, config.num_mels, *steps))
+
+
+def _first_rate(data: Records) -> int:
+    """The sample rate of the first recording to learn from that can be read."""
+    for row in data.examples("train"):
+        with suppress(DataError, TypeError):
+            return read_audio(Path(row.fields["file"])).sample_rate_hz
+    return FeatureOptions().sample_rate_hz  # none can be read, which is said when all are
 
 
 @final
@@ -153,8 +186,22 @@ class Series:
             raise DataError(where or "classify", expected, got=series.shape[1])
         return self.normaliser.apply(series)
 
-    files = Audio.files
-    describe = Audio.describe
+    @classmethod
+    def load(cls, folder: Path) -> Series:
+        """Read what `files` gave from a run folder.
+
+        Raises:
+            RunError: the file is missing.
+        """
+        return cls(Normaliser.from_json(read_file(folder / NORMALISER)))
+
+    def files(self) -> dict[str, str]:
+        """Mean and deviation of every number."""
+        return {NORMALISER: self.normaliser.to_json()}
+
+    def describe(self) -> str:
+        """For example `2 numbers a step`."""
+        return f"{self.size} numbers a step"
 
 
 def take_series(value: Any, where: str | None) -> numpy.ndarray:
@@ -186,50 +233,34 @@ def take_series(value: Any, where: str | None) -> numpy.ndarray:
 Inputs: TypeAlias = Texts | Audio | Series
 """What was fitted to the training split. Each kind has `steps`, `files` and `describe`."""
 
-
-def taker(kind: InputKind, config: DataConfig) -> Take:
-    """How values of a kind are read."""
-    if kind == "text":
-        return take_text
-    return take_series if kind == "series" else take_audio(Recordings(_features(config)))
+KINDS: Mapping[InputKind, type[Inputs]] = {"audio": Audio, "series": Series, "text": Texts}
 
 
-def fit(kind: InputKind, config: DataConfig, take: Take, taken: Sequence[Any]) -> Inputs:
-    """Fit a vocabulary or a normaliser to what was taken from the training split.
+def fit(
+    data: Records, kind: InputKind, config: DataConfig, labels_of: Callable[[Example], T]
+) -> tuple[Inputs, Sequence[T]]:
+    """Fit to the training rows that have a usable input and usable labels.
+
+    Returns:
+        What was fitted, and the labels of those rows.
 
     Raises:
         ConfigError: keys that do not go together.
-        DataError: the pretrained vectors cannot be used.
+        DataError: no row is good, or the pretrained vectors cannot be used.
     """
-    if kind == "text":
-        return Texts.fit(taken, TextOptions(*(getattr(config, name) for name in TextOptions._fields)))
-    if kind == "audio":
-        return Audio(take, Normaliser.fit(taken))
-    return Series.fit(taken)
+    column, recordings = COLUMNS[kind], _recordings(data, config) if kind == "audio" else None
+    take = take_audio(recordings) if recordings else take_series if kind == "series" else take_text
 
+    def read_row(row: Example) -> tuple[Any, T]:
+        return take(row.fields.get(column), row.place), labels_of(row)
 
-def restore(kind: InputKind, config: DataConfig, folder: Path) -> Inputs:
-    """Read what `Inputs.files` gave from a run folder.
-
-    Raises:
-        RunError: a file is missing or damaged.
-    """
-    if kind == "text":
-        return Texts.load(folder)
-    normaliser = Normaliser.from_json(read(folder / NORMALISER))
-    return Series(normaliser) if kind == "series" else Audio(taker(kind, config), normaliser)
-
-
-def read(path: Path) -> str:
-    """The text of a run folder's file.
-
-    Raises:
-        RunError: it is not there.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RunError(path, "expected a file of the run", got=error.strerror or str(error)) from None
+    taken, labels = zip(*keep_good(data, "train", read_row).items, strict=True)
+    if recordings is not None:
+        return Audio(recordings, Normaliser.fit(taken)), labels
+    if kind == "series":
+        return Series.fit(taken), labels
+    options = TextOptions(*(getattr(config, name) for name in TextOptions._fields))
+    return Texts.fit(taken, options), labels
 
 
 def show(value: Any) -> str:
@@ -240,3 +271,15 @@ def show(value: Any) -> str:
         return value
     more = f", … ({len(value):,} steps)" if len(value) > SHOWN_STEPS else ""
     return ", ".join(str(step) for step in value[:SHOWN_STEPS]) + more
+
+
+def read_file(path: Path) -> str:
+    """The text of a run folder's file.
+
+    Raises:
+        RunError: it is not there.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RunError(path, "expected a file of the run", got=error.strerror or str(error)) from None

@@ -13,7 +13,7 @@ from torch import Tensor
 from seqloom.data.batching import Batching, Source
 from seqloom.data.buckets import Buckets, lengths_of, pad
 from seqloom.data.records import Example, Kept, Records, keep_good
-from seqloom.tasks.classify_inputs import COLUMNS, DataConfig, Inputs, read, restore, show
+from seqloom.tasks.classify_inputs import COLUMNS, KINDS, Inputs, read_file, show
 from seqloom.tasks.classify_labels import Labels, column_of, labels_in
 
 LABELS = "labels.json"
@@ -58,15 +58,15 @@ class Preparation:
         self.column = COLUMNS[inputs.kind]
 
     @classmethod
-    def load(cls, folder: Path, config: DataConfig) -> Preparation:
+    def load(cls, folder: Path) -> Preparation:
         """Read what `files` gave from a run folder.
 
         Raises:
             RunError: a file is missing or damaged.
         """
-        found = json.loads(read(folder / LABELS))
+        found = json.loads(read_file(folder / LABELS))
         kind, names, counts = (found.pop(name) for name in ("input", "names", "counts"))
-        return cls(restore(kind, config, folder), Labels(tuple(names), counts=tuple(counts), **found))
+        return cls(KINDS[kind].load(folder), Labels(tuple(names), counts=tuple(counts), **found))
 
     def files(self) -> dict[str, str]:
         """The labels, and the files of the inputs."""

@@ -103,7 +103,7 @@ class DecodingConfig(BaseModel):
     language_model: str | None = None
     """What the search also asks: `ngram`, of the transcripts learnt from; or the folder of a `generate` run,
     trained on lines of the same unit."""
-    lm_weight: Annotated[float, Field(ge=0)] = 0.5
+    lm_weight: Annotated[float, Field(ge=0)] = 0.2
     """Of the language model's log-probability, beside 1 of the sound's."""
     length_bonus: float = 0.0
     """Nats for each symbol, against a language model's love of short texts."""
