@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, final
 
 import numpy
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
 from seqloom.data.buckets import by_length, lengths_of, pad
@@ -21,6 +21,7 @@ from seqloom.models.dropout import Dropouts
 from seqloom.models.many_to_one import Recurrence, SequenceClassifier
 from seqloom.models.one_to_many import CellType
 from seqloom.models.words import Words
+from seqloom.settings import Count, Keys, Probability
 from seqloom.state import State
 from seqloom.tasks import classify_labels
 from seqloom.tasks.classify_baseline import moments, regress, word_features
@@ -30,25 +31,21 @@ from seqloom.tasks.classify_preparation import Examples, Preparation
 from seqloom.tasks.classify_texts import Texts
 from seqloom.tasks.contract import Baseline, Context, Loss, Metric, Output, Rows, loss_score
 
-Probability = Annotated[float, Field(ge=0, lt=1)]
-
 EMBEDDING_SIZE = 128
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Keys):
     """The `model.*` keys."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
-
     cell_type: CellType = "gru"
-    hidden_size: Annotated[int, Field(ge=1)] = 128
+    hidden_size: Count = 128
     """Of each direction."""
-    num_layers: Annotated[int, Field(ge=1)] = 1
+    num_layers: Count = 1
     bidirectional: bool = True
-    pooling: Annotated[list[PoolingKind], Field(min_length=1)] = ["max", "mean"]
+    pooling: list[PoolingKind] = Field(default=["max", "mean"], min_length=1)
     """How the outputs of all steps become one vector: `last`, `mean`, `max`, `attention`; several are put
     side by side."""
-    embedding_size: Annotated[int, Field(ge=1)] | None = None
+    embedding_size: Count | None = None
     """Of texts. None: that of the pretrained vectors, or 128."""
     dropout: Probability = 0.3
     """At the input and between the layers."""
@@ -71,10 +68,8 @@ class ModelConfig(BaseModel):
     kernel: Literal["auto", "reference", "torch", "native"] = "auto"
 
 
-class DecodingConfig(BaseModel):
+class DecodingConfig(Keys):
     """The `decoding.*` keys."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Where an example may have several labels, those of at least this probability are said."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, final
 
 import numpy
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from seqloom.data.audio import read_audio
@@ -21,6 +21,7 @@ from seqloom.data.recordings import Recordings
 from seqloom.data.records import Example, Records, keep_good
 from seqloom.data.vocabulary import Unit
 from seqloom.errors import DataError, RunError
+from seqloom.settings import Count, Keys
 from seqloom.tasks.classify_texts import TextOptions, Texts, take_text
 
 T = TypeVar("T")
@@ -34,10 +35,8 @@ FEATURES, NORMALISER = "features.json", "normaliser.json"
 SHOWN_STEPS = 4
 
 
-class DataConfig(BaseModel):
+class DataConfig(Keys):
     """The `data.*` keys."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
     input: InputKind | None = None
     """`text`, `audio` or `series`. None: what the columns say, `file`, `values` or `text`."""
@@ -45,8 +44,9 @@ class DataConfig(BaseModel):
     """What a token of a text is: `word` (in small letters; signs are words), `character`, `byte` or `bpe`."""
     vocabulary_size: Annotated[int, Field(ge=2)] | None = None
     """The most tokens. None: 50,000 words, 8,000 for bpe, all of them for character."""
-    subwords: bool = False
-    """Words are known by their parts as well, so that words that were never seen are something known too."""
+    subwords: bool | None = None
+    """Words are known by their parts as well, so that one that was never seen is something known too. None:
+    where the unit is `word`."""
     vectors: str | None = None
     """Pretrained word vectors to begin with, a file in the text form of GloVe or word2vec."""
     sample_rate_hz: Annotated[int, Field(ge=1000)] | None = None
@@ -55,7 +55,7 @@ class DataConfig(BaseModel):
     """Bands of frequency."""
     frame_length_ms: Annotated[float, Field(gt=0, le=1000)] = 25.0
     frame_shift_ms: Annotated[float, Field(gt=0, le=1000)] = 10.0
-    stacked_frames: Annotated[int, Field(ge=1)] = 1
+    stacked_frames: Count = 1
     """Frames of features that make one step."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, final
 
@@ -18,6 +19,7 @@ from seqloom.errors import ConfigError, DataError
 
 TOKENIZER, SUBWORDS, VECTORS = "tokenizer.json", "subwords.json", "vectors.json"
 MOST_WORDS = 50_000
+KEPT_WORDS = 1 << 16
 WORDS = r"\w+(?=n't\b)|n't\b|'\w+|\w+|[^\w\s]"
 """Words, and each sign by itself. English contractions come apart as in the Penn Treebank: do n't, it 's."""
 
@@ -27,7 +29,7 @@ class TextOptions(NamedTuple):
 
     unit: Unit
     vocabulary_size: int | None
-    subwords: bool
+    subwords: bool | None
     vectors: str | None
 
 
@@ -63,7 +65,8 @@ class Texts:
         self.vocabulary, self.subwords, self.vectors = vocabulary, subwords, vectors
         self.outline = None if outline is None else VectorsOutline(*outline)
         self._numbers = vocabulary.tokenizer.get_vocab()
-        self._rows: dict[str, numpy.ndarray] = {}
+        # Most words come again and again; those that do not must not fill the memory of a long service.
+        self._row = lru_cache(KEPT_WORDS)(self._word)
 
     @classmethod
     def fit(cls, texts: Sequence[str], options: TextOptions) -> Texts:
@@ -80,7 +83,8 @@ class Texts:
             words_of(texts, size or MOST_WORDS) if unit == "word" else Vocabulary.fit(unit, texts, size)
         )
         words = sorted(vocabulary.tokenizer.get_vocab())
-        subwords = Subwords.fit(words) if with_subwords else None
+        subwords = Subwords.fit(words) if unit == "word" and with_subwords is not False else None
+        subwords = subwords or None  # a few short words share none
         if vectors_path is None:
             return cls(vocabulary, subwords)
         vectors = read_vectors(vectors_path, words)
@@ -123,13 +127,13 @@ class Texts:
         text = take_text(value, where)
         if self.subwords is None:
             return numpy.array(self.vocabulary.encode(text) or [self.unknown], dtype=numpy.int64)
-        return numpy.stack([self._row(word, self.subwords) for word in cut(self.vocabulary, text) or [""]])
+        return numpy.stack([self._row(word) for word in cut(self.vocabulary, text) or [""]])
 
-    def _row(self, word: str, subwords: Subwords) -> numpy.ndarray:
-        if word not in self._rows:
-            number = self._numbers.get(word, self.unknown)
-            self._rows[word] = numpy.concatenate([[number], subwords.numbers(word)]).astype(numpy.int32)
-        return self._rows[word]
+    def _word(self, word: str) -> numpy.ndarray:
+        """The number of a word, and those of its parts."""
+        assert self.subwords is not None
+        own = numpy.array([self._numbers.get(word, self.unknown)], dtype=numpy.int32)
+        return numpy.concatenate([own, self.subwords.numbers(word)])
 
     def numbers(self, words: Sequence[str]) -> list[int]:
         """Of words that the vocabulary has."""

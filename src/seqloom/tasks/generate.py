@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, final
 
 import numpy
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
 from seqloom.data.batching import IGNORED, ReadingStreams, Source, Streams, Window
@@ -28,12 +28,11 @@ from seqloom.decoding import (
 )
 from seqloom.models.dropout import Dropouts
 from seqloom.models.one_to_many import CellType, LanguageModel
+from seqloom.settings import Count, Keys, Probability
 from seqloom.state import State
 from seqloom.tasks.contract import Baseline, Batching, Context, Loss, Metric, Output, Rows
 from seqloom.tasks.decoders import compiled_decoder
 from seqloom.tasks.ngram import MAX_TOKENS, NGram
-
-Probability = Annotated[float, Field(ge=0, lt=1)]
 
 TOKENIZER = "tokenizer.json"
 NO_PROMPT = "\n"
@@ -42,10 +41,8 @@ PREFILL_CHUNK = 1024
 """Tokens of a prompt read at once, which bounds memory; what comes out does not depend on it."""
 
 
-class DataConfig(BaseModel):
+class DataConfig(Keys):
     """The `data.*` keys."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
     unit: Unit = "character"
     """What a token is: `character`, `byte`, `word` or `bpe`."""
@@ -53,15 +50,13 @@ class DataConfig(BaseModel):
     """The most tokens. None: 8,000 for bpe, 50,000 for word, all of them for character."""
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Keys):
     """The `model.*` keys."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
-
     cell_type: CellType = "lstm"
-    hidden_size: Annotated[int, Field(ge=1)] = 256
-    num_layers: Annotated[int, Field(ge=1)] = 2
-    embedding_size: Annotated[int, Field(ge=1)] | None = None
+    hidden_size: Count = 256
+    num_layers: Count = 2
+    embedding_size: Count | None = None
     """None: `hidden_size` where the weights are tied, else the lesser of it and 256."""
     tie_weights: bool = False
     dropout: Probability = 0.1
@@ -80,10 +75,8 @@ class ModelConfig(BaseModel):
     kernel: Literal["auto", "reference", "torch", "native"] = "auto"
 
 
-class DecodingConfig(BaseModel):
+class DecodingConfig(Keys):
     """The `decoding.*` keys: none; how to write is said when writing, by `DecodingOptions`."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
 
 @final

@@ -6,11 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, final
+from typing import Any, final
 
 import numpy
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from seqloom.data.buckets import by_length
@@ -21,32 +20,28 @@ from seqloom.models.dropout import Dropouts
 from seqloom.models.many_to_many import SequenceTagger, Spelling
 from seqloom.models.many_to_one import Recurrence
 from seqloom.models.one_to_many import CellType
+from seqloom.settings import Count, Keys, Probability
 from seqloom.state import State
 from seqloom.tasks import spans
 from seqloom.tasks.contract import Baseline, Context, Loss, Metric, Output, Rows, loss_score
 from seqloom.tasks.tag_inputs import WORDS, DataConfig, Preparation, Sentence, Sentences, collate, tagged
 
-Size = Annotated[int, Field(ge=1)]
-Probability = Annotated[float, Field(ge=0, lt=1)]
-
 COLUMNS = ("tokens", "tags")
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Keys):
     """The `model.*` keys."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
-
     cell_type: CellType = "lstm"
-    hidden_size: Size = 128
+    hidden_size: Count = 128
     """Of a layer and direction."""
-    num_layers: Size = 1
+    num_layers: Count = 1
     bidirectional: bool = True
     """Whether a tag depends on what comes behind its token too."""
     crf: bool = True
     """Whether tags are chosen together, each by its neighbours."""
-    embedding_size: Size = 100
-    spelling_size: Size = 25
+    embedding_size: Count = 100
+    spelling_size: Count = 25
     """Units that read a word's spelling, in each direction."""
     dropout: Probability = 0.3
     """At the input, between the layers and at the output; one mask for all tokens of a sentence."""
@@ -54,10 +49,8 @@ class ModelConfig(BaseModel):
     """Chance that a word which training has once is read as an unknown one, which is so learnt."""
 
 
-class DecodingConfig(BaseModel):
+class DecodingConfig(Keys):
     """The `decoding.*` keys: none; the best tags are found exactly."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
 
 def count_right(

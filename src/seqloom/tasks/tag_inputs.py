@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple, final
 
 import numpy
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from seqloom.data.batching import IGNORED, Batching, Source
@@ -18,16 +18,15 @@ from seqloom.data.records import Example, Records, keep_good
 from seqloom.data.vocabulary import UNKNOWN
 from seqloom.errors import DataError, nearest
 from seqloom.models.many_to_many import NO_CHARACTER
+from seqloom.settings import Keys
 from seqloom.tasks.spans import is_bio
 
 WORDS = "words.json"
 UNKNOWN_CHARACTER = NO_CHARACTER + 1
 
 
-class DataConfig(BaseModel):
+class DataConfig(Keys):
     """The `data.*` keys."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
     lowercase: bool = False
     """Words are looked up in small letters; their spelling is read as it is."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, final
 
 import numpy
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
 from seqloom.data.buckets import by_length, lengths_of, pad
@@ -25,6 +25,7 @@ from seqloom.models.dropout import Dropouts
 from seqloom.models.many_to_one import Recurrence
 from seqloom.models.one_to_many import CellType
 from seqloom.models.transcriber import Transcriber
+from seqloom.settings import Count, Keys, Probability
 from seqloom.state import State
 from seqloom.tasks import wer
 from seqloom.tasks.contract import Baseline, Context, Loss, Metric, Output, Rows, loss_score
@@ -38,15 +39,11 @@ from seqloom.tasks.transcripts import (
     spaced,
 )
 
-Probability = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 
 
-class DataConfig(BaseModel):
+class DataConfig(Keys):
     """The `data.*` keys."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
     unit: TranscriptUnit = "character"
     """What a symbol is: `character` or `word`."""
@@ -62,10 +59,8 @@ class DataConfig(BaseModel):
     """Whose mean and deviation: of everybody, or, by a column `speaker`, of each."""
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Keys):
     """The `model.*` keys."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
     cell_type: CellType = "lstm"
     hidden_size: Count = 200
@@ -93,17 +88,15 @@ class ModelConfig(BaseModel):
     kernel: Literal["auto", "reference", "torch", "native"] = "auto"
 
 
-class DecodingConfig(BaseModel):
+class DecodingConfig(Keys):
     """The `decoding.*` keys."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
     num_beams: Count = 1
     """1 takes the likeliest symbol at every step; more search for the likeliest text."""
     language_model: str | None = None
     """What the search also asks: `ngram`, of the transcripts learnt from; or the folder of a `generate` run,
     trained on lines of the same unit."""
-    lm_weight: Annotated[float, Field(ge=0)] = 0.2
+    lm_weight: Annotated[float, Field(ge=0)] = 0.3
     """Of the language model's log-probability, beside 1 of the sound's."""
     length_bonus: float = 0.0
     """Nats for each symbol, against a language model's love of short texts."""

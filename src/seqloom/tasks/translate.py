@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, final
 
 import numpy
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from seqloom.data.batching import IGNORED
@@ -20,6 +20,7 @@ from seqloom.data.samples.translate import write_sample
 from seqloom.data.sides import END
 from seqloom.models.dropout import Dropouts
 from seqloom.models.encoder_decoder import AttentionType, CellType, Encoded, EncoderDecoder
+from seqloom.settings import Count, Keys, Probability
 from seqloom.state import State
 from seqloom.tasks import bleu
 from seqloom.tasks.contract import Baseline, Context, Loss, Metric, Output, Rows, loss_score
@@ -27,17 +28,13 @@ from seqloom.tasks.pairs import SIDES, Pairs, Preparation, Sentence, texts_of
 from seqloom.tasks.translation_memory import nearest
 from seqloom.tasks.writing import attention_of, mix_guesses, write
 
-Probability = Annotated[float, Field(ge=0, lt=1)]
-
 MOST_TOKENS = (2, 10)
 """A translation has at most twice the tokens of its source and ten more."""
 WORST = 10
 
 
-class DataConfig(BaseModel):
+class DataConfig(Keys):
     """The `data.*` keys."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
     unit: Literal["bpe", "word", "character"] = "bpe"
     """What a token is."""
@@ -49,18 +46,16 @@ class DataConfig(BaseModel):
     """Texts are read, written and scored in small letters."""
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Keys):
     """The `model.*` keys."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
-
     cell_type: CellType = "gru"
-    hidden_size: Annotated[int, Field(ge=1)] = 256
+    hidden_size: Count = 256
     """Of the encoder in each direction; the decoder has twice as many."""
-    num_layers: Annotated[int, Field(ge=1)] = 2
+    num_layers: Count = 2
     """Of the encoder."""
-    decoder_layers: Annotated[int, Field(ge=1)] = 1
-    embedding_size: Annotated[int, Field(ge=1)] = 256
+    decoder_layers: Count = 1
+    embedding_size: Count = 256
     attention: AttentionType = "dot"
     """`additive`, `multiplicative`, `dot` or `none`."""
     dropout: Probability = 0.3
@@ -77,12 +72,10 @@ class ModelConfig(BaseModel):
     """In training, the share of the decoder's inputs that are its own guesses, growing from 0 to this."""
 
 
-class DecodingConfig(BaseModel):
+class DecodingConfig(Keys):
     """The `decoding.*` keys."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    num_beams: Annotated[int, Field(ge=1)] = 1
+    num_beams: Count = 1
     """1 takes the likeliest token at every step; more search for the likeliest translation."""
     length_penalty: Annotated[float, Field(ge=-10, le=10)] = 1.0
     """Of beam search: above 0 favours long translations."""

@@ -9,21 +9,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from seqloom.errors import ConfigError, nearest
+from seqloom.settings import Count, Keys, Probability
 from seqloom.tasks import Task
 from seqloom.tasks.contract import Context, Preparation
 
-Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class TrainingConfig(BaseModel):
+class TrainingConfig(Keys):
     """The `training.*` keys: the same for every task."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
     batch_size: Count = 16
@@ -42,7 +40,7 @@ class TrainingConfig(BaseModel):
     """The highest."""
     weight_decay: NotNegative = 0.0
     """Of matrices; AdamW's is decoupled."""
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    momentum: Probability = 0.0
     """Of SGD."""
     schedule: Literal["cosine", "linear", "plateau", "constant"] = "cosine"
     """`cosine` and `linear` fall to 0 at the limit; `plateau` multiplies by `plateau_factor` whenever

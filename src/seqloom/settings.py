@@ -1,0 +1,16 @@
+"""What every part of a configuration is made of: strict keys, and the kinds of numbers that they hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+Probability: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Keys(BaseModel):
+    """The keys of one part, as `training.*`: a value of another type, or an unknown key, is an error."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
