@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from seqloom.layers.convert import convert_recurrent
     from seqloom.layers.recurrent import GRU, LSTM, RNN
     from seqloom.serving.predictor import Predictor, load, train
+    from seqloom.serving.sample import sample
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ _HOMES = {
     "Predictor": "seqloom.serving.predictor",
     "load": "seqloom.serving.predictor",
     "train": "seqloom.serving.predictor",
+    "sample": "seqloom.serving.sample",
     "SeqloomError": "seqloom.errors",
     "DataError": "seqloom.errors",
     "ConfigError": "seqloom.errors",
@@ -45,6 +47,7 @@ __all__ = [
     "__version__",
     "convert_recurrent",
     "load",
+    "sample",
     "train",
 ]
 

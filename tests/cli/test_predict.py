@@ -37,8 +37,7 @@ def seqloom(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         with pytest.raises(SystemExit) as leaving:
             main()
-            sys.exit(0)
-        return (leaving.value.code or 0, *capfd.readouterr())  # type: ignore[return-value]
+        return (leaving.value.code, *capfd.readouterr())  # type: ignore[return-value]
 
     if not (place / "run").exists():
         assert run("sample", "classify", "reviews")[0] == 0

@@ -1,4 +1,4 @@
-"""Every task keeps the contract: a preparation that is JSON, a batch learnt by heart, rows that are their own."""
+"""Every task keeps the contract: a preparation that is JSON, a batch learnt by heart, rows on their own."""
 
 from __future__ import annotations
 

@@ -57,10 +57,10 @@ def test_silence_is_finite() -> None:
     numpy.testing.assert_allclose(found, math.log(1.1920929e-07), rtol=1e-6)  # float32
 
 
-@pytest.mark.parametrize("stacked_frames", [1, 3, 4])
+@pytest.mark.parametrize(("stacked_frames", "lookahead_frames"), [(1, 0), (3, 0), (4, 0), (1, 2), (3, 5)])
 @pytest.mark.parametrize("chunk", [1, 37, 160, 400, 1600, 5999])
-def test_any_chunks_give_the_same_steps(chunk: int, stacked_frames: int) -> None:
-    options = OPTIONS._replace(stacked_frames=stacked_frames)
+def test_any_chunks_give_the_same_steps(chunk: int, stacked_frames: int, lookahead_frames: int) -> None:
+    options = OPTIONS._replace(stacked_frames=stacked_frames, lookahead_frames=lookahead_frames)
     samples = sound()
     pieces = [samples[start : start + chunk] for start in range(0, len(samples), chunk)]
     found = list(log_mel_stream(pieces, options))
@@ -93,6 +93,19 @@ def test_stacked_frames_stand_side_by_side_and_what_is_left_is_dropped() -> None
     assert len(frames) % 3
     assert steps.shape == (len(frames) // 3, 60)
     numpy.testing.assert_array_equal(steps.reshape(-1, 20), frames[: len(steps) * 3])
+
+
+@pytest.mark.parametrize("lookahead_frames", [0, 1, 4])
+def test_a_step_sees_frames_that_come_after_its_own(lookahead_frames: int) -> None:
+    frames = log_mel(sound(), OPTIONS)
+    options = OPTIONS._replace(stacked_frames=3, lookahead_frames=lookahead_frames)
+    steps = log_mel(sound(), options)
+    assert steps.shape == ((len(frames) - lookahead_frames) // 3, options.size)
+    for number, step in enumerate(steps):
+        seen = frames[3 * number : 3 * number + 3 + lookahead_frames]
+        numpy.testing.assert_array_equal(step.reshape(-1, 20), seen)
+    needed = int(options.shortest_ms * RATE / 1000)
+    assert [len(log_mel(sound(needed - less), options)) for less in (1, 0)] == [0, 1]
 
 
 @pytest.mark.parametrize("samples", [0, 399])

@@ -248,32 +248,47 @@ def test_series_are_learnt_and_asked_for_as_text(tmp_path: Path) -> None:
     assert [answer.text for answer in answers] == ["rises", "falls", "falls"]
 
 
-def test_recordings_are_told_apart(tmp_path: Path) -> None:
+@pytest.fixture
+def sounds(tmp_path: Path) -> Path:
+    """Low and high tones at 8 kHz, and a file that is none."""
     soundfile = pytest.importorskip("soundfile")
     pytest.importorskip("kaldi_native_fbank")
-    generator = numpy.random.default_rng(0)
+    folder, generator = tmp_path / "sounds", numpy.random.default_rng(0)
     for split, count in {"train": 24, "validation": 8, "test": 8}.items():
         for number in range(count):
             label = ("low", "high")[number % 2]
             hertz = generator.uniform(200, 300) if label == "low" else generator.uniform(1500, 2500)
             time = numpy.arange(int(generator.integers(1200, 2400))) / 8000
             sound = 0.3 * numpy.sin(2 * math.pi * hertz * time) + generator.normal(0, 0.01, len(time))
-            (tmp_path / "data" / split / label).mkdir(parents=True, exist_ok=True)
-            soundfile.write(tmp_path / "data" / split / label / f"{number}.wav", sound, 8000)
-    (tmp_path / "data/test/low/broken.wav").write_bytes(b"no sound")
-    settings = [
-        "data.sample_rate_hz=8000",
-        "data.num_mels=20",
-        "model.hidden_size=16",
-        "training.max_steps=60",
-    ]
-    settings += ["training.batch_size=8", "training.learning_rate=0.01"]
-    folder, report = train(tmp_path / "data", settings=settings, out=tmp_path / "run")
+            (folder / split / label).mkdir(parents=True, exist_ok=True)
+            soundfile.write(folder / split / label / f"{number}.wav", sound, 8000)
+    (folder / "test/low/broken.wav").write_bytes(b"no sound")
+    return folder
+
+
+def test_recordings_are_told_apart(sounds: Path, tmp_path: Path) -> None:
+    settings = ["data.num_mels=20", "model.hidden_size=16", "training.max_steps=60", "training.batch_size=8"]
+    folder, report = train(sounds, settings=[*settings, "training.learning_rate=0.01"], out=tmp_path / "run")
     assert report.metrics["accuracy"] == 1
     assert report.notes["confusion"] == {"high": {"high": 4}, "low": {"low": 4}}
     (message,) = report.skipped
     assert "broken.wav" in message
-    assert seqloom.load(folder).predict([tmp_path / "data/test/high/1.wav"])[0].text == "high"
+    loaded = seqloom.load(folder)
+    assert loaded.preparation.describe() == "20 features a step, of 8000 Hz; labels: high, low"
+    assert loaded.predict([sounds / "test/high/1.wav"])[0].text == "high"
+    with pytest.raises(DataError, match=r"classify: `file` must be the path of a recording\. Got 7\."):
+        loaded.predict([7])
+
+
+def test_recordings_are_blotted_out_in_training_only(sounds: Path) -> None:
+    data = read(sounds)
+    preparation = prepared(data)
+    told = context(preparation, dropout=0.0, spec_augment=True)
+    model = TASK.build(preparation, told.model)
+    batch = next(preparation.source(data, "train", Batching(8)).batches(0))
+    assert not torch.equal(*(TASK.loss(model, batch, None, told).nats for _ in range(2)))
+    measured = TASK.measure(model, batch, None, told).nats
+    assert torch.equal(measured, TASK.loss(model, batch, None, context(preparation, dropout=0.0)).nats)
 
 
 @pytest.fixture

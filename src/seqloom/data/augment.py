@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from seqloom.data.features import FeatureOptions
+
 
 class SpecAugment(NamedTuple):
     """How much is blotted out; every width is drawn from 0 to its limit.
@@ -29,31 +31,34 @@ class SpecAugment(NamedTuple):
     frequency_masks: int = 2
     frequency_mask_mels: int = 10
 
-    def apply(self, features: Tensor, lengths: Tensor, num_mels: int) -> Tensor:
+    def apply(self, features: Tensor, lengths: Tensor, options: FeatureOptions) -> Tensor:
         """Blot out, drawing from torch's generator.
 
         Args:
-            features: (B, T, S M): steps of S stacked frames of M mels each, normalised.
+            features: (B, T, options.size), normalised.
             lengths: (B,) the real steps of each row.
-            num_mels: M.
+            options: which frames and mels a step is made of.
 
         Returns:
             The same shape; a new tensor.
 
-        >>> SpecAugment().apply(torch.ones(2, 50, 24), torch.tensor([50, 20]), num_mels=8).shape
+        >>> options = FeatureOptions(num_mels=8, stacked_frames=3)
+        >>> SpecAugment().apply(torch.ones(2, 50, 24), torch.tensor([50, 20]), options).shape
         torch.Size([2, 50, 24])
         """
-        B, T, width = features.shape
-        stacked = width // num_mels
-        # Frames as they were before they were stacked: a mask may begin within a step.
-        frames = features.reshape(B, T * stacked, num_mels)
-        real = lengths.to(features.device).unsqueeze(1) * stacked
+        B, T, _ = features.shape
+        # Frames as they were before they were stacked: a mask may begin within a step, and where steps
+        # overlap it covers a frame in each that sees it.
+        starts = torch.arange(T, device=features.device)[:, None] * options.stacked_frames
+        frames = starts + torch.arange(options.seen_frames, device=features.device)
+        real = lengths.to(features.device).unsqueeze(1) * options.stacked_frames + options.lookahead_frames
         most = (real * self.time_mask_share).floor().clamp(max=self.time_mask_frames)
-        in_time = _masks(self.time_masks, most, real, T * stacked)
-        mels = torch.full_like(real, num_mels)
-        in_frequency = _masks(self.frequency_masks, mels.clamp(max=self.frequency_mask_mels), mels, num_mels)
-        blotted = in_time.unsqueeze(2) | in_frequency.unsqueeze(1)
-        return frames.masked_fill(blotted, 0.0).reshape(B, T, width)
+        in_time = _masks(self.time_masks, most, real, T * options.stacked_frames + options.lookahead_frames)
+        mels = torch.full_like(real, options.num_mels)
+        widest = mels.clamp(max=self.frequency_mask_mels)
+        in_frequency = _masks(self.frequency_masks, widest, mels, options.num_mels)
+        blotted = in_time[:, frames].unsqueeze(3) | in_frequency[:, None, None]
+        return features.masked_fill(blotted.view(B, T, options.size), 0.0)
 
 
 def _masks(count: int, most: Tensor, real: Tensor, size: int) -> Tensor:

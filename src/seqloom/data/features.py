@@ -25,6 +25,8 @@ class FeatureOptions(NamedTuple):
         frame_length_ms: one frame sees so much.
         frame_shift_ms: from the start of a frame to the start of the next.
         stacked_frames: frames that make up one step; what is left at the end, less than a step, is dropped.
+        lookahead_frames: frames after its own that a step sees too (Sak et al. 2015, arXiv:1507.06947), for a
+            model that reads in one direction. A step is known so much later.
 
     >>> FeatureOptions(num_mels=40, stacked_frames=3).size
     120
@@ -35,16 +37,22 @@ class FeatureOptions(NamedTuple):
     frame_length_ms: float = 25.0
     frame_shift_ms: float = 10.0
     stacked_frames: int = 1
+    lookahead_frames: int = 0
+
+    @property
+    def seen_frames(self) -> int:
+        """Frames that a step sees."""
+        return self.stacked_frames + self.lookahead_frames
 
     @property
     def size(self) -> int:
         """Features of a step."""
-        return self.num_mels * self.stacked_frames
+        return self.num_mels * self.seen_frames
 
     @property
     def shortest_ms(self) -> float:
         """What a step needs: shorter audio has none."""
-        return self.frame_length_ms + (self.stacked_frames - 1) * self.frame_shift_ms
+        return self.frame_length_ms + (self.seen_frames - 1) * self.frame_shift_ms
 
 
 def log_mel(samples: numpy.ndarray, options: FeatureOptions) -> numpy.ndarray:
@@ -86,10 +94,10 @@ def log_mel_stream(chunks: Iterable[numpy.ndarray], options: FeatureOptions) -> 
             new = numpy.stack([fbank.get_frame(number) for number in range(done, ready)])
             fbank.pop(ready - done)
             waiting, done = numpy.concatenate([waiting, new]), ready
-        steps = len(waiting) // options.stacked_frames
-        taken = steps * options.stacked_frames
-        yield waiting[:taken].reshape(steps, options.size)
-        waiting = waiting[taken:]
+        steps = max(len(waiting) - options.lookahead_frames, 0) // options.stacked_frames
+        starts = numpy.arange(steps)[:, None] * options.stacked_frames
+        yield waiting[starts + numpy.arange(options.seen_frames)].reshape(steps, options.size)
+        waiting = waiting[steps * options.stacked_frames :]
 
 
 def _extractor(options: FeatureOptions) -> Any:

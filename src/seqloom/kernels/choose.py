@@ -26,6 +26,10 @@ class Wish(NamedTuple):
     by: str
 
 
+AUTO = Wish("auto", "")
+"""Nobody asks for a kernel of their own."""
+
+
 def wish(where: str, option: str) -> Wish:
     """What the layer's option asks for; if that is "auto", what the environment asks for.
 
@@ -38,9 +42,9 @@ def wish(where: str, option: str) -> Wish:
     """
     if option != "auto":
         return Wish(option, f"kernel={option!r}")
-    asked = os.environ.get(VARIABLE)
+    asked = _in_environment()
     if not asked or asked == "auto":
-        return Wish("auto", "")
+        return AUTO
     kernel, _, level = asked.partition(":")
     names = (*KERNELS, *(f"native:{name}" for name in LEVELS))
     if asked not in names:
@@ -51,6 +55,12 @@ def wish(where: str, option: str) -> Wish:
             where, f"{VARIABLE}={asked} cannot be had: {refusal}", mend=f'Set {VARIABLE}="native"'
         )
     return Wish(kernel, f"{VARIABLE}={asked}")
+
+
+def _in_environment() -> str | None:
+    # os.environ.get raises two errors for a name that is not there: a tenth of a small layer's step.
+    found = os.environ._data.get(os.environ.encodekey(VARIABLE))  # type: ignore[attr-defined]
+    return None if found is None else os.environ.decodevalue(found)
 
 
 def choose(

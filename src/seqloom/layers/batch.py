@@ -62,8 +62,7 @@ def take(layer: Layer, input: Tensor, state: Any, lengths: Lengths) -> Batch:
 
 def give(layer: Layer, batch: Batch, output: Tensor, state: Tensor | LSTMState) -> tuple[Tensor, Any]:
     """Output and state in the caller's form."""
-    device = output.device.type
-    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+    if torch._C._is_any_autocast_enabled():
         output, state = autocast_type(output), map_state(autocast_type, state)
     if batch.batched:
         return output, state

@@ -108,7 +108,7 @@ class Audio:
 
     def augmented(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Features (B, T, F) of a batch, partly blotted out for training."""
-        return SpecAugment().apply(features, lengths, self.options.num_mels)
+        return SpecAugment().apply(features, lengths, self.options)
 
     def files(self) -> dict[str, str]:
         """How features are made, and the mean and deviation of each."""

@@ -32,7 +32,7 @@ def loss_of(model: Any, batch: Utterances, context: Context) -> tuple[Loss, Any]
             frequency_masks=config.frequency_masks,
             frequency_mask_mels=config.frequency_mask_mels,
         )
-        features = augment.apply(features, batch.lengths, context.preparation.recordings.options.num_mels)
+        features = augment.apply(features, batch.lengths, context.preparation.recordings.options)
     if config.decoder == "ctc":
         logits = model(features, batch.lengths)
         return Loss(_ctc(logits, batch), batch.symbol_lengths), logits

@@ -151,7 +151,8 @@ class Tag:
         if "right" in rows.counted:
             scores["accuracy"] = float(rows.total("right") / rows.units.sum())
         if "correct" in rows.counted:
-            scores |= spans.precision_recall_f1(*(float(rows.total(name)) for name in spans.Counts._fields))
+            found = spans.precision_recall_f1(*(float(rows.total(name)) for name in spans.Counts._fields))
+            scores |= {"f1": found["f1"], **found}  # what is shown where there is room for few comes first
         return scores
 
     def headline(self, scores: Mapping[str, float]) -> Metric:

@@ -55,6 +55,8 @@ class DataConfig(Keys):
     frame_shift_ms: Annotated[float, Field(gt=0)] = 10.0
     stacked_frames: Count = 3
     """Frames that make up one step of the model."""
+    lookahead_frames: NotNegative = 0
+    """Frames after its own that a step sees too, for a model of one direction. They delay a stream."""
     normalisation: Literal["global", "speaker"] = "global"
     """Whose mean and deviation: of everybody, or, by a column `speaker`, of each."""
 
@@ -127,8 +129,9 @@ class Transcribe:
         """Learn the symbols of the training split, and measure its features."""
         data.require("file", "transcription")
         rate = config.sample_rate_hz or first_rate(data)
-        steps = (config.frame_length_ms, config.frame_shift_ms, config.stacked_frames)
-        recordings = Recordings(FeatureOptions(rate, config.num_mels, *steps))
+        frames = (config.frame_length_ms, config.frame_shift_ms)
+        steps = (config.stacked_frames, config.lookahead_frames)
+        recordings = Recordings(FeatureOptions(rate, config.num_mels, *frames, *steps))
         return Preparation.fit(data, config.unit, recordings, config.normalisation == "speaker")
 
     def restore(self, folder: Path, config: DataConfig) -> Preparation:
