@@ -20,6 +20,7 @@ from seqloom.models.many_to_many import SequenceTagger
 from seqloom.tasks.contract import Context, Rows
 from seqloom.tasks.tag import DecodingConfig, ModelConfig, Tag
 from seqloom.tasks.tag_inputs import DataConfig, Preparation, Sentences
+from seqloom.training import evaluation
 
 TASK = Tag()
 TRAIN = [
@@ -438,6 +439,7 @@ def test_both_directions_learn_what_one_can_only_guess(tmp_path: Path) -> None:
     TASK.sample(tmp_path, 0)
     data = read(tmp_path)
     preparation = TASK.prepare(data, DataConfig())  # type: ignore[arg-type]
+    measured = preparation.source(data, "test", Batching(64, training=False))  # type: ignore[arg-type]
     found = {}
     for bidirectional in (True, False):
         sizes = {"hidden_size": 48, "embedding_size": 32, "spelling_size": 8}
@@ -445,16 +447,16 @@ def test_both_directions_learn_what_one_can_only_guess(tmp_path: Path) -> None:
         model = TASK.build(preparation, told.model)
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
         source = preparation.source(data, "train", Batching(32))  # type: ignore[arg-type]
-        for batch in (batch for epoch in range(2) for batch in source.batches(epoch)):
-            loss = TASK.loss(model, batch, None, told)  # type: ignore[arg-type]
-            (loss.nats.sum() / loss.units.sum()).backward()
-            optimizer.step()
-            optimizer.zero_grad()
-        measured = preparation.source(data, "test", Batching(64, training=False))  # type: ignore[arg-type]
-        parts = [TASK.measure(model.eval(), batch, None, told) for batch in measured.batches(0)]  # type: ignore[arg-type]
-        counted = {name: torch.cat([p.counted[name] for p in parts]).numpy() for name in parts[0].counted}
-        units = torch.cat([part.units for part in parts]).numpy()
-        found[bidirectional] = TASK.score(Rows(numpy.zeros(len(units)), units, counted), "token")
+        for epoch in range(8):
+            for batch in source.batches(epoch):
+                loss = TASK.loss(model.train(), batch, None, told)  # type: ignore[arg-type]
+                (loss.nats.sum() / loss.units.sum()).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+            rows = evaluation.measure(TASK, model, measured, torch.device("cpu"), told)  # type: ignore[arg-type]
+            found[bidirectional] = TASK.score(rows, "token")
+            if found[bidirectional]["f1"] >= 0.995:
+                break
     assert min(found[True]["accuracy"], found[True]["f1"]) >= 0.99
     assert found[False]["accuracy"] < 0.95
     assert found[False]["f1"] < 0.6
