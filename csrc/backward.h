@@ -4,6 +4,7 @@
 // weights are weights_gradient.h's.
 #pragma once
 
+#include "as_they_lie.h"
 #include "pack.h"
 #include "rows.h"
 #include "scratch.h"
@@ -32,7 +33,7 @@ struct Backward {
     int64_t units, slot_blocks, tile;  // padded units; blocks of k of a slot; size of a tile of all slots
     int64_t panels, input_panels;      // N columns of W_hh, N of W_ih
     int64_t steps_kept;                // steps taken together
-    float *hidden, *inputs;            // packed weights
+    float *hidden, *inputs;            // packed weights; null: they are read as they lie
   };
   // What a strand has.
   struct Own {
@@ -81,8 +82,9 @@ struct Backward {
     shared.input_panels = (I + N - 1) / N;
     const int64_t rows = std::min(GATHERED, KEPT_BYTES / (SLOTS * shared.units * static_cast<int64_t>(sizeof(T))));
     shared.steps_kept = std::min(std::max<int64_t>(1, rows / std::max<int64_t>(1, p.batch)), order.longest());
-    shared.hidden = scratch.take<float>(shared.panels * panel_size());
-    shared.inputs = p.d_input == nullptr ? nullptr : scratch.take<float>(shared.input_panels * panel_size());
+    const bool packed = !few(order.longest(), p.batch);
+    shared.hidden = packed ? scratch.take<float>(shared.panels * panel_size()) : nullptr;
+    shared.inputs = packed && p.d_input != nullptr ? scratch.take<float>(shared.input_panels * panel_size()) : nullptr;
     const int64_t most = blocks_of<A>(shared.steps_kept * p.batch + strands * A::PER) * BLOCK;
     if (weights.wanted()) weights.prepare(scratch, most, threads);
   }
@@ -102,29 +104,25 @@ struct Backward {
             scratch.take<const T*>(rows), scratch.take<const X*>(kept), scratch.take<const T*>(kept), scratch.take<X*>(kept)};
   }
 
-  void pack(Team team) {
-    const int64_t H = p.hidden, I = p.input_size, size = panel_size();
-    const int64_t slot = shared.slot_blocks * BLOCK * N;
-    const Range mine = part_of(shared.panels, team.thread, team.threads);
-    for (int64_t q = mine.begin; q < mine.end; ++q) {
-      std::memset(shared.hidden + q * size, 0, static_cast<std::size_t>(size) * 4);
+  static int hidden_gate(int g) { return Slots<CELL>::hidden_gate(g + FIRST_HIDDEN); }
+  static int input_gate(int g) { return Slots<CELL>::input_gate(g); }
+
+  void pack(Team team) const {
+    const Range hidden = part_of(shared.panels, team.thread, team.threads);
+    const Range inputs = part_of(shared.input_panels, team.thread, team.threads);
+    if (shared.hidden != nullptr) pack_matrix(w.weight_hh, p.hidden, hidden_gate, hidden, shared.hidden);
+    if (shared.inputs != nullptr) pack_matrix(w.weight_ih, p.input_size, input_gate, inputs, shared.inputs);
+  }
+
+  // Panels of a matrix (G H, width), its gates in the order of the slots.
+  void pack_matrix(const float* weight, int64_t width, int (*gate)(int), Range panels, float* to) const {
+    const int64_t H = p.hidden, slot = shared.slot_blocks * BLOCK * N;
+    for (int64_t q = panels.begin; q < panels.end; ++q) {
+      float* panel = to + q * panel_size();
+      if (H < shared.units) std::memset(panel, 0, static_cast<std::size_t>(panel_size()) * 4);  // the rest of each slot
       for (int g = 0; g < G; ++g) {
-        for (int v = 0; v < 2; ++v) {
-          const int64_t column = q * N + v * W;
-          pack_straight<A>(w.weight_hh + Slots<CELL>::hidden_gate(g + FIRST_HIDDEN) * H * H + column, H, H, H - column, N,
-                           shared.hidden + q * size + g * slot + v * W);
-        }
-      }
-    }
-    if (p.d_input == nullptr) return;
-    const Range ours = part_of(shared.input_panels, team.thread, team.threads);
-    for (int64_t q = ours.begin; q < ours.end; ++q) {
-      std::memset(shared.inputs + q * size, 0, static_cast<std::size_t>(size) * 4);
-      for (int g = 0; g < G; ++g) {
-        for (int v = 0; v < 2; ++v) {
-          const int64_t column = q * N + v * W;
-          pack_straight<A>(w.weight_ih + Slots<CELL>::input_gate(g) * H * I + column, I, H, I - column, N,
-                           shared.inputs + q * size + g * slot + v * W);
+        for (int64_t v = 0, column = q * N; v < 2; ++v, column += W) {
+          pack_straight<A>(weight + gate(g) * H * width + column, width, H, width - column, N, panel + g * slot + v * W);
         }
       }
     }
@@ -206,8 +204,23 @@ struct Backward {
     }
   }
 
+  // `rows` rows of a tile times a panel of W_hh, from the first slot that it is for; and of W_ih.
   void hidden_product(const float* gates, int64_t panel, int rows, float* sums, const Ahead& ahead) const {
-    product_for<A, BY_ROW, 2>(rows)(gates, shared.hidden + panel * panel_size(), G * shared.slot_blocks, sums, ahead);
+    product(rows, gates, shared.hidden, w.weight_hh, p.hidden, hidden_gate, panel, sums, ahead);
+  }
+  void input_product(const float* gates, int64_t panel, int rows, float* sums) const {
+    product(rows, gates, shared.inputs, w.weight_ih, p.input_size, input_gate, panel, sums, NOTHING);
+  }
+  void product(int rows, const float* gates, const float* packed, const float* weight, int64_t width, int (*gate)(int),
+               int64_t panel, float* sums, const Ahead& ahead) const {
+    if (packed != nullptr) {
+      return product_for<A, BY_ROW, 2>(rows)(gates, packed + panel * panel_size(), G * shared.slot_blocks, sums, ahead);
+    }
+    const int64_t H = p.hidden, column = panel * N;
+    std::memset(sums, 0, static_cast<std::size_t>(rows) * N * 4);
+    for (int g = 0; g < G; ++g) {
+      add_rows_of<A>(rows, gates, g * shared.units, weight + gate(g) * H * width + column, H, width, width - column, sums);
+    }
   }
 
   Vec from_beyond(const float* gradient, int64_t row, int64_t unit, int64_t left) const {
@@ -316,8 +329,7 @@ struct Backward {
       for (int64_t q = 0; q < shared.input_panels; ++q) {
         for (int64_t tile = begin; tile < std::min(tiles.end, begin + some); ++tile) {
           const int rows = static_cast<int>(std::min<int64_t>(ROWS, kept - tile * ROWS));
-          product_for<A, BY_ROW, 2>(rows)(o.kept + tile * shared.tile, shared.inputs + q * panel_size(),
-                                          G * shared.slot_blocks, sums, NOTHING);
+          input_product(o.kept + tile * shared.tile, q, rows, sums);
           for (int m = 0; m < rows; ++m) {
             X* to = bench.d_inputs[tile * ROWS + m];
             for (int64_t v = 0, column = q * N; v < 2 && column < I; ++v, column += W) {

@@ -2,6 +2,7 @@
 // one product of the state before it and, while its sums are still in the cache, the equation of the cell (step_*).
 #pragma once
 
+#include "as_they_lie.h"
 #include "pack.h"
 #include "rows.h"
 #include "scratch.h"
@@ -26,7 +27,8 @@ struct Forward {
   // What all threads of a direction share.
   struct Shared {
     int64_t panels, units, blocks_h, blocks_x;  // units: padded
-    float *hidden, *inputs, *bias, *bias_n;     // packed weights; biases in the order of the vectors
+    float *hidden, *inputs;                     // packed weights; null: they are read as they lie
+    float *bias, *bias_n;                       // in the order of the vectors
   };
   // What a strand has for itself.
   struct Own {
@@ -57,8 +59,9 @@ struct Forward {
     shared.blocks_h = blocks_of<A>(p.hidden);
     shared.blocks_x = blocks_of<A>(p.input_size);
     const int64_t vectors = shared.panels * V;
-    shared.hidden = scratch.take<float>(shared.panels * panel_size());
-    shared.inputs = scratch.take<float>((vectors + 1) / 2 * input_panel_size());
+    const bool packed = !few(order.longest(), p.batch);
+    shared.hidden = packed ? scratch.take<float>(shared.panels * panel_size()) : nullptr;
+    shared.inputs = packed ? scratch.take<float>((vectors + 1) / 2 * input_panel_size()) : nullptr;
     shared.bias = scratch.take<float>((vectors + 1) * W);
     shared.bias_n = scratch.take<float>(shared.panels * U);
   }
@@ -75,7 +78,9 @@ struct Forward {
     for (int64_t q = mine.begin; q < mine.end; ++q) {
       for (int v = 0; v < V; ++v) {
         const int64_t unit = unit_of(q, v), row = gate_of(v) * H + unit, lanes = std::max<int64_t>(0, H - unit);
-        pack_transposed<A>(w.weight_hh + row * H, lanes, H, V * W, shared.hidden + q * panel_size() + v * W);
+        if (shared.hidden != nullptr) {
+          pack_transposed<A>(w.weight_hh + row * H, lanes, H, V * W, shared.hidden + q * panel_size() + v * W);
+        }
         const bool candidate = CELL == GRU && v == 2;
         Vec bias{};
         if (w.bias_ih != nullptr) bias += load_some(w.bias_ih + row, lanes);
@@ -89,7 +94,9 @@ struct Forward {
       const int64_t q = g / V, unit = unit_of(q, g % V), row = gate_of(g % V) * H + unit;
       const int64_t lanes = g < vectors ? std::max<int64_t>(0, H - unit) : 0;
       if (g == vectors) store(shared.bias + g * W, Vec{});
-      pack_transposed<A>(w.weight_ih + row * I, lanes, I, 2 * W, shared.inputs + g / 2 * input_panel_size() + g % 2 * W);
+      if (shared.inputs != nullptr) {
+        pack_transposed<A>(w.weight_ih + row * I, lanes, I, 2 * W, shared.inputs + g / 2 * input_panel_size() + g % 2 * W);
+      }
     }
   }
 
@@ -174,11 +181,10 @@ struct Forward {
     const int64_t first = panels.begin * V, last = panels.end * V;
     alignas(64) float sums[R * 2 * W];
     for (int64_t g = first; g < last; g += 2) {
-      const float* panel = shared.inputs + g / 2 * input_panel_size();
       const int columns = last - g >= 2 ? 2 : 1;
       for (int64_t r = 0; r < rows; r += R) {
         const int count = static_cast<int>(std::min<int64_t>(R, rows - r));
-        product_for<A, BY_ROW, 2>(count)(bench.inputs + r / R * size, panel, shared.blocks_x, sums, NOTHING);
+        input_product(count, bench.inputs + r / R * size, g, columns, sums);
         for (int v = 0; v < columns; ++v) {
           const Vec bias = load(shared.bias + (g + v) * W);
           float* to = bench.projected + r * width + (g + v - first) * W;
@@ -186,6 +192,33 @@ struct Forward {
         }
       }
     }
+  }
+
+  // Of `columns` vectors from vector g on, 1 or 2.
+  void input_product(int count, const float* tile, int64_t g, int columns, float* sums) const {
+    if (shared.inputs != nullptr) {
+      const float* panel = shared.inputs + g / 2 * input_panel_size();
+      return product_for<A, BY_ROW, 2>(count)(tile, panel, shared.blocks_x, sums, NOTHING);
+    }
+    for (int v = 0; v < columns; ++v) {
+      const int gate = static_cast<int>((g + v) % V);
+      dots_as_they_lie<2>(count, tile, w.weight_ih, p.input_size, (g + v) / V, gate, sums + v * W);
+    }
+  }
+
+  void hidden_product(int count, const float* tile, int64_t q, float* sums, const Ahead& ahead) const {
+    if (shared.hidden != nullptr) {
+      return product_for<A, BY_ROW, V>(count)(tile, shared.hidden + q * panel_size(), shared.blocks_h, sums, ahead);
+    }
+    for (int v = 0; v < V; ++v) dots_as_they_lie<V>(count, tile, w.weight_hh, p.hidden, q, v, sums + v * W);
+  }
+
+  // Vector v of panel q of a matrix (G H, K), with a tile for VECTORS vectors.
+  template <int VECTORS>
+  void dots_as_they_lie(int count, const float* tile, const float* weight, int64_t K, int64_t q, int v, float* sums) const {
+    const int64_t unit = unit_of(q, v), lanes = std::min<int64_t>(W, p.hidden - unit);
+    if (lanes > 0) dots_of<A, VECTORS>(count, tile, weight + (gate_of(v) * p.hidden + unit) * K, lanes, K, sums);
+    else for (int m = 0; m < count; ++m) store(sums + m * VECTORS * W, Vec{});
   }
 
   // One step of the active rows: h W_hh^T tile by tile, and what the cell makes of it.
@@ -205,7 +238,7 @@ struct Forward {
         for (int m = 0; m < rows && w.saved != nullptr; ++m) {
           ahead.add(bench.saved[tiles.begin(tile) + m] + unit_of(q, 0) * VALUES, static_cast<int64_t>(sizeof(T)) * W * VALUES);
         }
-        product_for<A, BY_ROW, V>(rows)(o.now + tile * size, shared.hidden + q * panel_size(), shared.blocks_h, sums, ahead);
+        hidden_product(rows, o.now + tile * size, q, sums, ahead);
         const float* projected = x + tiles.begin(tile) * width + (q - panels.begin) * V * W;
         T* next = reinterpret_cast<T*>(o.next + tile * size);
         for (int m = 0; m < rows; ++m) cell(o, bench, sums + m * V * W, projected + m * width, q, tiles.begin(tile) + m, next, m);

@@ -35,22 +35,31 @@ SEQLOOM_INLINE Vec paired(Vec low, Vec high) {
   return (Vec)(((Int)low >> 16 & 0xffff) | ((Int)high & static_cast<int32_t>(0xffff0000)));
 }
 
+// W elements of 32 bits, from value k on of a row of K.
+template <class A>
+SEQLOOM_INLINE Vec elements(const float* row, int64_t k, int64_t K) {
+  if constexpr (A::PER == 1) {
+    return load_some(row + k, K - k);
+  } else {
+    typename A::T values[W * 2];
+    for (int64_t half = 0; half < W * 2; half += W) store(values + half, load_some(row + k + half, K - k - half));
+    Vec pairs;
+    std::memcpy(&pairs, values, sizeof pairs);
+    return pairs;
+  }
+}
+
 // One vector of columns of a panel, from `lanes` rows of a matrix (rows, K): element k goes to[k * stride].
 template <class A>
 inline void pack_transposed(const float* rows, int64_t lanes, int64_t K, int64_t stride, float* to) {
-  constexpr int64_t width = BLOCK * A::PER;
-  typename A::T block[W][width];
-  for (int64_t k0 = 0; k0 < K; k0 += width) {
+  const int64_t count = blocks_of<A>(K) * BLOCK;
+  for (int64_t k = 0; k < count; k += W) {
+    Vec square[W];
     for (int lane = 0; lane < W; ++lane) {
-      for (int64_t k = 0; k < width; k += W) {
-        const int64_t left = lane < lanes ? K - k0 - k : 0;
-        store(&block[lane][k], left > 0 ? load_some(rows + lane * K + k0 + k, left) : Vec{});
-      }
+      square[lane] = lane < lanes ? elements<A>(rows + lane * K, k * A::PER, K) : Vec{};
     }
-    for (int64_t k = 0; k < BLOCK; ++k) {
-      for (int lane = 0; lane < W; ++lane) std::memcpy(to + k * stride + lane, &block[lane][k * A::PER], 4);
-    }
-    to += BLOCK * stride;
+    transpose(square);
+    for (int64_t j = 0; j < W; ++j) store(to + (k + j) * stride, square[j]);
   }
 }
 

@@ -77,15 +77,20 @@ constexpr int64_t summed() {
   return layout == BY_ROW ? 8 : 4;
 }
 
+// Sums that every element of the result is made in, term by term in turn: a few rows alone have too few sums to keep the
+// multipliers busy, each of which waits for the one before it in the same sum.
+constexpr int in_turn(int sums) { return sums >= 8 ? 1 : sums >= 4 ? 2 : 4; }
+
 // A function of its own, never inlined: within a larger one the compiler would spill the sums.
 template <class Arithmetic, Layout layout, int M, int V>
 SEQLOOM_APART void product(const float* a, const float* b, int64_t blocks, float* out, const Ahead& ahead) {
   const char* const* line = ahead.lines;
   const char* const* const last_line = line + ahead.count;
   const int64_t at_once = blocks > 0 ? (ahead.count + blocks - 1) / blocks : 0;
+  constexpr int P = in_turn(M * V);
   bool first = true;
   do {
-    Vec sum[M][V] = {};
+    Vec part[P][M][V] = {};
     const int64_t rest = blocks > summed<layout>() ? blocks - summed<layout>() : 0;
     for (; blocks > rest; --blocks) {
       for (int64_t n = at_once; n > 0 && line < last_line; --n) __builtin_prefetch(*line++);
@@ -98,11 +103,19 @@ SEQLOOM_APART void product(const float* a, const float* b, int64_t blocks, float
         for (int m = 0; m < M; ++m) {
           const float row = a[place<layout, V>(m, k)];
 #pragma GCC unroll 4
-          for (int v = 0; v < V; ++v) sum[m][v] = Arithmetic::add(sum[m][v], row, column[v]);
+          for (int v = 0; v < V; ++v) part[k % P][m][v] = Arithmetic::add(part[k % P][m][v], row, column[v]);
         }
       }
       a += rows_in<layout, V>() * BLOCK;
       b += V * W * BLOCK;
+    }
+    Vec(&sum)[M][V] = part[0];
+    for (int n = 1; n < P; ++n) {
+#pragma GCC unroll 12
+      for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) sum[m][v] += part[n][m][v];
+      }
     }
     float* to = out;
     if (first) {

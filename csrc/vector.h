@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__AVX2__) || defined(__AVX512F__)
 #include <immintrin.h>
@@ -67,12 +68,13 @@ SEQLOOM_INLINE float widen(bf16 x) {
   return value;
 }
 
-// The first `count` elements, 0 to W; the others read as 0.
+// The first `count` elements; the others read as 0.
 template <class T>
 SEQLOOM_INLINE Vec load_some(const T* from, int64_t count) {
   if (count >= W) return load(from);
+  if (count <= 0) return Vec{};
   T part[W] = {};
-  std::memcpy(part, from, static_cast<std::size_t>(count > 0 ? count : 0) * sizeof(T));
+  std::memcpy(part, from, static_cast<std::size_t>(count) * sizeof(T));
   return load(part);
 }
 template <class T>
@@ -91,6 +93,30 @@ SEQLOOM_INLINE Vec first(Vec x, int64_t count) {
   Int lane;
   for (int i = 0; i < W; ++i) lane[i] = i;
   return lane < static_cast<int32_t>(count) ? x : Vec{};
+}
+
+// Lanes of a and b, counted through both: of every two groups of `SIZE` lanes the first of a and the first of b (SECOND:
+// the second of each).
+template <int SIZE, bool SECOND, std::size_t... LANE>
+SEQLOOM_INLINE Vec groups(Vec a, Vec b, std::index_sequence<LANE...>) {
+#if defined(__clang__) || __GNUC__ >= 12
+  return __builtin_shufflevector(a, b, ((LANE & SIZE ? W - SIZE : 0) + LANE + (SECOND ? SIZE : 0))...);
+#else
+  return __builtin_shuffle(a, b, Int{((LANE & SIZE ? W - SIZE : 0) + LANE + (SECOND ? SIZE : 0))...});
+#endif
+}
+
+// Row r becomes lane r of every row: groups of W / 2 lanes change places, then of half as many, down to one.
+template <int SIZE = W / 2>
+SEQLOOM_INLINE void transpose(Vec (&rows)[W]) {
+#pragma GCC unroll 16
+  for (int r = 0; r < W; ++r) {
+    if (r & SIZE) continue;
+    const Vec a = rows[r], b = rows[r + SIZE];
+    rows[r] = groups<SIZE, false>(a, b, std::make_index_sequence<W>());
+    rows[r + SIZE] = groups<SIZE, true>(a, b, std::make_index_sequence<W>());
+  }
+  if constexpr (SIZE > 1) transpose<SIZE / 2>(rows);
 }
 
 // 1 / x to 1 ulp.

@@ -22,23 +22,32 @@ def test_torch_runs_what_native_cannot() -> None:
     assert choose("GRU", AUTO, [], "native has no projection") == Choice("torch", "native has no projection")
 
 
+def faster(
+    cell: str, steps: int, batch: int, hidden: int, *, lengths: bool = False, training: bool = False
+) -> bool:
+    return native_is_faster(cell, steps, batch, hidden, lengths=lengths, training=training)
+
+
 def test_nothing_to_do_is_not_done_faster() -> None:
-    assert not native_is_faster("gru", 0, 3, 5, lengths=False)
-    assert not native_is_faster("lstm", 3, 0, 5, lengths=True)
+    assert not faster("gru", 0, 3, 5)
+    assert not faster("lstm", 3, 0, 5, lengths=True)
 
 
-def test_few_steps_are_not_worth_laying_out_the_weights() -> None:
-    assert not native_is_faster("rnn_tanh", 4, 64, 256, lengths=False)
-    assert native_is_faster("rnn_tanh", 5, 64, 256, lengths=False)
-    assert not native_is_faster("gru", 3, 64, 256, lengths=False)
-    assert native_is_faster("gru", 4, 64, 256, lengths=False)
+def test_torch_runs_single_steps_of_training_unless_its_own_loop_is_slow() -> None:
+    assert not faster("rnn_tanh", 1, 64, 256, training=True)
+    assert faster("rnn_tanh", 2, 64, 256, training=True)
+    assert not faster("gru", 1, 15, 512, training=True)
+    assert faster("gru", 1, 16, 512, training=True)
+    assert faster("gru", 1, 15, 511, training=True)
+    assert faster("lstm", 1, 64, 512, training=True)
+    assert faster("gru", 1, 64, 512)
 
 
-def test_only_an_lstm_without_lengths_has_a_fast_kernel_in_torch() -> None:
-    assert not native_is_faster("lstm", 7, 64, 256, lengths=False)
-    assert native_is_faster("lstm", 8, 64, 256, lengths=False)
-    assert native_is_faster("lstm", 7, 64, 127, lengths=False)
-    assert native_is_faster("lstm", 7, 64, 256, lengths=True)
+def test_torch_runs_what_is_done_before_we_have_begun() -> None:
+    assert not faster("rnn_relu", 1, 1, 127)
+    assert faster("rnn_relu", 1, 1, 128)
+    assert faster("rnn_relu", 2, 1, 64)
+    assert faster("rnn_relu", 1, 1, 8, lengths=True)
 
 
 def test_reference_runs_where_an_option_needs_it() -> None:

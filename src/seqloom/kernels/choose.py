@@ -108,25 +108,27 @@ def choose(
     return Choice(asked.kernel, asked.by)
 
 
-LEAST_STEPS = {"rnn_tanh": 5, "rnn_relu": 5, "gru": 4}
-"""With fewer, laying out the weights takes longer than torch's own step loop needs for them."""
-
-
-def native_is_faster(cell: str, steps: int, batch: int, hidden: int, *, lengths: bool) -> bool:
+def native_is_faster(
+    cell: str, steps: int, batch: int, hidden: int, *, lengths: bool, training: bool
+) -> bool:
     """Whether the native kernel is expected to be faster than torch's own; "auto" takes the faster.
 
-    Measured by benchmarks/sweep.py, on a processor with AVX-512. Two things matter: how many steps share one
-    layout of the weights, and that only a plain LSTM has a fast kernel in torch, whose inference is as fast.
+    Measured by benchmarks/sweep.py, on a processor with AVX-512. It nearly always is. Of a single step the
+    backward pass lays out the weights for one use, and of very small layers torch, which is called with less
+    ado, is done before we have begun.
 
     Args:
         cell: "rnn_tanh", "rnn_relu", "lstm" or "gru".
-        lengths: whether rows may end before the last step, for which torch has but a step loop.
+        lengths: whether rows may end before the last step; torch has to pack them.
+        training: whether gradients will be asked for.
 
-    >>> [native_is_faster("gru", steps, 64, 256, lengths=False) for steps in (1, 100)]
+    >>> [native_is_faster("rnn_tanh", 1, 1, H, lengths=False, training=False) for H in (8, 256)]
     [False, True]
     """
     if steps * batch == 0:
         return False
-    if cell == "lstm":
-        return lengths or hidden < 128 or steps >= 8
-    return steps >= LEAST_STEPS[cell]
+    if lengths or cell == "lstm":
+        return True
+    if cell == "gru":
+        return steps > 1 or hidden < 512 or batch >= 16 or not training
+    return steps > 1 if training else steps * hidden >= 128

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
@@ -142,7 +143,7 @@ def _decide(layer: Layer, input: Tensor, T: int, B: int, lengths: bool) -> Choic
     if only or asked.kernel in ("reference", "torch"):
         return choose(where, asked, only)
     faster = asked.kernel == "native" or native_is_faster(
-        layer.mode.lower(), T, B, layer.hidden_size, lengths=lengths
+        layer.mode.lower(), T, B, layer.hidden_size, lengths=lengths, training=torch.is_grad_enabled()
     )
     refusal = None
     if faster:  # else nobody asks, and a run of one step is that much shorter
