@@ -3,6 +3,7 @@
 #pragma once
 
 #include "as_they_lie.h"
+#include "beside.h"
 #include "pack.h"
 #include "rows.h"
 #include "scratch.h"
@@ -11,8 +12,9 @@
 namespace seqloom {
 namespace SEQLOOM_VARIANT {
 
-// Rows of input whose products are made together.
+// Rows of input whose products are made together; and of a single row, beside those of its state.
 constexpr int64_t PROJECTED = 96;
+constexpr int64_t PROJECTED_BESIDE = 32;
 
 // X is what the inputs are made of.
 template <int CELL, class A, class X>
@@ -38,7 +40,32 @@ struct Forward {
   // What a thread has for itself.
   struct Bench {
     float *inputs, *projected;
-    T **outputs, **saved;  // where each row's values of this step go
+    float *later_inputs, *later_projected;  // of the steps after those, where there is a single row
+    T **outputs, **saved;                   // where each row's values of this step go
+  };
+
+  // The products of the inputs of later steps, for Beside.
+  struct Projection {
+    const Forward* run;
+    const float* inputs;  // in tiles of ROWS_BY_K rows, BY_K
+    float* to;
+    int64_t rows, first, last, width;  // vectors from `first` to `last`; rows of `to` are `width` apart
+    int64_t g, r;                      // the vector and the row of the product at hand
+
+    bool next(Operands& operands) const {
+      if (g >= last || rows == 0) return false;
+      const int64_t count = run->shared.blocks_x * BLOCK;
+      operands = {inputs + r * count, run->shared.inputs + g / 2 * run->input_panel_size(), count};
+      return true;
+    }
+    void done(const float* sums) {
+      run->put_projected(sums, g, last, static_cast<int>(std::min<int64_t>(ROWS_BY_K, rows - r)),
+                        to + r * width + (g - first) * W, width);
+      r += ROWS_BY_K;
+      if (r < rows) return;
+      r = 0;
+      g += 2;
+    }
   };
 
   const Problem& p;
@@ -106,8 +133,16 @@ struct Forward {
   // For a strand of up to `count` rows.
   Bench bench(Scratch& scratch, int64_t count) const {
     const int64_t rows = std::max(PROJECTED, count), tiles = (rows + rows_for(2) - 1) / rows_for(2);
-    return {scratch.take<float>(tiles * tile_size<2>(shared.blocks_x)), scratch.take<float>(rows * shared.panels * V * W),
-            scratch.take<T*>(count), scratch.take<T*>(count)};
+    Bench bench{};
+    bench.inputs = scratch.take<float>(tiles * tile_size<2>(shared.blocks_x));
+    bench.projected = scratch.take<float>(rows * shared.panels * V * W);
+    if (count == 1) {
+      bench.later_inputs = scratch.take<float>(PROJECTED_BESIDE * shared.blocks_x * BLOCK + W);
+      bench.later_projected = scratch.take<float>(PROJECTED_BESIDE * shared.panels * V * W);
+    }
+    bench.outputs = scratch.take<T*>(count);
+    bench.saved = scratch.take<T*>(count);
+    return bench;
   }
 
   Own own(Scratch& scratch, const Strand& strand) const {
@@ -148,20 +183,25 @@ struct Forward {
   }
 
   // Runs the strand through all steps for the units of `panels`; threads that share a strand meet after each step.
-  void run(const Strand& strand, Own o, const Bench& bench, Range panels, Team team) const {
-    const int64_t steps = order.longest(), most = chunk(strand.count);
+  void run(const Strand& strand, Own o, Bench bench, Range panels, Team team) const {
+    const bool single = strand.count == 1 && shared.inputs != nullptr;
+    const int64_t steps = order.longest(), most = single ? PROJECTED_BESIDE : chunk(strand.count);
+    project(strand, bench, panels, 0, std::min(steps, most));
     for (int64_t s = 0; s < steps; s += most) {
-      const int64_t end = std::min(steps, s + most);
-      project(strand, bench, panels, s, end);
+      const int64_t end = std::min(steps, s + most), later = std::min(steps, end + most);
+      Beside<A, Projection> beside(projection(strand, bench, panels, end, single ? later : end));
       const float* x = bench.projected;
       for (int64_t now = s; now < end; ++now) {
         const int64_t active = strand.active(now);
-        step(strand, o, bench, x, panels, now, active);
+        step(strand, o, bench, x, panels, now, active, beside);
         x += active * row_size(panels);
         finish(strand, o, panels, strand.active(now + 1), active);
         team.meet();
         std::swap(o.now, o.next);
       }
+      beside.drain();
+      if (single) std::swap(bench.projected, bench.later_projected);
+      else project(strand, bench, panels, end, later);
     }
   }
 
@@ -174,23 +214,41 @@ struct Forward {
     int64_t rows = 0;
     for (int64_t s = begin; s < end; ++s) {
       for (int64_t i = 0, active = strand.active(s); i < active; ++i, ++rows) {
-        const X* x = static_cast<const X*>(p.input) + strand.time(s, i) * p.input_step + strand.row(i) * p.input_row;
-        pack_row<A>(x, p.input_size, rows % R, bench.inputs + rows / R * size);
+        pack_row<A>(input(strand, s, i), p.input_size, rows % R, bench.inputs + rows / R * size);
       }
     }
     const int64_t first = panels.begin * V, last = panels.end * V;
     alignas(64) float sums[R * 2 * W];
     for (int64_t g = first; g < last; g += 2) {
-      const int columns = last - g >= 2 ? 2 : 1;
       for (int64_t r = 0; r < rows; r += R) {
         const int count = static_cast<int>(std::min<int64_t>(R, rows - r));
-        input_product(count, bench.inputs + r / R * size, g, columns, sums);
-        for (int v = 0; v < columns; ++v) {
-          const Vec bias = load(shared.bias + (g + v) * W);
-          float* to = bench.projected + r * width + (g + v - first) * W;
-          for (int m = 0; m < count; ++m) store(to + m * width, load(sums + (m * 2 + v) * W) + bias);
-        }
+        input_product(count, bench.inputs + r / R * size, g, last - g >= 2 ? 2 : 1, sums);
+        put_projected(sums, g, last, count, bench.projected + r * width + (g - first) * W, width);
       }
+    }
+  }
+
+  // The same of a single row, to be made beside other products.
+  Projection projection(const Strand& strand, const Bench& bench, Range panels, int64_t begin, int64_t end) const {
+    for (int64_t s = begin; s < end; s += ROWS_BY_K) {
+      const X* rows[ROWS_BY_K];
+      const int have = static_cast<int>(std::min<int64_t>(ROWS_BY_K, end - s));
+      for (int m = 0; m < have; ++m) rows[m] = input(strand, s + m, 0);
+      pack_by_k<A>(rows, have, p.input_size, bench.later_inputs + (s - begin) * shared.blocks_x * BLOCK);
+    }
+    const int64_t first = panels.begin * V, last = panels.end * V;
+    return {this, bench.later_inputs, bench.later_projected, end - begin, first, last, row_size(panels), first, 0};
+  }
+
+  const X* input(const Strand& strand, int64_t s, int64_t i) const {
+    return static_cast<const X*>(p.input) + strand.time(s, i) * p.input_step + strand.row(i) * p.input_row;
+  }
+
+  // Adds the biases of vectors g and g + 1, if that is before `last`, and puts them where rows are `width` apart.
+  void put_projected(const float* sums, int64_t g, int64_t last, int rows, float* to, int64_t width) const {
+    for (int v = 0; v < 2 && g + v < last; ++v) {
+      const Vec bias = load(shared.bias + (g + v) * W);
+      for (int m = 0; m < rows; ++m) store(to + m * width + v * W, load(sums + (m * 2 + v) * W) + bias);
     }
   }
 
@@ -206,9 +264,12 @@ struct Forward {
     }
   }
 
-  void hidden_product(int count, const float* tile, int64_t q, float* sums, const Ahead& ahead) const {
+  void hidden_product(int count, const float* tile, int64_t q, float* sums, const Ahead& ahead,
+                      Beside<A, Projection>& beside) const {
     if (shared.hidden != nullptr) {
-      return product_for<A, BY_ROW, V>(count)(tile, shared.hidden + q * panel_size(), shared.blocks_h, sums, ahead);
+      const float* panel = shared.hidden + q * panel_size();
+      if (count == 1) return beside.template product<V>(tile, panel, shared.blocks_h, sums, ahead);
+      return product_for<A, BY_ROW, V>(count)(tile, panel, shared.blocks_h, sums, ahead);
     }
     for (int v = 0; v < V; ++v) dots_as_they_lie<V>(count, tile, w.weight_hh, p.hidden, q, v, sums + v * W);
   }
@@ -223,7 +284,7 @@ struct Forward {
 
   // One step of the active rows: h W_hh^T tile by tile, and what the cell makes of it.
   void step(const Strand& strand, const Own& o, const Bench& bench, const float* x, Range panels, int64_t s,
-            int64_t active) const {
+            int64_t active, Beside<A, Projection>& beside) const {
     const Tiles tiles(strand.count, ROWS);
     const int64_t size = tile_size<V>(shared.blocks_h), width = row_size(panels);
     for (int64_t i = 0; i < active; ++i) {
@@ -238,7 +299,7 @@ struct Forward {
         for (int m = 0; m < rows && w.saved != nullptr; ++m) {
           ahead.add(bench.saved[tiles.begin(tile) + m] + unit_of(q, 0) * VALUES, static_cast<int64_t>(sizeof(T)) * W * VALUES);
         }
-        hidden_product(rows, o.now + tile * size, q, sums, ahead);
+        hidden_product(rows, o.now + tile * size, q, sums, ahead, beside);
         const float* projected = x + tiles.begin(tile) * width + (q - panels.begin) * V * W;
         T* next = reinterpret_cast<T*>(o.next + tile * size);
         for (int m = 0; m < rows; ++m) cell(o, bench, sums + m * V * W, projected + m * width, q, tiles.begin(tile) + m, next, m);

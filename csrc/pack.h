@@ -36,8 +36,8 @@ SEQLOOM_INLINE Vec paired(Vec low, Vec high) {
 }
 
 // W elements of 32 bits, from value k on of a row of K.
-template <class A>
-SEQLOOM_INLINE Vec elements(const float* row, int64_t k, int64_t K) {
+template <class A, class Value>
+SEQLOOM_INLINE Vec elements(const Value* row, int64_t k, int64_t K) {
   if constexpr (A::PER == 1) {
     return load_some(row + k, K - k);
   } else {
@@ -91,6 +91,18 @@ inline void pack_row(const Value* from, int64_t count, int64_t m, float* tile) {
   T* to = reinterpret_cast<T*>(tile + m * BLOCK);
   for (int64_t k = 0; k < count; k += width, to += rows_for(2) * width) {
     for (int64_t v = 0; v < width; v += W) store(to + v, load_some(from + k + v, count - k - v));
+  }
+}
+
+// Up to ROWS_BY_K rows of `count` values, laid out BY_K; what is missing of them, and of the last block, is 0. Writes
+// W elements more than that.
+template <class A, class Value>
+inline void pack_by_k(const Value* const* rows, int have, int64_t count, float* to) {
+  for (int64_t k = 0; k < blocks_of<A>(count) * BLOCK; k += W) {
+    Vec square[W] = {};
+    for (int m = 0; m < have; ++m) square[m] = elements<A>(rows[m], k * A::PER, count);
+    transpose(square);
+    for (int64_t j = 0; j < W; ++j) store(to + (k + j) * ROWS_BY_K, square[j]);  // of which the next has the rest
   }
 }
 

@@ -110,6 +110,7 @@ SEQLOOM_APART void product(const float* a, const float* b, int64_t blocks, float
       b += V * W * BLOCK;
     }
     Vec(&sum)[M][V] = part[0];
+#pragma GCC unroll 4
     for (int n = 1; n < P; ++n) {
 #pragma GCC unroll 12
       for (int m = 0; m < M; ++m) {
@@ -133,6 +134,51 @@ SEQLOOM_APART void product(const float* a, const float* b, int64_t blocks, float
     }
     first = false;
   } while (blocks > 0);
+}
+
+// Elements of k that another product takes in beside each block of a single row's.
+template <int V>
+constexpr int beside_a_block() {
+  return V == 2 ? 2 : 4;
+}
+
+// A single row times a panel, `blocks` of k, and ROWS_BY_K rows laid out BY_K times another panel of two vectors,
+// `blocks` * beside_a_block<V>() elements of k; adds to both results. A single row has to wait for its panel, which comes
+// from the second cache at half the speed of the multipliers; what the other product needs is at hand meanwhile.
+template <class Arithmetic, int V>
+SEQLOOM_APART void product_beside(const float* a, const float* b, int64_t blocks, float* out, const float* other_a,
+                                  const float* other_b, float* other_out) {
+  constexpr int M = ROWS_BY_K, EVERY = BLOCK / beside_a_block<V>(), P = V == 2 ? 2 : 1;
+  Vec part[P][V] = {}, other[M][2] = {};
+  for (; blocks > 0; --blocks) {
+#pragma GCC unroll 16
+    for (int k = 0; k < BLOCK; ++k) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) part[k % P][v] = Arithmetic::add(part[k % P][v], a[k], load(b + (k * V + v) * W));
+      if (k % EVERY < EVERY - 1) continue;
+      const Vec column[2] = {load(other_b), load(other_b + W)};
+#pragma GCC unroll 8
+      for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 2
+        for (int v = 0; v < 2; ++v) other[m][v] = Arithmetic::add(other[m][v], other_a[m], column[v]);
+      }
+      other_a += M;
+      other_b += 2 * W;
+    }
+    a += rows_in<BY_ROW, V>() * BLOCK;
+    b += V * W * BLOCK;
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) {
+#pragma GCC unroll 4
+    for (int n = 1; n < P; ++n) part[0][v] += part[n][v];
+    store(out + v * W, load(out + v * W) + part[0][v]);
+  }
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) store(other_out + (m * 2 + v) * W, load(other_out + (m * 2 + v) * W) + other[m][v]);
+  }
 }
 
 using Product = void (*)(const float*, const float*, int64_t, float*, const Ahead&);

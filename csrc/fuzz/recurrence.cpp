@@ -98,6 +98,10 @@ class Case {
       p_.batch = random.integer(25, 40);
       p_.input_size = random.integer(1, 9);
       p_.hidden = random.integer(1, 9);
+    } else if (random.chance(0.03)) {  // a single row, with products made beside its own
+      p_.steps = random.integer(33, 80);
+      p_.batch = 1;
+      p_.hidden = random.integer(60, 270);
     }
     lstm_ = p_.cell == seqloom::LSTM;
     make_lengths();

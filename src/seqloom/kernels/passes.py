@@ -5,6 +5,7 @@ Tensors in, tensors out, and no autograd: `operators` adds it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -32,6 +33,9 @@ Forward: TypeAlias = "tuple[Tensor, Tensor, Tensor | None, Tensor | None]"
 
 Backward: TypeAlias = "tuple[Tensor | None, ...]"
 """The gradients of input, h, c and the eight weights of a `Run`; None: there is none, or nobody wants it"""
+
+Room: TypeAlias = Callable[..., Tensor]
+"""Takes what `Tensor.new_empty_strided` takes, and gives what it gives."""
 
 
 class Given(NamedTuple):
@@ -63,8 +67,11 @@ def forward(run: Run, batch_first: bool = False, keep: bool = False) -> Forward:
         MemoryError: no room for what the library needs for itself.
     """
     library, some = _library(run), check(run)
-    output, h_n, c_n, _ = empty_results(run, batch_first, keep=False)
-    kept = pool.empty(output, kept_shape(run)) if keep and VALUES[run.cell] else None
+    output, h_n, c_n, _ = empty_results(run, batch_first, keep=False, room=pool.empty)
+    kept = None
+    if keep and VALUES[run.cell]:
+        shape = kept_shape(run)
+        kept = pool.empty(output, shape, (shape[1] * shape[2], shape[2], 1), dtype=output.dtype, spare=True)
     results = output, h_n, c_n, kept
     if not some:
         output.zero_()
@@ -96,7 +103,7 @@ def backward(
     """
     library, some = _library(run), check(run)
     check_backward(run, output, kept, given)
-    d_input, d_h, d_c, *d_weights = results = empty_gradients(run, wanted, batch_first)
+    d_input, d_h, d_c, *d_weights = results = empty_gradients(run, wanted, batch_first, room=pool.empty)
     if not some:
         for gradient in results:
             if gradient is not None:
@@ -123,36 +130,45 @@ def backward(
     return results
 
 
-def empty_results(run: Run, batch_first: bool, keep: bool) -> Forward:
+def empty_results(run: Run, batch_first: bool, keep: bool, room: Room = Tensor.new_empty_strided) -> Forward:
     """What `forward` gives, with nothing in it yet, on the device of `run`."""
     x, h = run.input, run.h
     T, B, _ = x.shape
-    output = _sequence(x, T, B, h.shape[0] * h.shape[2], batch_first, computed_in(run))
+    output = _sequence(x, T, B, h.shape[0] * h.shape[2], batch_first, computed_in(run), room)
     kept = output.new_empty(kept_shape(run)) if keep and VALUES[run.cell] else None
-    h_n = _like(h)
+    h_n = _like(h, room)
     assert h_n is not None
-    return output, h_n, _like(run.c), kept
+    return output, h_n, _like(run.c, room), kept
 
 
-def empty_gradients(run: Run, wanted: Wanted, batch_first: bool) -> Backward:
+def empty_gradients(
+    run: Run, wanted: Wanted, batch_first: bool, room: Room = Tensor.new_empty_strided
+) -> Backward:
     """What `backward` gives, with nothing in it yet, on the device of `run`."""
     T, B, I = run.input.shape  # noqa: E741
-    d_input = _sequence(run.input, T, B, I, batch_first, run.input.dtype) if wanted.input else None
-    states = [_like(run.h), _like(run.c)] if wanted.state else [None, None]
-    return d_input, *states, *(map(_like, run.weights) if wanted.weights else [None] * 8)
+    d_input = _sequence(run.input, T, B, I, batch_first, run.input.dtype, room) if wanted.input else None
+    states = [_like(run.h, room), _like(run.c, room)] if wanted.state else [None, None]
+    weights = [_like(weight, room) for weight in run.weights] if wanted.weights else [None] * 8
+    return d_input, *states, *weights
 
 
-def _sequence(like: Tensor, T: int, B: int, width: int, batch_first: bool, dtype: torch.dtype) -> Tensor:
+def _sequence(
+    like: Tensor, T: int, B: int, width: int, batch_first: bool, dtype: torch.dtype, room: Room
+) -> Tensor:
     """Room for (T, B, width). Not a view, which nobody might change in place."""
     strides = (width, T * width, 1) if batch_first else (B * width, width, 1)
-    return like.new_empty_strided((T, B, width), strides, dtype=dtype)
+    return room(like, (T, B, width), strides, dtype=dtype)
 
 
-def _like(tensor: Tensor | None) -> Tensor | None:
+def _like(tensor: Tensor | None, room: Room) -> Tensor | None:
     """Room for as much, without gaps."""
-    if tensor is None or tensor.is_contiguous():
-        return None if tensor is None else torch.empty_like(tensor)
-    return tensor.new_empty(tensor.shape)
+    if tensor is None:
+        return None
+    if not tensor.is_contiguous():
+        return tensor.new_empty(tensor.shape)
+    if room is pool.empty and tensor.numel() * tensor.itemsize >= pool.SMALLEST_BYTES:
+        return room(tensor, tensor.shape, tensor.stride(), dtype=tensor.dtype)
+    return torch.empty_like(tensor)
 
 
 def _library(run: Run) -> Library:
