@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import chart
-from cases import MODES, Case, Shape
+from cases import GATES, MODES, Case, Shape
 from measuring import Pairs, in_turn, spread
 from peak import peak_flops
 from results import save, verdict, write_section
 
 WIDE = [Shape(64, 100, 256), Shape(64, 100, 512), Shape(32, 100, 1024)]
 SINGLE, RAGGED = Shape(1, 256, 256), Shape(64, 100, 256, ragged=True)
+STREAMED = [Shape(1, 1, 256), Shape(1, 1, 512), Shape(1, 1, 1024)]
 
 # What every ratio to torch.nn must reach: training, inference, bf16 training.
 FLOORS: dict[tuple[str, Shape], tuple[float | None, ...]] = {
@@ -57,13 +58,17 @@ class Measured(NamedTuple):
             return "torch's own"
         return verdict(self.pairs.ratio, self.floor)
 
-    def line(self) -> str:
-        """Of the table."""
+    def cells(self) -> list[str]:
+        """Of a line of the table."""
         ours, theirs = (f"{seconds * 1e3:.3g}" for seconds in self.pairs.seconds)
         name, times = f"{self.cell} {self.shape}", spread(self.pairs.ratios)
         share = "" if math.isnan(self.share) else f"{self.share:.0f} %"
         cells = (name, self.mode, ours, theirs, times, self.floor or "", self.verdict, share, self.chosen)
-        return f"| {' | '.join(map(str, cells))} |"
+        return [str(cell) for cell in cells]
+
+    def line(self) -> str:
+        """Of the table."""
+        return f"| {' | '.join(self.cells())} |"
 
     def numbers(self) -> dict[str, Any]:
         """For results/."""
@@ -92,6 +97,20 @@ def gru_over_lstm(shape: Shape) -> list[float]:
     """How much of an LSTM's training step a GRU's takes, pair by pair."""
     gru, lstm = (Case(cell, shape).ours_once("training") for cell in ("GRU", "LSTM"))
     return in_turn(lstm, gru).ratios
+
+
+def streamed() -> list[Measured]:
+    """Measure layers that run a step at a time, and write the table."""
+    rows = [measure(cell, shape, "inference", None, "auto") for cell in GATES for shape in STREAMED]
+    lines = [
+        "| layer | ours, ms | torch.nn, ms | times as fast |",
+        "|---|---|---|---|",
+        *(f"| {' | '.join(row.cells()[k] for k in (0, 2, 3, 4))} |" for row in rows),
+        "",
+        'float32, `kernel="auto"`: one step of one row a call, as a model runs that streams.',
+    ]
+    write_section("Recurrent layers a step at a time", Path(__file__), lines)
+    return rows
 
 
 def main() -> None:
@@ -130,6 +149,7 @@ def main() -> None:
 
     numbers = {
         "rows": [row.numbers() for row in rows],
+        "streamed": [row.numbers() for row in streamed()],
         "gru_over_lstm": {str(shape): statistics.median(values) for shape, values in ratios.items()},
     }
     save(Path(__file__), numbers)

@@ -22,6 +22,7 @@ class Beside {
   template <int V>
   void product(const float* a, const float* b, int64_t blocks, float* out, const Ahead& ahead) {
     constexpr int64_t EACH = beside_a_block<V>(), LEAST = BLOCK / EACH;  // what is left stays whole blocks
+    if (blocks < LEAST || !ready()) return SEQLOOM_VARIANT::product<A, BY_ROW, 1, V>(a, b, blocks, out, ahead);
     for (int n = 0; n < ahead.count; ++n) __builtin_prefetch(ahead.lines[n]);
     std::memset(out, 0, V * W * 4);
     while (blocks >= LEAST && ready()) {
