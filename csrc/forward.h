@@ -1,5 +1,5 @@
 // Forward over whole sequences. The products of the inputs are made for some steps at a time; then those steps run, each
-// one product of the state before it and, while its sums are still in the cache, the equation of the cell (step_*).
+// one product of the state before it and, while its sums are still in the cache, the equation of the cell (`cell`).
 #pragma once
 
 #include "as_they_lie.h"

@@ -1,7 +1,7 @@
 """Room for the large results of a run, in memory that earlier ones have left.
 
 Large memory that is given back goes to the system, which hands it out again page by page, each first filled
-with zeros: in a training step up to a tenth of the time.
+with zeros.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def _take(least: int, most: int) -> Tensor:
             buffer = _buffers.pop(k)
             break
     else:
-        buffer = torch.empty(least, dtype=torch.uint8)
         _make_room(least)
+        buffer = torch.empty(least, dtype=torch.uint8)
     if sum(map(len, _buffers)) + len(buffer) <= MOST_BYTES:
         _buffers.append(buffer)
     return buffer
@@ -62,19 +62,18 @@ def _take(least: int, most: int) -> Tensor:
 def _make_room(size: int) -> None:
     """Forget what is free, the longest unused first, until so much more may be remembered."""
     over = sum(map(len, _buffers)) + size - MOST_BYTES
-    for buffer in list(_buffers) if over > 0 else ():
+    kept = []
+    for buffer in _buffers:
         if over > 0 and _is_free(buffer):
             over -= len(buffer)
-            _forget(buffer)
+        else:
+            kept.append(buffer)
+    _buffers[:] = kept
 
 
 def _fits(buffer: Tensor, least: int, most: int) -> bool:
     """Whether it is large enough and not too large, and nobody has resized it."""
     return least <= len(buffer) <= most and buffer.untyped_storage().nbytes() == len(buffer)
-
-
-def _forget(buffer: Tensor) -> None:
-    _buffers[:] = [other for other in _buffers if other is not buffer]
 
 
 def _users(buffer: Tensor) -> int:
