@@ -14,11 +14,11 @@ from torch import nn
 
 from seqloom.data.batching import Streams
 from seqloom.data.read import read
+from seqloom.runs.config import resolve
 from seqloom.state import detach
 from seqloom.tasks import TASKS
-from seqloom.training.config import resolve
 from seqloom.training.job import Job
-from seqloom.training.loop import Trainer
+from seqloom.training.trainer import Trainer
 
 STEPS = 8
 """Of a turn."""

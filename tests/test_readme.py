@@ -16,10 +16,10 @@ import yaml
 
 import seqloom
 from seqloom.cli import main
-from seqloom.tasks.classify import Classify
-from seqloom.tasks.generate import DataConfig, ModelConfig
-from seqloom.training import start
-from seqloom.training.config import TrainingConfig
+from seqloom.runs.config import TrainingConfig
+from seqloom.tasks.classify.task import Classify
+from seqloom.tasks.generate.task import DataConfig, ModelConfig
+from seqloom.training import train as train_module
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 FEW_STEPS = ["training.max_steps=3", "model.hidden_size=16"]
@@ -32,14 +32,14 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any training is short here."""
-    train = start.train
+    train = train_module.train
 
     def short(*arguments: Any, settings: Any = (), resume: bool = False, **named: Any) -> Any:
         given = [f"{k}={v}" for k, v in settings.items()] if isinstance(settings, dict) else list(settings)
         cut = ["training.max_steps=6"] if resume else FEW_STEPS
         return train(*arguments, settings=[*given, *cut], resume=resume, **named)
 
-    monkeypatch.setattr(start, "train", short)
+    monkeypatch.setattr(train_module, "train", short)
 
 
 @pytest.fixture

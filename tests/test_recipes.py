@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from seqloom.data.read import read
+from seqloom.runs.config import read_yaml, resolve
 from seqloom.tasks import task_named
-from seqloom.training.config import read_yaml, resolve
-from seqloom.training.start import train
+from seqloom.training.train import train
 
 ENOUGH = {".txt": 1500, ".tsv": 120, ".csv": 60}
 """Lines of each kind of file that are enough to begin on."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seqloom.decoding.options import DecodingOptions
     from seqloom.errors import ConfigError, DataError, RunError, SeqloomError
+    from seqloom.inference.predictor import Predictor, load, train
     from seqloom.layers.convert import convert_recurrent
     from seqloom.layers.recurrent import GRU, LSTM, RNN
-    from seqloom.serving.predictor import Predictor, load, train
-    from seqloom.serving.sample import sample
+    from seqloom.tasks.toy_data import sample
 
 __version__ = "0.1.0"
 
@@ -24,10 +24,10 @@ _HOMES = {
     "GRU": "seqloom.layers.recurrent",
     "convert_recurrent": "seqloom.layers.convert",
     "DecodingOptions": "seqloom.decoding.options",
-    "Predictor": "seqloom.serving.predictor",
-    "load": "seqloom.serving.predictor",
-    "train": "seqloom.serving.predictor",
-    "sample": "seqloom.serving.sample",
+    "Predictor": "seqloom.inference.predictor",
+    "load": "seqloom.inference.predictor",
+    "train": "seqloom.inference.predictor",
+    "sample": "seqloom.tasks.toy_data",
     "SeqloomError": "seqloom.errors",
     "DataError": "seqloom.errors",
     "ConfigError": "seqloom.errors",

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from seqloom.cells.gru import GRUCell, gru_step
 from seqloom.cells.lstm import LSTMCell, LSTMState, lstm_step
+from seqloom.cells.projections import Weights, input_product
 from seqloom.cells.rnn import RNNCell, rnn_relu_step, rnn_tanh_step
-from seqloom.cells.weights import Weights, input_product
 from seqloom.errors import ConfigError, DataError
 
 I, H, B = 3, 4, 5  # noqa: E741

@@ -16,8 +16,8 @@ import pytest
 import soundfile
 
 from seqloom.cli import main
-from seqloom.data.samples.transcribe import RATE_HZ, say
-from seqloom.serving.predictor import train
+from seqloom.inference.predictor import train
+from seqloom.tasks.transcribe.toy_data import RATE_HZ, say
 
 SETTINGS = (
     "model.hidden_size=24",

@@ -12,10 +12,10 @@ import torch
 
 from seqloom.data.batching import Batching
 from seqloom.data.read import read
+from seqloom.evaluation.report import measure
+from seqloom.runs.config import RunConfig, resolve
 from seqloom.tasks import TASKS, infer, task_named
-from seqloom.tasks.contract import Context, Rows, Task
-from seqloom.training.config import RunConfig, resolve
-from seqloom.training.evaluation import measure
+from seqloom.tasks.base import Context, Rows, Task
 
 SHAPES = {"one-to-one", "one-to-many", "many-to-one", "many-to-many"}
 CPU = torch.device("cpu")

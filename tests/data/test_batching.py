@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from seqloom.data.batching import IGNORED, ReadingStreams, Share, Streams
-from seqloom.data.tokens import Tokens
+from seqloom.data.text.token_cache import Tokens
 from seqloom.errors import DataError
 
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from seqloom.decoding.ctc import greedy_ctc, greedy_ctc_step
-from seqloom.decoding.ctc_beam import CTCBeamOptions, Prefix, ctc_beam_search
+from seqloom.decoding.ctc.beam import CTCBeamOptions, Prefix, ctc_beam_search
+from seqloom.decoding.ctc.greedy import greedy_ctc, greedy_ctc_step
 from seqloom.errors import ConfigError, DataError
 
 ALL = 10_000

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from seqloom.kernels import decoder
-from seqloom.kernels.problem import GATES, Run
+from seqloom.kernels.native import decoder
+from seqloom.kernels.native.abi import GATES, Run
 
 ROOT = Path(__file__).parents[2]
 

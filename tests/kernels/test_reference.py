@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from seqloom.cells.lstm import LSTMState
-from seqloom.cells.weights import Weights, input_product
+from seqloom.cells.projections import Weights, input_product
 from seqloom.kernels import reference
+from seqloom.kernels.recurrence import Request, Zoneout
 from seqloom.kernels.reference import RECURRENCES
-from seqloom.kernels.request import Request, Zoneout
 
 T, B, I, H = 6, 4, 3, 5  # noqa: E741
 CELLS = list(RECURRENCES)

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 import seqloom
 from seqloom.errors import ConfigError, DataError, RunError
 from seqloom.training import checkpoint
-from seqloom.training.hooks import MetricsFile
-from seqloom.training.loop import Trainer
+from seqloom.training.callbacks import MetricsFile
+from seqloom.training.trainer import Trainer
 
 from .conftest import SMALL, write_small_text
 
@@ -170,7 +170,7 @@ def test_validations_count_the_same_whenever_a_training_stops(
 
 
 @pytest.mark.parametrize(
-    "place", ["seqloom.training.loop.Trainer._validate", "seqloom.training.start.write_card"]
+    "place", ["seqloom.training.trainer.Trainer._validate", "seqloom.training.train.write_card"]
 )
 def test_what_stops_after_the_last_step_is_finished_by_resume(
     small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str

@@ -19,8 +19,15 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor, nn
 
-from seqloom.cells.parts import batched, cell_description, cell_weights, reset, set_parameters, zero_hidden
-from seqloom.cells.weights import Weights, hidden_product, input_product
+from seqloom.cells.parameters import (
+    batched,
+    cell_description,
+    cell_weights,
+    reset,
+    set_parameters,
+    zero_hidden,
+)
+from seqloom.cells.projections import Weights, hidden_product, input_product
 
 BLOCKS = (2, 1)
 """What layer normalisation takes together: r and z; n."""

@@ -23,8 +23,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqloom.cells.parts import batched, cell_description, cell_weights, reset, set_parameters, zero_hidden
-from seqloom.cells.weights import Weights, hidden_product, input_product, normalise
+from seqloom.cells.parameters import (
+    batched,
+    cell_description,
+    cell_weights,
+    reset,
+    set_parameters,
+    zero_hidden,
+)
+from seqloom.cells.projections import Weights, hidden_product, input_product, normalise
 from seqloom.errors import DataError
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor, nn
 
-from seqloom.cells.parts import (
+from seqloom.cells.parameters import (
     batched,
     cell_description,
     cell_weights,
@@ -24,7 +24,7 @@ from seqloom.cells.parts import (
     set_parameters,
     zero_hidden,
 )
-from seqloom.cells.weights import Weights, hidden_product, input_product
+from seqloom.cells.projections import Weights, hidden_product, input_product
 
 
 class RNNGates(NamedTuple):

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from seqloom.cli import demo, evaluate, generate, predict, sample, train, transcribe, translate
+from seqloom.cli import demo, evaluate, generate, predict, toy_data, train, transcribe, translate
 from seqloom.errors import SeqloomError
 
 USER_ERROR = 2
@@ -23,8 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, sample, train, evaluate, predict, generate, translate, transcribe):
-    app.command(verb.__name__.rpartition(".")[2])(verb.command)
+for verb in (demo, toy_data, train, evaluate, predict, generate, translate, transcribe):
+    app.command(verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.command)
 
 
 def main() -> None:

@@ -18,16 +18,17 @@ def command(
 ) -> None:
     """Train on Python's own help texts for a minute, show the loss beside a baseline, and write."""
     from seqloom.cli.output import print_json, print_report, say
-    from seqloom.data.samples.python_help import python_help_file
-    from seqloom.serving.predictor import load
-    from seqloom.training import run_folder, start
+    from seqloom.inference.predictor import load
+    from seqloom.runs import run_folder
+    from seqloom.tasks.generate.python_help import python_help_file
+    from seqloom.training.train import train
 
     data = python_help_file()
     settings = [f"training.max_minutes={minutes}", f"training.seed={seed}"]
     settings += ["model.dropout=0", "training.learning_rate=6e-3"]  # a minute is too short to overfit
     folder = out or run_folder.free_name(Path("demo"))
     say("Python's own help texts become a model that writes such texts.\n")
-    folder, report = start.train(data, settings=settings, out=folder, say=say, show_progress=True)
+    folder, report = train(data, settings=settings, out=folder, say=say, show_progress=True)
     text = load(folder).generate("The ", max_new_tokens=400, temperature=0.7, seed=seed)
     if as_json:
         print_json({"run": str(folder), **report.to_dict(), "text": f"The {text}"})

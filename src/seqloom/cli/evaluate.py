@@ -30,7 +30,7 @@ def command(
 ) -> None:
     """Measure a trained model on DATA, beside a baseline, with a bootstrap interval."""
     from seqloom.cli.output import decoding_of, print_json, print_report
-    from seqloom.serving.predictor import load
+    from seqloom.inference.predictor import load
 
     report = load(run).evaluate(data, split, seed=seed, strict=strict, **decoding_of(settings))
     if as_json:

@@ -40,7 +40,7 @@ def command(
 ) -> None:
     """Write on after a prompt, token by token."""
     from seqloom.cli.output import print_json
-    from seqloom.serving.predictor import load
+    from seqloom.inference.predictor import load
 
     text = prompt if prompt is not None else _piped()
     options = {

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seqloom.tasks.contract import Output
-    from seqloom.training.evaluation import Report
+    from seqloom.evaluation.report import Report
+    from seqloom.tasks.base import Output
 
 
 NEXT = {"generate": "generate", "translate": "translate", "transcribe": "transcribe"}
@@ -31,7 +31,7 @@ def print_report(report: Report) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from seqloom.training.card import verdict
+    from seqloom.runs.model_card import verdict
 
     table = Table("", "model", "95 % interval", report.baseline_name or "baseline")
     for name, value in report.metrics.items():
@@ -72,7 +72,7 @@ def decoding_of(settings: Sequence[str] | None) -> dict[str, Any]:
         ConfigError: another part than decoding: a trained model has what it was trained with.
     """
     from seqloom.errors import ConfigError
-    from seqloom.training.config import parse_settings
+    from seqloom.runs.config import parse_settings
 
     nested = parse_settings(settings or [])
     for part in nested:

@@ -29,8 +29,8 @@ def command(
     """Answer INPUT with a trained model, a line each."""
     from seqloom.cli.output import decoding_of, print_answers, print_json
     from seqloom.cli.pipe import chunks_of_lines
-    from seqloom.serving.inputs import inputs_of
-    from seqloom.serving.predictor import load
+    from seqloom.inference.inputs import inputs_of
+    from seqloom.inference.predictor import load
 
     predictor, decoding = load(run), decoding_of(settings)
     if inputs:

@@ -36,10 +36,10 @@ def command(
     from accelerate import PartialState
 
     from seqloom.cli.output import NEXT, print_json, print_report, say
-    from seqloom.training import start
+    from seqloom.training.train import train
 
     chosen = [*(settings or []), *([f"training.seed={seed}"] if seed is not None else [])]
-    folder, report = start.train(
+    folder, report = train(
         data,
         task=task,
         config=config,

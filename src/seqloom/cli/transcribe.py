@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from seqloom.serving.predictor import Predictor
+    from seqloom.inference.predictor import Predictor
 
 HELP_STREAM = (
     "Transcribe while it is said: raw samples from standard input, 16-bit little-endian integers of one "
@@ -38,10 +38,10 @@ def command(
 ) -> None:
     """Write what is said in recordings, a line each, or in a stream, as it comes."""
     from seqloom.cli.output import decoding_of, print_answers, print_json
-    from seqloom.data.buckets import BATCH_SIZE
+    from seqloom.data.bucketing import BATCH_SIZE
     from seqloom.errors import ConfigError
-    from seqloom.serving.inputs import inputs_of
-    from seqloom.serving.predictor import load
+    from seqloom.inference.inputs import inputs_of
+    from seqloom.inference.predictor import load
 
     if stream == bool(files):
         expected = "expected recordings, or --stream and nothing else"
@@ -73,7 +73,7 @@ def _stream(predictor: Predictor, decoding: dict[str, Any], as_json: bool) -> No
     import sys
 
     from seqloom.cli.output import print_json
-    from seqloom.data.audio import read_pcm
+    from seqloom.data.audio.files import read_pcm
     from seqloom.errors import ConfigError
 
     if sys.stdin.isatty():

@@ -27,8 +27,8 @@ def command(
     from seqloom.cli.output import print_json
     from seqloom.cli.pipe import chunks_of_lines
     from seqloom.errors import ConfigError, RunError
-    from seqloom.serving.predictor import load
-    from seqloom.tasks.contract import Output
+    from seqloom.inference.predictor import load
+    from seqloom.tasks.base import Output
 
     if attention and not as_json:
         raise ConfigError("translate", "--attention must come with --json, which shows it", got="no --json")

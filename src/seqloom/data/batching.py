@@ -13,7 +13,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from seqloom.data.tokens import Tokens
+from seqloom.data.text.token_cache import Tokens
 from seqloom.errors import DataError
 from seqloom.shapes import Tokens as TokenTensor
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seqloom.data.records import Records, is_records, read_records
-from seqloom.data.text import Text, read_text
+from seqloom.data.tables.records import Records, is_records, read_records
+from seqloom.data.text.corpus import Text, read_text
 from seqloom.errors import DataError
 
 KNOWN = "a .txt, .csv, .tsv, .jsonl, .parquet or .conll file, or a folder of such, or of recordings"

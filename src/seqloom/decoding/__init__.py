@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seqloom.decoding.beam import Hypothesis, beam_search
-from seqloom.decoding.compiled import decode_compiled, stream_compiled
+from seqloom.decoding.generation import NO_TOKEN, Decoded, DecodedStep, decode, stream
 from seqloom.decoding.logits import (
     apply_temperature,
     ban_repeated_ngrams,
@@ -11,9 +11,9 @@ from seqloom.decoding.logits import (
     keep_top_p,
     penalise_repetition,
 )
+from seqloom.decoding.native import decode_compiled, stream_compiled
 from seqloom.decoding.options import DecodingOptions
 from seqloom.decoding.step import Step, prefill
-from seqloom.decoding.stream import NO_TOKEN, Decoded, DecodedStep, decode, stream
 
 __all__ = [
     "NO_TOKEN",

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from seqloom.cells.gru import BLOCKS, GRUGates, gru_step
 from seqloom.cells.lstm import LSTMGates, LSTMState, lstm_step
+from seqloom.cells.projections import input_product
 from seqloom.cells.rnn import RNNGates, rnn_relu_step, rnn_tanh_step
-from seqloom.cells.weights import input_product
-from seqloom.kernels.request import Request, Result, Zoneout
+from seqloom.kernels.recurrence import Request, Result, Zoneout
 
 
 class Recurrence(NamedTuple):
@@ -37,7 +37,7 @@ RECURRENCES = {
 def run(request: Request) -> Result:
     """Run one layer in one direction over a whole sequence.
 
-    >>> from seqloom.cells.weights import Weights
+    >>> from seqloom.cells.projections import Weights
     >>> w = Weights(torch.eye(1), torch.eye(1))
     >>> ones = torch.ones(3, 2, 1)
     >>> result = run(Request("rnn_relu", ones, ones[0] * 0, w, lengths=torch.tensor([3, 1])))

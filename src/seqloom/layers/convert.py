@@ -13,8 +13,8 @@ from seqloom.cells.gru import GRUCell
 from seqloom.cells.lstm import LSTMCell
 from seqloom.cells.rnn import RNNCell
 from seqloom.errors import ConfigError, nearest
-from seqloom.layers.parameters import Shape
 from seqloom.layers.recurrent import GRU, LSTM, RNN
+from seqloom.layers.recurrent.parameters import Shape
 
 PAIRS: tuple[tuple[type[nn.Module], type[nn.Module]], ...] = (
     (nn.RNN, RNN),
@@ -57,7 +57,7 @@ def convert_recurrent(model: nn.Module, to: Literal["seqloom", "torch"] = "seqlo
       (1): LSTM(3, 4)
     )
     >>> type(model[1]).__module__
-    'seqloom.layers.recurrent'
+    'seqloom.layers.recurrent.layer'
     """
     if to not in ("seqloom", "torch"):
         mend = nearest(str(to), ("seqloom", "torch"))

@@ -18,9 +18,9 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor, nn
 
-from seqloom.cells.parts import check_size
+from seqloom.cells.parameters import check_size
 from seqloom.errors import DataError
-from seqloom.layers.batch import INTEGERS, Lengths, check_lengths
+from seqloom.layers.recurrent.inputs import INTEGERS, Lengths, check_lengths
 
 
 class BestPath(NamedTuple):

@@ -20,11 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.layers.attention import Attention, Memory, Score
-from seqloom.layers.batch import Lengths
+from seqloom.layers.recurrent.inputs import Lengths
+from seqloom.models.ctc_transcriber import Transcriber
 from seqloom.models.dropout import Dropouts, drop
-from seqloom.models.many_to_one import Recurrence
-from seqloom.models.one_to_many import LAYERS
-from seqloom.models.transcriber import Transcriber
+from seqloom.models.language_model import LAYERS
+from seqloom.models.sequence_classifier import Recurrence
 from seqloom.shapes import Logits, Tokens
 from seqloom.state import State
 

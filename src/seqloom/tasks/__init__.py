@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from seqloom.errors import ConfigError, nearest
-from seqloom.tasks.classify import Classify
-from seqloom.tasks.contract import Task, infer
-from seqloom.tasks.generate import Generate
-from seqloom.tasks.tag import Tag
-from seqloom.tasks.transcribe import Transcribe
-from seqloom.tasks.translate import Translate
+from seqloom.tasks.base import Task, infer
+from seqloom.tasks.classify.task import Classify
+from seqloom.tasks.generate.task import Generate
+from seqloom.tasks.tag.task import Tag
+from seqloom.tasks.transcribe.task import Transcribe
+from seqloom.tasks.translate.task import Translate
 
 TASKS: dict[str, Task] = {
     "generate": Generate(),

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from seqloom.errors import RunError
 from seqloom.files import write_atomically
-from seqloom.training import weights
+from seqloom.runs import weights
 
 FILE = Path("resume") / "checkpoint.safetensors"
 

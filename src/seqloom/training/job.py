@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from seqloom.data.read import read
 from seqloom.errors import ConfigError, DataError
+from seqloom.runs import run_folder
+from seqloom.runs.config import PARTS, RunConfig, parse_settings, resolve
 from seqloom.tasks import TASKS, Task, infer, task_named
-from seqloom.tasks.contract import Data, Preparation
-from seqloom.training import checkpoint, run_folder
-from seqloom.training.config import PARTS, RunConfig, parse_settings, resolve
+from seqloom.tasks.base import Data, Preparation
+from seqloom.training import checkpoint
 from seqloom.training.precision import with_precision
 
 RESUMABLE = (

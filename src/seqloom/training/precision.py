@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from seqloom.training.config import RunConfig
+from seqloom.runs.config import RunConfig
 
 NATIVE = ("avx512_bf16", "amx_bf16")
 """Processor capabilities by which torch's matrix products in bfloat16 outrun those in float32."""

@@ -1,0 +1,1 @@
+"""Baselines: trivial predictors, which know no task."""

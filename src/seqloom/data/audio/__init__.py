@@ -1,0 +1,1 @@
+"""Audio: files, log-mel features, their normalization and augmentation."""

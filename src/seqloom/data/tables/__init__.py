@@ -1,0 +1,1 @@
+"""Tables: files of rows, and examples with named columns by split."""

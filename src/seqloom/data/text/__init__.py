@@ -1,0 +1,1 @@
+"""Text: a corpus, its vocabulary, its tokens on disk, and pretrained word vectors."""

@@ -1,0 +1,1 @@
+"""A model measured on a split, beside its baseline, with a bootstrap interval."""

@@ -1,0 +1,367 @@
+"""The compiled decoder (csrc/decode.h): embedding, recurrent layers, output layer, choice; many tokens a
+call.
+
+A token needs every weight once, whoever shares its batch: what counts is how many bytes they have, and that
+they are read in the order in which they lie. So they are packed once, in float32, bfloat16 or int8, and the
+embedding is multiplied by the first layer's input matrix beforehand. Sums are float32 (of int8 exact), and so
+is all that is no product.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
+from typing import Any, NamedTuple, final
+
+import torch
+from torch import Tensor
+
+from seqloom.cells.projections import Weights
+from seqloom.errors import ConfigError, DataError
+from seqloom.kernels.native import library
+from seqloom.kernels.native.abi import CELLS, GATES
+from seqloom.kernels.native.weight_packing import PRECISIONS, Arena, Layout, Matrix, in_blocks, pack
+from seqloom.state import State, tensors_of, with_tensors
+
+MAX_ROWS = 64
+"""Rows of a batch that one call takes. More are served better by whole matrix products."""
+
+MAX_THREADS = 16
+"""Every thread watches every other: many would wait longer for each other than they work."""
+
+CALLS_OF_LESS = 16
+"""Calls after which more threads are tried again."""
+
+BYTES_PER_THREAD = 1 << 16
+"""A thread that had fewer to read would do little but wait for the others."""
+
+TABLE_BYTES = 1 << 26
+"""The most that embedding times input matrix may take; above, the product is computed for each token."""
+
+
+class Layer(ctypes.Structure):
+    """`DecoderLayer` of csrc/decode.h."""
+
+    _fields_ = [
+        *(("input", Matrix), ("recurrent", Matrix), ("hidden", ctypes.c_int64)),
+        *(("h", ctypes.c_void_p), ("c", ctypes.c_void_p)),
+    ]
+
+
+class Decoding(ctypes.Structure):
+    """`Decoding` of csrc/decode.h."""
+
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("cell", "precision", "width", "layers", "batch", "threads")),
+        *((name, ctypes.c_int64) for name in ("vocabulary", "embedding_size", "steps")),
+        *(("table", ctypes.c_void_p), ("embedding", ctypes.c_void_p), ("layer", ctypes.POINTER(Layer))),
+        *(("output", Matrix), ("logits", ctypes.c_void_p), ("given", ctypes.c_void_p)),
+        *(("nats", ctypes.c_void_p), ("uniforms", ctypes.c_void_p)),
+        *(("temperature", ctypes.c_double), ("top_p", ctypes.c_double), ("top_k", ctypes.c_int64)),
+        *(("stops", ctypes.c_void_p), ("stop_count", ctypes.c_int64), ("tokens", ctypes.c_void_p)),
+        *(("finished", ctypes.c_void_p), ("done", ctypes.c_int64), ("waited", ctypes.c_double)),
+        *(("wrong", ctypes.c_int32), ("reserved", ctypes.c_int32)),
+    ]
+
+
+class Choice(NamedTuple):
+    """How tokens are chosen: as `seqloom.decoding.DecodingOptions` has it."""
+
+    uniforms: Tensor | None
+    """(B, T) float64 in [0, 1), one number for each row and step; None: the most probable token"""
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    stop_tokens: tuple[int, ...] = ()
+
+
+class Written(NamedTuple):
+    """What `Decoder.write` gives."""
+
+    tokens: Tensor
+    """(B, T) int64: -1 after a row's end; T is less than asked for where all rows have ended"""
+    finished: Tensor
+    """(B,) bool: rows that have ended"""
+    logits: Tensor
+    """(B, V) float32: what the next token would be chosen from"""
+    state: State
+    """After all `tokens`; of a row that has ended, anything"""
+    wrong: bool
+    """Whether nan or inf among `logits` ended it, before a token was chosen from them"""
+
+
+@final
+class Decoder:
+    """The weights of a language model, packed for decoding.
+
+    Args:
+        cell: "rnn_tanh", "rnn_relu", "lstm" or "gru".
+        embedding: (V, E) float32.
+        layers: of each layer its weights, from below: weight_ih, weight_hh and the biases, float32.
+        output_weight: (V, H) float32.
+        output_bias: (V,) float32, or None.
+        precision: what the weights are stored in: "float32", "bfloat16" or "int8". int8 has a scale for each
+            row of a matrix; what it is multiplied with becomes int8 too, with a scale for each vector.
+
+    Raises:
+        ConfigError: an unknown cell or precision; the compiled library is missing.
+        DataError: a shape, a type or a device that does not fit.
+
+    Source: int8 as in Jacob et al., 2018, arXiv:1712.05877, symmetric and dynamic.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        embedding: Tensor,
+        layers: Sequence[Weights],
+        output_weight: Tensor,
+        output_bias: Tensor | None = None,
+        precision: str = "float32",
+    ) -> None:
+        if cell not in CELLS:
+            raise ConfigError("Decoder", f"cell must be one of {', '.join(CELLS)}", got=cell)
+        if precision not in PRECISIONS:
+            raise ConfigError("Decoder", f"precision must be one of {', '.join(PRECISIONS)}", got=precision)
+        _check_weights(cell, embedding, layers, output_weight, output_bias)
+        loaded = _library()
+        self.cell, self.precision = cell, precision
+        self.vocabulary_size, self.embedding_size = embedding.shape
+        self.hidden_sizes = tuple(w.weight_hh.shape[1] for w in layers)
+        self._width = loaded.seqloom_decoder_width()
+        layout = Layout(precision, self._width, GATES[cell])
+        with torch.no_grad():
+            self._pack(layout, embedding, layers, output_weight, output_bias)
+
+    def _pack(
+        self,
+        layout: Layout,
+        embedding: Tensor,
+        layers: Sequence[Weights],
+        output_weight: Tensor,
+        output_bias: Tensor | None,
+    ) -> None:
+        arena = Arena()
+        rows = in_blocks(torch.empty(len(layers[0].weight_hh), 0), layout).shape[0]
+        self._table = self._embedding = None
+        if self.vocabulary_size * rows * 4 <= TABLE_BYTES:
+            first, _ = _biases(self.cell, layers[0])
+            table = torch.addmm(first, embedding, layers[0].weight_ih.t())
+            self._table = in_blocks(table.t(), layout).t().contiguous()
+        else:
+            self._embedding = embedding.contiguous()
+        self._packed: list[tuple[Matrix, Matrix]] = []
+        for number, w in enumerate(layers):
+            outer, inner = (in_blocks(bias.unsqueeze(1), layout).squeeze(1) for bias in _biases(self.cell, w))
+            below = Matrix()
+            if number or self._table is None:
+                below = pack(arena, in_blocks(w.weight_ih, layout), outer, layout, layout.panel)
+            recurrent = pack(arena, in_blocks(w.weight_hh, layout), inner, layout, layout.panel)
+            self._packed.append((below, recurrent))
+        bias = output_weight.new_zeros(len(output_weight)) if output_bias is None else output_bias
+        missing = -len(output_weight) % (2 * layout.width)
+        weight = torch.cat([output_weight, output_weight.new_zeros(missing, output_weight.shape[1])])
+        bias = torch.cat([bias, bias.new_full((missing,), -torch.inf)])
+        self._output = pack(arena, weight, bias, layout, 2)
+        self._arena = arena
+        self.weight_bytes = arena.close()
+        self._threads, self._calls = MAX_THREADS, 0
+
+    def write(
+        self, logits: Tensor, state: State, steps: int, choice: Choice, finished: Tensor | None = None
+    ) -> Written:
+        """Choose up to `steps` tokens for every row.
+
+        Args:
+            logits: (B, V) float32, what the first is chosen from.
+            state: the state there: for each layer h (1, B, H), of an LSTM h and c.
+            steps: tokens at most.
+            choice: how.
+            finished: (B,) bool, rows that have ended before; None: none.
+
+        Raises:
+            ConfigError: the instruction set has changed since the weights were packed.
+            DataError: a shape, a type or a value that does not fit.
+        """
+        batch = self._check(logits, state)
+        ended = torch.zeros(batch, dtype=torch.int32) if finished is None else finished.to(torch.int32)
+        _fit("finished", ended, (batch,), torch.int32)
+        tokens = torch.full((batch, max(steps, 0)), -1, dtype=torch.int64)
+        call = self._call(batch, steps)
+        if choice.uniforms is not None:
+            _fit("uniforms", choice.uniforms, (batch, steps), torch.float64)
+            uniforms = choice.uniforms.contiguous()
+            call.uniforms = uniforms.data_ptr()
+        if not choice.temperature > 0:
+            raise DataError("Decoder", "temperature must be above 0", got=choice.temperature)
+        call.temperature, call.top_p, call.top_k = choice.temperature, choice.top_p, max(choice.top_k, 0)
+        stops = torch.tensor(choice.stop_tokens, dtype=torch.int64)
+        call.stops, call.stop_count = stops.data_ptr(), len(stops)
+        call.tokens, call.finished = tokens.data_ptr(), ended.data_ptr()
+        logits, state = self._run(call, logits, state)
+        return Written(tokens[:, : call.done], ended.bool(), logits, state, bool(call.wrong))
+
+    def read(self, tokens: Tensor, logits: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Read given tokens instead of choosing any.
+
+        Args:
+            tokens: (B, T) int64.
+            logits, state: as for `write`.
+
+        Returns:
+            nats (B, T) float64, -log of the probability of each token; then logits and state after them.
+        """
+        batch = self._check(logits, state)
+        if tokens.dim() != 2:
+            raise DataError("Decoder", "tokens must be (B, T)", got=f"shape {tuple(tokens.shape)}")
+        _fit("tokens", tokens, (batch, tokens.shape[1]), torch.int64)
+        tokens = tokens.contiguous()
+        if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.vocabulary_size:
+            got = f"{int(tokens.min())} to {int(tokens.max())}"
+            raise DataError("Decoder", f"tokens must be 0 to {self.vocabulary_size - 1}", got=got)
+        nats = torch.empty(tokens.shape, dtype=torch.float64)
+        call = self._call(batch, tokens.shape[1])
+        call.given, call.nats = tokens.data_ptr(), nats.data_ptr()
+        return nats, *self._run(call, logits, state)
+
+    def nats(self, tokens: Tensor, state: State | None = None) -> Tensor:
+        """Of each token but the first, -log of its probability after those before it.
+
+        Args:
+            tokens: (B, T) int64.
+            state: what precedes them; None: zeros.
+
+        Returns:
+            (B, T - 1) float64.
+        """
+        logits = torch.zeros(len(tokens), self.vocabulary_size)
+        state = self.initial_state(len(tokens)) if state is None else state
+        return self.read(tokens, logits, state)[0][:, 1:]
+
+    def initial_state(self, batch_size: int) -> State:
+        """Zeros: for each layer h (1, B, H), of an LSTM a pair of such."""
+        parts = [torch.zeros(1, batch_size, size) for size in self.hidden_sizes]
+        return tuple((h, torch.zeros_like(h)) for h in parts) if self.cell == "lstm" else tuple(parts)
+
+    def seconds_to_read(self, times: int = 16) -> float:
+        """How long the threads need to read the packed weights once: what a token takes at least."""
+        threads = self._call(1, 0).threads
+        return _library().seqloom_read(self._arena.address, self.weight_bytes, threads, times)
+
+    def _check(self, logits: Tensor, state: State) -> int:
+        batch = len(logits) if logits.dim() else 0
+        if not 1 <= batch <= MAX_ROWS:
+            raise DataError("Decoder", f"a batch must have 1 to {MAX_ROWS} rows", got=batch)
+        _fit("logits", logits, (batch, self.vocabulary_size), torch.float32)
+        each = 2 if self.cell == "lstm" else 1
+        parts = tensors_of(state)
+        if len(parts) != each * len(self.hidden_sizes):
+            expected = f"the state must have {each} tensors for each of {len(self.hidden_sizes)} layers"
+            raise DataError("Decoder", expected, got=len(parts))
+        for number, part in enumerate(parts):
+            _fit("state", part, (1, batch, self.hidden_sizes[number // each]), torch.float32)
+        return batch
+
+    def _call(self, batch: int, steps: int) -> Decoding:
+        if steps < 0:
+            raise DataError("Decoder", "steps must be an int >= 0", got=steps)
+        call = Decoding()
+        call.cell, call.precision = CELLS[self.cell], PRECISIONS.index(self.precision)
+        call.width, call.layers, call.batch = self._width, len(self.hidden_sizes), batch
+        call.threads = min(torch.get_num_threads(), self._threads, 1 + self.weight_bytes // BYTES_PER_THREAD)
+        call.vocabulary, call.embedding_size, call.steps = self.vocabulary_size, self.embedding_size, steps
+        call.table = None if self._table is None else self._table.data_ptr()
+        call.embedding = None if self._embedding is None else self._embedding.data_ptr()
+        call.output = self._output
+        return call
+
+    def _run(self, call: Decoding, logits: Tensor, state: State) -> tuple[Tensor, State]:
+        each = 2 if self.cell == "lstm" else 1
+        logits = logits.clone(memory_format=torch.contiguous_format)
+        parts = [part.clone(memory_format=torch.contiguous_format) for part in tensors_of(state)]
+        layers = (Layer * len(self._packed))()
+        for number, (layer, (below, recurrent)) in enumerate(zip(layers, self._packed, strict=True)):
+            layer.input, layer.recurrent, layer.hidden = below, recurrent, self.hidden_sizes[number]
+            layer.h = parts[each * number].data_ptr()
+            layer.c = parts[each * number + 1].data_ptr() if each == 2 else None
+        call.layer, call.logits = layers, logits.data_ptr()
+        status = _library().seqloom_decode(ctypes.byref(call))
+        if status == 1:
+            raise MemoryError("Decoder: no memory for the working space of a call.")
+        if status == 2:
+            mend = "Make a new Decoder"
+            raise ConfigError("Decoder", "the weights are packed for another instruction set", mend=mend)
+        self._adapt(call)
+        return logits, with_tensors(state, parts)
+
+    def _adapt(self, call: Decoding) -> None:
+        """Take half the threads where more than half of the time went into waiting for cores that others use.
+
+        How many there are changes no result.
+        """
+        self._calls += 1
+        if call.waited > 0.5:
+            self._threads, self._calls = max(1, call.threads // 2), 0
+        elif self._calls == CALLS_OF_LESS:
+            self._threads, self._calls = min(MAX_THREADS, 2 * self._threads), 0
+
+
+def digest(weight: Tensor) -> int:
+    """A number that changes with any value of `weight`, float32 on the CPU."""
+    weight = weight.detach().contiguous()
+    return _library().seqloom_digest(weight.data_ptr(), weight.numel(), torch.get_num_threads())
+
+
+def _check_weights(
+    cell: str, embedding: Tensor, layers: Sequence[Weights], output_weight: Tensor, output_bias: Tensor | None
+) -> None:
+    if embedding.dim() != 2 or 0 in embedding.shape or not layers:
+        got = f"{len(layers)} layers, an embedding of shape {tuple(embedding.shape)}"
+        raise DataError("Decoder", "there must be a layer, and the embedding (V, E)", got=got)
+    V, E = embedding.shape
+    _fit("embedding", embedding, (V, E), torch.float32)
+    sizes = [E, *(w.weight_hh.shape[-1] for w in layers)]
+    for w, (below, hidden) in zip(layers, pairwise(sizes), strict=True):
+        G = GATES[cell] * hidden
+        if any(part is not None for part in w[4:]):
+            raise DataError("Decoder", "a layer must have no projection and no normalisation")
+        shapes = ((G, below), (G, hidden), (G,), (G,))
+        for name, tensor, shape in zip(Weights._fields, w[:4], shapes, strict=False):
+            if tensor is not None:
+                _fit(name, tensor, shape, torch.float32)
+    _fit("output_weight", output_weight, (V, sizes[-1]), torch.float32)
+    if output_bias is not None:
+        _fit("output_bias", output_bias, (V,), torch.float32)
+
+
+def _biases(cell: str, w: Weights) -> tuple[Tensor, Tensor]:
+    """What is added to the input's product, and what stays with the recurrent one: b_hn of a GRU."""
+    zeros = w.weight_hh.new_zeros(len(w.weight_hh))
+    outer = zeros if w.bias_ih is None else w.bias_ih
+    if w.bias_hh is None:
+        return outer, zeros
+    if cell != "gru":
+        return outer + w.bias_hh, zeros
+    inside = torch.arange(len(zeros)) >= len(zeros) // 3 * 2
+    return outer + w.bias_hh.masked_fill(inside, 0.0), w.bias_hh.masked_fill(~inside, 0.0)
+
+
+def _fit(name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    if tensor.shape != shape or tensor.dtype != dtype or not tensor.is_cpu:
+        got = f"{tensor.dtype} {tuple(tensor.shape)} on {tensor.device}"
+        raise DataError("Decoder", f"{name} must be {dtype} {shape} on the CPU", got=got)
+
+
+@cache
+def _library() -> Any:
+    if not library.available():
+        raise ConfigError("Decoder", f"there is none: {library.why_unavailable()}")
+    loaded = ctypes.CDLL(str(library.find()))  # loaded before: the same one
+    loaded.seqloom_decode.argtypes, loaded.seqloom_decode.restype = [ctypes.c_void_p], ctypes.c_int32
+    loaded.seqloom_digest.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32]
+    loaded.seqloom_digest.restype = ctypes.c_uint64
+    loaded.seqloom_read.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32, ctypes.c_int32]
+    loaded.seqloom_read.restype = ctypes.c_double
+    return loaded

@@ -1,0 +1,161 @@
+"""What a recurrent layer is given, checked and in one form; what it gives back, in the caller's form."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from seqloom.cells.lstm import LSTMState
+from seqloom.errors import DataError
+from seqloom.layers.recurrent.parameters import Layer, first_parameter, initial_state
+from seqloom.state import map_state
+
+Lengths: TypeAlias = "Tensor | Sequence[int] | None"
+"""(B,) of any integer type: the real steps of each row"""
+
+INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+class Batch(NamedTuple):
+    """Checked input of a layer."""
+
+    input: Tensor
+    """(T, B, I), or (B, T, I) if the layer is `batch_first`"""
+    state: Tensor | LSTMState
+    lengths: Tensor | None
+    """(B,) int64 on the CPU"""
+    batched: bool
+    """Whether the caller's tensors have a batch dimension"""
+
+
+def take(layer: Layer, input: Tensor, state: Any, lengths: Lengths) -> Batch:
+    """Check what the caller gave.
+
+    Raises:
+        DataError: a shape, a type or a length that does not fit.
+    """
+    where, size = type(layer).__name__, layer.input_size
+    if isinstance(input, PackedSequence):
+        mend = "Unpack it with torch.nn.utils.rnn.pad_packed_sequence"
+        raise DataError(where, "only forward takes a PackedSequence", mend=mend)
+    if not isinstance(input, Tensor):
+        raise DataError(where, "input must be a tensor or a PackedSequence", got=type(input).__name__)
+    shape = input.shape
+    if len(shape) not in (2, 3) or shape[-1] != size:
+        dims = f"(B, T, {size})" if layer.batch_first else f"(T, B, {size})"
+        raise DataError(where, f"input must be {dims}, or (T, {size}) without a batch", got=f"{tuple(shape)}")
+    check_type(layer, "input", input)
+    batched = len(shape) == 3
+    if not batched:
+        input = input.unsqueeze(0 if layer.batch_first else 1)  # noqa: A001
+    B, T = (input.shape[0], input.shape[1]) if layer.batch_first else (input.shape[1], input.shape[0])
+    state = take_state(layer, input, B, state, batched)
+    if lengths is not None:
+        lengths = check_lengths(where, lengths, B, T)
+    return Batch(input, state, lengths, batched)
+
+
+def give(layer: Layer, batch: Batch, output: Tensor, state: Tensor | LSTMState) -> tuple[Tensor, Any]:
+    """Output and state in the caller's form."""
+    if torch._C._is_any_autocast_enabled():
+        output, state = autocast_type(output), map_state(autocast_type, state)
+    if batch.batched:
+        return output, state
+    return output.squeeze(0 if layer.batch_first else 1), map_state(lambda t: t.squeeze(1), state)
+
+
+def autocast_type(tensor: Tensor) -> Tensor:
+    """`tensor` in autocast's type where autocast is on, which leaves float64 alone.
+
+    Torch's kernels give now that type, now float32: it depends on the device, the cell, and whether the rows
+    have one length. So that no caller depends on that, nor on which kernel ran, all results are of one type.
+    """
+    device = tensor.device.type
+    if tensor.dtype == torch.float64 or not torch.amp.is_autocast_available(device):
+        return tensor
+    return tensor.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else tensor
+
+
+def check_type(layer: Layer, name: str, tensor: Tensor) -> None:
+    """That `tensor` is of the weights' type, or that autocast will see to it."""
+    weight = first_parameter(layer)
+    if tensor.dtype != weight.dtype and not torch.is_autocast_enabled(tensor.device.type):
+        raise DataError(
+            type(layer).__name__,
+            f"{name} must be {weight.dtype}, as the weights are",
+            got=f"{tensor.dtype}",
+            mend=f"Convert it with .to({weight.dtype}), or the layer with .to({tensor.dtype})",
+        )
+
+
+def take_state(layer: Layer, input: Tensor, B: int, state: Any, batched: bool = True) -> Tensor | LSTMState:
+    """The caller's state, checked, with its batch dimension; or the layer's initial one for None."""
+    if state is None:
+        return initial_state(layer, B, input.device, input.dtype)
+    where = type(layer).__name__
+    L, H = len(layer.parameter_names), layer.hidden_size
+    if layer.mode != "LSTM":
+        return _take_part(layer, "the state", state, (L, B, H), batched)
+    if not isinstance(state, tuple | list) or len(state) != 2:
+        raise DataError(where, "the state must be a pair (h, c)", got=type(state).__name__)
+    h = _take_part(layer, "h of the state", state[0], (L, B, layer.proj_size or H), batched)
+    return LSTMState(h, _take_part(layer, "c of the state", state[1], (L, B, H), batched))
+
+
+def _take_part(layer: Layer, name: str, part: Any, shape: tuple[int, int, int], batched: bool) -> Tensor:
+    expected = shape if batched else (shape[0], shape[2])
+    if not isinstance(part, Tensor) or part.shape != expected:
+        got = f"{tuple(part.shape)}" if isinstance(part, Tensor) else type(part).__name__
+        raise DataError(type(layer).__name__, f"{name} must be {expected}", got=got)
+    check_type(layer, name, part)
+    # cuDNN refuses a state that is not contiguous, as one turned round or widened by hand is not.
+    return part.contiguous() if batched else part.unsqueeze(1).contiguous()
+
+
+def check_lengths(where: str, lengths: Any, B: int, T: int) -> Tensor:
+    """`lengths` as int64 (B,) on the CPU.
+
+    Raises:
+        DataError: another type, another count, or a length outside 0 to T.
+    """
+    if isinstance(lengths, Tensor):
+        if lengths.dtype not in INTEGERS or lengths.dim() != 1:
+            got = f"{lengths.dtype} {tuple(lengths.shape)}"
+            raise DataError(where, f"lengths must be whole numbers of shape ({B},)", got=got)
+        numbers = lengths.tolist()
+    else:
+        try:
+            numbers = [_whole(number) for number in lengths]
+        except TypeError:
+            raise DataError(where, "lengths must be whole numbers, one for each row", got=lengths) from None
+    if len(numbers) != B:
+        raise DataError(where, f"lengths must be {B}, one for each row", got=len(numbers))
+    for row, number in enumerate(numbers):
+        if not 0 <= number <= T:
+            raise DataError(where, f"lengths[{row}] must be 0 to {T}, the steps of the input", got=number)
+    return torch.tensor(numbers, dtype=torch.int64)
+
+
+def _whole(number: Any) -> int:
+    if isinstance(number, bool):
+        raise TypeError
+    return operator.index(number)
+
+
+def check_packed(layer: Layer, packed: PackedSequence, lengths: object) -> None:
+    """That a PackedSequence fits the layer.
+
+    Raises:
+        DataError: its features or type do not fit, or lengths came with it.
+    """
+    where, size = type(layer).__name__, layer.input_size
+    if lengths is not None:
+        raise DataError(where, "a PackedSequence knows its own lengths; lengths must be None", got=lengths)
+    if packed.data.dim() != 2 or packed.data.shape[1] != size:
+        raise DataError(where, f"the packed data must be (steps, {size})", got=f"{tuple(packed.data.shape)}")
+    check_type(layer, "input", packed.data)

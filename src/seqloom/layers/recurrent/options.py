@@ -1,0 +1,111 @@
+"""What a recurrent layer can do beyond torch.nn, as keyword options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypedDict
+
+from seqloom.cells.parameters import check_flag
+from seqloom.errors import ConfigError, nearest
+from seqloom.kernels.selection import KERNELS
+
+
+class CommonOptions(TypedDict, total=False):
+    """What `RecurrentOptions` and `LSTMOptions` share."""
+
+    layer_norm: bool
+    """Normalise the products (and the cell of an LSTM) at every step (Ba et al., 2016, arXiv:1607.06450)."""
+    recurrent_dropout: float
+    """In training, drop units of h on their way into the next step, the same ones at every step of a call
+    (Gal and Ghahramani, 2016, arXiv:1512.05287). A probability."""
+    weight_dropout: float
+    """In training, drop elements of weight_hh, the same ones for a whole call (DropConnect as in
+    Merity et al., 2018, arXiv:1708.02182). A probability."""
+    orthogonal_init: bool
+    """Draw each gate's block of weight_hh orthogonal (Saxe et al., 2014, arXiv:1312.6120)."""
+    learn_initial_state: bool
+    """The state that a sequence starts from is a parameter, zero before training."""
+    kernel: Literal["auto", "reference", "torch", "native"]
+    """Which kernel runs; "auto" takes the fastest that can."""
+
+
+class RecurrentOptions(CommonOptions, total=False):
+    """Keyword options of `RNN` and `GRU`; none is on unless asked for."""
+
+    zoneout: float
+    """Units keep their old value: at random in training, in expectation otherwise (Krueger et al., 2016,
+    arXiv:1606.01305). A probability."""
+
+
+class LSTMOptions(CommonOptions, total=False):
+    """Keyword options of `LSTM`; none is on unless asked for."""
+
+    zoneout: float | tuple[float, float]
+    """As of `RecurrentOptions`, or a pair of probabilities, (of h, of c)."""
+    forget_gate_bias: float | None
+    """What the forget gate's two biases sum to at the start (Jozefowicz et al., 2015, has 1)."""
+
+
+DEFAULTS: RecurrentOptions = {
+    "layer_norm": False,
+    "recurrent_dropout": 0.0,
+    "weight_dropout": 0.0,
+    "zoneout": 0.0,
+    "orthogonal_init": False,
+    "learn_initial_state": False,
+    "kernel": "auto",
+}
+
+LSTM_DEFAULTS: LSTMOptions = {**DEFAULTS, "forget_gate_bias": None}
+
+
+def check_options(where: str, options: Mapping[str, Any], *, bias: bool) -> dict[str, Any]:
+    """All options of the layer `where`, checked, those not given with their defaults.
+
+    Raises:
+        ConfigError: an unknown name, or a value out of its range.
+    """
+    defaults = LSTM_DEFAULTS if where == "LSTM" else DEFAULTS
+    for name in options:
+        if name == "forget_gate_bias" and where != "LSTM":
+            raise ConfigError(where, "forget_gate_bias is for an LSTM only", got=options[name])
+        if name not in defaults:
+            raise ConfigError(where, f"there is no option {name!r}", mend=nearest(name, defaults))
+    full: dict[str, Any] = {**defaults, **options}
+    for name in ("layer_norm", "orthogonal_init", "learn_initial_state"):
+        check_flag(where, name, full[name])
+    for name in ("recurrent_dropout", "weight_dropout"):
+        full[name] = check_probability(where, name, full[name])
+    full["zoneout"] = _check_zoneout(where, full["zoneout"])
+    value = full.get("forget_gate_bias")
+    if value is not None:
+        if not _is_number(value):
+            raise ConfigError(where, "forget_gate_bias must be a number or None", got=value)
+        if not bias:
+            raise ConfigError(where, "forget_gate_bias needs bias=True", got=value)
+    if full["kernel"] not in KERNELS:
+        mend = nearest(str(full["kernel"]), KERNELS)
+        raise ConfigError(where, "kernel must name a kernel", got=full["kernel"], mend=mend)
+    return full
+
+
+def check_probability(where: str, name: str, value: object) -> float:
+    """`value`, if it is a number from 0 to 1."""
+    if not _is_number(value) or not 0 <= value <= 1:  # type: ignore[operator]
+        raise ConfigError(where, f"{name} must be a probability, 0 to 1", got=value)
+    return float(value)  # type: ignore[arg-type]
+
+
+def _check_zoneout(where: str, value: object) -> float | tuple[float, float]:
+    if not isinstance(value, tuple | list):
+        return check_probability(where, "zoneout", value)
+    if where != "LSTM" or len(value) != 2:
+        raise ConfigError(
+            where, "zoneout must be a probability, or for an LSTM a pair (of h, of c)", got=value
+        )
+    h, c = (check_probability(where, "zoneout", part) for part in value)
+    return h, c
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,236 @@
+"""The parameters of a recurrent layer: their names, shapes and draws, which are torch.nn's."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, NamedTuple, TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqloom.cells.lstm import LSTMState
+from seqloom.cells.parameters import check_flag, check_nonlinearity, check_size, norm_shapes, reset_parameter
+from seqloom.cells.projections import Weights
+from seqloom.errors import ConfigError
+from seqloom.layers.recurrent.options import LSTM_DEFAULTS, check_options, check_probability
+
+Device: TypeAlias = "torch.device | str | None"
+
+Layer: TypeAlias = Any
+"""An `RNN`, `LSTM` or `GRU` of `seqloom.layers.recurrent`, whose attributes the functions here read."""
+
+GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
+
+
+class Shape(NamedTuple):
+    """The arguments of torch.nn's recurrent layers, which become attributes of the same names."""
+
+    mode: str
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bias: bool
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+    proj_size: int = 0
+
+
+def rnn_mode(nonlinearity: str) -> str:
+    """The mode of an RNN, as torch.nn names it."""
+    return f"RNN_{check_nonlinearity('RNN', nonlinearity).upper()}"
+
+
+def build(
+    layer: Layer, shape: Shape, device: Device, dtype: torch.dtype | None, options: Mapping[str, Any]
+) -> None:
+    """Check the arguments, keep them as attributes, and make and draw the parameters.
+
+    What torch.nn has comes first and is drawn first, so that the same seed gives the same weights.
+
+    Raises:
+        ConfigError: an argument of another type or out of its range.
+    """
+    where = type(layer).__name__
+    _check_shape(where, shape)
+    for name, value in {**shape._asdict(), **check_options(where, options, bias=shape.bias)}.items():
+        setattr(layer, name, value)
+    layer.dropout = float(shape.dropout)
+    layer.parameter_names = [[kind + suffix for kind in torch_kinds(shape)] for suffix in suffixes(shape)]
+    for name, size in {**torch_shapes(shape), **extra_shapes(layer)}.items():
+        layer.register_parameter(name, nn.Parameter(torch.empty(size, device=device, dtype=dtype)))
+    reset(layer)
+    flatten(layer)
+
+
+def torch_kinds(shape: Shape) -> list[str]:
+    """What torch.nn's parameters of one direction of one layer are called, in its order."""
+    biases = ["bias_ih", "bias_hh"] if shape.bias else []
+    return ["weight_ih", "weight_hh", *biases, *(["weight_hr"] if shape.proj_size else [])]
+
+
+def suffixes(shape: Shape | Layer) -> list[str]:
+    """`_l0`, `_l0_reverse`, `_l1` ...: what ends the names of each direction of each layer."""
+    ends = ("", "_reverse") if shape.bidirectional else ("",)
+    return [f"_l{index}{end}" for index in range(shape.num_layers) for end in ends]
+
+
+def torch_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of torch.nn's parameters, in its order."""
+    H, P = shape.hidden_size, shape.proj_size or shape.hidden_size
+    G = GATES[shape.mode] * H
+    shapes: dict[str, tuple[int, ...]] = {}
+    for k, suffix in enumerate(suffixes(shape)):
+        below = shape.input_size if k <= shape.bidirectional else P * (1 + shape.bidirectional)
+        sizes = {"weight_ih": (G, below), "weight_hh": (G, P), "weight_hr": (P, H)}
+        shapes |= {kind + suffix: sizes.get(kind, (G,)) for kind in torch_kinds(shape)}
+    return shapes
+
+
+def extra_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the parameters that torch.nn does not have."""
+    H, P = layer.hidden_size, layer.proj_size or layer.hidden_size
+    shapes: dict[str, tuple[int, ...]] = {}
+    if layer.layer_norm:
+        kinds = norm_shapes(GATES[layer.mode] * H, H, cell_too=layer.mode == "LSTM")
+        shapes |= {kind + suffix: size for suffix in suffixes(layer) for kind, size in kinds.items()}
+    if layer.learn_initial_state:
+        L = len(layer.parameter_names)
+        shapes |= {"initial_h": (L, P)} | ({"initial_c": (L, H)} if layer.mode == "LSTM" else {})
+    return shapes
+
+
+def reset(layer: Layer) -> None:
+    """Draw all parameters anew: as torch.nn does, then what the options ask for."""
+    H = layer.hidden_size
+    for name, parameter in layer.named_parameters():
+        reset_parameter(name, parameter, 1 / math.sqrt(H))
+    with torch.no_grad():
+        for suffix in suffixes(layer):
+            if layer.orthogonal_init:
+                for block in getattr(layer, "weight_hh" + suffix).split(H):
+                    # The QR decomposition behind the draw knows no bfloat16 and no float16.
+                    at_least = torch.promote_types(block.dtype, torch.float32)
+                    block.copy_(nn.init.orthogonal_(torch.empty_like(block, dtype=at_least)))
+            if layer.mode == "LSTM" and layer.forget_gate_bias is not None:
+                getattr(layer, "bias_ih" + suffix)[H : 2 * H] = layer.forget_gate_bias
+                getattr(layer, "bias_hh" + suffix)[H : 2 * H] = 0
+
+
+def flatten(layer: Layer) -> None:
+    """On a GPU, lay the weights out as cuDNN wants them; elsewhere nothing. Moving the layer does it."""
+    weights = [weight for weights in all_weights(layer) for weight in weights]
+    if weights[0].is_cuda:
+        names = ("bias", "input_size", "mode", "hidden_size", "proj_size", "num_layers", "batch_first")
+        stand_in = SimpleNamespace(
+            **{name: getattr(layer, name) for name in (*names, "bidirectional")},
+            _flat_weights=weights,
+            _flat_weights_names=weights,
+        )
+        nn.RNNBase.flatten_parameters(cast(nn.RNNBase, stand_in))
+
+
+def all_weights(layer: Layer) -> list[list[nn.Parameter]]:
+    """torch.nn's parameters, one list for each direction of each layer."""
+    return [[getattr(layer, name) for name in names] for names in layer.parameter_names]
+
+
+def flat_weights(layer: Layer) -> list[Tensor]:
+    """The weights of the whole stack, flat, as torch's kernels want them; dropped out as in `run_weights`."""
+    if layer.weight_dropout and layer.training:
+        return [weight for w in run_weights(layer) for weight in w[:5] if weight is not None]
+    return flat_parameters(layer)
+
+
+def flat_parameters(layer: Layer) -> list[Tensor]:
+    """The same, nothing dropped."""
+    return [_parameter(layer, name) for names in layer.parameter_names for name in names]
+
+
+def first_parameter(layer: Layer) -> Tensor:
+    """The one whose type and device stand for all."""
+    return _parameter(layer, layer.parameter_names[0][0])
+
+
+def _parameter(layer: Layer, name: str) -> Tensor:
+    # A module finds its parameters last of all, so this takes a fifth of the time of getattr, which finds
+    # what somebody has put in a parameter's place (weight_norm, say).
+    kept = layer._parameters
+    return kept[name] if name in kept else getattr(layer, name)
+
+
+def plain_weights(layer: Layer) -> list[Weights]:
+    """The weights of each direction of each layer, nothing dropped."""
+    return [
+        Weights(*(getattr(layer, kind + suffix, None) for kind in Weights._fields))  # type: ignore[arg-type]
+        for suffix in suffixes(layer)
+    ]
+
+
+def run_weights(layer: Layer) -> list[Weights]:
+    """The weights of each direction of each layer; in training, with weight dropout applied."""
+    weights = plain_weights(layer)
+    if not (layer.weight_dropout and layer.training):
+        return weights
+    return [w._replace(weight_hh=F.dropout(w.weight_hh, layer.weight_dropout)) for w in weights]
+
+
+def initial_state(
+    layer: Layer, batch_size: int, device: Device = None, dtype: torch.dtype | None = None
+) -> Any:
+    """What a sequence starts from: zeros, or what was learnt.
+
+    Args:
+        batch_size: B, rows.
+        device, dtype: of the state; None: the weights'.
+
+    Returns:
+        h (L, B, P), L layers times directions; of an LSTM, LSTMState(h, c) with c (L, B, H).
+
+    >>> from seqloom.layers.recurrent import GRU
+    >>> GRU(3, 4, num_layers=2).initial_state(5).shape
+    torch.Size([2, 5, 4])
+    """
+    L = len(layer.parameter_names)
+    if layer.learn_initial_state:
+        learnt = [layer.initial_h, *([layer.initial_c] if layer.mode == "LSTM" else [])]
+        parts = [p.to(device, dtype).unsqueeze(1).expand(-1, batch_size, -1).contiguous() for p in learnt]
+        return LSTMState(*parts) if len(parts) == 2 else parts[0]
+    if device is None or dtype is None:
+        weight = first_parameter(layer)
+        device, dtype = device or weight.device, dtype or weight.dtype
+    h = torch.zeros(L, batch_size, layer.proj_size or layer.hidden_size, device=device, dtype=dtype)
+    if layer.mode != "LSTM":
+        return h
+    return LSTMState(h, torch.zeros(L, batch_size, layer.hidden_size, device=device, dtype=dtype))
+
+
+def description(layer: Layer) -> str:
+    """The arguments that differ from their defaults, as torch.nn shows them."""
+    text = f"{layer.input_size}, {layer.hidden_size}"
+    usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
+    usual |= {"bidirectional": False, **LSTM_DEFAULTS}
+    for name, default in usual.items():
+        if getattr(layer, name, default) != default:
+            text += f", {name}={getattr(layer, name)}"
+    return text
+
+
+def _check_shape(where: str, shape: Shape) -> None:
+    for name in ("input_size", "hidden_size", "num_layers"):
+        check_size(where, name, getattr(shape, name))
+    for name in ("bias", "batch_first", "bidirectional"):
+        check_flag(where, name, getattr(shape, name))
+    check_probability(where, "dropout", shape.dropout)
+    if shape.dropout and shape.num_layers == 1:
+        message = (
+            f"{where}: dropout is between layers, and there is one: dropout={shape.dropout} does nothing."
+        )
+        warnings.warn(message, stacklevel=4)
+    P = shape.proj_size
+    if not isinstance(P, int) or isinstance(P, bool) or not 0 <= P < shape.hidden_size:
+        raise ConfigError(where, f"proj_size must be an int, 0 to {shape.hidden_size - 1}", got=P)

@@ -1,0 +1,192 @@
+"""The configuration of a run: strict, from defaults, a YAML file and `--set key=value`, in that order."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from seqloom.errors import ConfigError, nearest
+from seqloom.settings import Count, Keys, Probability
+from seqloom.tasks import Task
+from seqloom.tasks.base import Context, Preparation
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class TrainingConfig(Keys):
+    """The `training.*` keys: the same for every task."""
+
+    seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
+    batch_size: Count = 16
+    """Sequences in a step, over all processes."""
+    batch_units: Count | None = None
+    """The most tokens or frames of a step, padding included, instead of `batch_size`; where examples are
+    sequences of their own."""
+    window: Count = 64
+    """Steps that backpropagation through time goes back in long texts; the state is carried across them."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the arithmetic in training; the weights are float32. `auto`: bfloat16 where the machine computes it
+    natively, else float32; a run folder holds what it came to."""
+
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: Positive = 4e-3
+    """The highest."""
+    weight_decay: NotNegative = 0.0
+    """Of matrices; AdamW's is decoupled."""
+    momentum: Probability = 0.0
+    """Of SGD."""
+    schedule: Literal["cosine", "linear", "plateau", "constant"] = "cosine"
+    """`cosine` and `linear` fall to 0 at the limit; `plateau` multiplies by `plateau_factor` whenever
+    validation does not improve `plateau_patience` times running."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 100
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    plateau_patience: Count = 1
+    gradient_clip: Positive | None = 1.0
+    """Largest norm of the whole gradient; none: not clipped."""
+    averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of an exponential average of the weights, which is then what is measured and kept, as 0.999."""
+
+    max_epochs: Count | None = None
+    max_steps: Count | None = None
+    max_minutes: Positive | None = None
+    """The first limit reached ends the training; where none is set, `max_epochs` is 20."""
+    patience: Count | None = 10
+    """Validations without improvement that end the training; none: never."""
+
+    validate_every: Count | None = None
+    """Steps; none: once an epoch, within 250 to 2,000 steps, and so seldom that it takes little time."""
+    checkpoint_every: Count = 500
+    """Steps between checkpoints to resume from."""
+    log_every: Count = 50
+    """Steps between records of the training loss."""
+    tensorboard: bool = False
+
+
+class RunConfig(NamedTuple):
+    """A resolved configuration: one strict model a part."""
+
+    task: Task
+    data: Any
+    model: Any
+    training: TrainingConfig
+    decoding: Any
+
+    def context(self, preparation: Preparation, progress: float = 1.0, decoding: Any = None) -> Context:
+        """What the task is told beside model and batch; `decoding` instead of its own."""
+        return Context(preparation, self.model, decoding or self.decoding, progress)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        parts = {name: getattr(self, name).model_dump() for name in PARTS}
+        return {"task": self.task.name, **parts}
+
+
+PARTS = ("data", "model", "training", "decoding")
+
+
+def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
+    """Lay nested mappings (`{"training": {"batch_size": 8}}`) over the task's defaults, the last on top.
+
+    Raises:
+        ConfigError: an unknown key, with the nearest known one, or a value out of its range.
+    """
+    schemas = {
+        "data": task.DataConfig,
+        "model": task.ModelConfig,
+        "training": TrainingConfig,
+        "decoding": task.DecodingConfig,
+    }
+    known = [f"{part}.{key}" for part in PARTS for key in schemas[part].model_fields]
+    merged: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
+    for layer in ({"training": task.training}, *layers):
+        for part, values in layer.items():
+            if part == "task":
+                continue
+            if part not in merged:
+                raise ConfigError(
+                    "configuration", f"unknown key `{part}`", mend=nearest(part, [*known, *PARTS])
+                )
+            if not isinstance(values, Mapping):
+                raise ConfigError("configuration", f"`{part}` must hold keys of its own", got=values)
+            merged[part].update(values)
+    for part in PARTS:
+        for key in merged[part]:
+            if f"{part}.{key}" not in known:
+                raise ConfigError(
+                    "configuration", f"unknown key `{part}.{key}`", mend=nearest(f"{part}.{key}", known)
+                )
+    data, model, training, decoding = (_validated(part, schemas[part], merged[part]) for part in PARTS)
+    if training.max_epochs is None and training.max_steps is None and training.max_minutes is None:
+        training = training.model_copy(update={"max_epochs": 20})
+    return RunConfig(task, data, model, training, decoding)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A configuration file.
+
+    Raises:
+        ConfigError: it is missing, is not YAML, or is not a mapping.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise ConfigError(path, "expected a YAML file", got=error.strerror or "nothing") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        place = getattr(error, "problem_mark", None)
+        where = f"{path}, line {place.line + 1}" if place else str(path)
+        raise ConfigError(where, "must be YAML", got=getattr(error, "problem", None) or str(error)) from None
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise ConfigError(path, "must hold keys such as `training:`", got=type(content).__name__)
+    return content
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """`["training.learning_rate=3e-4"]` as a nested mapping.
+
+    Raises:
+        ConfigError: not of the form part.key=value.
+
+    >>> parse_settings(["training.learning_rate=3e-4", "model.cell_type=gru"])
+    {'training': {'learning_rate': 0.0003}, 'model': {'cell_type': 'gru'}}
+    """
+    nested: dict[str, dict[str, Any]] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        part, dot, key = name.strip().partition(".")
+        if not (equals and dot and part and key):
+            raise ConfigError("--set", "expected part.key=value, as in training.batch_size=32", got=setting)
+        try:
+            nested.setdefault(part, {})[key] = yaml.load(value, Loader=_Loader)
+        except yaml.YAMLError:
+            raise ConfigError(
+                "--set", f"the value of {name} must be a number, a word or a list", got=value
+            ) from None
+    return nested
+
+
+def _validated(part: str, schema: type[BaseModel], values: dict[str, Any]) -> Any:
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(place) for place in first["loc"][:1])
+        message = first["msg"][0].lower() + first["msg"][1:]
+        raise ConfigError(f"{part}.{key}", message, got=json.dumps(first["input"], default=str)) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which 3e-4 is a number, as in YAML 1.2 and everywhere else."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$"),
+    list("-+0123456789"),
+)

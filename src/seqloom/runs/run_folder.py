@@ -1,0 +1,149 @@
+"""A run folder: config.json, model.safetensors, the preparation, metrics.jsonl, README.md and resume/.
+
+It appears whole, under its own name, once it can be resumed; nothing in it is a pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+import seqloom
+from seqloom.errors import ConfigError, RunError
+from seqloom.files import cannot_write, write_atomically
+from seqloom.runs import weights
+from seqloom.runs.config import PARTS, RunConfig, resolve
+from seqloom.tasks import task_named
+from seqloom.tasks.base import Preparation
+
+FORMAT = 1
+CONFIG, MODEL, METRICS, CARD = "config.json", "model.safetensors", "metrics.jsonl", "README.md"
+
+
+def refuse_taken(folder: Path) -> None:
+    """Nothing that is there is ever written over.
+
+    Raises:
+        RunError: `folder` exists and is not an empty folder, or lies under a file.
+    """
+    under = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not under.is_dir():
+        raise RunError(folder, "must lie in a folder", got=f"{under}, a file", mend="Name another with --out")
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    is_run = (folder / CONFIG).exists()
+    raise RunError(
+        folder,
+        "expected a new folder",
+        got="one that holds a run" if is_run else "one that holds something else",
+        mend="Go on with it by --resume, or name another with --out" if is_run else "Name another with --out",
+    )
+
+
+def create(
+    folder: Path, config: RunConfig, digest: str, preparation: Preparation, fill: Callable[[Path], None]
+) -> None:
+    """Make a run folder beside its place, let `fill` put the first checkpoint in, then name it `folder`.
+
+    `digest` is that of the training data.
+
+    Raises:
+        RunError: something is there already, or it cannot be written.
+    """
+    refuse_taken(folder)
+    made = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        (made / "resume").mkdir()
+        write_config(made, config, digest)
+        for name, text in preparation.files().items():
+            write_atomically(made / name, text)
+        fill(made)
+        os.chmod(made, 0o755)
+        os.replace(made, folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    finally:
+        if made is not None and made.exists():
+            shutil.rmtree(made)
+
+
+def write_config(folder: Path, config: RunConfig, digest: str) -> None:
+    """Write or replace `config.json`."""
+    described = {"format": FORMAT, "seqloom": seqloom.__version__, "data_digest": digest, **config.to_dict()}
+    write_atomically(folder / CONFIG, json.dumps(described, indent=2) + "\n")
+
+
+def reopen(folder: Path, config: RunConfig, digest: str) -> None:
+    """Before a training goes on: its configuration as it is now, and no report of what it was."""
+    write_config(folder, config, digest)
+    (folder / CARD).unlink(missing_ok=True)
+
+
+def read_config(folder: Path) -> tuple[RunConfig, str]:
+    """The configuration of a run folder, and the digest of its training data.
+
+    Raises:
+        RunError: it is no run folder, is damaged, or was written by a newer version.
+    """
+    path = folder / CONFIG
+    if not folder.is_dir():
+        raise RunError(folder, "expected a run folder", got="no such folder")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content["format"]
+        parts: dict[str, Any] = {name: content.get(name, {}) for name in PARTS}
+        digest = content["data_digest"]
+        task = task_named(content["task"]) if version == FORMAT else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        got = "no config.json" if isinstance(error, FileNotFoundError) else f"{type(error).__name__}: {error}"
+        raise RunError(path, "expected the config.json of a run folder", got=got) from None
+    if task is None:
+        raise RunError(
+            path,
+            f"expected format {FORMAT}",
+            got=f"format {version}, written by seqloom {content.get('seqloom')}",
+            mend=f"Update seqloom; this is {seqloom.__version__}",
+        )
+    try:
+        return resolve(task, [parts]), digest
+    except ConfigError as error:
+        raise RunError(path, "expected settings of this version", got=str(error)) from None
+
+
+def save_model(folder: Path, model: nn.Module) -> None:
+    """Replace `model.safetensors`."""
+    write_atomically(folder / MODEL, weights.to_bytes(weights.unique_state(model), {"format": "pt"}))
+
+
+def load_model(folder: Path, model: nn.Module) -> None:
+    """Put `model.safetensors` into `model`.
+
+    Raises:
+        RunError: it is missing, damaged, or of another model.
+    """
+    if not (folder / MODEL).exists():
+        raise RunError(
+            folder / MODEL,
+            "expected the weights of a trained model",
+            got="no such file",
+            mend="The training has not validated yet; go on with it by --resume",
+        )
+    weights.load_state(model, weights.read(folder / MODEL)[0], folder / MODEL)
+
+
+def free_name(data: Path) -> Path:
+    """`runs/NAME` after the data, or the first of `runs/NAME-2`, `-3` … that is not taken."""
+    base = Path("runs") / (data.resolve().stem or "run")
+    candidates = (
+        base if number == 1 else base.with_name(f"{base.name}-{number}") for number in range(1, 10_000)
+    )
+    return next(candidate for candidate in candidates if not candidate.exists())

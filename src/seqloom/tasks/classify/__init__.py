@@ -1,0 +1,1 @@
+"""Classify: a sequence in, its label out. Many-to-one."""

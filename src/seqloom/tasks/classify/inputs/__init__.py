@@ -1,0 +1,1 @@
+"""What a classifier reads: text, audio or series."""

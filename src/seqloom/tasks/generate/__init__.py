@@ -1,0 +1,1 @@
+"""Generate text: a prompt in, its continuation out. One-to-many."""

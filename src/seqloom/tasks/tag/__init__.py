@@ -1,0 +1,1 @@
+"""Tag: a label for every token. Many-to-many, aligned."""

@@ -1,0 +1,1 @@
+"""Transcribe: speech in, its text out. Many-to-many, unaligned."""

@@ -1,0 +1,111 @@
+"""Decoding by the compiled decoder: the tokens that `stream` and `decode` give, many a call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from seqloom.decoding import DecodingOptions, compiled, decode, decode_compiled, prefill, stream_compiled
+from seqloom.decoding.native import why_not_compiled
+from seqloom.errors import ConfigError, DataError
+from seqloom.kernels.native import library
+from seqloom.kernels.native.decoder import Decoder
+from seqloom.models.language_model import LanguageModel
+from seqloom.state import State
+from seqloom.tasks.generate.native_decoder import pack
+
+pytestmark = pytest.mark.skipif(not library.available(), reason="there is no compiled library")
+
+PROMPTS = [[1, 2, 3], [4], [5, 6], [7, 8, 9, 10]]
+
+
+@pytest.fixture(scope="module")
+def model() -> LanguageModel:
+    torch.manual_seed(0)
+    model = LanguageModel(23, 12, 19, 2, "gru", kernel="torch").eval()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.4)
+    return model
+
+
+@pytest.fixture(scope="module")
+def decoder(model: LanguageModel) -> Decoder:
+    return pack(model, "float32")
+
+
+@pytest.fixture
+def begun(model: LanguageModel) -> tuple[Tensor, State]:
+    return prefill(model.step, PROMPTS, None)
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {"temperature": 0},
+    {"seed": 3},
+    {"seed": (9, 1, 9, 5), "temperature": 0.7},
+    {"top_k": 4, "stop_tokens": (3, 11)},
+    {"top_p": 0.8, "stop_tokens": (2,)},
+    {"stop_tokens": tuple(range(23))},
+    {"stop_sequences": ((3, 4), (7,), (1, 2, 3)), "temperature": 2.0},
+    {"stop_sequences": ((20, 20),), "stop_tokens": (5,), "temperature": 0.9, "top_k": 9},
+    {"max_new_tokens": 1},
+]
+
+
+@pytest.mark.parametrize("steps", [1, 7, 64, 1000])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_it_is_decode(
+    options: dict[str, Any],
+    steps: int,
+    model: LanguageModel,
+    decoder: Decoder,
+    begun: tuple[Tensor, State],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compiled, "MAX_STEPS", steps)
+    asked = DecodingOptions(**{"max_new_tokens": 150, **options})
+    wanted = decode(model.step, *begun, asked)
+    found = decode_compiled(decoder, *begun, asked)
+    assert all(map(torch.equal, found, wanted))
+    chunks = list(stream_compiled(decoder, *begun, asked))
+    assert max(chunk.shape[1] for chunk in chunks) <= steps
+    assert torch.equal(torch.cat(chunks, 1)[:, : found.tokens.shape[1]], found.tokens)
+
+
+def test_a_chunk_reads_no_more_than_it_may(
+    decoder: Decoder, begun: tuple[Tensor, State], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bytes_, length in ((1, 1), (decoder.weight_bytes * 5, 5)):
+        monkeypatch.setattr(compiled, "MAX_BYTES", bytes_)
+        first = next(stream_compiled(decoder, *begun, DecodingOptions()))
+        assert first.shape == (4, length)
+
+
+def test_what_came_before_a_wrong_number_is_given_and_then_it_is_refused(model: LanguageModel) -> None:
+    decoder = pack(model, "float32")
+    logits, state = prefill(model.step, [[1], [2]], None)
+    state = tuple(part.clone() for part in state)  # type: ignore[union-attr]
+    state[0][0, 1] = torch.nan
+    chunks = stream_compiled(decoder, logits, state, DecodingOptions(temperature=0))
+    assert next(chunks).shape == (2, 1)
+    with pytest.raises(DataError, match=r"logits must be finite.* Got nan in row 1"):
+        next(chunks)
+
+
+def test_refuses_what_it_cannot_do(decoder: Decoder, begun: tuple[Tensor, State]) -> None:
+    for options, batch, reason in (
+        ({"num_beams": 2}, 1, "it searches no beams"),
+        ({"repetition_penalty": 1.1}, 1, "it does not look back"),
+        ({"no_repeat_ngram_size": 3}, 1, "it does not look back"),
+        ({}, 65, "it takes 64 rows at most"),
+    ):
+        assert reason in str(why_not_compiled(DecodingOptions(**options), batch))
+    assert why_not_compiled(DecodingOptions(stop_sequences=((1, 2),)), 64) is None
+    with pytest.raises(ConfigError, match=r"cannot do this: it searches no beams\. Use `stream`"):
+        stream_compiled(decoder, *begun, DecodingOptions(num_beams=2))
+    with pytest.raises(ConfigError, match="stop tokens must be below 23"):
+        stream_compiled(decoder, *begun, DecodingOptions(stop_tokens=(23,)))
+    with pytest.raises(ConfigError, match="one seed for each of the 4 rows"):
+        stream_compiled(decoder, *begun, DecodingOptions(seed=(1,)))

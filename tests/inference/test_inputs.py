@@ -1,0 +1,41 @@
+"""What a person names on the command line: a text, or what a file holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seqloom.errors import DataError
+from seqloom.inference.inputs import inputs_of
+
+
+def test_what_names_no_file_is_a_text() -> None:
+    assert inputs_of("a film. Not a file", "text") == ["a film. Not a file"]
+    assert inputs_of("x" * 5000, "text") == ["x" * 5000]
+
+
+def test_a_file_is_read_by_its_kind(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\ntwo\n")
+    (tmp_path / "a.jsonl").write_text('{"tokens": ["a", "b"]}\n')
+    (tmp_path / "a.wav").touch()
+    assert inputs_of(str(tmp_path / "a.txt"), "text") == ["one", "two"]
+    assert inputs_of(str(tmp_path / "a.jsonl"), "tokens") == [["a", "b"]]
+    assert inputs_of(str(tmp_path / "a.wav"), "file") == [tmp_path / "a.wav"]
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "message"),
+    [
+        ("none.wav", "file", r"none\.wav: expected a file\. Got no such file\."),
+        ("a text", "file", r"a text: expected a file\. Got no such file\."),
+        ("latin.txt", "text", r"latin\.txt: the text must be UTF-8\. Got byte 0xfc"),
+        ("other.csv", "text", r"other\.csv, line 2: expected a column text\. Got label\."),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, name: str, column: str, message: str) -> None:
+    (tmp_path / "latin.txt").write_bytes("Müller".encode("latin-1"))
+    (tmp_path / "other.csv").write_text("label\nx\n")
+    argument = name if name == "a text" else str(tmp_path / name)
+    with pytest.raises(DataError, match=message):
+        inputs_of(argument, column)

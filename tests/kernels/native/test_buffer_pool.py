@@ -1,0 +1,96 @@
+"""Memory that is used again: when, and never while somebody has it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+import seqloom
+from seqloom.kernels.native import buffer_pool, library
+
+SIZE = 1 << 20
+"""Floats; four bytes each"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffer_pool, "_buffers", [])
+
+
+def room(size: int = SIZE, *, spare: bool = False) -> Tensor:
+    return buffer_pool.empty(torch.empty(0), (size,), (1,), torch.float32, spare=spare)
+
+
+def test_memory_is_used_again_when_nothing_lies_in_it() -> None:
+    tensor, other = room(), room()
+    place = tensor.data_ptr()
+    assert other.data_ptr() != place
+    del tensor
+    assert room().data_ptr() == place
+
+
+def test_a_part_of_a_tensor_keeps_its_memory() -> None:
+    tensor = room()
+    place, part = tensor.data_ptr(), tensor[5:7]
+    del tensor
+    assert room().data_ptr() != place
+    assert part.data_ptr() == place + 20
+
+
+def test_what_is_given_is_a_tensor_of_its_own() -> None:
+    tensor = buffer_pool.empty(torch.empty(0), (2, SIZE), (SIZE, 1), torch.bfloat16)
+    assert (tensor.shape, tensor.stride(), tensor.dtype) == ((2, SIZE), (SIZE, 1), torch.bfloat16)
+    assert not tensor._is_view()
+    assert tensor.untyped_storage().nbytes() == 2 * SIZE * 2
+
+
+def test_only_what_nobody_sees_lies_in_more_memory_than_it_needs() -> None:
+    place = room(2 * SIZE).data_ptr()
+    assert room(SIZE).data_ptr() != place
+    assert room(SIZE, spare=True).untyped_storage().nbytes() in (4 * SIZE, 8 * SIZE)
+    assert room(SIZE // 2, spare=True).untyped_storage().nbytes() < 8 * SIZE
+
+
+def test_memory_that_was_resized_is_not_used_again() -> None:
+    tensor = room()
+    tensor.untyped_storage().resize_(8 * SIZE)
+    place = tensor.data_ptr()
+    del tensor
+    assert room().data_ptr() != place
+
+
+def test_small_tensors_are_not_remembered() -> None:
+    room(100)
+    assert buffer_pool._buffers == []
+
+
+def test_no_more_is_remembered_than_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffer_pool, "MOST_BYTES", 10 * SIZE)
+    first, second = room(), room()
+    third = room()
+    assert [len(buffer) for buffer in buffer_pool._buffers] == [4 * SIZE] * 2
+    del first, second
+    fourth = room(SIZE + 1)
+    assert [len(buffer) for buffer in buffer_pool._buffers] == [4 * SIZE, 4 * SIZE + 4]
+    assert room(3 * SIZE).numel() == 3 * SIZE, "more than may be remembered is given all the same"
+    assert third.data_ptr() != fourth.data_ptr()
+
+
+@pytest.mark.skipif(not library.available(), reason=library.why_unavailable())
+def test_a_training_step_leaves_its_memory_to_the_next() -> None:
+    layer, x = seqloom.LSTM(64, 128, kernel="native"), torch.randn(100, 16, 64)
+
+    def step() -> list[Tensor]:
+        output = layer(x)[0]
+        return [output.detach(), *torch.autograd.grad(output.sum(), list(layer.parameters()))]
+
+    first = step()
+    places, copies = [tensor.data_ptr() for tensor in first], [tensor.clone() for tensor in first]
+    second = step()
+    assert not set(places) & {tensor.data_ptr() for tensor in second}
+    for old, copy, new in zip(first, copies, second, strict=True):
+        assert torch.equal(old, copy)
+        assert torch.equal(old, new)
+    del first, old
+    assert step()[0].data_ptr() == places[0]

@@ -1,0 +1,47 @@
+"""The gates of a run, out of what the compiled kernels keep."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from seqloom.cells.gru import GRUGates
+from seqloom.cells.lstm import LSTMGates, LSTMState
+from seqloom.cells.projections import Weights
+from seqloom.kernels import reference
+from seqloom.kernels.native import forward_backward, library, saved_gates
+from seqloom.kernels.native.abi import CELLS
+from seqloom.kernels.recurrence import Request
+
+from ..conftest import make_run
+
+pytestmark = pytest.mark.skipif(not library.available(), reason="seqloom is installed without csrc/")
+
+
+@pytest.mark.parametrize("lengths", [None, [5, 0, 3, 2, 5]])
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("cell", CELLS)
+def test_gates_are_those_of_the_reference(cell: str, directions: int, lengths: list[int] | None) -> None:
+    both = make_run(cell, batch=5, hidden=37, directions=directions)
+    both = both._replace(lengths=None if lengths is None else torch.tensor(lengths))
+    for run in [both] if directions == 2 else [both, both._replace(reverse=True)]:
+        output, _, _, values = forward_backward.forward(run, keep=True)
+        for d, gates in enumerate(saved_gates.gates(run, output, values)):
+            state = run.h[d] if run.c is None else LSTMState(run.h[d], run.c[d])
+            w = Weights(*run.weights[4 * d : 4 * d + 4])  # type: ignore[arg-type]
+            request = Request(cell, run.input, state, w, run.lengths, d == 1 or run.reverse, want_gates=True)
+            expected = reference.run(request).gates
+            assert expected is not None
+            assert type(gates) is type(expected)
+            for mine, other in zip(gates, expected, strict=True):
+                # float32: sums of 41 products near 1, and 5 steps.
+                torch.testing.assert_close(mine, other, rtol=0, atol=1e-5)
+
+
+def test_gates_have_their_names() -> None:
+    values = torch.zeros(1, 10, 32 * 5)
+    run = make_run("lstm", 5, 2)
+    (gates,) = saved_gates.gates(run, torch.zeros(5, 2, 6), values)
+    assert isinstance(gates, LSTMGates)
+    (gates,) = saved_gates.gates(make_run("gru", 5, 2), torch.zeros(5, 2, 6), values[..., : 32 * 4])
+    assert isinstance(gates, GRUGates)

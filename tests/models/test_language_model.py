@@ -1,0 +1,105 @@
+"""The language model: a step at any length, tied weights, and dropout where AWD-LSTM puts it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from seqloom.errors import ConfigError
+from seqloom.models.dropout import Dropouts, drop, drop_words
+from seqloom.models.language_model import CellType, LanguageModel
+from seqloom.state import tensors_of
+
+CELLS: tuple[CellType, ...] = ("rnn", "lstm", "gru")
+
+
+def small(cell_type: CellType = "lstm", **options: object) -> LanguageModel:
+    arguments = {
+        "vocabulary_size": 11,
+        "embedding_size": 6,
+        "hidden_size": 8,
+        "cell_type": cell_type,
+        **options,
+    }
+    return LanguageModel(**arguments).double()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cell_type", CELLS)
+def test_a_text_in_chunks_gives_what_it_gives_whole(cell_type: CellType) -> None:
+    model, tokens = small(cell_type), torch.randint(11, (3, 12))
+    whole, end = model(tokens)
+    state, parts = None, []
+    for chunk in tokens.split([1, 4, 2, 5], dim=1):
+        logits, state = model.step(chunk, state)
+        parts.append(logits)
+    # float64: the only difference is the order of additions inside a matrix product
+    torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=0, atol=1e-12)
+    for one, other in zip(tensors_of(state), tensors_of(end), strict=True):  # type: ignore[arg-type]
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("cell_type", CELLS)
+def test_no_state_is_the_initial_state(cell_type: CellType) -> None:
+    model, tokens = small(cell_type), torch.randint(11, (2, 5))
+    assert torch.equal(model(tokens)[0], model(tokens, model.initial_state(2))[0])
+
+
+def test_what_comes_later_changes_nothing_before() -> None:
+    model, tokens = small(), torch.randint(11, (1, 9))
+    changed = tokens.clone()
+    changed[0, 5:] = (changed[0, 5:] + 1) % 11
+    before, after = model(tokens)[0], model(changed)[0]
+    assert torch.equal(before[:, :5], after[:, :5])
+    assert not torch.equal(before[:, 5:], after[:, 5:])
+
+
+def test_tied_weights_are_one_tensor() -> None:
+    model = small(tie_weights=True)
+    assert model.output.weight is model.embedding.weight
+    assert model(torch.zeros(1, 2, dtype=torch.int64))[0].shape == (1, 2, 11)
+    assert sum(p.numel() for p in model.parameters()) < sum(p.numel() for p in small().parameters())
+
+
+def test_evaluation_drops_nothing() -> None:
+    dropouts = Dropouts(0.5, 0.5, 0.5, embedding=0.5, weight=0.5, recurrent=0.5)
+    model, tokens = small(dropouts=dropouts), torch.randint(11, (2, 5))
+    trained = model(tokens)[0]
+    assert not torch.equal(trained, model(tokens)[0])
+    model.eval()
+    assert torch.equal(model(tokens)[0], model(tokens)[0])
+
+
+@pytest.mark.parametrize("place", ["input", "hidden", "output", "embedding", "weight", "recurrent"])
+def test_every_place_drops(place: str) -> None:
+    model, tokens = small(dropouts=Dropouts(**{place: 0.5})), torch.randint(11, (2, 5))
+    assert not torch.equal(model(tokens)[0], model(tokens)[0])
+
+
+def test_a_locked_mask_serves_all_steps_and_keeps_the_mean() -> None:
+    values = torch.ones(50, 20, 100)
+    dropped = drop(values, 0.3, locked=True)
+    assert torch.equal(dropped, dropped[:1].expand_as(dropped))
+    # 2,000 draws with deviation 0.65: four standard errors
+    assert abs(dropped.mean().item() - 1) < 4 * 0.65 / 2000**0.5
+    assert not torch.equal(drop(values, 0.3, locked=False)[0], drop(values, 0.3, locked=False)[1])
+
+
+def test_words_drop_whole() -> None:
+    dropped = drop_words(torch.ones(1000, 4), 0.25)
+    assert set(dropped.flatten().tolist()) == {0.0, torch.tensor(1 / 0.75).item()}
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"hidden_size": 0}, r"LanguageModel: hidden_size must be an int >= 1\. Got 0\."),
+        (
+            {"cell_type": "transformer"},
+            r"LanguageModel: cell_type must be one of rnn, lstm, gru\. Got transformer\.",
+        ),
+    ],
+)
+def test_arguments_out_of_range(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        small(**arguments)  # type: ignore[arg-type]

@@ -1,0 +1,149 @@
+"""When a language model is decoded by the compiled decoder, and that nobody can tell but by the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from seqloom.decoding import DecodingOptions
+from seqloom.kernels.native import library
+from seqloom.layers.recurrent import GRU, LSTM
+from seqloom.models.language_model import LanguageModel
+from seqloom.tasks.generate import native_decoder
+from seqloom.tasks.generate.native_decoder import compiled_decoder, why_not_packed
+from seqloom.tasks.generate.task import Generate
+
+pytestmark = pytest.mark.skipif(not library.available(), reason="there is no compiled library")
+
+TASK = Generate()
+
+
+@pytest.fixture(autouse=True)
+def no_kernel_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(library.VARIABLE, raising=False)
+
+
+def make(cell: str = "lstm", layers: int = 2, tied: bool = False, **options: Any) -> LanguageModel:
+    torch.manual_seed(0)
+    model = LanguageModel(61, 20, 37, layers, cell, tied, **options).eval()  # type: ignore[arg-type]
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.25)
+    return model
+
+
+@pytest.mark.parametrize("options", [{"temperature": 0}, {"temperature": 0.8, "top_k": 30}], ids=str)
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_it_writes_what_the_model_writes_step_by_step(
+    cell: str, tied: bool, layers: int, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make(cell, layers, tied)
+    asked = DecodingOptions(max_new_tokens=200, **options)
+    prompts = [[1, 2, 3], [60], [7, 7]]
+    assert compiled_decoder(model, asked, 3) is not None
+    written = TASK.write(model, prompts, asked)
+    streamed = list(TASK.stream(model, prompts[0], asked))
+    monkeypatch.setenv(library.VARIABLE, "torch")
+    assert compiled_decoder(model, asked, 3) is None
+    assert TASK.write(model, prompts, asked) == written
+    assert list(TASK.stream(model, prompts[0], asked)) == streamed == written[0]
+    assert len(written[0]) == 200
+
+
+def test_it_packs_once_and_again_when_a_weight_has_changed() -> None:
+    model, greedy = make(), DecodingOptions(temperature=0, max_new_tokens=20)
+    decoder = compiled_decoder(model, greedy, 1)
+    assert compiled_decoder(model, greedy, 2) is decoder
+    half = DecodingOptions(temperature=0, precision="bfloat16")
+    assert compiled_decoder(model, half, 1) is compiled_decoder(model, half, 1) is not decoder
+    assert compiled_decoder(model, greedy, 1) is decoder
+    before = TASK.write(model, [[1]], greedy)
+    model.output.bias.data[5] += 100  # what no version counter sees
+    assert TASK.write(model, [[1]], greedy) == [[5] * 20] != before
+    assert compiled_decoder(model, greedy, 1) is not decoder
+    assert set(TASK.write(model, [[1]], half)[0]) == {5}
+
+
+def test_a_model_that_is_gone_keeps_nothing() -> None:
+    before = len(native_decoder._packed)
+    model = make()
+    compiled_decoder(model, DecodingOptions(), 1)
+    assert len(native_decoder._packed) == before + 1
+    del model
+    assert len(native_decoder._packed) == before
+
+
+def with_hook(model: LanguageModel) -> None:
+    model.layers[0].register_forward_hook(lambda *_: None)
+
+
+def with_layer(layer: nn.Module) -> Callable[[LanguageModel], None]:
+    def change(model: LanguageModel) -> None:
+        model.layers[1] = layer.eval()
+
+    return change
+
+
+def with_output(model: LanguageModel) -> None:
+    model.output = torch.nn.utils.parametrizations.weight_norm(model.output)
+
+
+REFUSED: dict[str, Callable[[LanguageModel], object]] = {
+    "in evaluation mode": lambda model: model.train(),
+    "hooks want to see": with_hook,
+    "not torch.float64 on cpu": lambda model: model.double(),
+    "not torch.float32 on meta": lambda model: model.to("meta"),
+    "no layer normalisation": with_layer(LSTM(37, 37, layer_norm=True)),
+    "no zoneout": with_layer(LSTM(37, 37, zoneout=(0.0, 0.1))),
+    "no projection": with_layer(LSTM(37, 40, proj_size=37)),
+    "of one direction": with_layer(LSTM(37, 37, bidirectional=True)),
+    "one by one": with_layer(LSTM(37, 37, num_layers=2)),
+    "of one kind": with_layer(GRU(37, 37)),
+    "layers of seqloom": with_layer(nn.LSTM(37, 37)),
+    "torch's own embedding and output": with_output,
+    "kernel='reference'": with_layer(LSTM(37, 37, kernel="reference")),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_it_leaves_to_the_model(reason: str) -> None:
+    model = make()
+    assert why_not_packed(model) is None
+    REFUSED[reason](model)
+    assert reason in str(why_not_packed(model))
+    assert compiled_decoder(model, DecodingOptions(), 1) is None
+
+
+def test_what_else_it_leaves_to_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make()
+    assert "LanguageModel" in str(why_not_packed(nn.Linear(1, 1).eval()))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert why_not_packed(model) == "autocast is on"
+    assert compiled_decoder(model, DecodingOptions(num_beams=2), 1) is None
+    assert why_not_packed(make(kernel="torch")) == "kernel='torch'"
+    assert why_not_packed(make(kernel="native")) is None
+    monkeypatch.setattr(library, "why_unavailable", lambda: "it was not built")
+    assert why_not_packed(model) == "it was not built"
+    assert len(TASK.write(model, [[1]], DecodingOptions(max_new_tokens=3))[0]) == 3
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_a_lesser_precision_writes_almost_the_same(precision: str) -> None:
+    model = make("gru")
+    text = torch.randint(61, (4, 200))
+    asked = DecodingOptions(temperature=0, max_new_tokens=30)
+    exact, near = (
+        compiled_decoder(model, DecodingOptions(precision=name), 1) for name in ("float32", precision)
+    )
+    assert exact is not None
+    assert near is not None
+    assert near.weight_bytes < 0.6 * exact.weight_bytes
+    # Nats of a random text, some 8 each: what is lost on the average is far less than on one token.
+    assert abs(float((near.nats(text) - exact.nats(text)).mean())) < 0.01
+    less = DecodingOptions(temperature=0, max_new_tokens=3, precision=precision)
+    assert TASK.write(model, [[1]], less) == [row[:3] for row in TASK.write(model, [[1]], asked)]

@@ -1,0 +1,121 @@
+"""The task `generate`: its loss is categorical cross-entropy, and what it writes is read back."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+
+from seqloom.data.batching import IGNORED, Batching, Window
+from seqloom.data.text.corpus import Text, read_text
+from seqloom.decoding import DecodingOptions
+from seqloom.models.language_model import LanguageModel
+from seqloom.tasks.base import Context, Rows
+from seqloom.tasks.generate.task import DataConfig, DecodingConfig, Generate, ModelConfig, Preparation
+
+TASK = Generate()
+CONTEXT = Context(None, ModelConfig(), DecodingConfig())
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Text:
+    file = tmp_path / "text.txt"
+    file.write_text("abcd efgh\n" * 100)
+    return read_text(file)
+
+
+@pytest.fixture
+def preparation(text: Text) -> Preparation:
+    return TASK.prepare(text, DataConfig())
+
+
+@pytest.fixture
+def model(preparation: Preparation) -> LanguageModel:
+    return TASK.build(preparation, ModelConfig(hidden_size=12, dropout=0.0)).double().eval()
+
+
+def test_it_accepts_text_and_nothing_else(text: Text) -> None:
+    assert TASK.accepts(text) == "plain text"
+    assert TASK.accepts([1, 2]) is None
+
+
+def test_the_loss_is_the_cross_entropy_of_each_next_token(model: LanguageModel) -> None:
+    inputs, targets = torch.randint(11, (3, 7)), torch.randint(11, (3, 7))
+    targets[0, 2:] = IGNORED
+    loss = TASK.loss(model, Window(inputs, targets), None, CONTEXT)
+    logits = model(inputs)[0].float()
+    for row in range(3):
+        real = targets[row] != IGNORED
+        expected = torch.nn.functional.cross_entropy(logits[row][real], targets[row][real], reduction="sum")
+        # float32 sums of seven terms near 2.4
+        torch.testing.assert_close(loss.nats[row], expected, rtol=1e-6, atol=1e-6)
+    assert loss.units.tolist() == [2, 7, 7]
+
+
+def test_what_it_writes_is_what_the_tokens_fed_by_hand_predict(model: LanguageModel) -> None:
+    prompt = [1, 2, 3]
+    written = TASK.write(model, [prompt], DecodingOptions(temperature=0, max_new_tokens=20))[0]
+    for end in range(20):
+        logits, _ = model(torch.tensor([prompt + written[:end]]))
+        assert int(logits[0, -1].argmax()) == written[end]
+
+
+@pytest.mark.parametrize(
+    "options", [{"temperature": 0}, {"temperature": 1.0}, {"top_k": 3}, {"top_p": 0.7}, {"num_beams": 3}]
+)
+def test_a_batch_of_8_writes_what_8_single_ones_write(
+    model: LanguageModel, options: dict[str, float]
+) -> None:
+    prompts = [[1 + row % 9] * (1 + row) for row in range(8)]
+    together = TASK.write(model, prompts, DecodingOptions(max_new_tokens=40, seed=5, **options))  # type: ignore[arg-type]
+    for row, prompt in enumerate(prompts):
+        alone = DecodingOptions(max_new_tokens=40, seed=5 + row, **options)  # type: ignore[arg-type]
+        assert TASK.write(model, [prompt], alone)[0] == together[row]
+
+
+def test_a_stream_writes_what_the_whole_writes(model: LanguageModel) -> None:
+    options = DecodingOptions(max_new_tokens=40, seed=3)
+    assert list(TASK.stream(model, [1, 2], options)) == TASK.write(model, [[1, 2]], options)[0]
+    assert len(list(TASK.stream(model, [1, 2], options))) == 40
+
+
+def test_metrics_have_their_usual_names() -> None:
+    rows = Rows(numpy.array([2.0, 4.0]), numpy.array([1, 2]))
+    assert TASK.score(rows, "character") == {
+        "loss_nats_per_character": 2.0,
+        "bits_per_character": pytest.approx(2 / math.log(2)),
+    }
+    assert TASK.score(rows, "word")["perplexity"] == pytest.approx(math.e**2)
+
+
+def test_the_baseline_is_charged_for_every_token_but_the_first(text: Text, preparation: Preparation) -> None:
+    baseline = TASK.baseline(preparation, text, "validation")
+    assert baseline is not None
+    assert baseline.rows.units.sum() == 99
+    assert baseline.rows.mean() < 0.1  # it has seen these ten characters ninety times
+    assert TASK.baseline(preparation, text, "all") is None
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batches_of_a_split(text: Text, preparation: Preparation, training: bool) -> None:
+    source = preparation.source(text, "train", Batching(batch_size=2, window=8, training=training))
+    batch = next(source.batches(0))
+    assert batch[0].shape == (2, 8)
+    assert source.carries_state
+
+
+def test_a_preparation_comes_back_from_its_files(preparation: Preparation, tmp_path: Path) -> None:
+    for name, content in preparation.files().items():
+        (tmp_path / name).write_text(content)
+    again = TASK.restore(tmp_path, DataConfig())
+    assert again.files() == preparation.files()
+    assert again.describe() == "11 characters"
+
+
+def test_tied_models_have_the_embedding_as_wide_as_the_last_layer(preparation: Preparation) -> None:
+    model = TASK.build(preparation, ModelConfig(hidden_size=20, tie_weights=True))
+    assert model.embedding.embedding_dim == 20
+    assert TASK.build(preparation, ModelConfig(hidden_size=300)).embedding.embedding_dim == 256
