@@ -19,10 +19,10 @@ BAR, GAP, GROUP_GAP = 10, 2, 10
 TICKS = (1, 2, 4, 8, 16, 32)
 
 
-def text(at: tuple[float, float], words: str, anchor: str = "start", colour: str = "#444") -> str:
+def text(at: tuple[float, float], words: str, anchor: str = "start", color: str = "#444") -> str:
     """A label."""
     return (
-        f'<text x="{at[0]:.1f}" y="{at[1]:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(words)}</text>'
+        f'<text x="{at[0]:.1f}" y="{at[1]:.1f}" text-anchor="{anchor}" fill="{color}">{escape(words)}</text>'
     )
 
 
@@ -40,16 +40,16 @@ class Scale:
 def bar(row: dict[str, Any], y: float, x: Scale) -> list[str]:
     """From as fast as torch.nn to as fast as it is, with the least and the most of its pairs."""
     start, end = sorted((x(1), x(row["ratio"])))
-    middle, colour = y + BAR / 2, COLOURS[row["mode"]]
+    middle, color = y + BAR / 2, COLOURS[row["mode"]]
     low, high = max(x(row["low"]), LEFT), min(x(row["high"]), WIDTH - RIGHT)
     return [
-        f'<rect x="{start:.1f}" y="{y:.1f}" width="{end - start:.1f}" height="{BAR}" fill="{colour}"/>',
+        f'<rect x="{start:.1f}" y="{y:.1f}" width="{end - start:.1f}" height="{BAR}" fill="{color}"/>',
         f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{middle:.1f}" y2="{middle:.1f}" stroke="#000" '
         'stroke-opacity="0.35"/>',
         text(
             (max(end, high) + 5, middle + 4),
             f"{row['ratio']:.{1 if row['ratio'] >= 10 else 2}f}",
-            colour="#222",
+            color="#222",
         ),
     ]
 
@@ -67,9 +67,9 @@ def svg(rows: list[dict[str, Any]]) -> str:
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
         text((LEFT, 20), "times as fast as torch.nn in float32"),
     ]
-    for place, (mode, colour) in enumerate(COLOURS.items()):
+    for place, (mode, color) in enumerate(COLOURS.items()):
         at = LEFT + 150 * place
-        parts.append(f'<rect x="{at}" y="32" width="{BAR}" height="{BAR}" fill="{colour}"/>')
+        parts.append(f'<rect x="{at}" y="32" width="{BAR}" height="{BAR}" fill="{color}"/>')
         parts.append(text((at + BAR + 6, 40), NAMES[mode]))
     for tick in (tick for tick in TICKS if tick <= x.high):
         stroke = "#888" if tick == 1 else "#e4e4e4"

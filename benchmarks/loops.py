@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from measuring import Pairs
 from torch import nn
 
-from seqloom.data.batching import Streams
+from seqloom.data.batching import TokenStreams
 from seqloom.data.read import read
 from seqloom.runs.config import resolve
 from seqloom.state import detach
@@ -47,14 +47,14 @@ class BareLoop:
         training, model = job.config.training, job.config.model
         preparation: Any = job.preparation
         tokens = preparation.tokens(job.data, "train")
-        self.batches = self._forever(Streams(tokens, training.batch_size, training.window, seed=0))
+        self.batches = self._forever(TokenStreams(tokens, training.batch_size, training.window, seed=0))
         size = len(preparation.vocabulary)
         self.model = Bare(model.cell_type, size, min(model.hidden_size, 256), model.hidden_size)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, fused=True)
         self.half, self.state = precision == "bfloat16", None
 
     @staticmethod
-    def _forever(source: Streams) -> Any:
+    def _forever(source: TokenStreams) -> Any:
         while True:
             yield from source.batches(0)
 

@@ -121,7 +121,7 @@ class Peer:
             tensors: `embedding.weight` (V, E), the parameters of an nn.LSTM by their names, `output.weight`
                 (V, H) and `output.bias` (V).
             layers: of the LSTM.
-            int8: quantise dynamically.
+            int8: quantize dynamically.
 
         Returns:
             what `seconds(tokens=, temperature=)` times: decoding so many symbols, batch 1. Its `outputs` are

@@ -31,10 +31,10 @@ def y(loss: float) -> float:
     return TOP + (high - loss) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
 
-def text(at: tuple[float, float], words: str, anchor: str = "start", colour: str = "#444") -> str:
+def text(at: tuple[float, float], words: str, anchor: str = "start", color: str = "#444") -> str:
     """A label."""
     return (
-        f'<text x="{at[0]:.1f}" y="{at[1]:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(words)}</text>'
+        f'<text x="{at[0]:.1f}" y="{at[1]:.1f}" text-anchor="{anchor}" fill="{color}">{escape(words)}</text>'
     )
 
 
@@ -43,7 +43,7 @@ def level(loss: float, stroke: str) -> str:
     return f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(loss):.1f}" y2="{y(loss):.1f}" stroke="{stroke}/>'
 
 
-def curve(records: list[dict[str, float]], colour: str) -> list[str]:
+def curve(records: list[dict[str, float]], color: str) -> list[str]:
     """A line through the validations, with the best."""
     points = [(x(r["seconds"] / 60), y(r["loss_nats_per_character"])) for r in records]
     shown = [(px, py) for (px, py), r in zip(points, records, strict=True) if r["seconds"] >= 60 * MINUTES[0]]
@@ -51,9 +51,9 @@ def curve(records: list[dict[str, float]], colour: str) -> list[str]:
     best = min(r["loss_nats_per_character"] for r in records)  # the weights that are kept
     end = shown[-1]
     return [
-        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>',
-        f'<circle cx="{end[0]:.1f}" cy="{end[1]:.1f}" r="4" fill="{colour}"/>',
-        text((end[0] + 10, end[1] + 16), f"{best:.3f}", colour=colour),
+        f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2.5"/>',
+        f'<circle cx="{end[0]:.1f}" cy="{end[1]:.1f}" r="4" fill="{color}"/>',
+        text((end[0] + 10, end[1] + 16), f"{best:.3f}", color=color),
     ]
 
 
@@ -76,10 +76,10 @@ def main() -> None:
     for name, loss in LINES.items():
         parts.append(level(loss, '#888" stroke-dasharray="5 4"'))
         parts.append(text((WIDTH - RIGHT + 8, y(loss) + 4), f"{name} {loss:.3f}"))
-    for place, (file, (colour, name)) in enumerate(CURVES.items()):
+    for place, (file, (color, name)) in enumerate(CURVES.items()):
         records = [json.loads(line) for line in (HERE / "results" / file).read_text().splitlines()]
-        parts += curve([r for r in records if r["split"] == "validation"], colour)
-        parts.append(text((WIDTH - RIGHT - 220, TOP + 24 + 22 * place), name, colour=colour))
+        parts += curve([r for r in records if r["split"] == "validation"], color)
+        parts.append(text((WIDTH - RIGHT - 220, TOP + 24 + 22 * place), name, color=color))
     (HERE.parent / "docs" / "tinyshakespeare.svg").write_text("\n".join([*parts, "</svg>", ""]))
 
 

@@ -47,7 +47,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("your.txt", "tinyshakespeare.txt"):
         (tmp_path / name).write_text("Once upon a time there was a fox, and it slept.\n" * 200)
     (tmp_path / "reviews").mkdir()
-    Classify().sample(tmp_path / "reviews", 0)
+    Classify().write_toy_data(tmp_path / "reviews", 0)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -27,7 +27,7 @@ DATA = {
     "tag": None,
     "tag-one-way": None,
 }
-"""Where each one's data is below SEQLOOM_DATA; None: `seqloom sample` makes it."""
+"""Where each one's data is below SEQLOOM_DATA; None: `seqloom toy-data` makes it."""
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=[path.stem for path in RECIPES])
@@ -59,7 +59,7 @@ def copy_some(recipe: str, data_dir: Path, folder: Path) -> None:
     where = DATA[recipe]
     folder.mkdir()
     if where is None:
-        task_named(str(read_yaml(RECIPES[0].with_name(f"{recipe}.yaml"))["task"])).sample(folder, 0)
+        task_named(str(read_yaml(RECIPES[0].with_name(f"{recipe}.yaml"))["task"])).write_toy_data(folder, 0)
         return
     source = data_dir / where
     files = [source] if source.is_file() else [f for f in source.rglob("*.*") if f.suffix in ENOUGH]

@@ -76,7 +76,7 @@ def _value(shape: tuple[int, ...], dtype: type = numpy.float32) -> onnxruntime.O
 
 
 def make(arrays: dict[str, numpy.ndarray], *, threads: int, layers: int, int8: bool) -> Decoder:
-    """The decoder; its weights dynamically quantised where `int8`."""
+    """The decoder; its weights dynamically quantized where `int8`."""
     hidden = arrays["weight_hh_l0"].shape[1]
     nodes = [helper.make_node("Gather", ["embedding", "token"], ["x0"])]
     initializers = {

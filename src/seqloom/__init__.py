@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from seqloom.inference.predictor import Predictor, load, train
     from seqloom.layers.convert import convert_recurrent
     from seqloom.layers.recurrent import GRU, LSTM, RNN
-    from seqloom.tasks.toy_data import sample
+    from seqloom.tasks.toy_data import toy_data
 
 __version__ = "0.1.0"
 
@@ -27,7 +27,7 @@ _HOMES = {
     "Predictor": "seqloom.inference.predictor",
     "load": "seqloom.inference.predictor",
     "train": "seqloom.inference.predictor",
-    "sample": "seqloom.tasks.toy_data",
+    "toy_data": "seqloom.tasks.toy_data",
     "SeqloomError": "seqloom.errors",
     "DataError": "seqloom.errors",
     "ConfigError": "seqloom.errors",
@@ -47,7 +47,7 @@ __all__ = [
     "__version__",
     "convert_recurrent",
     "load",
-    "sample",
+    "toy_data",
     "train",
 ]
 

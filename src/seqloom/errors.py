@@ -13,24 +13,24 @@ NOTHING = object()
 
 
 class SeqloomError(ValueError):
-    """One line: `where: expected. Got got. mend`.
+    """One line: `where: expected. Got got. hint`.
 
     Args:
         where: who is speaking: a file with its place, a class, a configuration key.
         expected: what must be, as a sentence without its full stop.
         got: what came instead; shown with `repr` unless it is a string already made for reading.
-        mend: what to do about it.
+        hint: what to do about it.
 
     >>> str(ConfigError("GRU", "hidden_size must be an int >= 1", got=0))
     'GRU: hidden_size must be an int >= 1. Got 0.'
     """
 
-    def __init__(self, where: object, expected: str, *, got: object = NOTHING, mend: str = "") -> None:
+    def __init__(self, where: object, expected: str, *, got: object = NOTHING, hint: str = "") -> None:
         parts = [f"{where}: {expected}."]
         if got is not NOTHING:
             parts.append(f"Got {got if isinstance(got, str) else repr(got)}.")
-        if mend:
-            parts.append(mend if mend.endswith((".", "?", "`")) else mend + ".")
+        if hint:
+            parts.append(hint if hint.endswith((".", "?", "`")) else hint + ".")
         super().__init__(" ".join(parts))
 
 

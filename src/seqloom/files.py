@@ -42,6 +42,6 @@ def _remember(folder: Path) -> None:
 UNTOUCHED = "What was there before is untouched; make room or name another folder with --out"
 
 
-def cannot_write(path: Path, error: OSError, mend: str = UNTOUCHED) -> RunError:
+def cannot_write(path: Path, error: OSError, hint: str = UNTOUCHED) -> RunError:
     """The one line for a disk that is full, a folder that is not ours, and the like."""
-    return RunError(path, "cannot be written", got=error.strerror or str(error), mend=mend)
+    return RunError(path, "cannot be written", got=error.strerror or str(error), hint=hint)

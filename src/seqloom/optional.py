@@ -22,4 +22,4 @@ def optional_package(name: str, extra: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != name.partition(".")[0]:
             raise  # it is there, and something of its own is not
-        raise ConfigError(name, "this needs a package", mend=f"pip install 'seqloom[{extra}]'") from None
+        raise ConfigError(name, "this needs a package", hint=f"pip install 'seqloom[{extra}]'") from None

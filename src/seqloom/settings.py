@@ -6,11 +6,11 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Count: TypeAlias = Annotated[int, Field(ge=1)]
+PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
 Probability: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Keys(BaseModel):
+class StrictConfig(BaseModel):
     """The keys of one part, as `training.*`: a value of another type, or an unknown key, is an error."""
 
     model_config = ConfigDict(strict=True, extra="forbid")

@@ -23,4 +23,4 @@ Tokens: TypeAlias = Int64[Tensor, "B T"]
 """Token numbers, batch first, as text is read."""
 
 Logits: TypeAlias = Float[Tensor, "B T V"]
-"""Unnormalised log-probabilities of the next token."""
+"""Unnormalized log-probabilities of the next token."""

@@ -143,14 +143,14 @@ def test_the_gru_is_its_equation() -> None:
     r, z = (a + b)[:, :H].sigmoid(), (a + b)[:, H : 2 * H].sigmoid()
     n = torch.tanh(a[:, 2 * H :] + r * b[:, 2 * H :])
     new, gates = gru_step(input_product(x, w), h, w, None)
-    # The layer normalisation's blocks do not matter without a gain.
+    # The layer normalization's blocks do not matter without a gain.
     for mine, expected in zip((*gates, new), (r, z, n, (1 - z) * n + z * h), strict=True):
         torch.testing.assert_close(mine, expected)
 
 
-def test_layer_norm_of_an_lstm_normalises_both_products_and_the_cell() -> None:
+def test_layer_norm_of_an_lstm_normalizes_both_products_and_the_cell() -> None:
     cell = LSTMCell(I, H, layer_norm=True)
-    randomise(cell)
+    randomize(cell)
     x, h, c = torch.randn(B, I), torch.randn(B, H), torch.randn(B, H)
     a = F.layer_norm(x @ cell.weight_ih.T, [4 * H]) * cell.gain_ih + cell.bias_ih
     a = a + F.layer_norm(h @ cell.weight_hh.T, [4 * H]) * cell.gain_hh + cell.bias_hh
@@ -164,7 +164,7 @@ def test_layer_norm_of_an_lstm_normalises_both_products_and_the_cell() -> None:
 
 def test_layer_norm_of_a_gru_takes_its_gates_together_and_its_candidate_apart() -> None:
     cell = GRUCell(I, H, layer_norm=True)
-    randomise(cell)
+    randomize(cell)
     x, h = torch.randn(B, I), torch.randn(B, H)
 
     def norm(product: Tensor) -> Tensor:
@@ -178,9 +178,9 @@ def test_layer_norm_of_a_gru_takes_its_gates_together_and_its_candidate_apart() 
     torch.testing.assert_close(cell(x, h), (1 - z) * n + z * h)
 
 
-def test_layer_norm_of_an_rnn_normalises_both_products() -> None:
+def test_layer_norm_of_an_rnn_normalizes_both_products() -> None:
     cell = RNNCell(I, H, bias=False, layer_norm=True)
-    randomise(cell)
+    randomize(cell)
     x, h = torch.randn(B, I), torch.randn(B, H)
     a = F.layer_norm(x @ cell.weight_ih.T, [H]) * cell.gain_ih
     a = a + F.layer_norm(h @ cell.weight_hh.T, [H]) * cell.gain_hh
@@ -189,7 +189,7 @@ def test_layer_norm_of_an_rnn_normalises_both_products() -> None:
 
 
 @pytest.mark.parametrize("Cell", CELLS)
-def test_layer_norm_starts_as_plain_normalisation(Cell: Any) -> None:
+def test_layer_norm_starts_as_plain_normalization(Cell: Any) -> None:
     parameters = dict(Cell(I, H, layer_norm=True).named_parameters())
     assert all((value == 1).all() for name, value in parameters.items() if name.startswith("gain"))
     assert all((value == 0).all() for name, value in parameters.items() if name.startswith("shift"))
@@ -251,6 +251,6 @@ def weights(gates: int) -> Weights:
     return Weights(torch.randn(G, I), torch.randn(G, H), torch.randn(G), torch.randn(G))
 
 
-def randomise(cell: nn.Module) -> None:
+def randomize(cell: nn.Module) -> None:
     for parameter in cell.parameters():
         nn.init.normal_(parameter)

@@ -40,7 +40,7 @@ def seqloom(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
         return (leaving.value.code, *capfd.readouterr())  # type: ignore[return-value]
 
     if not (place / "run").exists():
-        assert run("sample", "classify", "reviews")[0] == 0
+        assert run("toy-data", "classify", "reviews")[0] == 0
         settings = [word for setting in FAST for word in ("--set", setting)]
         code, _, errors = run("train", "reviews", "--out", "run", *settings)
         assert code == 0, errors
@@ -50,19 +50,19 @@ def seqloom(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
 
 
 def test_a_sample_says_that_it_is_made_up(seqloom: Command) -> None:
-    code, output, errors = seqloom("sample", "classify", "made", "--seed", 1)
+    code, output, errors = seqloom("toy-data", "classify", "made", "--seed", 1)
     assert (code, output) == (0, "")
     assert "made-up data for classify" in errors
     assert "next: seqloom train made" in errors
-    code, output, _ = seqloom("sample", "generate", "text", "--json")
+    code, output, _ = seqloom("toy-data", "generate", "text", "--json")
     assert json.loads(output)["made_up"] is True
 
 
 def test_a_sample_is_never_written_over_something(seqloom: Command) -> None:
-    code, _, errors = seqloom("sample", "classify", "reviews")
+    code, _, errors = seqloom("toy-data", "classify", "reviews")
     assert code == 2
     assert errors.startswith("seqloom: reviews: expected a new folder. Got one that holds something.")
-    code, _, errors = seqloom("sample", "clasify", "elsewhere")
+    code, _, errors = seqloom("toy-data", "clasify", "elsewhere")
     assert code == 2
     assert "unknown task `clasify`. Did you mean `classify`?" in errors
 

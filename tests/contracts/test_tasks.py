@@ -42,7 +42,7 @@ class Case(NamedTuple):
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     task: Task = request.param
     folder = tmp_path_factory.mktemp(task.name)
-    assert task.sample(folder, 0)
+    assert task.write_toy_data(folder, 0)
     data = read(folder, strict=True)
     config = resolve(task, [{"model": {"hidden_size": 48, "num_layers": 1, "dropout": 0.0}}])
     return Case(task, config, data, task.prepare(data, config.data))
@@ -51,10 +51,10 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_it_is_known_by_its_name_and_has_a_shape(case: Case) -> None:
     assert task_named(case.task.name) is case.task
     assert case.task.shape in SHAPES
-    assert case.task.takes
+    assert case.task.data_description
 
 
-def test_its_own_sample_is_recognised(case: Case) -> None:
+def test_its_own_sample_is_recognized(case: Case) -> None:
     assert [found for found, _ in infer(TASKS, case.data)] == [case.task]
     assert set(case.data.splits) == {"train", "validation", "test"}
 
@@ -62,7 +62,7 @@ def test_its_own_sample_is_recognised(case: Case) -> None:
 def test_the_same_seed_makes_the_same_sample(case: Case, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        case.task.sample(tmp_path / name, 3)
+        case.task.write_toy_data(tmp_path / name, 3)
     files = [file.relative_to(tmp_path / "a") for file in (tmp_path / "a").rglob("*") if file.is_file()]
     assert files
     assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
@@ -79,7 +79,7 @@ def test_its_preparation_is_json(case: Case, tmp_path: Path) -> None:
 
 
 def test_its_defaults_are_settings(case: Case) -> None:
-    assert set(case.task.training) <= set(type(case.config.training).model_fields)
+    assert set(case.task.training_defaults) <= set(type(case.config.training).model_fields)
 
 
 def test_one_batch_is_learnt_by_heart(case: Case) -> None:
@@ -94,7 +94,7 @@ def test_one_batch_is_learnt_by_heart(case: Case) -> None:
         optimizer.step()
         optimizer.zero_grad()
         with torch.no_grad():
-            found = case.task.measure(model.eval(), batch, None, case.context)
+            found = case.task.evaluate_batch(model.eval(), batch, None, case.context)
         model.train()
         if (mean := found.nats.sum() / found.units.sum()) < 0.1:
             break
@@ -116,7 +116,7 @@ def test_no_figure_depends_on_who_shares_a_batch(case: Case) -> None:
         assert together.units.sum() == alone.units.sum()
         # losses are float32 sums of some dozen terms
         assert together.nats.sum() == pytest.approx(alone.nats.sum(), rel=1e-6)
-        for name, counted in alone.counted.items():
+        for name, counted in alone.counts.items():
             numpy.testing.assert_array_equal(together.total(name), counted.sum(0))
         scores = case.task.score(together, case.preparation.unit)
         assert scores == pytest.approx(case.task.score(alone, case.preparation.unit), rel=1e-6)
@@ -132,14 +132,14 @@ def test_its_scores_begin_with_the_loss_and_have_the_headline(case: Case) -> Non
     unit = case.preparation.unit
     scores = case.task.score(rows, unit)
     assert next(iter(scores)) == f"loss_nats_per_{unit}"
-    assert case.task.headline(scores).name in scores
-    json.dumps(dict(case.task.notes(rows)))
+    assert case.task.primary_metric(scores).name in scores
+    json.dumps(dict(case.task.details(rows)))
 
 
 def test_what_training_counts_can_be_scored(case: Case) -> None:
     source = case.preparation.source(case.data, "train", Batching(batch_size=4, window=16))
     loss = case.task.loss(case.model().train(), next(source.batches(0)), None, case.context)
-    counted = {name: values.detach().double().numpy() for name, values in loss.counted.items()}
+    counted = {name: values.detach().double().numpy() for name, values in loss.counts.items()}
     rows = Rows(loss.nats.detach().double().numpy(), loss.units.numpy(), counted)
     scores = case.task.score(rows, case.preparation.unit)
     assert next(iter(scores)) == f"loss_nats_per_{case.preparation.unit}"
@@ -150,7 +150,7 @@ def test_its_baseline_is_scored_by_the_same_names(case: Case) -> None:
     assert baseline is not None
     assert baseline.name
     scores = case.task.score(baseline.rows, case.preparation.unit)
-    assert case.task.headline(scores).name in scores
+    assert case.task.primary_metric(scores).name in scores
 
 
 def test_padding_costs_little(case: Case) -> None:
@@ -167,7 +167,7 @@ def test_an_answer_depends_on_its_own_input_alone(case: Case) -> None:
         pytest.skip("what it writes is drawn; tests/tasks holds it to this")
     model = case.model()
     rows = case.data.examples("test")[:9]
-    items = [case.preparation.item(example.fields[case.preparation.column]) for example in rows]
+    items = [case.preparation.encode(example.fields[case.preparation.column]) for example in rows]
     together = case.task.predict(model, items, case.context)
     for item, answer in zip(items, together, strict=True):
         (alone,) = case.task.predict(model, [item], case.context)

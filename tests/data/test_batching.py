@@ -9,28 +9,28 @@ import numpy
 import pytest
 import torch
 
-from seqloom.data.batching import IGNORED, ReadingStreams, Share, Streams
-from seqloom.data.text.token_cache import Tokens
+from seqloom.data.batching import IGNORE_INDEX, EvaluationStreams, Shard, TokenStreams
+from seqloom.data.text.token_cache import TokenArray
 from seqloom.errors import DataError
 
 
-def tokens(count: int) -> Tokens:
-    return Tokens(numpy.arange(count, dtype=numpy.uint16), "digest")
+def tokens(count: int) -> TokenArray:
+    return TokenArray(numpy.arange(count, dtype=numpy.uint16), "digest")
 
 
 def test_targets_are_what_comes_next() -> None:
-    for batch in Streams(tokens(1000), batch_size=4, window=10, seed=0).batches(0):
+    for batch in TokenStreams(tokens(1000), batch_size=4, window=10, seed=0).batches(0):
         assert torch.equal(batch.targets, batch.inputs + 1)
 
 
 def test_a_window_goes_on_where_the_last_one_stopped() -> None:
-    batches = list(Streams(tokens(1000), batch_size=4, window=10, seed=0).batches(0))
+    batches = list(TokenStreams(tokens(1000), batch_size=4, window=10, seed=0).batches(0))
     for before, after in pairwise(batches):
         assert torch.equal(after.inputs[:, 0], before.targets[:, -1])
 
 
 def test_an_epoch_learns_every_token_but_the_remainder() -> None:
-    source = Streams(tokens(1003), batch_size=4, window=10, seed=0)
+    source = TokenStreams(tokens(1003), batch_size=4, window=10, seed=0)
     for epoch in range(5):
         seen = torch.cat([batch.targets.flatten() for batch in source.batches(epoch)]).tolist()
         assert len(seen) == len(set(seen))
@@ -38,13 +38,13 @@ def test_an_epoch_learns_every_token_but_the_remainder() -> None:
 
 
 def test_epochs_begin_at_different_places() -> None:
-    source = Streams(tokens(1000), batch_size=2, window=50, seed=0)
+    source = TokenStreams(tokens(1000), batch_size=2, window=50, seed=0)
     firsts = {int(next(source.batches(epoch)).inputs[0, 0]) for epoch in range(10)}
     assert len(firsts) > 3
 
 
 def test_an_epoch_can_be_taken_up_anywhere() -> None:
-    source = Streams(tokens(500), batch_size=3, window=20, seed=1)
+    source = TokenStreams(tokens(500), batch_size=3, window=20, seed=1)
     whole = list(source.batches(2))
     for first in range(len(whole)):
         rest = list(source.batches(2, first))
@@ -53,8 +53,8 @@ def test_an_epoch_can_be_taken_up_anywhere() -> None:
 
 
 def test_processes_share_the_rows_of_a_batch() -> None:
-    whole = list(Streams(tokens(500), batch_size=4, window=20, seed=1).batches(0))
-    shares = [Streams(tokens(500), 4, 20, seed=1, share=Share(rank, 2)).batches(0) for rank in range(2)]
+    whole = list(TokenStreams(tokens(500), batch_size=4, window=20, seed=1).batches(0))
+    shares = [TokenStreams(tokens(500), 4, 20, seed=1, shard=Shard(rank, 2)).batches(0) for rank in range(2)]
     for all_rows, first, second in zip(whole, *shares, strict=True):
         assert torch.equal(all_rows.inputs, torch.cat([first.inputs, second.inputs]))
 
@@ -63,13 +63,13 @@ def test_a_batch_that_processes_cannot_share_is_refused() -> None:
     with pytest.raises(
         DataError, match=r"training\.batch_size: must be divisible by the 2 processes\. Got 3\."
     ):
-        Streams(tokens(500), batch_size=3, window=20, seed=0, share=Share(0, 2))
+        TokenStreams(tokens(500), batch_size=3, window=20, seed=0, shard=Shard(0, 2))
 
 
 def test_a_text_shorter_than_one_window_is_refused() -> None:
-    assert len(Streams(tokens(81), batch_size=4, window=20, seed=0)) == 1
+    assert len(TokenStreams(tokens(81), batch_size=4, window=20, seed=0)) == 1
     with pytest.raises(DataError, match=r"must have at least 4 x 20 \+ 1 = 81 tokens .* Got 80\. .* lower"):
-        Streams(tokens(80), batch_size=4, window=20, seed=0)
+        TokenStreams(tokens(80), batch_size=4, window=20, seed=0)
 
 
 @pytest.mark.parametrize("count", [2, 3, 100, 1000, 1001])
@@ -78,20 +78,22 @@ def test_a_text_shorter_than_one_window_is_refused() -> None:
 def test_reading_charges_every_token_but_the_first_once(count: int, batch_size: int, world: int) -> None:
     charged: Counter[int] = Counter()
     for rank in range(world):
-        for batch in ReadingStreams(tokens(count), batch_size, window=8, share=Share(rank, world)).batches():
-            real = batch.targets != IGNORED
+        for batch in EvaluationStreams(
+            tokens(count), batch_size, window=8, shard=Shard(rank, world)
+        ).batches():
+            real = batch.targets != IGNORE_INDEX
             assert torch.equal(batch.targets[real], batch.inputs[real] + 1)
             charged.update(batch.targets[real].tolist())
     assert charged == Counter(range(1, count))
 
 
 def test_reading_warms_each_stream_up_on_what_comes_before_it() -> None:
-    first = next(ReadingStreams(tokens(1000), batch_size=4, window=50).batches())
-    assert (first.targets[0] != IGNORED).all()
-    assert (first.targets[1:] == IGNORED).all()
+    first = next(EvaluationStreams(tokens(1000), batch_size=4, window=50).batches())
+    assert (first.targets[0] != IGNORE_INDEX).all()
+    assert (first.targets[1:] == IGNORE_INDEX).all()
     assert first.inputs[1, -1] + 1 == 250  # the next window begins with the stream's own first token
 
 
 def test_nothing_to_read_is_refused() -> None:
     with pytest.raises(DataError, match=r"the text to evaluate: must have at least 2 tokens\. Got 1\."):
-        ReadingStreams(tokens(1), batch_size=1, window=8)
+        EvaluationStreams(tokens(1), batch_size=1, window=8)

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from seqloom.data.batching import Batching, Share
-from seqloom.data.bucketing import Buckets, by_length, digest_of, lengths_of, pad
+from seqloom.data.batching import Batching, Shard
+from seqloom.data.bucketing import Buckets, digest_of, lengths_of, map_by_length, pad
 
 Item = tuple[int, numpy.ndarray]
 
@@ -96,11 +96,11 @@ def test_the_order_for_measuring_is_always_the_same() -> None:
 def test_processes_share_each_batch(count: int) -> None:
     some = items(count)
     whole = numbers(buckets(some, Batching(4)))
-    shares = [numbers(buckets(some, Batching(4, share=Share(rank, 2)))) for rank in range(2)]
-    assert all(len(share) == len(shares[0]) for share in shares)
+    shares = [numbers(buckets(some, Batching(4, shard=Shard(rank, 2)))) for rank in range(2)]
+    assert all(len(shard) == len(shares[0]) for shard in shares)
     together = [Counter(a + b) for a, b in zip(*shares, strict=True)]
     assert sum(together, Counter()) == Counter(number for batch in whole for number in batch)
-    assert all(batch for share in shares for batch in share)  # nobody is left without a row
+    assert all(batch for shard in shares for batch in shard)  # nobody is left without a row
 
 
 def test_the_digest_is_that_of_the_items() -> None:
@@ -121,6 +121,6 @@ def test_padding_is_exact() -> None:
 def test_results_come_back_in_the_order_given() -> None:
     some = ["ccc", "a", "bb", "dddd", ""]
     seen: list[list[str]] = []
-    found = by_length(some, [len(text) for text in some], lambda batch: seen.append(batch) or batch, 2)
+    found = map_by_length(some, [len(text) for text in some], lambda batch: seen.append(batch) or batch, 2)
     assert found == some
     assert seen == [["", "a"], ["bb", "ccc"], ["dddd"]]

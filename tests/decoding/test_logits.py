@@ -15,7 +15,7 @@ from seqloom.decoding import (
     ban_repeated_ngrams,
     keep_top_k,
     keep_top_p,
-    penalise_repetition,
+    penalize_repetition,
 )
 
 INF = float("inf")
@@ -123,7 +123,7 @@ def test_repetition_penalty(vocabulary_size: int, seed: int, penalty: float) -> 
         for rows in zip(logits.tolist(), seen.tolist(), strict=True)
     ]
     # The same operation on the same float64 numbers: equal to the last bit.
-    assert penalise_repetition(logits, seen, penalty).tolist() == expected
+    assert penalize_repetition(logits, seen, penalty).tolist() == expected
 
 
 @given(st.lists(st.lists(st.integers(0, 3), max_size=12), min_size=1, max_size=3), st.integers(1, 4))
@@ -145,7 +145,7 @@ def test_filters_keep_type_and_argument(dtype: torch.dtype) -> None:
         apply_temperature(logits, 0.5),
         keep_top_k(logits, 2),
         keep_top_p(logits, 0.5),
-        penalise_repetition(logits, seen, 2.0),
+        penalize_repetition(logits, seen, 2.0),
         ban_repeated_ngrams(logits, [[1]], 1),
     ):
         assert filtered.dtype == dtype

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seqloom.decoding import DecodingOptions, compiled, decode, decode_compiled, prefill, stream_compiled
+from seqloom.decoding import DecodingOptions, decode, decode_compiled, native, prefill, stream_compiled
 from seqloom.decoding.native import why_not_compiled
 from seqloom.errors import ConfigError, DataError
 from seqloom.kernels.native import library
@@ -64,7 +64,7 @@ def test_it_is_decode(
     begun: tuple[Tensor, State],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(compiled, "MAX_STEPS", steps)
+    monkeypatch.setattr(native, "MAX_STEPS", steps)
     asked = DecodingOptions(**{"max_new_tokens": 150, **options})
     wanted = decode(model.step, *begun, asked)
     found = decode_compiled(decoder, *begun, asked)
@@ -78,7 +78,7 @@ def test_a_chunk_reads_no_more_than_it_may(
     decoder: Decoder, begun: tuple[Tensor, State], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for bytes_, length in ((1, 1), (decoder.weight_bytes * 5, 5)):
-        monkeypatch.setattr(compiled, "MAX_BYTES", bytes_)
+        monkeypatch.setattr(native, "MAX_BYTES", bytes_)
         first = next(stream_compiled(decoder, *begun, DecodingOptions()))
         assert first.shape == (4, length)
 

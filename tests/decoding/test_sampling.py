@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqloom.decoding import DecodingOptions, decode
-from seqloom.decoding.greedy import choose_best
-from seqloom.decoding.sampling import BLOCK, RandomStreams, active_filters, choose_by_chance
+from seqloom.decoding.greedy import argmax_token
+from seqloom.decoding.sampling import BLOCK, RandomStreams, active_filters, sample_token
 from seqloom.errors import ConfigError
 
 INF = float("inf")
@@ -25,7 +25,7 @@ def chi_square(counts: list[int], probabilities: list[float]) -> float:
     return sum((count - expected) ** 2 / expected for count, expected in pairs)
 
 
-def renormalised(kept: set[int]) -> list[float]:
+def renormalized(kept: set[int]) -> list[float]:
     mass = math.fsum(PROBABILITIES[token] for token in kept)
     return [p / mass if token in kept else 0.0 for token, p in enumerate(PROBABILITIES)]
 
@@ -34,8 +34,8 @@ def renormalised(kept: set[int]) -> list[float]:
     ("options", "expected"),
     [
         ({}, PROBABILITIES),
-        ({"top_k": 3}, renormalised({0, 1, 2})),
-        ({"top_p": 0.7}, renormalised({0, 1, 2})),
+        ({"top_k": 3}, renormalized({0, 1, 2})),
+        ({"top_p": 0.7}, renormalized({0, 1, 2})),
         ({"temperature": 0.5}, [p * p / math.fsum(q * q for q in PROBABILITIES) for p in PROBABILITIES]),
     ],
 )
@@ -59,7 +59,7 @@ def test_samples_follow_the_distribution(
 )
 def test_the_inverse_of_the_cumulative_distribution(row: list[float], uniform: float) -> None:
     logits = torch.tensor([row], dtype=torch.float64)
-    (token,) = choose_by_chance(logits, torch.tensor([uniform], dtype=torch.float64)).tolist()
+    (token,) = sample_token(logits, torch.tensor([uniform], dtype=torch.float64)).tolist()
     probabilities = logits.softmax(-1)[0].tolist()
     assert probabilities[token] > 0
     # 1e-12: the sums of ten float64 probabilities, in another order of rounding.
@@ -70,7 +70,7 @@ def test_the_inverse_of_the_cumulative_distribution(row: list[float], uniform: f
 @pytest.mark.parametrize("uniform", [0.0, 1 - 2**-53])
 def test_the_ends_of_the_interval_never_draw_a_banned_token(uniform: float) -> None:
     logits = torch.tensor([[-INF, 0.1, 0.2, 0.3, -INF]])
-    assert choose_by_chance(logits, torch.tensor([uniform], dtype=torch.float64)).item() in (1, 3)
+    assert sample_token(logits, torch.tensor([uniform], dtype=torch.float64)).item() in (1, 3)
 
 
 def test_last_bits_of_logits_do_not_change_the_choice() -> None:
@@ -78,14 +78,14 @@ def test_last_bits_of_logits_do_not_change_the_choice() -> None:
     disturbed = logits * (1 + 1e-7 * torch.randn(500, 200).sign())
     uniforms = torch.rand(500, dtype=torch.float64)
     # Each choice changes with a probability of about 1e-7, so of 500 none does.
-    assert torch.equal(choose_by_chance(logits, uniforms), choose_by_chance(disturbed, uniforms))
+    assert torch.equal(sample_token(logits, uniforms), sample_token(disturbed, uniforms))
 
 
 @pytest.mark.parametrize("row", [[-INF, -INF], [math.nan, 0.0], [0.0, math.nan], [INF, 0.0]])
 def test_a_row_with_nothing_to_choose_says_so(row: list[float]) -> None:
     logits = torch.tensor([row, [0.0, 1.0]])
-    assert choose_best(logits).tolist() == [2, 1]
-    assert choose_by_chance(logits, torch.tensor([0.5, 0.5], dtype=torch.float64)).tolist() == [2, 1]
+    assert argmax_token(logits).tolist() == [2, 1]
+    assert sample_token(logits, torch.tensor([0.5, 0.5], dtype=torch.float64)).tolist() == [2, 1]
 
 
 def test_rows_have_their_own_streams() -> None:

@@ -1,7 +1,7 @@
 """csrc/ on thousands of random problems under sanitizers: nothing is overrun, and all is as in float64.
 
 `csrc/fuzz/` is a program of its own around the C interface. Here it is compiled together with the library's
-sources, unoptimised: optimising takes more time than it saves. To run one seed again: `pytest
+sources, unoptimized: optimizing takes more time than it saves. To run one seed again: `pytest
 tests/kernels/test_fuzz.py --basetemp=FOLDER`, then the program in FOLDER, as csrc/fuzz/main.cpp says.
 """
 

@@ -7,19 +7,21 @@ import pytest
 from seqloom.errors import ConfigError
 from seqloom.kernels.native import library
 from seqloom.kernels.native.library import VARIABLE
-from seqloom.kernels.selection import Choice, Wish, choose, native_is_faster, wish
+from seqloom.kernels.selection import KernelChoice, KernelRequest, choose, native_is_faster, requested_kernel
 
-AUTO = Wish("auto", "")
+AUTO = KernelRequest("auto", "")
 
 
 def test_the_fastest_runs() -> None:
-    assert choose("GRU", AUTO) == Choice("native", "the compiled kernel is the fastest here")
+    assert choose("GRU", AUTO) == KernelChoice("native", "the compiled kernel is the fastest here")
     slower = choose("GRU", AUTO, faster=False)
-    assert slower == Choice("torch", "torch's own kernel is faster at this size")
+    assert slower == KernelChoice("torch", "torch's own kernel is faster at this size")
 
 
 def test_torch_runs_what_native_cannot() -> None:
-    assert choose("GRU", AUTO, [], "native has no projection") == Choice("torch", "native has no projection")
+    assert choose("GRU", AUTO, [], "native has no projection") == KernelChoice(
+        "torch", "native has no projection"
+    )
 
 
 def faster(
@@ -51,18 +53,23 @@ def test_torch_runs_what_is_done_before_we_have_begun() -> None:
 
 
 def test_reference_runs_where_an_option_needs_it() -> None:
-    assert choose("GRU", AUTO, ["zoneout"]) == Choice("reference", "zoneout needs the reference kernel")
-    both = Choice("reference", "layer_norm and zoneout need the reference kernel")
+    assert choose("GRU", AUTO, ["zoneout"]) == KernelChoice("reference", "zoneout needs the reference kernel")
+    both = KernelChoice("reference", "layer_norm and zoneout need the reference kernel")
     assert choose("GRU", AUTO, ["layer_norm", "zoneout"]) == both
 
 
 @pytest.mark.parametrize("kernel", ["reference", "torch", "native"])
 def test_a_kernel_that_is_asked_for_runs(kernel: str) -> None:
-    assert choose("RNN", Wish(kernel, f"kernel={kernel!r}")) == Choice(kernel, f"kernel={kernel!r}")
+    assert choose("RNN", KernelRequest(kernel, f"kernel={kernel!r}")) == KernelChoice(
+        kernel, f"kernel={kernel!r}"
+    )
 
 
 def test_reference_can_do_everything() -> None:
-    assert choose("RNN", Wish("reference", "kernel='reference'"), ["zoneout"], "no").kernel == "reference"
+    assert (
+        choose("RNN", KernelRequest("reference", "kernel='reference'"), ["zoneout"], "no").kernel
+        == "reference"
+    )
 
 
 def test_a_kernel_that_cannot_is_refused_with_the_reason() -> None:
@@ -70,51 +77,51 @@ def test_a_kernel_that_cannot_is_refused_with_the_reason() -> None:
         r"^LSTM: kernel='torch' cannot do this: zoneout needs the reference kernel\. Leave kernel=\"auto\"\.$"
     )
     with pytest.raises(ConfigError, match=message):
-        choose("LSTM", Wish("torch", "kernel='torch'"), ["zoneout"])
+        choose("LSTM", KernelRequest("torch", "kernel='torch'"), ["zoneout"])
     with pytest.raises(ConfigError, match=r"^LSTM: SEQLOOM_KERNEL=native cannot do this: it has no LSTM\."):
-        choose("LSTM", Wish("native", "SEQLOOM_KERNEL=native"), [], "it has no LSTM")
+        choose("LSTM", KernelRequest("native", "SEQLOOM_KERNEL=native"), [], "it has no LSTM")
 
 
 def test_the_layer_asks_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert wish("GRU", "auto") == AUTO
+    assert requested_kernel("GRU", "auto") == AUTO
     monkeypatch.setenv(VARIABLE, "reference")
-    assert wish("GRU", "auto") == Wish("reference", "SEQLOOM_KERNEL=reference")
-    assert wish("GRU", "torch") == Wish("torch", "kernel='torch'")
+    assert requested_kernel("GRU", "auto") == KernelRequest("reference", "SEQLOOM_KERNEL=reference")
+    assert requested_kernel("GRU", "torch") == KernelRequest("torch", "kernel='torch'")
     monkeypatch.setenv(VARIABLE, "auto")
-    assert wish("GRU", "auto") == AUTO
+    assert requested_kernel("GRU", "auto") == AUTO
     monkeypatch.setenv(VARIABLE, "")
-    assert wish("GRU", "auto") == AUTO
+    assert requested_kernel("GRU", "auto") == AUTO
 
 
 def test_an_unknown_kernel_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "refrence")
     message = r"^GRU: SEQLOOM_KERNEL must name a kernel\. Got refrence\. Did you mean `reference`\?$"
     with pytest.raises(ConfigError, match=message):
-        wish("GRU", "auto")
+        requested_kernel("GRU", "auto")
 
 
 def test_the_environment_may_name_an_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "load", lambda: library.Library(lambda _: 0, lambda _: 0, 1, 2))
     monkeypatch.setenv(VARIABLE, "native:avx2")
-    assert wish("GRU", "auto") == Wish("native", "SEQLOOM_KERNEL=native:avx2")
-    assert wish("GRU", "torch") == Wish("torch", "kernel='torch'")
+    assert requested_kernel("GRU", "auto") == KernelRequest("native", "SEQLOOM_KERNEL=native:avx2")
+    assert requested_kernel("GRU", "torch") == KernelRequest("torch", "kernel='torch'")
     monkeypatch.setenv(VARIABLE, "native:avx512_bf16")
     message = (
         r"^GRU: SEQLOOM_KERNEL=native:avx512_bf16 cannot be had: this processor has avx512 at most\. "
         r'Set SEQLOOM_KERNEL="native"\.$'
     )
     with pytest.raises(ConfigError, match=message):
-        wish("GRU", "auto")
+        requested_kernel("GRU", "auto")
     monkeypatch.setenv(VARIABLE, "native:portable")
     with pytest.raises(ConfigError, match=r"cannot be had: the compiled kernels run with avx2 since they"):
-        wish("GRU", "auto")
+        requested_kernel("GRU", "auto")
     monkeypatch.setenv(VARIABLE, "native:avx3")
     message = r"^GRU: SEQLOOM_KERNEL must name a kernel\. Got native:avx3\. Did you mean `native:avx2`\?$"
     with pytest.raises(ConfigError, match=message):
-        wish("GRU", "auto")
+        requested_kernel("GRU", "auto")
     monkeypatch.setenv(VARIABLE, "native:avx2")
     monkeypatch.setattr(library, "load", lambda: "it was not built")
-    asked = wish("GRU", "auto")
+    asked = requested_kernel("GRU", "auto")
     with pytest.raises(ConfigError, match=r"SEQLOOM_KERNEL=native:avx2 cannot do this: it was not built\."):
         choose("GRU", asked, [], library.why_unavailable())

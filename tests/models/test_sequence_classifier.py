@@ -11,7 +11,7 @@ from seqloom.layers.pooling import KINDS, PoolingKind
 from seqloom.models.dropout import Dropouts
 from seqloom.models.language_model import LAYERS, CellType
 from seqloom.models.sequence_classifier import Recurrence, SequenceClassifier
-from seqloom.models.word_embedding import Words
+from seqloom.models.word_embedding import WordEmbeddingConfig
 
 LENGTHS = [6, 1, 9, 4]
 
@@ -20,7 +20,7 @@ SMALL = Recurrence("gru", 8)
 
 
 def words(recurrence: Recurrence = SMALL, **options: object) -> SequenceClassifier:
-    arguments = {"words": Words(11), **options}
+    arguments = {"words": WordEmbeddingConfig(11), **options}
     return SequenceClassifier(3, 6, recurrence, **arguments).double()  # type: ignore[arg-type]
 
 
@@ -52,7 +52,7 @@ def test_numbers_go_through_the_layers_the_pooling_and_the_output(bidirectional:
 
 def test_evaluation_drops_nothing() -> None:
     dropouts = Dropouts(0.5, 0.5, 0.5, embedding=0.5, weight=0.5, recurrent=0.5)
-    model, batch = words(dropouts=dropouts, words=Words(11, dropout=0.5)), tokens()
+    model, batch = words(dropouts=dropouts, words=WordEmbeddingConfig(11, dropout=0.5)), tokens()
     assert not torch.equal(model(batch), model(batch))
     model.eval()
     assert torch.equal(model(batch), model(batch))
@@ -66,7 +66,7 @@ def test_every_place_drops(place: str) -> None:
 
 @pytest.mark.parametrize("pooling", [["last"], ["max", "mean"], ["attention"]])
 def test_it_learns_what_only_one_place_of_the_sequence_says(pooling: list[PoolingKind]) -> None:
-    model = SequenceClassifier(2, 8, Recurrence("gru", 16), Words(8), pooling)
+    model = SequenceClassifier(2, 8, Recurrence("gru", 16), WordEmbeddingConfig(8), pooling)
     batch = torch.randint(2, 8, (64, 12))
     said = torch.randint(2, (64,))
     batch[torch.arange(64), torch.randint(12, (64,))] = said

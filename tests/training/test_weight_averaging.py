@@ -39,7 +39,7 @@ def test_the_model_has_its_own_weights_back() -> None:
     own = first + 1
     with torch.no_grad():
         model.weight.copy_(own)
-    with average.put_in(model):
+    with average.swapped_into(model):
         assert torch.equal(model.weight, first)
     assert torch.equal(model.weight, own)
 

@@ -8,8 +8,8 @@ cuDNN and torch (Cho et al. have it before):
     n_t &= \tanh(W_{in} x_t + b_{in} + r_t \odot (W_{hn} h_{t-1} + b_{hn})) \\
     h_t &= (1 - z_t) \odot n_t + z_t \odot h_{t-1}
 
-With layer normalisation (Ba et al., 2016, arXiv:1607.06450), :math:`W_i x_t` and :math:`W_h h_{t-1}` are
-each normalised before their bias is added, r and z together and n apart, as in that paper.
+With layer normalization (Ba et al., 2016, arXiv:1607.06450), :math:`W_i x_t` and :math:`W_h h_{t-1}` are
+each normalized before their bias is added, r and z together and n apart, as in that paper.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from seqloom.cells.parameters import (
 from seqloom.cells.projections import Weights, hidden_product, input_product
 
 BLOCKS = (2, 1)
-"""What layer normalisation takes together: r and z; n."""
+"""What layer normalization takes together: r and z; n."""
 
 
 class GRUGates(NamedTuple):
@@ -67,7 +67,7 @@ class GRUCell(nn.Module):
         hidden_size: H, hidden units.
         bias: whether there are `bias_ih` and `bias_hh`.
         device, dtype: of the parameters.
-        layer_norm: normalise the input product and the hidden product (Ba et al., 2016).
+        layer_norm: normalize the input product and the hidden product (Ba et al., 2016).
 
     Raises:
         ConfigError: a size that is no int >= 1.

@@ -10,8 +10,8 @@ r"""Long short-term memory (Hochreiter and Schmidhuber, 1997; forget gate: Gers 
     h_t &= o_t \odot \tanh(c_t)
 
 With a projection (Sak et al., 2014, arXiv:1402.1128), :math:`h_t = W_{hr} (o_t \odot \tanh(c_t))`.
-With layer normalisation (Ba et al., 2016, arXiv:1607.06450), :math:`W_i x_t` and :math:`W_h h_{t-1}`,
-all four gates together, are each normalised before their bias is added, and so is the :math:`c_t`
+With layer normalization (Ba et al., 2016, arXiv:1607.06450), :math:`W_i x_t` and :math:`W_h h_{t-1}`,
+all four gates together, are each normalized before their bias is added, and so is the :math:`c_t`
 within the last tanh.
 """
 
@@ -31,7 +31,7 @@ from seqloom.cells.parameters import (
     set_parameters,
     zero_hidden,
 )
-from seqloom.cells.projections import Weights, hidden_product, input_product, normalise
+from seqloom.cells.projections import Weights, hidden_product, input_product, normalize
 from seqloom.errors import DataError
 
 
@@ -65,7 +65,7 @@ def lstm_step(
     h, c = state
     i, f, g, o = lstm_gates(a + hidden_product(h, w, mask))
     c = f * c + i * g
-    h = o * torch.tanh(c if w.gain_c is None else normalise(c, w.gain_c, w.shift_c))
+    h = o * torch.tanh(c if w.gain_c is None else normalize(c, w.gain_c, w.shift_c))
     if w.weight_hr is not None:
         h = F.linear(h, w.weight_hr)
     return LSTMState(h, c), LSTMGates(i, f, g, o, c)
@@ -80,7 +80,7 @@ class LSTMCell(nn.Module):
         hidden_size: H, hidden units.
         bias: whether there are `bias_ih` and `bias_hh`.
         device, dtype: of the parameters.
-        layer_norm: normalise the input product, the hidden product and the cell (Ba et al., 2016).
+        layer_norm: normalize the input product, the hidden product and the cell (Ba et al., 2016).
 
     Raises:
         ConfigError: a size that is no int >= 1.

@@ -62,7 +62,7 @@ def set_parameters(
 
 
 def norm_shapes(G: int, H: int, *, cell_too: bool) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of what layer normalisation adds to a cell."""
+    """Names and shapes of what layer normalization adds to a cell."""
     shapes: dict[str, tuple[int, ...]] = {"gain_ih": (G,), "gain_hh": (G,)}
     return shapes | {"gain_c": (H,), "shift_c": (H,)} if cell_too else shapes
 
@@ -123,10 +123,10 @@ def batched(cell: Cell, input: Tensor, h: Tensor | None, called: str = "the stat
 def _check_type(cell: Cell, called: str, tensor: Tensor) -> None:
     dtype = cell.weight_hh.dtype
     if tensor.dtype != dtype and not torch.is_autocast_enabled(tensor.device.type):
-        mend = f"Convert it with .to({dtype}), or the cell with .to({tensor.dtype})"
+        hint = f"Convert it with .to({dtype}), or the cell with .to({tensor.dtype})"
         where = type(cell).__name__
         raise DataError(
-            where, f"{called} must be {dtype}, as the weights are", got=f"{tensor.dtype}", mend=mend
+            where, f"{called} must be {dtype}, as the weights are", got=f"{tensor.dtype}", hint=hint
         )
 
 

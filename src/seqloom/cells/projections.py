@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 class Weights(NamedTuple):
-    """The weights of one cell: torch.nn's, then those of layer normalisation. What a cell lacks is None.
+    """The weights of one cell: torch.nn's, then those of layer normalization. What a cell lacks is None.
 
     G is the number of gates times H; P is the width of h: H, or `proj_size` where an LSTM projects.
     """
@@ -26,13 +26,13 @@ class Weights(NamedTuple):
     weight_hr: Tensor | None = None
     """(P, H): the projection of an LSTM"""
     gain_ih: Tensor | None = None
-    """(G,): gain of the normalised input product; its shift is `bias_ih`"""
+    """(G,): gain of the normalized input product; its shift is `bias_ih`"""
     gain_hh: Tensor | None = None
-    """(G,): gain of the normalised hidden product; its shift is `bias_hh`"""
+    """(G,): gain of the normalized hidden product; its shift is `bias_hh`"""
     gain_c: Tensor | None = None
-    """(H,): gain of the normalised cell of an LSTM"""
+    """(H,): gain of the normalized cell of an LSTM"""
     shift_c: Tensor | None = None
-    """(H,): shift of the normalised cell of an LSTM"""
+    """(H,): shift of the normalized cell of an LSTM"""
 
 
 def input_product(x: Tensor, w: Weights, blocks: tuple[int, ...] = (1,)) -> Tensor:
@@ -50,10 +50,10 @@ def hidden_product(
     return _product(h if mask is None else h * mask, w.weight_hh, w.bias_hh, w.gain_hh, blocks)
 
 
-def normalise(a: Tensor, gain: Tensor, shift: Tensor | None, blocks: tuple[int, ...] = (1,)) -> Tensor:
-    """Layer normalisation of the last dimension (Ba, Kiros and Hinton, 2016, arXiv:1607.06450).
+def normalize(a: Tensor, gain: Tensor, shift: Tensor | None, blocks: tuple[int, ...] = (1,)) -> Tensor:
+    """Layer normalization of the last dimension (Ba, Kiros and Hinton, 2016, arXiv:1607.06450).
 
-    `blocks` says which parts are normalised apart, in proportion: the GRU's (2, 1) is [r z] and [n].
+    `blocks` says which parts are normalized apart, in proportion: the GRU's (2, 1) is [r z] and [n].
     """
     if len(blocks) == 1:
         return F.layer_norm(a, a.shape[-1:], gain, shift)
@@ -68,4 +68,4 @@ def _product(
 ) -> Tensor:
     if gain is None:
         return F.linear(x, weight, bias)
-    return normalise(F.linear(x, weight), gain, bias, blocks)
+    return normalize(F.linear(x, weight), gain, bias, blocks)

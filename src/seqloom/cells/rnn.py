@@ -4,8 +4,8 @@ r"""The simple recurrence (Elman, 1990, "Finding structure in time"):
 
     h_t = \phi(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh}), \qquad \phi = \tanh \text{ or } \mathrm{relu}
 
-With layer normalisation (Ba et al., 2016, arXiv:1607.06450), :math:`W_{ih} x_t` and
-:math:`W_{hh} h_{t-1}` are each normalised before their bias is added.
+With layer normalization (Ba et al., 2016, arXiv:1607.06450), :math:`W_{ih} x_t` and
+:math:`W_{hh} h_{t-1}` are each normalized before their bias is added.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class RNNCell(nn.Module):
         bias: whether there are `bias_ih` and `bias_hh`.
         nonlinearity: "tanh" or "relu".
         device, dtype: of the parameters.
-        layer_norm: normalise the input product and the hidden product (Ba et al., 2016).
+        layer_norm: normalize the input product and the hidden product (Ba et al., 2016).
 
     Raises:
         ConfigError: a size that is no int >= 1, or another nonlinearity.

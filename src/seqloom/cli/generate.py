@@ -29,7 +29,7 @@ def command(
         int, typer.Option(help="No run of n tokens occurs twice; 0: allowed.")
     ] = 0,
     num_beams: Annotated[int, typer.Option(help="Beam search with so many beams, instead of chance.")] = 1,
-    length_penalty: Annotated[float, typer.Option(help="Beam search: above 0 favours long texts.")] = 1.0,
+    length_penalty: Annotated[float, typer.Option(help="Beam search: above 0 favors long texts.")] = 1.0,
     stop: Annotated[list[str] | None, typer.Option(help="End at this text; may be given again.")] = None,
     num_sequences: Annotated[int, typer.Option(min=1, help="Write so many texts, side by side.")] = 1,
     precision: Annotated[

@@ -46,7 +46,7 @@ def print_report(report: Report) -> None:
         console.print(
             f"{len(report.skipped):,} rows skipped, the first: {report.skipped[0]}", highlight=False
         )
-    for name, note in report.notes.items():
+    for name, note in report.details.items():
         lines = [note] if isinstance(note, str) else note if isinstance(note, list) else [json.dumps(note)]
         console.print(
             "\n".join([f"\n{name}:", *map(_line, lines)]), highlight=False, markup=False, soft_wrap=True

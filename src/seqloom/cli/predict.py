@@ -13,7 +13,7 @@ def command(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Texts, recordings, tables or text files; left out: lines of standard input.",
+            help="TextInput, recordings, tables or text files; left out: lines of standard input.",
             show_default=False,
         ),
     ] = None,

@@ -1,4 +1,4 @@
-"""`seqloom sample`."""
+"""`seqloom toy-data`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def command(
 ) -> None:
     """Write a small made-up data set, to see a task's format and to train on it in a minute."""
     from seqloom.cli.output import print_json, say
-    from seqloom.tasks.toy_data import sample
+    from seqloom.tasks.toy_data import toy_data
 
-    what = sample(task, folder, seed=seed)
+    what = toy_data(task, folder, seed=seed)
     if as_json:
         files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
         print_json({"task": task, "folder": str(folder), "made_up": True, "what": what, "files": files})

@@ -20,7 +20,7 @@ def command(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     files: Annotated[
         list[str] | None,
-        typer.Argument(help="Recordings, or tables with a column file.", show_default=False),
+        typer.Argument(help="FeatureCache, or tables with a column file.", show_default=False),
     ] = None,
     stream: Annotated[bool, typer.Option("--stream", help=HELP_STREAM)] = False,
     num_beams: Annotated[
@@ -77,8 +77,8 @@ def _stream(predictor: Predictor, decoding: dict[str, Any], as_json: bool) -> No
     from seqloom.errors import ConfigError
 
     if sys.stdin.isatty():
-        mend = "For example: arecord -t raw -f S16_LE -c 1 -r 16000 | seqloom transcribe RUN --stream"
-        raise ConfigError("--stream", "expected samples on standard input", got="a terminal", mend=mend)
+        hint = "For example: arecord -t raw -f S16_LE -c 1 -r 16000 | seqloom transcribe RUN --stream"
+        raise ConfigError("--stream", "expected samples on standard input", got="a terminal", hint=hint)
     pieces = predictor.transcribe_stream(read_pcm(sys.stdin.buffer), **decoding)
     if as_json:
         print_json({"run": str(predictor.folder), "transcription": "".join(pieces)})

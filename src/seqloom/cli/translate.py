@@ -16,7 +16,7 @@ def command(
     ] = None,
     length_penalty: Annotated[
         float | None,
-        typer.Option(help="Beam search: above 0 favours long translations. Left out: the run's."),
+        typer.Option(help="Beam search: above 0 favors long translations. Left out: the run's."),
     ] = None,
     attention: Annotated[
         bool, typer.Option("--attention", help="With --json: the weights of attention too.")
@@ -35,7 +35,7 @@ def command(
     predictor = load(run)
     name = predictor.config.task.name
     if name != "translate":
-        raise RunError(run, "expected a model of the task translate", got=name, mend="Use `seqloom predict`")
+        raise RunError(run, "expected a model of the task translate", got=name, hint="Use `seqloom predict`")
     given = {"num_beams": num_beams, "length_penalty": length_penalty, "attention": attention or None}
     decoding: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     found = []

@@ -13,11 +13,11 @@ import numpy
 import torch
 from torch import Tensor
 
-from seqloom.data.text.token_cache import Tokens
+from seqloom.data.text.token_cache import TokenArray
 from seqloom.errors import DataError
 from seqloom.shapes import Tokens as TokenTensor
 
-IGNORED = -100
+IGNORE_INDEX = -100
 """A target that no loss counts: torch's own default `ignore_index`."""
 
 Batch: TypeAlias = "tuple[Any, ...]"
@@ -40,7 +40,7 @@ def to_device(batch: B, device: torch.device) -> B:
     return batch
 
 
-class Share(NamedTuple):
+class Shard(NamedTuple):
     """Which of the processes this one is: it takes the rows of a global batch that fall to it."""
 
     rank: int = 0
@@ -55,7 +55,7 @@ class Batching(NamedTuple):
     window: int = 64
     """Steps of a window, where one long sequence is cut into such"""
     seed: int = 0
-    share: Share = Share()
+    shard: Shard = Shard()
     training: bool = True
     """False: every unit once, in order"""
     batch_units: int | None = None
@@ -89,7 +89,7 @@ class Window(NamedTuple):
 
 
 @final
-class Streams:
+class TokenStreams:
     """A text as `batch_size` streams side by side, read in windows: truncated backpropagation's batches.
 
     Window n + 1 goes on where window n stopped, row by row, so that a state can be carried. In each epoch the
@@ -101,7 +101,7 @@ class Streams:
         batch_size: streams, over all processes.
         window: tokens of one window.
         seed: draws where an epoch begins.
-        share: which rows are this process's.
+        shard: which rows are this process's.
 
     Raises:
         DataError: the text is shorter than one window for every stream.
@@ -111,14 +111,14 @@ class Streams:
     skipped: tuple[str, ...] = ()
 
     def __init__(
-        self, tokens: Tokens, batch_size: int, window: int, seed: int, share: Share = Share()
+        self, tokens: TokenArray, batch_size: int, window: int, seed: int, shard: Shard = Shard()
     ) -> None:
         self.digest = tokens.digest
         self._numbers, self._batch_size, self._window = tokens.numbers, batch_size, window
-        self._seed, self._share = seed, share
-        if batch_size % share.world:
+        self._seed, self._shard = seed, shard
+        if batch_size % shard.world:
             raise DataError(
-                "training.batch_size", f"must be divisible by the {share.world} processes", got=batch_size
+                "training.batch_size", f"must be divisible by the {shard.world} processes", got=batch_size
             )
         if self._length(offset=0) < window:
             raise DataError(
@@ -126,7 +126,7 @@ class Streams:
                 f"must have at least {batch_size} x {window} + 1 = {batch_size * window + 1:,} tokens "
                 "(training.batch_size x training.window)",
                 got=f"{len(tokens.numbers):,}",
-                mend="Use a longer text, or set training.batch_size or training.window lower",
+                hint="Use a longer text, or set training.batch_size or training.window lower",
             )
 
     def __len__(self) -> int:
@@ -144,8 +144,8 @@ class Streams:
         """Windows `first`, `first` + 1, … of an epoch: inputs and targets (rows of this process, window)."""
         offset = self._offset(epoch)
         length = self._length(offset)
-        rows = self._batch_size // self._share.world
-        streams = offset + numpy.arange(rows)[:, None] * length + self._share.rank * rows * length
+        rows = self._batch_size // self._shard.world
+        streams = offset + numpy.arange(rows)[:, None] * length + self._shard.rank * rows * length
         for start in range(first * self._window, length, self._window):
             steps = numpy.arange(start, min(start + self._window, length))
             inputs, targets = (
@@ -156,7 +156,7 @@ class Streams:
 
 
 @final
-class ReadingStreams:
+class EvaluationStreams:
     """A text as streams for evaluation: every token but the first is predicted once.
 
     Each stream but the first reads `warm_up` tokens before its own, which no loss counts, so that the figure
@@ -166,7 +166,7 @@ class ReadingStreams:
         tokens: the text.
         batch_size: streams, over all processes; fewer where the text is short.
         window: tokens of one window.
-        share: which rows are this process's.
+        shard: which rows are this process's.
 
     Raises:
         DataError: the text has fewer than two tokens.
@@ -175,8 +175,8 @@ class ReadingStreams:
     carries_state = True
     skipped: tuple[str, ...] = ()
 
-    def __init__(self, tokens: Tokens, batch_size: int, window: int, share: Share = Share()) -> None:
-        self.digest, self._numbers, self._window, self._share = tokens.digest, tokens.numbers, window, share
+    def __init__(self, tokens: TokenArray, batch_size: int, window: int, shard: Shard = Shard()) -> None:
+        self.digest, self._numbers, self._window, self._shard = tokens.digest, tokens.numbers, window, shard
         count = len(tokens.numbers) - 1
         if count < 1:
             raise DataError("the text to evaluate", "must have at least 2 tokens", got=count + 1)
@@ -191,14 +191,14 @@ class ReadingStreams:
         return -(-int((self._stops - self._begins).max()) // self._window)
 
     def batches(self, epoch: int = 0, first: int = 0) -> Iterator[Window]:
-        """All windows, in order; the targets that are not this stream's own are `IGNORED`."""
+        """All windows, in order; the targets that are not this stream's own are `IGNORE_INDEX`."""
         del epoch
-        rows = slice(self._share.rank, None, self._share.world)
+        rows = slice(self._shard.rank, None, self._shard.world)
         begins, starts, stops = self._begins[rows, None], self._starts[rows, None], self._stops[rows, None]
         for number in range(first, len(self)):
             places = begins + number * self._window + numpy.arange(self._window)
             inside = numpy.minimum(places, stops - 1)
             targets = self._numbers[inside + 1].astype(numpy.int64)
-            targets[(places < starts) | (places >= stops)] = IGNORED
+            targets[(places < starts) | (places >= stops)] = IGNORE_INDEX
             inputs = self._numbers[inside].astype(numpy.int64)
             yield Window(torch.from_numpy(inputs), torch.from_numpy(targets))

@@ -78,13 +78,13 @@ class Buckets(Generic[T]):
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of `epoch`, from number `first` on; of each this process's rows."""
-        share = self._batching.share
+        shard = self._batching.shard
         cut = self._cut(self._sorted(epoch))
         if self._batching.training:
             order = numpy.random.default_rng([self._batching.seed, epoch, 1]).permutation(len(cut))
             cut = [cut[number] for number in order]
         for rows in cut[first:]:
-            mine = rows[share.rank :: share.world]
+            mine = rows[shard.rank :: shard.world]
             yield self._collate([self._items[row] for row in mine])
 
     def padding(self, epoch: int = 0) -> float:
@@ -104,7 +104,7 @@ class Buckets(Generic[T]):
     def _cut(self, order: numpy.ndarray) -> list[numpy.ndarray]:
         """Cut into batches, none with fewer rows than there are processes."""
         units, size = self._batching.batch_units, self._batching.batch_size
-        world = self._batching.share.world
+        world = self._batching.shard.world
         longest = numpy.maximum(self._lengths.max(1), 1)[order]
         starts = [0]
         widest = 0
@@ -139,7 +139,7 @@ def digest_of(items: Any) -> str:
     return digest.hexdigest()
 
 
-def by_length(
+def map_by_length(
     items: Sequence[T],
     lengths: Sequence[int],
     run: Callable[[list[T]], Sequence[R]],
@@ -147,7 +147,8 @@ def by_length(
 ) -> list[R]:
     """Run `run` over items of near length, some at a time; its results in the order of the items.
 
-    >>> by_length(["ccc", "a", "bb"], [3, 1, 2], lambda some: [text.upper() for text in some], batch_size=2)
+    >>> upper = lambda some: [text.upper() for text in some]
+    >>> map_by_length(["ccc", "a", "bb"], [3, 1, 2], upper, batch_size=2)
     ['CCC', 'A', 'BB']
     """
     order = numpy.argsort(numpy.asarray(lengths, dtype=numpy.int64), kind="stable")

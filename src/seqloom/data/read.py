@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from seqloom.data.tables.records import Records, is_records, read_records
-from seqloom.data.text.corpus import Text, read_text
+from seqloom.data.text.corpus import TextCorpus, read_text
 from seqloom.errors import DataError
 
 KNOWN = "a .txt, .csv, .tsv, .jsonl, .parquet or .conll file, or a folder of such, or of recordings"
 
 
-def read(path: Path | str, strict: bool = False) -> Text | Records:
-    """Recognise what lies at `path` and read it; of text, its outline.
+def read(path: Path | str, strict: bool = False) -> TextCorpus | Records:
+    """Recognize what lies at `path` and read it; of text, its outline.
 
     Args:
         path: a file or a folder.

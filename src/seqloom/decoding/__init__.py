@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from seqloom.decoding.beam import Hypothesis, beam_search
-from seqloom.decoding.generation import NO_TOKEN, Decoded, DecodedStep, decode, stream
+from seqloom.decoding.generation import NO_TOKEN, DecodedStep, DecodeOutput, decode, stream
 from seqloom.decoding.logits import (
     apply_temperature,
     ban_repeated_ngrams,
     keep_top_k,
     keep_top_p,
-    penalise_repetition,
+    penalize_repetition,
 )
 from seqloom.decoding.native import decode_compiled, stream_compiled
 from seqloom.decoding.options import DecodingOptions
@@ -17,7 +17,7 @@ from seqloom.decoding.step import Step, prefill
 
 __all__ = [
     "NO_TOKEN",
-    "Decoded",
+    "DecodeOutput",
     "DecodedStep",
     "DecodingOptions",
     "Hypothesis",
@@ -29,7 +29,7 @@ __all__ = [
     "decode_compiled",
     "keep_top_k",
     "keep_top_p",
-    "penalise_repetition",
+    "penalize_repetition",
     "prefill",
     "stream",
     "stream_compiled",

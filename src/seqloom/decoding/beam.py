@@ -154,13 +154,13 @@ def _continuations(
     """
     num_beams, vocabulary_size = options.num_beams, logits.shape[-1]
     count = num_beams * (1 + len(options.stop_tokens) + len(options.stop_sequences))
-    scores = history.penalise(logits if logits.element_size() >= 4 else logits.float())
-    # Normalised before tokens are banned: banning makes no other token more probable. Ranked before
-    # normalising: the rounding of a log-softmax would tie tokens that greedy decoding tells apart.
-    normaliser = scores.logsumexp(dim=-1, keepdim=True).double()
+    scores = history.penalize(logits if logits.element_size() >= 4 else logits.float())
+    # Normalized before tokens are banned: banning makes no other token more probable. Ranked before
+    # normalizing: the rounding of a log-softmax would tie tokens that greedy decoding tells apart.
+    normalizer = scores.logsumexp(dim=-1, keepdim=True).double()
     width = min(count, vocabulary_size)
     best, tokens = history.ban(scores).topk(width, dim=-1)
-    log_probabilities = torch.where(best == BANNED, BANNED, best.double() - normaliser)
+    log_probabilities = torch.where(best == BANNED, BANNED, best.double() - normalizer)
     before = torch.tensor(sums, dtype=torch.float64, device=logits.device).unsqueeze(1)
     totals, place = (
         (before + log_probabilities).view(-1, num_beams * width).topk(min(count, num_beams * width))

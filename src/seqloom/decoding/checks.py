@@ -64,5 +64,5 @@ def refuse_non_numbers(logits: Tensor) -> None:
             "decoding",
             "logits must be finite, or -inf for a banned token",
             got=f"{logits[wrong][0].item()} in row {int(wrong.any(dim=-1).nonzero()[0])}",
-            mend="Look for a diverged training: nan in the weights or in the state",
+            hint="Look for a diverged training: nan in the weights or in the state",
         )

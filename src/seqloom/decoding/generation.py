@@ -10,10 +10,10 @@ from torch import Tensor
 
 from seqloom.decoding.beam import beam_search
 from seqloom.decoding.checks import check_start, refuse_non_numbers
-from seqloom.decoding.greedy import choose_best
+from seqloom.decoding.greedy import argmax_token
 from seqloom.decoding.history import History, Previous, needs_history
 from seqloom.decoding.options import DecodingOptions
-from seqloom.decoding.sampling import RandomStreams, active_filters, choose_by_chance
+from seqloom.decoding.sampling import RandomStreams, active_filters, sample_token
 from seqloom.decoding.step import Step, advance
 from seqloom.errors import ConfigError
 from seqloom.state import State, select_rows
@@ -34,7 +34,7 @@ class DecodedStep(NamedTuple):
     finished: Tensor
 
 
-class Decoded(NamedTuple):
+class DecodeOutput(NamedTuple):
     """The tokens of a batch.
 
     Fields:
@@ -98,7 +98,7 @@ def stream(
             "stream",
             "num_beams must be 1, because a beam search has no token before its end",
             got=options.num_beams,
-            mend="Use `decode`",
+            hint="Use `decode`",
         )
     history = History(options, previous, logits)
     streams = None if options.is_greedy else RandomStreams(options.seed, logits.shape[0], logits.device)
@@ -126,11 +126,11 @@ def _steps(
     for position in range(options.max_new_tokens):
         if position:
             logits, state = advance(step, tokens.unsqueeze(1), state)
-        scores = logits if history is None else history.ban(history.penalise(logits))
+        scores = logits if history is None else history.ban(history.penalize(logits))
         shaped = scores
         for narrow in filters:
             shaped = narrow(shaped)
-        tokens = choose_best(shaped) if streams is None else choose_by_chance(shaped, streams.draw())
+        tokens = argmax_token(shaped) if streams is None else sample_token(shaped, streams.draw())
 
         chosen = tokens.tolist()
         staying = [i for i, token in enumerate(chosen) if token not in ends]
@@ -166,13 +166,13 @@ def _steps(
 
 def decode(
     step: Step, logits: Tensor, state: State, options: DecodingOptions, previous: Previous = None
-) -> Decoded:
+) -> DecodeOutput:
     """Decode a batch to its end: greedy, sampling or the best of a beam search, as `options` says.
 
     Arguments and errors are those of `stream`, whose steps this collects, and of `beam_search`.
 
     Returns:
-        `Decoded`.
+        `DecodeOutput`.
 
     >>> from seqloom.decoding import prefill
     >>> def step(tokens, state):  # the token after t is t + 1
@@ -189,11 +189,11 @@ def decode(
     return collect(rows, options, logits.device)
 
 
-def collect(rows: Sequence[Sequence[int]], options: DecodingOptions, device: torch.device) -> Decoded:
+def collect(rows: Sequence[Sequence[int]], options: DecodingOptions, device: torch.device) -> DecodeOutput:
     """What was decoded, from the tokens of each row."""
     longest = max(len(row) for row in rows)
     filled = [[*row, *[NO_TOKEN] * (longest - len(row))] for row in rows]
-    return Decoded(
+    return DecodeOutput(
         torch.tensor(filled, dtype=torch.int64, device=device),
         torch.tensor([len(row) for row in rows], device=device),
         torch.tensor([options.stop_length(row) for row in rows], device=device),

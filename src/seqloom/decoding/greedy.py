@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def choose_best(logits: Tensor) -> Tensor:
+def argmax_token(logits: Tensor) -> Tensor:
     """The most probable token of every row; the lowest number among equals.
 
     Args:
@@ -15,7 +15,7 @@ def choose_best(logits: Tensor) -> Tensor:
     Returns:
         (B,) int64; V where a row has nothing to choose, because its greatest logit is no finite number.
 
-    >>> choose_best(torch.tensor([[0.0, 2.0, 1.0], [float("-inf")] * 3]))
+    >>> argmax_token(torch.tensor([[0.0, 2.0, 1.0], [float("-inf")] * 3]))
     tensor([1, 3])
     """
     greatest, tokens = logits.max(dim=-1)

@@ -8,7 +8,7 @@ from typing import TypeAlias, final
 import torch
 from torch import Tensor
 
-from seqloom.decoding.logits import ban_repeated_ngrams, penalise_repetition
+from seqloom.decoding.logits import ban_repeated_ngrams, penalize_repetition
 from seqloom.decoding.options import DecodingOptions
 from seqloom.errors import DataError
 
@@ -53,11 +53,11 @@ class History:
             for row, tokens in enumerate(rows):
                 self._seen[row, tokens] = True
 
-    def penalise(self, logits: Tensor) -> Tensor:
+    def penalize(self, logits: Tensor) -> Tensor:
         """Apply `repetition_penalty`, if on."""
         if self._seen is None:
             return logits
-        return penalise_repetition(logits, self._seen, self._options.repetition_penalty)
+        return penalize_repetition(logits, self._seen, self._options.repetition_penalty)
 
     def ban(self, logits: Tensor) -> Tensor:
         """Apply `no_repeat_ngram_size`, if on."""

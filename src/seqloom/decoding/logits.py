@@ -89,7 +89,7 @@ def _most_probable(logits: Tensor, count: int) -> Tensor:
     return tokens.gather(-1, logits.gather(-1, tokens).argsort(dim=-1, descending=True, stable=True))
 
 
-def penalise_repetition(logits: Tensor, seen: Tensor, repetition_penalty: float) -> Tensor:
+def penalize_repetition(logits: Tensor, seen: Tensor, repetition_penalty: float) -> Tensor:
     """Make tokens that came before less probable: positive logits divided, negative ones multiplied.
 
     Args:
@@ -99,11 +99,11 @@ def penalise_repetition(logits: Tensor, seen: Tensor, repetition_penalty: float)
 
     Source: Keskar et al., "CTRL", 2019, section 4.1; the case of negative logits is transformers'.
 
-    >>> penalise_repetition(torch.tensor([[2.0, -2.0, 2.0]]), torch.tensor([[True, True, False]]), 2.0)
+    >>> penalize_repetition(torch.tensor([[2.0, -2.0, 2.0]]), torch.tensor([[True, True, False]]), 2.0)
     tensor([[ 1., -4.,  2.]])
     """
-    penalised = torch.where(logits > 0, logits / repetition_penalty, logits * repetition_penalty)
-    return torch.where(seen, penalised, logits)
+    penalized = torch.where(logits > 0, logits / repetition_penalty, logits * repetition_penalty)
+    return torch.where(seen, penalized, logits)
 
 
 def ban_repeated_ngrams(logits: Tensor, previous: Sequence[Sequence[int]], size: int) -> Tensor:

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from seqloom.decoding.checks import check_start, refuse_non_numbers
-from seqloom.decoding.generation import NO_TOKEN, Decoded, collect
+from seqloom.decoding.generation import NO_TOKEN, DecodeOutput, collect
 from seqloom.decoding.options import DecodingOptions
 from seqloom.decoding.sampling import RandomStreams
 from seqloom.errors import ConfigError
-from seqloom.kernels.native.decoder import MAX_ROWS, Choice, Decoder
+from seqloom.kernels.native.decoder import MAX_ROWS, Decoder, TokenSelection
 from seqloom.state import State, select_rows
 
 MAX_STEPS = 128
@@ -55,7 +55,7 @@ def stream_compiled(
     check_start("stream", logits, state, options)
     refusal = why_not_compiled(options, len(logits))
     if refusal is not None:
-        raise ConfigError("stream", f"the compiled decoder cannot do this: {refusal}", mend="Use `stream`")
+        raise ConfigError("stream", f"the compiled decoder cannot do this: {refusal}", hint="Use `stream`")
     streams = None if options.is_greedy else RandomStreams(options.seed, len(logits), logits.device)
     return _chunks(decoder, logits, state, options, streams)
 
@@ -70,7 +70,7 @@ def _chunks(
     live, tails = torch.arange(size), [[] for _ in range(size)]
     while left and len(live):
         steps = min(left, most)
-        choice = Choice(None if streams is None else streams.take(steps), *filters)
+        choice = TokenSelection(None if streams is None else streams.take(steps), *filters)
         tokens, finished, logits, state, wrong = decoder.write(logits, state, steps, choice)
         suspects = logits[~finished] if wrong else None
         if options.stop_sequences:
@@ -103,7 +103,7 @@ def _stop(tokens: Tensor, finished: Tensor, tails: list[list[int]], options: Dec
         del tail[:-longest]
 
 
-def decode_compiled(decoder: Decoder, logits: Tensor, state: State, options: DecodingOptions) -> Decoded:
+def decode_compiled(decoder: Decoder, logits: Tensor, state: State, options: DecodingOptions) -> DecodeOutput:
     """Decode a batch to its end. Arguments and errors are those of `stream_compiled`, which this collects."""
     rows: list[list[int]] = [[] for _ in range(len(logits))]
     for chunk in stream_compiled(decoder, logits, state, options):

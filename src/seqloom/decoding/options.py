@@ -28,7 +28,7 @@ class DecodingOptions:
     Args:
         num_beams: hypotheses kept per sequence in beam search; 1 is no beam search.
         length_penalty: beam scores are log-probability / length ** length_penalty, the stop counted in
-            the length: above 0 favours long sequences, below 0 short ones, 0 compares log-probabilities;
+            the length: above 0 favors long sequences, below 0 short ones, 0 compares log-probabilities;
             from -10 to 10.
         early_stopping: end a beam search as soon as a sequence has `num_beams` finished hypotheses.
             False searches until no live hypothesis can win any more, which is exact and slower
@@ -106,7 +106,7 @@ class DecodingOptions:
                 "DecodingOptions",
                 "with num_beams > 1 nothing is sampled, so temperature must be 0 or 1, top_k 0 and top_p 1",
                 got=f"temperature={self.temperature}, top_k={self.top_k}, top_p={self.top_p}",
-                mend="Use num_beams=1 to sample",
+                hint="Use num_beams=1 to sample",
             )
 
     @property

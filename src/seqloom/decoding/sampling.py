@@ -24,7 +24,7 @@ from seqloom.errors import ConfigError
 BLOCK = 64
 
 
-def choose_by_chance(logits: Tensor, uniforms: Tensor) -> Tensor:
+def sample_token(logits: Tensor, uniforms: Tensor) -> Tensor:
     """One token per row, drawn from softmax(logits).
 
     Args:
@@ -38,7 +38,7 @@ def choose_by_chance(logits: Tensor, uniforms: Tensor) -> Tensor:
     chapter III.2.
 
     >>> logits = torch.tensor([[0.5, 0.0, 0.5]]).log().repeat(2, 1)
-    >>> choose_by_chance(logits, torch.tensor([0.49, 0.5], dtype=torch.float64))
+    >>> sample_token(logits, torch.tensor([0.49, 0.5], dtype=torch.float64))
     tensor([0, 2])
     """
     cumulative = logits.softmax(dim=-1, dtype=torch.float64).cumsum(dim=-1)

@@ -83,7 +83,7 @@ def prefill(
             "prefill",
             "prompt must have at least one row, and every row at least one token",
             got=f"lengths {lengths}",
-            mend="Begin rows with the start token",
+            hint="Begin rows with the start token",
         )
 
     if state is not None:

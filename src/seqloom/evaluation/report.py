@@ -28,17 +28,17 @@ class Report(NamedTuple):
     baseline: dict[str, float]
     interval: dict[str, tuple[float, float]]
     """95 % bootstrap interval of each metric of the model"""
-    headline: Metric
+    primary_metric: Metric
     """The metric by which model and baseline are compared"""
     skipped: Sequence[str] = ()
     """What was wrong with the rows that are left out"""
-    notes: Mapping[str, Any] = MappingProxyType({})
+    details: Mapping[str, Any] = MappingProxyType({})
     """What else the task has to say, as JSON values"""
 
     @property
     def is_better(self) -> bool | None:
         """Whether the interval of the headline metric leaves the baseline behind; None without one."""
-        name, higher = self.headline
+        name, higher = self.primary_metric
         if name not in self.baseline:
             return None
         low, high = self.interval[name]
@@ -55,7 +55,7 @@ class Report(NamedTuple):
             "interval": {name: list(ends) for name, ends in self.interval.items()},
             "better_than_baseline": self.is_better,
             "skipped": {"rows": len(self.skipped), "first": list(self.skipped[:5])},
-            "notes": dict(self.notes),
+            "details": dict(self.details),
         }
 
 
@@ -66,9 +66,9 @@ def measure(task: Task, model: nn.Module, source: Source, device: torch.device, 
     model.eval()
     parts, state = [Rows(numpy.zeros(0), numpy.zeros(0, dtype=int))], None
     for batch in source.batches(0):
-        found = task.measure(model, to_device(batch, device), state, context)
+        found = task.evaluate_batch(model, to_device(batch, device), state, context)
         state = found.state if source.carries_state else None
-        counted = {name: values.cpu().numpy() for name, values in found.counted.items()}
+        counted = {name: values.cpu().numpy() for name, values in found.counts.items()}
         nats, units = found.nats.double().cpu().numpy(), found.units.cpu().numpy()
         parts.append(Rows(nats, units, counted, found.outputs))
     model.train(was_training)
@@ -95,9 +95,9 @@ def report(
         baseline_name=baseline.name if baseline else None,
         baseline=task.score(baseline.rows, preparation.unit) if baseline else {},
         interval=bootstrap(task, preparation.unit, rows, seed),
-        headline=task.headline(metrics),
+        primary_metric=task.primary_metric(metrics),
         skipped=skipped,
-        notes=task.notes(rows),
+        details=task.details(rows),
     )
 
 

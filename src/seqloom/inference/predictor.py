@@ -17,8 +17,7 @@ from seqloom.errors import ConfigError, DataError, RunError, nearest
 from seqloom.evaluation.report import Report, measure, report
 from seqloom.runs import run_folder
 from seqloom.runs.config import RunConfig, resolve
-from seqloom.tasks.base import Context, Output
-from seqloom.tasks.generate.task import Generate
+from seqloom.tasks.base import AudioStreaming, Context, Output, TextGeneration
 
 
 @final
@@ -61,7 +60,7 @@ class Predictor:
         items, places, answers = [], [], [Output("")] * len(inputs)
         for place, value in enumerate(inputs):
             try:
-                items.append(self.preparation.item(value))
+                items.append(self.preparation.encode(value))
                 places.append(place)
             except DataError as error:
                 if strict:
@@ -98,10 +97,14 @@ class Predictor:
         """
         task, stops = self._language(), _stops(stop)
         chosen = self._options(options, stops)
-        prompts = [self.preparation.item(text) for text in ([prompt] if isinstance(prompt, str) else prompt)]
+        prompts = [
+            self.preparation.encode(text) for text in ([prompt] if isinstance(prompt, str) else prompt)
+        ]
         if not prompts:
             return []
-        texts = [self.preparation.vocabulary.decode(row) for row in task.write(self.model, prompts, chosen)]
+        texts = [
+            self.preparation.vocabulary.decode(row) for row in task.generate(self.model, prompts, chosen)
+        ]
         written = ["".join(until(stops, [text])) for text in texts]
         return written[0] if isinstance(prompt, str) else written
 
@@ -110,9 +113,9 @@ class Predictor:
         task, stops = self._language(), _stops(stop)
         chosen = self._options(options, stops)
         if chosen.num_beams > 1:
-            mend = "A search has no first token before its last: use `generate`"
-            raise ConfigError("stream", "num_beams must be 1", got=chosen.num_beams, mend=mend)
-        tokens = task.stream(self.model, self.preparation.item(prompt), chosen)
+            hint = "A search has no first token before its last: use `generate`"
+            raise ConfigError("stream", "num_beams must be 1", got=chosen.num_beams, hint=hint)
+        tokens = task.stream(self.model, self.preparation.encode(prompt), chosen)
         return until(stops, self.preparation.vocabulary.decode_stream(tokens))
 
     def transcribe_stream(self, chunks: Iterable[Any], **decoding: Any) -> Iterator[str]:
@@ -128,10 +131,11 @@ class Predictor:
         Raises:
             RunError: the model is of another task, or reads both ways.
         """
-        task: Any = self.config.task
-        if not hasattr(task, "transcribe"):
-            raise RunError(self.folder, "expected a model of the task transcribe", got=task.name)
-        return task.transcribe(self.model, chunks, self.context(**decoding))
+        task: object = self.config.task
+        if not isinstance(task, AudioStreaming):
+            got = self.config.task.name
+            raise RunError(self.folder, "expected a model that transcribes audio", got=f"the task {got}")
+        return task.transcribe_stream(self.model, chunks, self.context(**decoding))
 
     def evaluate(
         self,
@@ -167,17 +171,19 @@ class Predictor:
         rows = measure(self.config.task, self.model, source, self.model.device, context)
         return report(self.config.task, self.preparation, found, split, rows, source.skipped, seed)
 
-    def _language(self) -> Generate:
-        if not isinstance(self.config.task, Generate):
-            raise RunError(self.folder, "expected a model of the task generate", got=self.config.task.name)
-        return self.config.task
+    def _language(self) -> TextGeneration:
+        task: object = self.config.task
+        if not isinstance(task, TextGeneration):
+            got = self.config.task.name
+            raise RunError(self.folder, "expected a model that generates text", got=f"the task {got}")
+        return task
 
     def _options(self, options: dict[str, Any], stops: tuple[str, ...]) -> DecodingOptions:
         known = [field.name for field in dataclasses.fields(DecodingOptions)]
         for name in options:
             if name not in known:
                 raise ConfigError(
-                    "generate", f"unknown option `{name}`", mend=nearest(name, [*known, "stop"])
+                    "generate", f"unknown option `{name}`", hint=nearest(name, [*known, "stop"])
                 )
         # Where a stop is a run of tokens, decoding ends there; `until` finds it wherever it lies.
         vocabulary = self.preparation.vocabulary

@@ -19,7 +19,7 @@ from seqloom.kernels.recurrence import Request, Result, Zoneout
 
 
 class Recurrence(NamedTuple):
-    """A cell's pure step, the type of its gates, and what layer normalisation takes together."""
+    """A cell's pure step, the type of its gates, and what layer normalization takes together."""
 
     step: Callable[..., tuple[Any, Any]]
     gates: type[RNNGates] | type[LSTMGates] | type[GRUGates]

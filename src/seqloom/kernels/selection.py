@@ -12,25 +12,25 @@ from seqloom.kernels.native.library import LEVELS, VARIABLE, why_not_level
 KERNELS = ("auto", "reference", "torch", "native")
 
 
-class Choice(NamedTuple):
+class KernelChoice(NamedTuple):
     """The kernel that runs, "reference", "torch" or "native", and the reason."""
 
     kernel: str
-    why: str
+    reason: str
 
 
-class Wish(NamedTuple):
+class KernelRequest(NamedTuple):
     """The kernel that was asked for, and by whom."""
 
     kernel: str
     by: str
 
 
-AUTO = Wish("auto", "")
+AUTO = KernelRequest("auto", "")
 """Nobody asks for a kernel of their own."""
 
 
-def wish(where: str, option: str) -> Wish:
+def requested_kernel(where: str, option: str) -> KernelRequest:
     """What the layer's option asks for; if that is "auto", what the environment asks for.
 
     The environment may name an instruction set as well ("native:avx2"). The library takes it when it is
@@ -41,20 +41,20 @@ def wish(where: str, option: str) -> Wish:
             not or that the processor lacks.
     """
     if option != "auto":
-        return Wish(option, f"kernel={option!r}")
+        return KernelRequest(option, f"kernel={option!r}")
     asked = _in_environment()
     if not asked or asked == "auto":
         return AUTO
     kernel, _, level = asked.partition(":")
     names = (*KERNELS, *(f"native:{name}" for name in LEVELS))
     if asked not in names:
-        raise ConfigError(where, f"{VARIABLE} must name a kernel", got=asked, mend=nearest(asked, names))
+        raise ConfigError(where, f"{VARIABLE} must name a kernel", got=asked, hint=nearest(asked, names))
     refusal = why_not_level(level) if level else None
     if refusal:
         raise ConfigError(
-            where, f"{VARIABLE}={asked} cannot be had: {refusal}", mend=f'Set {VARIABLE}="native"'
+            where, f"{VARIABLE}={asked} cannot be had: {refusal}", hint=f'Set {VARIABLE}="native"'
         )
-    return Wish(kernel, f"{VARIABLE}={asked}")
+    return KernelRequest(kernel, f"{VARIABLE}={asked}")
 
 
 def _in_environment() -> str | None:
@@ -65,11 +65,11 @@ def _in_environment() -> str | None:
 
 def choose(
     where: str,
-    asked: Wish,
+    asked: KernelRequest,
     reference_only: Sequence[str] = (),
     native_refusal: str | None = None,
     faster: bool = True,
-) -> Choice:
+) -> KernelChoice:
     """Decide which kernel runs.
 
     Args:
@@ -82,30 +82,30 @@ def choose(
     Raises:
         ConfigError: the kernel asked for cannot do the case.
 
-    >>> choose("GRU", Wish("auto", ""))
-    Choice(kernel='native', why='the compiled kernel is the fastest here')
-    >>> choose("GRU", Wish("auto", ""), faster=False)
-    Choice(kernel='torch', why="torch's own kernel is faster at this size")
-    >>> choose("GRU", Wish("auto", ""), ["layer_norm"]).why
+    >>> choose("GRU", KernelRequest("auto", ""))
+    KernelChoice(kernel='native', reason='the compiled kernel is the fastest here')
+    >>> choose("GRU", KernelRequest("auto", ""), faster=False)
+    KernelChoice(kernel='torch', reason="torch's own kernel is faster at this size")
+    >>> choose("GRU", KernelRequest("auto", ""), ["layer_norm"]).reason
     'layer_norm needs the reference kernel'
     """
     need = ""
     if reference_only:
         need = f"{' and '.join(reference_only)} need{'s' * (len(reference_only) == 1)} the reference kernel"
     if asked.kernel == "reference":
-        return Choice("reference", asked.by)
+        return KernelChoice("reference", asked.by)
     if asked.kernel == "auto":
         if need:
-            return Choice("reference", need)
+            return KernelChoice("reference", need)
         if native_refusal:
-            return Choice("torch", native_refusal)
+            return KernelChoice("torch", native_refusal)
         if not faster:
-            return Choice("torch", "torch's own kernel is faster at this size")
-        return Choice("native", "the compiled kernel is the fastest here")
+            return KernelChoice("torch", "torch's own kernel is faster at this size")
+        return KernelChoice("native", "the compiled kernel is the fastest here")
     refusal = need or (native_refusal if asked.kernel == "native" else None)
     if refusal:
-        raise ConfigError(where, f"{asked.by} cannot do this: {refusal}", mend='Leave kernel="auto"')
-    return Choice(asked.kernel, asked.by)
+        raise ConfigError(where, f"{asked.by} cannot do this: {refusal}", hint='Leave kernel="auto"')
+    return KernelChoice(asked.kernel, asked.by)
 
 
 def native_is_faster(

@@ -89,7 +89,7 @@ class Attention(nn.Module):
                 "Attention",
                 "query_size and memory_size must be the same for the dot score",
                 got=f"{query_size} and {memory_size}",
-                mend="Use multiplicative, which has a matrix between them",
+                hint="Use multiplicative, which has a matrix between them",
             )
         self.score: Score = score
         if score == "additive":

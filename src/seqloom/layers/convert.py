@@ -60,8 +60,8 @@ def convert_recurrent(model: nn.Module, to: Literal["seqloom", "torch"] = "seqlo
     'seqloom.layers.recurrent.layer'
     """
     if to not in ("seqloom", "torch"):
-        mend = nearest(str(to), ("seqloom", "torch"))
-        raise ConfigError("convert_recurrent", '`to` must be "seqloom" or "torch"', got=to, mend=mend)
+        hint = nearest(str(to), ("seqloom", "torch"))
+        raise ConfigError("convert_recurrent", '`to` must be "seqloom" or "torch"', got=to, hint=hint)
     targets = dict(PAIRS) if to == "seqloom" else {o: t for t, o in PAIRS}
     found = {}
     for name, module in model.named_modules():
@@ -108,9 +108,9 @@ def _where(name: str, module: nn.Module) -> str:
 
 
 def _strange(name: str, module: nn.Module, parameters: list[str]) -> ConfigError:
-    mend = "Undo what put others in their place (weight_norm, say) first"
+    hint = "Undo what put others in their place (weight_norm, say) first"
     expected = "its parameters must be torch.nn's own"
-    return ConfigError(_where(name, module), expected, got=", ".join(parameters), mend=mend)
+    return ConfigError(_where(name, module), expected, got=", ".join(parameters), hint=hint)
 
 
 def _build(module: nn.Module, target: type[nn.Module]) -> nn.Module:

@@ -1,4 +1,4 @@
-r"""A linear-chain conditional random field: tags of a sequence are chosen together, each by its neighbours.
+r"""A linear-chain conditional random field: tags of a sequence are chosen together, each by its neighbors.
 
 .. math::
 

@@ -1,7 +1,7 @@
 """Entities from BIO tags, and how many of them were found, as conlleval counts (CoNLL-2000's own script).
 
 `B-x` begins an entity of type x, `I-x` goes on with one, `O` is outside. An `I-x` that follows nothing of its
-type begins an entity too, so tags of the older kind, with `B-` between neighbours only, mean the same.
+type begins an entity too, so tags of the older kind, with `B-` between neighbors only, mean the same.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class DecoderState(NamedTuple):
     rows: Tensor
 
 
-class Heard(NamedTuple):
+class EncodedAudio(NamedTuple):
     """A batch of recordings, heard.
 
     Fields:
@@ -94,7 +94,7 @@ class AttentionTranscriber(nn.Module):
         """Where the parameters are."""
         return self.output.weight.device
 
-    def encode(self, features: Tensor, lengths: Lengths = None) -> Heard:
+    def encode(self, features: Tensor, lengths: Lengths = None) -> EncodedAudio:
         """Hear whole recordings (B, T, F), of whose steps `lengths` (B,) are real; None: all."""
         B, T = features.shape[:2]
         values = self.encoder.encode(features, lengths)
@@ -102,10 +102,10 @@ class AttentionTranscriber(nn.Module):
         rows = torch.arange(B, device=features.device).unsqueeze(0)
         start = self.decoder.initial_state(B)
         memory = self.attention.remember(values, real)
-        return Heard(memory, DecoderState(start, rows), self.encoder.output(values))
+        return EncodedAudio(memory, DecoderState(start, rows), self.encoder.output(values))
 
     def step(
-        self, tokens: Tokens, state: DecoderState, encoded: Heard, lengths: Lengths = None
+        self, tokens: Tokens, state: DecoderState, encoded: EncodedAudio, lengths: Lengths = None
     ) -> tuple[Logits, DecoderState]:
         """Read `tokens` (B, U) on from `state`: logits of what follows each (B, U, V), and the state then.
 
@@ -129,7 +129,7 @@ class AttentionTranscriber(nn.Module):
 
     def forward(
         self, features: Tensor, lengths: Lengths, tokens: Tokens, token_lengths: Lengths
-    ) -> tuple[Logits, Heard]:
+    ) -> tuple[Logits, EncodedAudio]:
         """Logits (B, U, V) of what follows each of `tokens` (B, U), and the recordings as they were heard."""
         heard = self.encode(features, lengths)
         return self.step(tokens, heard.start, heard, token_lengths)[0], heard

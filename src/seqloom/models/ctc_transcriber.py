@@ -126,7 +126,7 @@ class Transcriber(nn.Module):
             raise ConfigError(
                 "Transcriber",
                 "a bidirectional model cannot hear a stream, as its reverse direction starts at the end",
-                mend="Give it whole recordings, or train one with model.bidirectional=false",
+                hint="Give it whole recordings, or train one with model.bidirectional=false",
             )
 
     def _run(self, features: Tensor, state: State | None, lengths: Lengths) -> tuple[Tensor, State]:

@@ -33,7 +33,7 @@ AttentionType: TypeAlias = Literal["additive", "multiplicative", "dot", "none"]
 LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
-class Encoded(NamedTuple):
+class EncodedSource(NamedTuple):
     """A batch of sources, read.
 
     Fields:
@@ -59,7 +59,7 @@ class DecoderState(NamedTuple):
     rows: Tensor
 
 
-class Decoded(NamedTuple):
+class DecoderOutput(NamedTuple):
     """What the decoder makes of some tokens.
 
     Fields:
@@ -145,7 +145,7 @@ class EncoderDecoder(nn.Module):
         """Where the parameters are."""
         return self.output_bias.device
 
-    def encode(self, source: Tokens, lengths: Tensor | list[int]) -> Encoded:
+    def encode(self, source: Tokens, lengths: Tensor | list[int]) -> EncodedSource:
         """Read sources.
 
         Args:
@@ -179,11 +179,11 @@ class EncoderDecoder(nn.Module):
             values = drop(values, drops.hidden, drops.locked)
             memory = self.attention.remember(values.transpose(0, 1), lengths)
         rows = torch.arange(source.shape[0], device=source.device).unsqueeze(0)
-        return Encoded(memory, ends[0], DecoderState(layers, rows))
+        return EncodedSource(memory, ends[0], DecoderState(layers, rows))
 
     def decode(
-        self, tokens: Tokens, state: DecoderState, encoded: Encoded, lengths: Tensor | None = None
-    ) -> Decoded:
+        self, tokens: Tokens, state: DecoderState, encoded: EncodedSource, lengths: Tensor | None = None
+    ) -> DecoderOutput:
         """Read `tokens` (B, T) of the target from `state` on, of which `lengths` (B,) are real; None: all."""
         drops = self.dropouts if self.training else Dropouts()
         values = nn.functional.embedding(
@@ -207,7 +207,7 @@ class EncoderDecoder(nn.Module):
             context, weights = self.attention(hidden, memory)
         features = torch.tanh(self.combine(torch.cat([context.to(hidden.dtype), hidden], -1)))
         features = drop(features.transpose(0, 1), drops.output, drops.locked).transpose(0, 1)
-        return Decoded(features, weights, DecoderState(tuple(after), state.rows))
+        return DecoderOutput(features, weights, DecoderState(tuple(after), state.rows))
 
     def logits(self, features: Tensor) -> Tensor:
         """(..., E) to logits (..., V)."""
@@ -219,7 +219,9 @@ class EncoderDecoder(nn.Module):
             features, self.target_embedding.weight, self.output_bias, targets, label_smoothing
         )
 
-    def step(self, tokens: Tokens, state: DecoderState, encoded: Encoded) -> tuple[Logits, DecoderState]:
+    def step(
+        self, tokens: Tokens, state: DecoderState, encoded: EncodedSource
+    ) -> tuple[Logits, DecoderState]:
         """Read `tokens` (B, T) from `state` on: logits of what follows each (B, T, V), and the state then."""
         decoded = self.decode(tokens, state, encoded)
         return self.logits(decoded.features), decoded.state

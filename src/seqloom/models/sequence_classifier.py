@@ -16,7 +16,7 @@ from seqloom.layers.pooling import Pooling, PoolingKind
 from seqloom.layers.recurrent.inputs import Lengths
 from seqloom.models.dropout import Dropouts, drop
 from seqloom.models.language_model import LAYERS, CellType
-from seqloom.models.word_embedding import WordEmbedding, Words
+from seqloom.models.word_embedding import WordEmbedding, WordEmbeddingConfig
 
 
 class Recurrence(NamedTuple):
@@ -47,7 +47,8 @@ class SequenceClassifier(nn.Module):
         ConfigError: an argument out of its range.
 
     >>> import torch
-    >>> model = SequenceClassifier(2, input_size=8, recurrence=Recurrence("gru", 16), words=Words(10))
+    >>> words = WordEmbeddingConfig(10)
+    >>> model = SequenceClassifier(2, input_size=8, recurrence=Recurrence("gru", 16), words=words)
     >>> model(torch.tensor([[1, 2, 3], [4, 5, 0]]), lengths=[3, 2]).shape
     torch.Size([2, 2])
     >>> model = SequenceClassifier(3, input_size=5, recurrence=Recurrence("lstm"))
@@ -60,7 +61,7 @@ class SequenceClassifier(nn.Module):
         label_count: int,
         input_size: int,
         recurrence: Recurrence,
-        words: Words | None = None,
+        words: WordEmbeddingConfig | None = None,
         pooling: Sequence[PoolingKind] = ("last",),
         dropouts: Dropouts = Dropouts(),
     ) -> None:

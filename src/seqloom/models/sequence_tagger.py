@@ -60,7 +60,7 @@ class SequenceTagger(nn.Module):
         tag_count: K, tags there are.
         embedding_size: width of a token's vector.
         recurrence: the recurrent layers.
-        crf: whether tags are chosen together, each by its neighbours.
+        crf: whether tags are chosen together, each by its neighbors.
         spelling: how spellings are read; None: not at all.
         dropouts: where and how much is dropped in training.
 
@@ -178,12 +178,12 @@ class SequenceTagger(nn.Module):
         """
         if self.bidirectional:
             why = "a tagger that reads both ways cannot step, as what comes behind a token decides on its tag"
-            mend = "Give the whole sequence to forward, or build with bidirectional=False"
-            raise ConfigError("SequenceTagger", why, mend=mend)
+            hint = "Give the whole sequence to forward, or build with bidirectional=False"
+            raise ConfigError("SequenceTagger", why, hint=hint)
         if self.crf is not None:
             why = "a tagger with a CRF cannot step, as it chooses the tags of a sequence together"
-            mend = "Give the whole sequence to forward, or build with crf=False"
-            raise ConfigError("SequenceTagger", why, mend=mend)
+            hint = "Give the whole sequence to forward, or build with crf=False"
+            raise ConfigError("SequenceTagger", why, hint=hint)
         return self._emissions(words, characters, None, state)
 
     def _emissions(

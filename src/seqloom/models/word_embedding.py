@@ -22,7 +22,7 @@ DEVIATION = 0.1
 drawn for it."""
 
 
-class Words(NamedTuple):
+class WordEmbeddingConfig(NamedTuple):
     """The words that a model reads.
 
     Fields:
@@ -51,11 +51,11 @@ class WordEmbedding(nn.Module):
         ConfigError: an argument out of its range.
 
     >>> import torch
-    >>> WordEmbedding(Words(10), size=4)(torch.tensor([[1, 2, 3]])).shape
+    >>> WordEmbedding(WordEmbeddingConfig(10), size=4)(torch.tensor([[1, 2, 3]])).shape
     torch.Size([1, 3, 4])
     """
 
-    def __init__(self, words: Words, size: int) -> None:
+    def __init__(self, words: WordEmbeddingConfig, size: int) -> None:
         super().__init__()
         for name, number in {"vocabulary_size": words.vocabulary_size, "size": size}.items():
             if number < 1:
@@ -71,7 +71,7 @@ class WordEmbedding(nn.Module):
             nn.init.normal_(self.parts.weight[1:], std=DEVIATION)
 
     @torch.no_grad()
-    def begin_with(self, numbers: Sequence[int], vectors: numpy.ndarray) -> None:
+    def load_pretrained(self, numbers: Sequence[int], vectors: numpy.ndarray) -> None:
         """Put pretrained vectors (N, E) in the place of those words' (N,); draw the others to fit them."""
         nn.init.normal_(self.words.weight, std=float(vectors.std()))
         self.words.weight[list(numbers)] = torch.from_numpy(vectors).to(self.words.weight)

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from seqloom.errors import ConfigError, nearest
-from seqloom.settings import Count, Keys, Probability
+from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.tasks import Task
 from seqloom.tasks.base import Context, Preparation
 
@@ -20,16 +20,16 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class TrainingConfig(Keys):
+class TrainingConfig(StrictConfig):
     """The `training.*` keys: the same for every task."""
 
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
-    batch_size: Count = 16
+    batch_size: PositiveInt = 16
     """Sequences in a step, over all processes."""
-    batch_units: Count | None = None
+    batch_units: PositiveInt | None = None
     """The most tokens or frames of a step, padding included, instead of `batch_size`; where examples are
     sequences of their own."""
-    window: Count = 64
+    window: PositiveInt = 64
     """Steps that backpropagation through time goes back in long texts; the state is carried across them."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the arithmetic in training; the weights are float32. `auto`: bfloat16 where the machine computes it
@@ -47,24 +47,24 @@ class TrainingConfig(Keys):
     validation does not improve `plateau_patience` times running."""
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.25
-    plateau_patience: Count = 1
+    plateau_patience: PositiveInt = 1
     gradient_clip: Positive | None = 1.0
     """Largest norm of the whole gradient; none: not clipped."""
     averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of an exponential average of the weights, which is then what is measured and kept, as 0.999."""
 
-    max_epochs: Count | None = None
-    max_steps: Count | None = None
+    max_epochs: PositiveInt | None = None
+    max_steps: PositiveInt | None = None
     max_minutes: Positive | None = None
     """The first limit reached ends the training; where none is set, `max_epochs` is 20."""
-    patience: Count | None = 10
+    patience: PositiveInt | None = 10
     """Validations without improvement that end the training; none: never."""
 
-    validate_every: Count | None = None
+    validate_every: PositiveInt | None = None
     """Steps; none: once an epoch, within 250 to 2,000 steps, and so seldom that it takes little time."""
-    checkpoint_every: Count = 500
+    checkpoint_every: PositiveInt = 500
     """Steps between checkpoints to resume from."""
-    log_every: Count = 50
+    log_every: PositiveInt = 50
     """Steps between records of the training loss."""
     tensorboard: bool = False
 
@@ -105,13 +105,13 @@ def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
     }
     known = [f"{part}.{key}" for part in PARTS for key in schemas[part].model_fields]
     merged: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
-    for layer in ({"training": task.training}, *layers):
+    for layer in ({"training": task.training_defaults}, *layers):
         for part, values in layer.items():
             if part == "task":
                 continue
             if part not in merged:
                 raise ConfigError(
-                    "configuration", f"unknown key `{part}`", mend=nearest(part, [*known, *PARTS])
+                    "configuration", f"unknown key `{part}`", hint=nearest(part, [*known, *PARTS])
                 )
             if not isinstance(values, Mapping):
                 raise ConfigError("configuration", f"`{part}` must hold keys of its own", got=values)
@@ -120,7 +120,7 @@ def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
         for key in merged[part]:
             if f"{part}.{key}" not in known:
                 raise ConfigError(
-                    "configuration", f"unknown key `{part}.{key}`", mend=nearest(f"{part}.{key}", known)
+                    "configuration", f"unknown key `{part}.{key}`", hint=nearest(f"{part}.{key}", known)
                 )
     data, model, training, decoding = (_validated(part, schemas[part], merged[part]) for part in PARTS)
     if training.max_epochs is None and training.max_steps is None and training.max_minutes is None:

@@ -35,7 +35,7 @@ def refuse_taken(folder: Path) -> None:
     """
     under = next(parent for parent in folder.absolute().parents if parent.exists())
     if not under.is_dir():
-        raise RunError(folder, "must lie in a folder", got=f"{under}, a file", mend="Name another with --out")
+        raise RunError(folder, "must lie in a folder", got=f"{under}, a file", hint="Name another with --out")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     is_run = (folder / CONFIG).exists()
@@ -43,7 +43,7 @@ def refuse_taken(folder: Path) -> None:
         folder,
         "expected a new folder",
         got="one that holds a run" if is_run else "one that holds something else",
-        mend="Go on with it by --resume, or name another with --out" if is_run else "Name another with --out",
+        hint="Go on with it by --resume, or name another with --out" if is_run else "Name another with --out",
     )
 
 
@@ -111,7 +111,7 @@ def read_config(folder: Path) -> tuple[RunConfig, str]:
             path,
             f"expected format {FORMAT}",
             got=f"format {version}, written by seqloom {content.get('seqloom')}",
-            mend=f"Update seqloom; this is {seqloom.__version__}",
+            hint=f"Update seqloom; this is {seqloom.__version__}",
         )
     try:
         return resolve(task, [parts]), digest
@@ -135,7 +135,7 @@ def load_model(folder: Path, model: nn.Module) -> None:
             folder / MODEL,
             "expected the weights of a trained model",
             got="no such file",
-            mend="The training has not validated yet; go on with it by --resume",
+            hint="The training has not validated yet; go on with it by --resume",
         )
     weights.load_state(model, weights.read(folder / MODEL)[0], folder / MODEL)
 

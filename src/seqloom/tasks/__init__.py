@@ -26,7 +26,7 @@ def task_named(name: str) -> Task:
         ConfigError: there is none.
     """
     if name not in TASKS:
-        raise ConfigError("task", f"unknown task `{name}`", mend=nearest(name, TASKS))
+        raise ConfigError("task", f"unknown task `{name}`", hint=nearest(name, TASKS))
     return TASKS[name]
 
 

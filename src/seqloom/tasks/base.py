@@ -7,15 +7,16 @@ folder and the command line know this contract and no named task.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy
 from torch import Tensor, nn
 
 from seqloom.data.batching import Batching, Source
+from seqloom.decoding.options import DecodingOptions
 from seqloom.state import State
 
 
@@ -28,7 +29,7 @@ class Context(NamedTuple):
     decoding: Any
     """The task's `DecodingConfig`"""
     progress: float = 1.0
-    """Share of the training that is done"""
+    """Shard of the training that is done"""
 
 
 class Loss(NamedTuple):
@@ -40,7 +41,7 @@ class Loss(NamedTuple):
     """(rows,) units that the row was charged for"""
     state: State | None = None
     """The state to carry into the next batch, where the source carries one"""
-    counted: Mapping[str, Tensor] = MappingProxyType({})
+    counts: Mapping[str, Tensor] = MappingProxyType({})
     """(rows,) or (rows, k) each: further sums that metrics are made of, such as right answers or errors"""
     outputs: Sequence[Any] = ()
     """For each row what was expected and what came, as JSON values, for reports that show them"""
@@ -54,7 +55,7 @@ class Rows(NamedTuple):
 
     nats: numpy.ndarray
     units: numpy.ndarray
-    counted: Mapping[str, numpy.ndarray] = MappingProxyType({})
+    counts: Mapping[str, numpy.ndarray] = MappingProxyType({})
     outputs: Sequence[Any] = ()
 
     def mean(self) -> float:
@@ -63,11 +64,11 @@ class Rows(NamedTuple):
 
     def total(self, name: str) -> numpy.ndarray:
         """The sum of what was counted under `name`: a number, or (k,)."""
-        return self.counted[name].sum(0)
+        return self.counts[name].sum(0)
 
     def take(self, rows: numpy.ndarray) -> Rows:
         """Some of the rows: their numbers, or a mask. Their outputs are left behind."""
-        counted = {name: values[rows] for name, values in self.counted.items()}
+        counted = {name: values[rows] for name, values in self.counts.items()}
         return Rows(self.nats[rows], self.units[rows], counted)
 
     def charged(self) -> Rows:
@@ -79,9 +80,7 @@ class Rows(NamedTuple):
     def join(parts: Sequence[Rows]) -> Rows:
         """All rows of `parts`, of which those without any count nothing."""
         parts = [part for part in parts if len(part.nats)] or parts[:1]
-        counted = {
-            name: numpy.concatenate([part.counted[name] for part in parts]) for name in parts[0].counted
-        }
+        counted = {name: numpy.concatenate([part.counts[name] for part in parts]) for name in parts[0].counts}
         nats = numpy.concatenate([part.nats for part in parts])
         units = numpy.concatenate([part.units for part in parts])
         return Rows(nats, units, counted, [output for part in parts for output in part.outputs])
@@ -153,7 +152,7 @@ class Preparation(Protocol):
         """The column of a table that is the input: `text`, `source`, `file` …"""
         ...
 
-    def item(self, value: Any) -> Any:
+    def encode(self, value: Any) -> Any:
         """One input as a person gives it (a text, the Path of a file, numbers), encoded for `predict`.
 
         Raises:
@@ -173,7 +172,7 @@ class Task(Protocol):
     """The word on the command line."""
     shape: str
     """`one-to-one`, `one-to-many`, `many-to-one` or `many-to-many`."""
-    takes: str
+    data_description: str
     """What data it takes, in words: `plain text`."""
     DataConfig: type[Any]
     """What `prepare` takes: the `data.*` keys."""
@@ -182,7 +181,7 @@ class Task(Protocol):
     DecodingConfig: type[Any]
     """What `measure` and `predict` find in `context.decoding`: the `decoding.*` keys. Its defaults are fast:
     validation in the course of a training uses them."""
-    training: Mapping[str, Any]
+    training_defaults: Mapping[str, Any]
     """Defaults of `training.*` keys that are this task's own."""
 
     def accepts(self, data: Any) -> str | None:
@@ -205,7 +204,7 @@ class Task(Protocol):
         """What the batch costs in training, from `state` on."""
         ...
 
-    def measure(self, model: nn.Module, batch: Any, state: State | None, context: Context) -> Loss:
+    def evaluate_batch(self, model: nn.Module, batch: Any, state: State | None, context: Context) -> Loss:
         """What it costs for reports, free of what only training wants, as label smoothing; where metrics need
         outputs, decode them here and count what is right."""
         ...
@@ -218,11 +217,11 @@ class Task(Protocol):
         """Metrics by their usual names, from what was counted; in training that is what `loss` counts."""
         ...
 
-    def headline(self, scores: Mapping[str, float]) -> Metric:
+    def primary_metric(self, scores: Mapping[str, float]) -> Metric:
         """The one of `scores` by which a report compares the model with the baseline."""
         ...
 
-    def notes(self, rows: Rows) -> Mapping[str, Any]:
+    def details(self, rows: Rows) -> Mapping[str, Any]:
         """What else a report shows, as JSON values: how a score was computed, the worst rows."""
         ...
 
@@ -230,8 +229,38 @@ class Task(Protocol):
         """The trivial predictor that every report shows beside the model; None where it cannot be had."""
         ...
 
-    def sample(self, folder: Path, seed: int) -> str:
+    def write_toy_data(self, folder: Path, seed: int) -> str:
         """Write a small made-up data set of the kind that the task takes; what it is, in a sentence."""
+        ...
+
+
+@runtime_checkable
+class TextGeneration(Protocol):
+    """What a task can do whose model writes on after a prompt: a language model."""
+
+    def generate(
+        self, model: Any, prompts: Sequence[Sequence[int]], options: DecodingOptions
+    ) -> list[list[int]]:
+        """The tokens written after each of `prompts`, rows of token numbers; stops left out."""
+        ...
+
+    def stream(self, model: Any, prompt: Sequence[int], options: DecodingOptions) -> Iterator[int]:
+        """The same for one prompt, token by token, as they are chosen."""
+        ...
+
+
+@runtime_checkable
+class AudioStreaming(Protocol):
+    """What a task can do whose model transcribes audio while it is recorded."""
+
+    def transcribe_stream(
+        self, model: Any, chunks: Iterable[numpy.ndarray], context: Context
+    ) -> Iterator[str]:
+        """The text of samples (n,) float32 from -1 to 1, in chunks of any sizes, piece by piece.
+
+        Raises:
+            ConfigError: the model or the decoding needs the whole recording.
+        """
         ...
 
 

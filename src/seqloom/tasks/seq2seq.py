@@ -10,12 +10,17 @@ import torch
 from torch import Tensor
 
 from seqloom.decoding import DecodingOptions, Step, decode, prefill
-from seqloom.models.encoder_decoder import Encoded, EncoderDecoder
+from seqloom.models.encoder_decoder import EncodedSource, EncoderDecoder
 
 
 @torch.inference_mode()
 def write(
-    model: EncoderDecoder, encoded: Encoded, limits: Tensor, end: int, num_beams: int, length_penalty: float
+    model: EncoderDecoder,
+    encoded: EncodedSource,
+    limits: Tensor,
+    end: int,
+    num_beams: int,
+    length_penalty: float,
 ) -> list[list[int]]:
     """Write from each of the encoded sources.
 
@@ -62,7 +67,11 @@ def within(step: Step, end: int) -> Step:
 
 @torch.inference_mode()
 def attention_of(
-    model: EncoderDecoder, encoded: Encoded, rows: Sequence[Sequence[int]], lengths: Sequence[int], end: int
+    model: EncoderDecoder,
+    encoded: EncodedSource,
+    rows: Sequence[Sequence[int]],
+    lengths: Sequence[int],
+    end: int,
 ) -> list[list[list[float]]]:
     """The weights of attention with which each token of `rows` and its end were written: T + 1 lists of S."""
     longest = max(len(row) for row in rows) + 1
@@ -76,7 +85,7 @@ def attention_of(
 
 
 @torch.no_grad()
-def mix_guesses(model: EncoderDecoder, encoded: Encoded, inputs: Tensor, probability: float) -> Tensor:
+def mix_guesses(model: EncoderDecoder, encoded: EncodedSource, inputs: Tensor, probability: float) -> Tensor:
     """Replace some of the decoder's inputs by what it would have written there: scheduled sampling.
 
     The decoder reads the right inputs once, all steps at the same time, and what it then thinks likeliest

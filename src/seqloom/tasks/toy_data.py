@@ -9,7 +9,7 @@ from seqloom.files import cannot_write
 from seqloom.tasks import task_named
 
 
-def sample(task: str, folder: Path | str, *, seed: int = 0) -> str:
+def toy_data(task: str, folder: Path | str, *, seed: int = 0) -> str:
     """Write a small made-up data set of the kind that `task` takes.
 
     Args:
@@ -26,9 +26,9 @@ def sample(task: str, folder: Path | str, *, seed: int = 0) -> str:
     """
     chosen, folder = task_named(task), Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunError(folder, "expected a new folder", got="one that holds something", mend="Name another")
+        raise RunError(folder, "expected a new folder", got="one that holds something", hint="Name another")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return chosen.sample(folder, seed)
+        return chosen.write_toy_data(folder, seed)
     except OSError as error:
         raise cannot_write(folder, error) from None

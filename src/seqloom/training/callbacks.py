@@ -88,7 +88,7 @@ class TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise ConfigError(
-                "training.tensorboard", "needs a package", mend="pip install 'seqloom[tensorboard]'"
+                "training.tensorboard", "needs a package", hint="pip install 'seqloom[tensorboard]'"
             ) from None
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
 

@@ -66,13 +66,13 @@ def _infer(data: Any, path: Path) -> tuple[Task, str]:
     fitting = infer(TASKS, data)
     if len(fitting) > 1:
         names = ", ".join(task.name for task, _ in fitting)
-        mend = "Name the task with --task"
-        raise ConfigError(path, "expected data that one task fits", got=names, mend=mend)
+        hint = "Name the task with --task"
+        raise ConfigError(path, "expected data that one task fits", got=names, hint=hint)
     if not fitting:
-        takes = "; ".join(f"{task.name} takes {task.takes}" for task in TASKS.values())
+        takes = "; ".join(f"{task.name} takes {task.data_description}" for task in TASKS.values())
         columns = ", ".join(getattr(data, "columns", ()))
         got = f"columns {columns}" if columns else "none that fits"
-        raise DataError(path, "expected data that a task takes", got=got, mend=takes)
+        raise DataError(path, "expected data that a task takes", got=got, hint=takes)
     return fitting[0]
 
 
@@ -84,7 +84,7 @@ def resumed_job(
         raise ConfigError("--resume", "expected --out RUN, the run folder to go on with", got="none")
     if config is not None:
         raise ConfigError(
-            "--resume", "takes the run folder's configuration", got="--config", mend="Leave it out"
+            "--resume", "takes the run folder's configuration", got="--config", hint="Leave it out"
         )
     folder = Path(out)
     before, _ = run_folder.read_config(folder)
@@ -99,9 +99,9 @@ def resumed_job(
     resumed = checkpoint.load(folder)
     path = Path(data) if data is not None else Path(resumed.data_path)
     if not path.exists():
-        mend = f"If it has moved: seqloom train NEW --out {folder} --resume"
+        hint = f"If it has moved: seqloom train NEW --out {folder} --resume"
         raise DataError(
-            path, "expected the data that the training began with", got="nothing there", mend=mend
+            path, "expected the data that the training began with", got="nothing there", hint=hint
         )
     preparation = before.task.restore(folder, settings.data)
     return folder, Job(settings, preparation, read(path), path), resumed

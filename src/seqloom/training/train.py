@@ -119,7 +119,7 @@ def _refuse_finished(folder: Path, trainer: Trainer) -> None:
             folder,
             "expected a training that is not over",
             got=f"one that stopped at {reason}",
-            mend="Raise the limit, for example --set training.max_steps=…",
+            hint="Raise the limit, for example --set training.max_steps=…",
         )
 
 

@@ -19,7 +19,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from seqloom.data.batching import Batch, Batching, Share, Source, to_device
+from seqloom.data.batching import Batch, Batching, Shard, Source, to_device
 from seqloom.data.bucketing import BATCH_SIZE
 from seqloom.errors import RunError
 from seqloom.evaluation.report import measure
@@ -52,9 +52,9 @@ class Trainer:
         self._job, self._accelerator = job, accelerator
         self._training, self._device = job.config.training, accelerator.device
         training = self._training
-        self._share = Share(accelerator.process_index, accelerator.num_processes)
+        self._shard = Shard(accelerator.process_index, accelerator.num_processes)
         batching = Batching(
-            training.batch_size, training.window, training.seed, self._share, batch_units=training.batch_units
+            training.batch_size, training.window, training.seed, self._shard, batch_units=training.batch_units
         )
         self._source = job.preparation.source(job.data, "train", batching)
         self._measured: dict[str, Source] = {}
@@ -94,7 +94,7 @@ class Trainer:
             while not position.finished:
                 for batch in self._source.batches(position.epoch, position.batch):
                     self._step(batch)
-                    asked = self._synchronise(interrupt.asked)
+                    asked = self._synchronize(interrupt.asked)
                     self._do_what_is_due()
                     if asked:
                         self.write_checkpoint(folder)
@@ -118,7 +118,7 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         loss = self._loss(batch)
-        counts = {"nats": loss.nats.detach(), "units": loss.units, **loss.counted}
+        counts = {"nats": loss.nats.detach(), "units": loss.units, **loss.counts}
         sums = [values.sum(0).double() for values in counts.values()]
         total = torch.cat([values.reshape(-1) for values in sums])
         processes = self._accelerator.num_processes
@@ -175,7 +175,7 @@ class Trainer:
             self.write_checkpoint(self._folder)
 
     def _progress(self) -> float:
-        """Share of the limits that is used up: of the one that comes first."""
+        """Shard of the limits that is used up: of the one that comes first."""
         position, training = self.position, self._training
         used = [
             position.step / training.max_steps if training.max_steps else 0.0,
@@ -199,7 +199,7 @@ class Trainer:
             return f"training.max_minutes={training.max_minutes:g}"
         return ""
 
-    def _synchronise(self, asked: bool) -> bool:
+    def _synchronize(self, asked: bool) -> bool:
         """Read the clock, and whether any process was asked to stop: the same answer on all of them."""
         seconds = time.monotonic() - self._started
         if self._accelerator.num_processes > 1:
@@ -218,13 +218,13 @@ class Trainer:
         rows = Rows(sums.pop("nats"), sums.pop("units"), sums)
         rate = float(rows.units[0]) / max(seconds - self._recent_started, 1e-9)
         clipped = position.clipped_steps / position.step
-        self.record("train", rows, {f"{unit}s_per_second": rate, "clipped_share": clipped, **details})
+        self.record("train", rows, {f"{unit}s_per_second": rate, "clipped_shard": clipped, **details})
         position.recent, self._recent_started = {}, seconds
 
     def _validate(self) -> None:
         """Measure on the validation split; keep the weights if they are the best so far."""
         started = time.monotonic()
-        with self._average.put_in(self.model) if self._average is not None else nullcontext():
+        with self._average.swapped_into(self.model) if self._average is not None else nullcontext():
             self._validate_and_keep()
         self._recent_started += time.monotonic() - started  # the rate is that of learning
 
@@ -261,7 +261,7 @@ class Trainer:
         """The batches that a split is measured by."""
         if split not in self._measured:
             training = self._training
-            batching = Batching(BATCH_SIZE, training.window, training.seed, self._share, training=False)
+            batching = Batching(BATCH_SIZE, training.window, training.seed, self._shard, training=False)
             self._measured[split] = self._job.preparation.source(self._job.data, split, batching)
         return self._measured[split]
 
@@ -296,7 +296,7 @@ class Trainer:
             f"training, step {self.position.step + 1}",
             expected,
             got=got,
-            mend=f"The last good checkpoint stays. Go on from it with --resume --set training.learning_rate="
+            hint=f"The last good checkpoint stays. Go on from it with --resume --set training.learning_rate="
             f"{training.learning_rate / 4:g} (it is {training.learning_rate:g})"
             + ("" if training.gradient_clip else ", and set training.gradient_clip=1.0"),
         )
@@ -327,7 +327,7 @@ class Trainer:
         sizes: list[Any] = [layer.input_size for layer in layers]
         inputs = [torch.empty(*rows, size, device=self._device) for size in sizes]
         found = [layer.choice(values) for layer, values in zip(layers, inputs, strict=True)]
-        return list(dict.fromkeys(f"{choice.kernel}, {choice.why}" for choice in found))
+        return list(dict.fromkeys(f"{choice.kernel}, {choice.reason}" for choice in found))
 
     def _checkpoint(self, processes: list[list[Tensor]]) -> Checkpoint:
         return Checkpoint(
@@ -348,7 +348,7 @@ class Trainer:
                 where,
                 f"the training data must be what it was ({resumed.data_path})",
                 got="other data",
-                mend="Name the old data, or begin a new run with --out",
+                hint="Name the old data, or begin a new run with --out",
             )
         if len(resumed.processes) != world:
             raise RunError(where, f"expected {len(resumed.processes)} process(es), as before", got=world)

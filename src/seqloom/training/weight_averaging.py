@@ -51,7 +51,7 @@ class Average:
             self.weights[name].copy_(tensor)
 
     @contextmanager
-    def put_in(self, model: nn.Module) -> Iterator[None]:
+    def swapped_into(self, model: nn.Module) -> Iterator[None]:
         """The model with the averaged weights, for as long as the context lasts."""
         own = unique_state(model)
         kept = {name: tensor.detach().clone() for name, tensor in own.items()}

@@ -1,4 +1,4 @@
-"""Recordings: read once, said once, and too short is an error."""
+"""FeatureCache: read once, said once, and too short is an error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy
 import pytest
 import soundfile
 
-from seqloom.data.audio.feature_cache import Recordings
+from seqloom.data.audio.feature_cache import FeatureCache
 from seqloom.data.audio.features import FeatureOptions, log_mel
 from seqloom.errors import DataError
 
@@ -22,14 +22,14 @@ def noise(samples: int = 8000) -> numpy.ndarray:
 
 def test_steps_are_the_features_of_the_samples(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", noise(), 16000, subtype="FLOAT")
-    found = Recordings(OPTIONS).steps(tmp_path / "a.wav")
+    found = FeatureCache(OPTIONS).steps(tmp_path / "a.wav")
     numpy.testing.assert_array_equal(found, log_mel(noise(), OPTIONS))
 
 
 def test_a_file_of_the_data_is_read_once_and_one_that_a_person_gives_every_time(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(), 16000)
-    recordings = Recordings(OPTIONS)
+    recordings = FeatureCache(OPTIONS)
     first = recordings.steps(path)
     soundfile.write(path, noise(4000), 16000)
     assert recordings.steps(path) is first
@@ -40,7 +40,7 @@ def test_what_was_done_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFix
     both = numpy.stack([noise(), noise()], axis=1)
     for name, samples, rate in [("a", both, 16000), ("b", both, 8000), ("c", noise(), 8000)]:
         soundfile.write(tmp_path / f"{name}.wav", samples, rate)
-    recordings = Recordings(OPTIONS)
+    recordings = FeatureCache(OPTIONS)
     with caplog.at_level(logging.WARNING, "seqloom"):
         for name in ("a", "b", "c", "b"):
             recordings.read(tmp_path / f"{name}.wav")
@@ -53,6 +53,6 @@ def test_what_was_done_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFix
 def test_too_short_for_a_step(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", noise(559), 16000)
     with pytest.raises(DataError, match=r"a\.wav: expected at least 35 ms of sound\. Got 34\.9 ms\."):
-        Recordings(OPTIONS).steps(tmp_path / "a.wav")
+        FeatureCache(OPTIONS).steps(tmp_path / "a.wav")
     with pytest.raises(DataError, match=r"^metadata\.csv, line 2, a\.wav: expected at least 35 ms"):
-        Recordings(OPTIONS).steps(tmp_path / "a.wav", "metadata.csv, line 2")
+        FeatureCache(OPTIONS).steps(tmp_path / "a.wav", "metadata.csv, line 2")

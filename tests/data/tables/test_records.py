@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seqloom.data.read import read
-from seqloom.data.tables.records import Example, Records, keep_good, read_inputs
+from seqloom.data.tables.records import Example, Records, encode_examples, read_inputs
 from seqloom.errors import DataError
 
 
@@ -90,7 +90,7 @@ def test_a_row_that_cannot_be_read_is_skipped_and_named(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("text,label\na,x\nb\nc,y\nd,y,z\ne,x\n")
     found = records(tmp_path / "train.csv")
     assert sorted(texts(found, "all")) == ["a", "c", "e"]
-    kept = keep_good(found, "train", lambda example: example.text("text"))
+    kept = encode_examples(found, "train", lambda example: example.text("text"))
     assert kept.skipped == (
         f"{tmp_path / 'train.csv'}, line 3: expected 2 columns (text, label). Got 1.",
         f"{tmp_path / 'train.csv'}, line 5: expected 2 columns (text, label). Got 3.",
@@ -110,24 +110,24 @@ def test_a_row_that_a_task_cannot_use_is_skipped_too(tmp_path: Path) -> None:
     (tmp_path / "test.jsonl").write_text('{"text": "last"}\nnot json\n[1]\n')
     (tmp_path / "validation.jsonl").write_text('{"text": ""}\n')
     found = records(tmp_path)
-    kept = keep_good(found, "train", lambda example: example.text("text"))
+    kept = encode_examples(found, "train", lambda example: example.text("text"))
     assert kept.items == ("good", "fine")
     assert [message.split(": ", 1)[1] for message in kept.skipped] == [
         "`text` must be a text. Got nothing.",
         "`text` must be a text. Got 3.",
         "`text` must be a text. Got nothing.",
     ]
-    kept = keep_good(found, "test", lambda example: example.text("text"))
+    kept = encode_examples(found, "test", lambda example: example.text("text"))
     assert kept.items == ("last",)
     assert "test.jsonl, line 2: expected a JSON object" in kept.skipped[0]
     assert "test.jsonl, line 3: expected a JSON object. Got list." in kept.skipped[1]
     with pytest.raises(
         DataError, match=r"at least one row for validation\. Got 1 bad rows, the first: .*text"
     ):
-        keep_good(found, "validation", lambda example: example.text("text"))
+        encode_examples(found, "validation", lambda example: example.text("text"))
     strict = found._replace(strict=True)
     with pytest.raises(DataError, match=r"train\.jsonl, line 2: `text` must be a text"):
-        keep_good(strict, "train", lambda example: example.text("text"))
+        encode_examples(strict, "train", lambda example: example.text("text"))
 
 
 def test_missing_columns_are_named(tmp_path: Path) -> None:

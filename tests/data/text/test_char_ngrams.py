@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seqloom.data.text.char_ngrams import LEAST_WORDS, MOST_PARTS, Subwords, parts_of
+from seqloom.data.text.char_ngrams import LEAST_WORDS, MOST_PARTS, CharNgrams, parts_of
 
 
 def test_parts_are_the_letter_n_grams_between_two_marks() -> None:
@@ -15,7 +15,7 @@ def test_parts_are_the_letter_n_grams_between_two_marks() -> None:
 
 
 def test_a_part_is_known_if_several_words_share_it() -> None:
-    subwords = Subwords.fit(["loved", "clover", "glove", "dove", "do"])
+    subwords = CharNgrams.fit(["loved", "clover", "glove", "dove", "do"])
     counts = {
         part: sum(part in parts_of(word) for word in ("loved", "clover", "glove", "dove"))
         for part in subwords.parts
@@ -26,7 +26,7 @@ def test_a_part_is_known_if_several_words_share_it() -> None:
 
 
 def test_the_numbers_of_a_word_are_those_of_its_known_parts() -> None:
-    subwords = Subwords.fit(["loved", "clover", "glove", "dove"])
+    subwords = CharNgrams.fit(["loved", "clover", "glove", "dove"])
     assert subwords.numbers("beloved").tolist() == [1, 2, 3] + [0] * (MOST_PARTS - 3)
     assert subwords.numbers("stove").tolist() == [3] + [0] * (MOST_PARTS - 1)
     assert not subwords.numbers("xyz").any()
@@ -35,12 +35,12 @@ def test_the_numbers_of_a_word_are_those_of_its_known_parts() -> None:
 
 def test_of_a_very_long_word_the_beginning_counts() -> None:
     letters = "abcdefghijklmnopqrstuvwxyz"
-    subwords = Subwords.fit([letters] * 3)
+    subwords = CharNgrams.fit([letters] * 3)
     assert (subwords.numbers(letters) > 0).all()
     assert [subwords.parts[n - 1] for n in subwords.numbers(letters)] == parts_of(letters)[:MOST_PARTS]
 
 
 def test_json_gives_the_same_back() -> None:
-    subwords = Subwords.fit(["schön", "schöner", "verschönt"])
+    subwords = CharNgrams.fit(["schön", "schöner", "verschönt"])
     assert "schön" in subwords.parts
-    assert Subwords.from_json(subwords.to_json()).parts == subwords.parts
+    assert CharNgrams.from_json(subwords.to_json()).parts == subwords.parts

@@ -11,7 +11,7 @@ from seqloom.data.text.corpus import pieces, read_text
 from seqloom.errors import DataError
 
 
-def content(corpus: corpus.Text, split: str) -> str:
+def content(corpus: corpus.TextCorpus, split: str) -> str:
     return "".join(pieces(corpus.splits[split]))
 
 

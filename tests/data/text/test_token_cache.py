@@ -14,14 +14,14 @@ from seqloom.errors import RunError
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> tuple[corpus.TextPart, ...]:
+def parts(tmp_path: Path) -> tuple[corpus.FileSpan, ...]:
     file = tmp_path / "a.txt"
     file.write_text("a line of text\n" * 1000)
     return read_text(file).splits["train"]
 
 
 def test_a_large_text_is_mapped_and_reads_the_same(
-    parts: tuple[corpus.TextPart, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    parts: tuple[corpus.FileSpan, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(corpus, "PIECE_BYTES", 100)
@@ -39,7 +39,7 @@ def test_a_large_text_is_mapped_and_reads_the_same(
     assert len(list((tmp_path / "cache" / "tokens").iterdir())) == 1
 
 
-def test_the_digest_changes_with_the_text(parts: tuple[corpus.TextPart, ...]) -> None:
+def test_the_digest_changes_with_the_text(parts: tuple[corpus.FileSpan, ...]) -> None:
     vocabulary = Vocabulary.fit("character", pieces(parts))
     before = token_cache.tokenize(parts, vocabulary).digest
     parts[0].path.write_text("a line of test\n" * 1000)
@@ -47,7 +47,7 @@ def test_the_digest_changes_with_the_text(parts: tuple[corpus.TextPart, ...]) ->
 
 
 def test_a_cache_that_cannot_be_written_is_named(
-    parts: tuple[corpus.TextPart, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    parts: tuple[corpus.FileSpan, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cache").touch()
     monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path / "cache"))
@@ -57,7 +57,7 @@ def test_a_cache_that_cannot_be_written_is_named(
 
 
 def test_an_interrupted_encoding_leaves_nothing(
-    parts: tuple[corpus.TextPart, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    parts: tuple[corpus.FileSpan, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(token_cache, "MEMORY_BYTES", 1000)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from seqloom.kernels.native import decoder as module
 from seqloom.kernels.native import library
-from seqloom.kernels.native.decoder import Choice, digest
+from seqloom.kernels.native.decoder import TokenSelection, digest
 from seqloom.models.language_model import LanguageModel
 from seqloom.state import tensors_of
 from seqloom.tasks.generate.native_decoder import pack
@@ -66,10 +66,10 @@ def tuple_double(state: Any) -> Any:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
 @pytest.mark.parametrize("cell", CELLS)
-def test_threads_chunks_and_neighbours_change_nothing(cell: str, precision: str) -> None:
+def test_threads_chunks_and_neighbors_change_nothing(cell: str, precision: str) -> None:
     decoder = pack(make(cell, (200, 61, 20, 2, False, 5)), precision)
     logits, state = start(decoder, 5)
-    choice = Choice(torch.rand(5, 40, dtype=torch.float64), 0.9, 20)
+    choice = TokenSelection(torch.rand(5, 40, dtype=torch.float64), 0.9, 20)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
@@ -133,9 +133,9 @@ def test_nats_are_those_of_each_token_but_the_first() -> None:
 def test_python_threads_do_not_disturb_each_other() -> None:
     decoder = pack(make("lstm"), "int8")
     logits, state = start(decoder, 3)
-    wanted = decoder.write(logits, state, 200, Choice(None)).tokens
+    wanted = decoder.write(logits, state, 200, TokenSelection(None)).tokens
     got: list[Tensor] = []
-    run = lambda: got.append(decoder.write(logits, state, 200, Choice(None)).tokens)  # noqa: E731
+    run = lambda: got.append(decoder.write(logits, state, 200, TokenSelection(None)).tokens)  # noqa: E731
     threads = [threading.Thread(target=run) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -168,7 +168,7 @@ def test_what_it_is_given_stays_as_it_was() -> None:
     decoder = pack(make("lstm"), "float32")
     logits, state = start(decoder, 3)
     before = [tensor.clone() for tensor in (logits, *tensors_of(state))]
-    decoder.write(logits, state, 3, Choice(None))
+    decoder.write(logits, state, 3, TokenSelection(None))
     assert all(map(torch.equal, before, (logits, *tensors_of(state))))
 
 

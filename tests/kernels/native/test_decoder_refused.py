@@ -12,7 +12,7 @@ from seqloom.cells.projections import Weights
 from seqloom.errors import ConfigError, DataError
 from seqloom.kernels.native import decoder as module
 from seqloom.kernels.native import library
-from seqloom.kernels.native.decoder import Choice, Decoder
+from seqloom.kernels.native.decoder import Decoder, TokenSelection
 from seqloom.models.language_model import LanguageModel
 from seqloom.tasks.generate.native_decoder import pack
 
@@ -51,17 +51,17 @@ def test_refuses_weights_that_do_not_fit(
         Decoder(**{**parts(make("gru")), **changes})
 
 
-def test_refuses_normalised_layers() -> None:
+def test_refuses_normalized_layers() -> None:
     given = parts(make("gru"))
     given["layers"][0] = given["layers"][0]._replace(gain_ih=torch.ones(111))
-    with pytest.raises(DataError, match="no projection and no normalisation"):
+    with pytest.raises(DataError, match="no projection and no normalization"):
         Decoder(**given)
 
 
 def test_refuses_values_that_do_not_fit() -> None:
     decoder = pack(make("gru"), "float32")
     logits, state = start(decoder, 2)
-    free = Choice(None)
+    free = TokenSelection(None)
     for call, message in (
         (lambda: decoder.write(logits[:, :60], state, 1, free), r"logits must be torch.float32 \(2, 61\)"),
         (lambda: decoder.write(logits[:0], state, 1, free), "1 to 64 rows. Got 0"),
@@ -77,10 +77,10 @@ def test_refuses_values_that_do_not_fit() -> None:
         (lambda: decoder.write(logits.double(), state, 1, free), "logits must be torch.float32"),
         (lambda: decoder.write(logits, state, -1, free), "steps must be an int >= 0. Got -1"),
         (
-            lambda: decoder.write(logits, state, 2, Choice(torch.rand(2, 1).double())),
+            lambda: decoder.write(logits, state, 2, TokenSelection(torch.rand(2, 1).double())),
             r"uniforms must be .*\(2, 2\)",
         ),
-        (lambda: decoder.write(logits, state, 2, Choice(None, 0.0)), "temperature must be above 0"),
+        (lambda: decoder.write(logits, state, 2, TokenSelection(None, 0.0)), "temperature must be above 0"),
         (lambda: decoder.write(logits, state, 1, free, torch.tensor([True])), r"finished must be .*\(2,\)"),
         (
             lambda: decoder.read(torch.tensor([[1], [61]]), logits, state),
@@ -104,7 +104,7 @@ def test_weights_are_packed_for_one_instruction_set(levels: Callable[[int], None
     decoder = pack(make("gru"), "float32")
     levels(1)
     with pytest.raises(ConfigError, match="another instruction set"):
-        decoder.write(*start(decoder, 1), 1, Choice(None))
+        decoder.write(*start(decoder, 1), 1, TokenSelection(None))
 
 
 def test_says_that_there_is_no_library(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from seqloom.decoding import DecodingOptions
-from seqloom.decoding.greedy import choose_best
-from seqloom.decoding.sampling import active_filters, choose_by_chance
+from seqloom.decoding.greedy import argmax_token
+from seqloom.decoding.sampling import active_filters, sample_token
 from seqloom.kernels.native import library
-from seqloom.kernels.native.decoder import Choice
+from seqloom.kernels.native.decoder import TokenSelection
 from seqloom.tasks.generate.native_decoder import pack
 
 from .decoders import make, start
@@ -52,32 +52,35 @@ def test_chooses_as_decoding_does(
         shaped = logits
         for narrow in active_filters(asked) if not asked.is_greedy else ():
             shaped = narrow(shaped)
-        wanted = choose_best(shaped) if asked.is_greedy else choose_by_chance(shaped, uniforms)
+        wanted = argmax_token(shaped) if asked.is_greedy else sample_token(shaped, uniforms)
         drawn = None if asked.is_greedy else uniforms.unsqueeze(1)
-        choice = Choice(drawn, asked.temperature or 1.0, asked.top_k, asked.top_p)
+        choice = TokenSelection(drawn, asked.temperature or 1.0, asked.top_k, asked.top_p)
         assert torch.equal(decoder.write(logits, state, 1, choice).tokens[:, 0], wanted)
 
 
 def test_rows_end_with_a_stop_and_the_call_with_the_last_row() -> None:
     decoder = pack(make("lstm"), "float32")
     logits, state = start(decoder, 3)
-    free = decoder.write(logits, state, 60, Choice(torch.rand(3, 60, dtype=torch.float64)))
+    free = decoder.write(logits, state, 60, TokenSelection(torch.rand(3, 60, dtype=torch.float64)))
     uniforms = torch.rand(3, 60, dtype=torch.float64)
-    free = decoder.write(logits, state, 60, Choice(uniforms)).tokens
+    free = decoder.write(logits, state, 60, TokenSelection(uniforms)).tokens
     stop = int(free[0, 5])
-    written = decoder.write(logits, state, 60, Choice(uniforms, stop_tokens=(stop, 60)))
+    written = decoder.write(logits, state, 60, TokenSelection(uniforms, stop_tokens=(stop, 60)))
     ends = [next((k for k, token in enumerate(row) if token in (stop, 60)), 59) for row in free.tolist()]
     for row, end in enumerate(ends):
         assert torch.equal(written.tokens[row, : end + 1], free[row, : end + 1])
         assert (written.tokens[row, end + 1 :] == -1).all()
     assert written.finished.tolist() == [free[row, end] in (stop, 60) for row, end in enumerate(ends)]
     every = tuple(range(61))
-    assert decoder.write(logits, state, 60, Choice(None, stop_tokens=every)).tokens.shape == (3, 1)
+    assert decoder.write(logits, state, 60, TokenSelection(None, stop_tokens=every)).tokens.shape == (3, 1)
     ended = torch.tensor([True, False, True])
-    some = decoder.write(logits, state, 4, Choice(None), ended)
+    some = decoder.write(logits, state, 4, TokenSelection(None), ended)
     assert (some.tokens == -1).all(1).tolist() == [True, False, True]
     assert torch.equal(some.finished, ended)
-    assert decoder.write(logits, state, 4, Choice(None), ~(ended | True) | True).tokens.shape == (3, 0)
+    assert decoder.write(logits, state, 4, TokenSelection(None), ~(ended | True) | True).tokens.shape == (
+        3,
+        0,
+    )
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
@@ -86,7 +89,7 @@ def test_nothing_is_chosen_from_what_is_no_number(value: float) -> None:
     logits, state = start(decoder, 2)
     logits[1, 3] = value
     for uniforms in (None, torch.rand(2, 5, dtype=torch.float64)):
-        written = decoder.write(logits, state, 5, Choice(uniforms))
+        written = decoder.write(logits, state, 5, TokenSelection(uniforms))
         assert written.wrong
         assert written.tokens.shape == (2, 0)
         torch.testing.assert_close(written.logits, logits, equal_nan=True, rtol=0, atol=0)
@@ -98,7 +101,7 @@ def test_a_row_without_a_choice_ends() -> None:
     decoder = pack(make("gru"), "float32")
     logits, state = start(decoder, 2)
     logits[1] = -torch.inf
-    written = decoder.write(logits, state, 5, Choice(None))
+    written = decoder.write(logits, state, 5, TokenSelection(None))
     assert written.finished.tolist() == [False, True]
     assert (written.tokens[1] == -1).all()
     assert (written.tokens[0] >= 0).all()
@@ -111,4 +114,4 @@ def test_broken_weights_give_no_text(precision: str) -> None:
     with torch.no_grad():
         model.layers[0].weight_hh_l0[3, 4] = torch.nan  # type: ignore[index]
     decoder = pack(model, precision)
-    assert decoder.write(*start(decoder, 2), 5, Choice(None)).wrong
+    assert decoder.write(*start(decoder, 2), 5, TokenSelection(None)).wrong

@@ -129,7 +129,7 @@ for Layer in (RNN, LSTM, GRU):
     layer = Layer(20, 37, 2, bidirectional=True)
     x = torch.randn(9, 21, 20, requires_grad=True)
     lengths = [9 - k % 8 for k in range(21)]
-    assert layer.choice(x).why == f"SEQLOOM_KERNEL=native:{level}"
+    assert layer.choice(x).reason == f"SEQLOOM_KERNEL=native:{level}"
     fast = torch.autograd.grad(layer(x, lengths=lengths)[0].pow(2).sum(), [x, *layer.parameters()])
     with torch.no_grad():
         gates = layer.trace(x, lengths=lengths).gates

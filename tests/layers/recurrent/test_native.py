@@ -195,7 +195,7 @@ def test_a_converted_layer_runs_on_it() -> None:
 def test_why_it_runs_or_does_not() -> None:
     x = torch.randn(T, B, I)
     assert GRU(I, H, kernel="native").choice(x) == ("native", "kernel='native'")
-    assert GRU(I, H, layer_norm=True).choice(x).why == "layer_norm needs the reference kernel"
+    assert GRU(I, H, layer_norm=True).choice(x).reason == "layer_norm needs the reference kernel"
     projected = LSTM(I, H, proj_size=2)
     assert projected.choice(x) == ("torch", "native has no projection")
     wider = GRU(I, H, dtype=torch.float64)

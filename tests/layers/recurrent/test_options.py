@@ -43,7 +43,7 @@ def test_layer_norm_is_that_of_the_cell(Layer: Any) -> None:
     for t in range(T):
         h, state = cell.step(x[t], state)
         torch.testing.assert_close(output[t], h, **EXACT)
-    assert layer.choice(x).why == "layer_norm needs the reference kernel"
+    assert layer.choice(x).reason == "layer_norm needs the reference kernel"
 
 
 @pytest.mark.parametrize("Layer", LAYERS)

@@ -65,7 +65,7 @@ def test_scores_are_those_of_scikit_learn(labels: Labels) -> None:
         targets = torch.randint(2, (60, 3)).float()
     loss = measured(scores, targets, [""] * 60, labels)
     rows = Rows(
-        loss.nats.numpy(), loss.units.numpy(), {name: values.numpy() for name, values in loss.counted.items()}
+        loss.nats.numpy(), loss.units.numpy(), {name: values.numpy() for name, values in loss.counts.items()}
     )
     found = TASK.score(rows, "example")
     said = chosen_of(scores, labels).numpy() if labels.several else scores.argmax(-1).numpy()

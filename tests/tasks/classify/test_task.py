@@ -77,7 +77,7 @@ def test_words_are_in_small_letters_and_signs_apart(reviews: Records) -> None:
     preparation = prepared(reviews)
     assert preparation.describe() == "7 tokens; labels: bad, good"
     vocabulary = preparation.inputs.vocabulary  # type: ignore[union-attr]
-    numbers = preparation.item("Fine, FINE film!")
+    numbers = preparation.encode("Fine, FINE film!")
     names = [vocabulary.tokenizer.id_to_token(number) for number in numbers]
     assert names == ["fine", ",", "fine", "film", "<unk>"]
 
@@ -87,7 +87,7 @@ def test_a_text_of_unknown_words_is_still_answered(reviews: Records, unit: str) 
     preparation = prepared(reviews, unit=unit)
     model = TASK.build(preparation, context(preparation, word_dropout=0.5).model).eval()
     answers = TASK.predict(
-        model, [preparation.item(text) for text in ("Ωμέγα ψ", "\u200b")], context(preparation)
+        model, [preparation.encode(text) for text in ("Ωμέγα ψ", "\u200b")], context(preparation)
     )
     for answer in answers:
         assert answer.text in ("bad", "good")
@@ -100,14 +100,14 @@ def test_subwords_make_something_of_a_word_that_was_never_seen(tmp_path: Path) -
     preparation = prepared(data, subwords=True)
     assert "parts of words" in preparation.describe()
     model = TASK.build(preparation, context(preparation).model).eval()
-    known, unknown, other = (preparation.item(text) for text in ("loved", "unloved", "qqq"))
+    known, unknown, other = (preparation.encode(text) for text in ("loved", "unloved", "qqq"))
     assert known.shape == unknown.shape
     assert unknown[0, 0] == other[0, 0] == 0
     assert unknown[0, 1:].any()
     assert not other[0, 1:].any()
     assert model(torch.from_numpy(unknown[None])).tolist() != model(torch.from_numpy(other[None])).tolist()
     restored = restore(preparation, tmp_path / "run", subwords=True)
-    assert numpy.array_equal(restored.item("an unloved one"), preparation.item("an unloved one"))
+    assert numpy.array_equal(restored.item("an unloved one"), preparation.encode("an unloved one"))
 
 
 def restore(preparation: Preparation, folder: Path, **config: Any) -> Preparation:
@@ -137,7 +137,7 @@ def test_only_training_sees_class_weights_and_smoothing(reviews: Records) -> Non
 
 def test_it_learns_the_order_of_words_and_leaves_its_baseline_behind(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    assert TASK.sample(tmp_path / "data", 0)
+    assert TASK.write_toy_data(tmp_path / "data", 0)
     settings = [
         "model.hidden_size=48",
         "model.embedding_size=32",
@@ -168,7 +168,7 @@ def test_answers_do_not_depend_on_who_is_asked_with_them(reviews: Records, sever
     told = context(preparation, pooling=["last", "mean", "max", "attention"])
     model = TASK.build(preparation, told.model).double().eval()
     items = [
-        preparation.item(text) for text in ("fine", "a dull , dull , dull film", "music", "a fine film")
+        preparation.encode(text) for text in ("fine", "a dull , dull , dull film", "music", "a fine film")
     ] * 20
     together = TASK.predict(model, items, told)
     alone = [TASK.predict(model, [item], told)[0] for item in items]
@@ -209,7 +209,7 @@ def test_a_table_says_several_labels_by_what_stands_between(tmp_path: Path) -> N
     assert preparation.describe().endswith("labels: a, b, c, any number of them")
 
 
-def test_series_are_normalised_as_in_training(tmp_path: Path) -> None:
+def test_series_are_normalized_as_in_training(tmp_path: Path) -> None:
     generator = numpy.random.default_rng(0)
     rows = [
         {"values": (generator.normal([1000, 0.001], [50, 1e-5], (n, 2))).tolist(), "label": str(n % 2)}
@@ -217,12 +217,12 @@ def test_series_are_normalised_as_in_training(tmp_path: Path) -> None:
     ]
     preparation = prepared(read(objects(tmp_path / "d", train=rows, validation=rows[:4])))
     assert preparation.column == "values"
-    steps = numpy.concatenate([preparation.item(row["values"]) for row in rows])
+    steps = numpy.concatenate([preparation.encode(row["values"]) for row in rows])
     # mean and deviation are kept in float32
     assert steps.mean(0) == pytest.approx([0, 0], abs=1e-3)
     assert steps.std(0) == pytest.approx([1, 1], rel=1e-3)
     restored = restore(preparation, tmp_path / "run")
-    assert numpy.array_equal(restored.item(rows[0]["values"]), preparation.item(rows[0]["values"]))
+    assert numpy.array_equal(restored.item(rows[0]["values"]), preparation.encode(rows[0]["values"]))
 
 
 def test_series_are_learnt_and_asked_for_as_text(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_recordings_are_told_apart(sounds: Path, tmp_path: Path) -> None:
     settings = ["data.num_mels=20", "model.hidden_size=16", "training.max_steps=60", "training.batch_size=8"]
     folder, report = train(sounds, settings=[*settings, "training.learning_rate=0.01"], out=tmp_path / "run")
     assert report.metrics["accuracy"] == 1
-    assert report.notes["confusion"] == {"high": {"high": 4}, "low": {"low": 4}}
+    assert report.details["confusion"] == {"high": {"high": 4}, "low": {"low": 4}}
     (message,) = report.skipped
     assert "broken.wav" in message
     loaded = seqloom.load(folder)
@@ -312,7 +312,7 @@ def test_pretrained_vectors_are_needed_only_to_begin(reviews: Records, vectors: 
 def test_training_begins_with_the_pretrained_vectors(reviews: Records, vectors: Path) -> None:
     preparation = prepared(reviews, vectors=str(vectors))
     weight = TASK.build(preparation, ModelConfig()).embedding.words.weight  # type: ignore[union-attr]
-    film, fine = (preparation.item(word)[0] for word in ("film", "fine"))
+    film, fine = (preparation.encode(word)[0] for word in ("film", "fine"))
     assert weight[[film, fine]].tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
     with pytest.raises(
         ConfigError,

@@ -46,11 +46,11 @@ def test_it_writes_what_the_model_writes_step_by_step(
     asked = DecodingOptions(max_new_tokens=200, **options)
     prompts = [[1, 2, 3], [60], [7, 7]]
     assert compiled_decoder(model, asked, 3) is not None
-    written = TASK.write(model, prompts, asked)
+    written = TASK.generate(model, prompts, asked)
     streamed = list(TASK.stream(model, prompts[0], asked))
     monkeypatch.setenv(library.VARIABLE, "torch")
     assert compiled_decoder(model, asked, 3) is None
-    assert TASK.write(model, prompts, asked) == written
+    assert TASK.generate(model, prompts, asked) == written
     assert list(TASK.stream(model, prompts[0], asked)) == streamed == written[0]
     assert len(written[0]) == 200
 
@@ -62,11 +62,11 @@ def test_it_packs_once_and_again_when_a_weight_has_changed() -> None:
     half = DecodingOptions(temperature=0, precision="bfloat16")
     assert compiled_decoder(model, half, 1) is compiled_decoder(model, half, 1) is not decoder
     assert compiled_decoder(model, greedy, 1) is decoder
-    before = TASK.write(model, [[1]], greedy)
+    before = TASK.generate(model, [[1]], greedy)
     model.output.bias.data[5] += 100  # what no version counter sees
-    assert TASK.write(model, [[1]], greedy) == [[5] * 20] != before
+    assert TASK.generate(model, [[1]], greedy) == [[5] * 20] != before
     assert compiled_decoder(model, greedy, 1) is not decoder
-    assert set(TASK.write(model, [[1]], half)[0]) == {5}
+    assert set(TASK.generate(model, [[1]], half)[0]) == {5}
 
 
 def test_a_model_that_is_gone_keeps_nothing() -> None:
@@ -98,7 +98,7 @@ REFUSED: dict[str, Callable[[LanguageModel], object]] = {
     "hooks want to see": with_hook,
     "not torch.float64 on cpu": lambda model: model.double(),
     "not torch.float32 on meta": lambda model: model.to("meta"),
-    "no layer normalisation": with_layer(LSTM(37, 37, layer_norm=True)),
+    "no layer normalization": with_layer(LSTM(37, 37, layer_norm=True)),
     "no zoneout": with_layer(LSTM(37, 37, zoneout=(0.0, 0.1))),
     "no projection": with_layer(LSTM(37, 40, proj_size=37)),
     "of one direction": with_layer(LSTM(37, 37, bidirectional=True)),
@@ -129,7 +129,7 @@ def test_what_else_it_leaves_to_the_model(monkeypatch: pytest.MonkeyPatch) -> No
     assert why_not_packed(make(kernel="native")) is None
     monkeypatch.setattr(library, "why_unavailable", lambda: "it was not built")
     assert why_not_packed(model) == "it was not built"
-    assert len(TASK.write(model, [[1]], DecodingOptions(max_new_tokens=3))[0]) == 3
+    assert len(TASK.generate(model, [[1]], DecodingOptions(max_new_tokens=3))[0]) == 3
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
@@ -146,4 +146,4 @@ def test_a_lesser_precision_writes_almost_the_same(precision: str) -> None:
     # Nats of a random text, some 8 each: what is lost on the average is far less than on one token.
     assert abs(float((near.nats(text) - exact.nats(text)).mean())) < 0.01
     less = DecodingOptions(temperature=0, max_new_tokens=3, precision=precision)
-    assert TASK.write(model, [[1]], less) == [row[:3] for row in TASK.write(model, [[1]], asked)]
+    assert TASK.generate(model, [[1]], less) == [row[:3] for row in TASK.generate(model, [[1]], asked)]

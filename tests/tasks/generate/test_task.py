@@ -9,8 +9,8 @@ import numpy
 import pytest
 import torch
 
-from seqloom.data.batching import IGNORED, Batching, Window
-from seqloom.data.text.corpus import Text, read_text
+from seqloom.data.batching import IGNORE_INDEX, Batching, Window
+from seqloom.data.text.corpus import TextCorpus, read_text
 from seqloom.decoding import DecodingOptions
 from seqloom.models.language_model import LanguageModel
 from seqloom.tasks.base import Context, Rows
@@ -21,14 +21,14 @@ CONTEXT = Context(None, ModelConfig(), DecodingConfig())
 
 
 @pytest.fixture
-def text(tmp_path: Path) -> Text:
+def text(tmp_path: Path) -> TextCorpus:
     file = tmp_path / "text.txt"
     file.write_text("abcd efgh\n" * 100)
     return read_text(file)
 
 
 @pytest.fixture
-def preparation(text: Text) -> Preparation:
+def preparation(text: TextCorpus) -> Preparation:
     return TASK.prepare(text, DataConfig())
 
 
@@ -37,18 +37,18 @@ def model(preparation: Preparation) -> LanguageModel:
     return TASK.build(preparation, ModelConfig(hidden_size=12, dropout=0.0)).double().eval()
 
 
-def test_it_accepts_text_and_nothing_else(text: Text) -> None:
+def test_it_accepts_text_and_nothing_else(text: TextCorpus) -> None:
     assert TASK.accepts(text) == "plain text"
     assert TASK.accepts([1, 2]) is None
 
 
 def test_the_loss_is_the_cross_entropy_of_each_next_token(model: LanguageModel) -> None:
     inputs, targets = torch.randint(11, (3, 7)), torch.randint(11, (3, 7))
-    targets[0, 2:] = IGNORED
+    targets[0, 2:] = IGNORE_INDEX
     loss = TASK.loss(model, Window(inputs, targets), None, CONTEXT)
     logits = model(inputs)[0].float()
     for row in range(3):
-        real = targets[row] != IGNORED
+        real = targets[row] != IGNORE_INDEX
         expected = torch.nn.functional.cross_entropy(logits[row][real], targets[row][real], reduction="sum")
         # float32 sums of seven terms near 2.4
         torch.testing.assert_close(loss.nats[row], expected, rtol=1e-6, atol=1e-6)
@@ -57,7 +57,7 @@ def test_the_loss_is_the_cross_entropy_of_each_next_token(model: LanguageModel) 
 
 def test_what_it_writes_is_what_the_tokens_fed_by_hand_predict(model: LanguageModel) -> None:
     prompt = [1, 2, 3]
-    written = TASK.write(model, [prompt], DecodingOptions(temperature=0, max_new_tokens=20))[0]
+    written = TASK.generate(model, [prompt], DecodingOptions(temperature=0, max_new_tokens=20))[0]
     for end in range(20):
         logits, _ = model(torch.tensor([prompt + written[:end]]))
         assert int(logits[0, -1].argmax()) == written[end]
@@ -70,15 +70,15 @@ def test_a_batch_of_8_writes_what_8_single_ones_write(
     model: LanguageModel, options: dict[str, float]
 ) -> None:
     prompts = [[1 + row % 9] * (1 + row) for row in range(8)]
-    together = TASK.write(model, prompts, DecodingOptions(max_new_tokens=40, seed=5, **options))  # type: ignore[arg-type]
+    together = TASK.generate(model, prompts, DecodingOptions(max_new_tokens=40, seed=5, **options))  # type: ignore[arg-type]
     for row, prompt in enumerate(prompts):
         alone = DecodingOptions(max_new_tokens=40, seed=5 + row, **options)  # type: ignore[arg-type]
-        assert TASK.write(model, [prompt], alone)[0] == together[row]
+        assert TASK.generate(model, [prompt], alone)[0] == together[row]
 
 
 def test_a_stream_writes_what_the_whole_writes(model: LanguageModel) -> None:
     options = DecodingOptions(max_new_tokens=40, seed=3)
-    assert list(TASK.stream(model, [1, 2], options)) == TASK.write(model, [[1, 2]], options)[0]
+    assert list(TASK.stream(model, [1, 2], options)) == TASK.generate(model, [[1, 2]], options)[0]
     assert len(list(TASK.stream(model, [1, 2], options))) == 40
 
 
@@ -91,7 +91,9 @@ def test_metrics_have_their_usual_names() -> None:
     assert TASK.score(rows, "word")["perplexity"] == pytest.approx(math.e**2)
 
 
-def test_the_baseline_is_charged_for_every_token_but_the_first(text: Text, preparation: Preparation) -> None:
+def test_the_baseline_is_charged_for_every_token_but_the_first(
+    text: TextCorpus, preparation: Preparation
+) -> None:
     baseline = TASK.baseline(preparation, text, "validation")
     assert baseline is not None
     assert baseline.rows.units.sum() == 99
@@ -100,7 +102,7 @@ def test_the_baseline_is_charged_for_every_token_but_the_first(text: Text, prepa
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_batches_of_a_split(text: Text, preparation: Preparation, training: bool) -> None:
+def test_batches_of_a_split(text: TextCorpus, preparation: Preparation, training: bool) -> None:
     source = preparation.source(text, "train", Batching(batch_size=2, window=8, training=training))
     batch = next(source.batches(0))
     assert batch[0].shape == (2, 8)

@@ -94,7 +94,7 @@ def test_words_are_counted_and_numbered_by_how_often_they_come(preparation: Prep
     assert list(preparation.words)[:3] == ["Anna", "sang", "Oslo"]
     assert preparation.words["Anna"] == {"B-PER": 3}
     assert preparation.tags == ["B-LOC", "B-PER", "I-PER", "O"]
-    assert preparation.item("Anna sang Bob").words.tolist() == [1, 2, 0]
+    assert preparation.encode("Anna sang Bob").words.tolist() == [1, 2, 0]
     assert preparation.describe() == "11 words, 4 tags"
     seen_once = [word for number, word in enumerate(preparation.words, 1) if preparation.seen_once[number]]
     assert seen_once == ["Berg", "and", "in", "it", "saw", "so", "was"]
@@ -106,19 +106,19 @@ def test_the_commonest_words_are_kept_and_the_rest_counted_together(data: Record
     assert list(preparation.words) == ["Anna", "sang", "Oslo", "<unk>"]
     assert preparation.words["<unk>"] == {"I-PER": 1, "O": 6}
     assert preparation.counts().sum() == 15
-    assert preparation.item("so Oslo").words.tolist() == [0, 3]
+    assert preparation.encode("so Oslo").words.tolist() == [0, 3]
 
 
 def test_a_word_that_is_written_as_the_unknown_one_is_that(tmp_path: Path) -> None:
     data = written(tmp_path, train=[("<unk> a", "X Y"), ("a b", "Y X")], validation=[("a", "X")])
     preparation = TASK.prepare(data, DataConfig())
-    assert preparation.item("<unk> new a").words.tolist() == [0, 0, 1]
+    assert preparation.encode("<unk> new a").words.tolist() == [0, 0, 1]
     assert preparation.counts()[0].tolist() == [1, 0]
 
 
 def test_words_in_small_letters_keep_their_spelling(data: Records) -> None:
     preparation = TASK.prepare(data, DataConfig(lowercase=True))
-    one, other = preparation.item("ANNA"), preparation.item("anna")
+    one, other = preparation.encode("ANNA"), preparation.encode("anna")
     assert one.words.tolist() == other.words.tolist() != [0]
     assert one.characters.tolist() != other.characters.tolist()
 
@@ -127,7 +127,7 @@ def test_characters_that_training_has_once_are_unknown_ones(preparation: Prepara
     assert "A" in preparation.characters  # of Anna
     assert "w" in preparation.characters  # of saw and was
     assert "B" not in preparation.characters  # of Berg
-    characters = preparation.item("aBé an").characters
+    characters = preparation.encode("aBé an").characters
     assert characters.shape == (2, 3)
     assert characters[0, 1:].tolist() == [1, 1]
     assert characters[1, 2] == 0  # behind the end of the word
@@ -135,7 +135,7 @@ def test_characters_that_training_has_once_are_unknown_ones(preparation: Prepara
 
 def test_spellings_are_left_out_on_request(data: Records) -> None:
     preparation = TASK.prepare(data, DataConfig(spelling=False))
-    assert preparation.item("Anna sang").characters.shape == (2, 0)
+    assert preparation.encode("Anna sang").characters.shape == (2, 0)
     model = built(preparation)
     assert model.characters is None
     assert TASK.loss(model, batch_of(preparation, data), None, context(preparation)).nats.isfinite().all()
@@ -149,7 +149,7 @@ def test_a_preparation_comes_back_from_its_file(data: Records, tmp_path: Path) -
         again = TASK.restore(tmp_path, config)
         assert again.files() == preparation.files()
         assert numpy.array_equal(again.counts(), preparation.counts())
-        assert again.item("Oslo sang é").words.tolist() == preparation.item("Oslo sang é").words.tolist()
+        assert again.item("Oslo sang é").words.tolist() == preparation.encode("Oslo sang é").words.tolist()
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_figures_and_answers_do_not_depend_on_the_batch(
             for number, output in enumerate(o for p in parts for o in p.outputs)
         }
         rows = [order[tuple(example.fields["tokens"])] for example in data.examples("all")]
-        counted = {name: torch.cat([part.counted[name] for part in parts])[rows] for name in parts[0].counted}
+        counted = {name: torch.cat([part.counts[name] for part in parts])[rows] for name in parts[0].counts}
         found.append((torch.cat([part.nats for part in parts])[rows], counted))
     for nats, counted in found[1:]:
         # float64, a few additions in another order
@@ -245,7 +245,7 @@ def test_figures_and_answers_do_not_depend_on_the_batch(
         assert {name: values.tolist() for name, values in counted.items()} == {
             name: values.tolist() for name, values in found[0][1].items()
         }
-    items = [preparation.item(example.fields["tokens"]) for example in data.examples("all")]
+    items = [preparation.encode(example.fields["tokens"]) for example in data.examples("all")]
     alone = [TASK.predict(model, [item], told)[0] for item in items]
     assert TASK.predict(model, items, told) == alone
 
@@ -255,11 +255,11 @@ def test_what_is_measured_is_what_is_answered(data: Records, preparation: Prepar
     batch = batch_of(preparation, data, "validation")
     loss = TASK.measure(model, batch, None, told)
     for row, output in enumerate(loss.outputs):
-        (answer,) = TASK.predict(model, [preparation.item(output["tokens"])], told)
+        (answer,) = TASK.predict(model, [preparation.encode(output["tokens"])], told)
         assert answer.details["tags"] == output["tags"]
         right = sum(one == other for one, other in zip(output["tags"], output["expected"], strict=True))
-        assert int(loss.counted["right"][row]) == right
-        assert int(loss.counted["found"][row]) == len(answer.details["entities"])
+        assert int(loss.counts["right"][row]) == right
+        assert int(loss.counts["found"][row]) == len(answer.details["entities"])
     assert {tuple(output["tokens"]): output["expected"] for output in loss.outputs} == {
         tuple(tokens.split()): tags.split() for tokens, tags in OTHERS
     }
@@ -290,7 +290,7 @@ def test_a_sentence_is_answered_with_tags_and_entities(preparation: Preparation)
     torch.nn.init.zeros_(model.output.weight)
     model.output.bias.data = torch.tensor([0.0, 2.0, 0.0, 1.0]).double()  # every tag B-PER
     one, other = TASK.predict(
-        model, [preparation.item("Anna  sang\n"), preparation.item(["New York"])], context(preparation)
+        model, [preparation.encode("Anna  sang\n"), preparation.encode(["New York"])], context(preparation)
     )
     assert one.text == "B-PER B-PER"
     assert one.details == {
@@ -308,13 +308,13 @@ def test_a_sentence_is_answered_with_tags_and_entities(preparation: Preparation)
 @pytest.mark.parametrize("value", ["", " \n", []])
 def test_nothing_cannot_be_tagged(preparation: Preparation, value: Any) -> None:
     with pytest.raises(DataError, match=r"^tag: expected at least one token\. Got an empty sentence\.$"):
-        preparation.item(value)
+        preparation.encode(value)
 
 
 @pytest.mark.parametrize("value", [3, ["a", ""], b"a", [["a"]]])
 def test_what_is_no_sentence_is_refused(preparation: Preparation, value: Any) -> None:
     with pytest.raises(DataError, match=r"^tag: tokens must be a list of texts, none empty\. Got .*\.$"):
-        preparation.item(value)
+        preparation.encode(value)
 
 
 def test_metrics_have_their_usual_names() -> None:
@@ -343,8 +343,8 @@ def test_tags_that_are_not_bio_have_no_entities(tmp_path: Path) -> None:
     preparation = TASK.prepare(data, DataConfig())
     model, told = built(preparation), context(preparation)
     loss = TASK.measure(model, batch_of(preparation, data), None, told)
-    assert list(loss.counted) == ["right"]
-    assert list(TASK.predict(model, [preparation.item("the dog")], told)[0].details) == ["tokens", "tags"]
+    assert list(loss.counts) == ["right"]
+    assert list(TASK.predict(model, [preparation.encode("the dog")], told)[0].details) == ["tokens", "tags"]
     outputs = [{"expected": ["DET", "NOUN"], "tags": ["DET", "VERB"]}]
     found = TASK.notes(Rows(numpy.ones(1), numpy.ones(1), {"right": numpy.ones(1)}, outputs))["by_tag"]
     assert {tag: figures["recall"] for tag, figures in found.items()} == {"DET": 1, "NOUN": 0, "VERB": 0}
@@ -352,9 +352,9 @@ def test_tags_that_are_not_bio_have_no_entities(tmp_path: Path) -> None:
 
 def test_notes_have_the_figures_of_each_type(data: Records, preparation: Preparation) -> None:
     loss = TASK.measure(built(preparation), batch_of(preparation, data), None, context(preparation))
-    counted = {name: values.numpy() for name, values in loss.counted.items()}
+    counted = {name: values.numpy() for name, values in loss.counts.items()}
     rows = Rows(loss.nats.detach().numpy(), loss.units.numpy(), counted, loss.outputs)
-    found = TASK.notes(rows)["by_type"]
+    found = TASK.details(rows)["by_type"]
     assert {kind: figures["expected"] for kind, figures in found.items() if figures["expected"]} == {
         "LOC": 2,
         "PER": 3,
@@ -381,7 +381,7 @@ def test_the_baseline_by_hand(data: Records, preparation: Preparation) -> None:
     ]  # fmt: skip
     numpy.testing.assert_allclose(baseline.rows.nats, expected, rtol=1e-12)
     assert baseline.rows.units.tolist() == [2, 6, 1]
-    counted = {name: values.tolist() for name, values in baseline.rows.counted.items()}
+    counted = {name: values.tolist() for name, values in baseline.rows.counts.items()}
     # Bob is taken for O, and Anna, who is not a person in the last row, for one.
     assert counted == {"right": [2, 5, 0], "expected": [1, 2, 0], "found": [1, 1, 1], "correct": [1, 1, 0]}
 
@@ -396,15 +396,15 @@ def test_the_sample_is_the_same_for_the_same_seed_and_says_that_it_is_made_up(tm
     folders = [tmp_path / name for name in ("one", "same", "other")]
     for folder, seed in zip(folders, (1, 1, 2), strict=True):
         folder.mkdir()
-        assert "harbour" in TASK.sample(folder, seed)
+        assert "harbor" in TASK.write_toy_data(folder, seed)
     one, same, other = ((folder / "train.conll").read_text() for folder in folders)
     assert one == same != other
-    assert one.startswith("# Made up by `seqloom sample tag`")
+    assert one.startswith("# Made up by `seqloom toy-data tag`")
 
 
 def test_in_the_sample_a_tag_needs_what_comes_before_and_what_comes_behind(tmp_path: Path) -> None:
     """Neither half of a sentence tells a name's tag, both together always do."""
-    TASK.sample(tmp_path, 0)
+    TASK.write_toy_data(tmp_path, 0)
     data = read(tmp_path)
     assert isinstance(data, Records)
     assert {split: len(rows) for split, rows in data.splits.items()} == {
@@ -436,7 +436,7 @@ def test_in_the_sample_a_tag_needs_what_comes_before_and_what_comes_behind(tmp_p
 
 @pytest.mark.slow
 def test_both_directions_learn_what_one_can_only_guess(tmp_path: Path) -> None:
-    TASK.sample(tmp_path, 0)
+    TASK.write_toy_data(tmp_path, 0)
     data = read(tmp_path)
     preparation = TASK.prepare(data, DataConfig())  # type: ignore[arg-type]
     measured = preparation.source(data, "test", Batching(64, training=False))  # type: ignore[arg-type]

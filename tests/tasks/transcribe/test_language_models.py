@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from seqloom.baselines.kneser_ney import NGram
-from seqloom.data.audio.feature_cache import Recordings
+from seqloom.data.audio.feature_cache import FeatureCache
 from seqloom.data.audio.features import FeatureOptions
-from seqloom.data.audio.normalizer import Normaliser
+from seqloom.data.audio.normalizer import Normalizer
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.errors import ConfigError, RunError
 from seqloom.inference.predictor import load, train
@@ -26,8 +26,8 @@ TRANSCRIPTS = {"bin blue now": 3, "set red now": 2, "bin red soon": 1}
 
 def preparation(unit: TranscriptUnit = "character", texts: dict[str, int] = TRANSCRIPTS) -> Preparation:
     vocabulary = Vocabulary.fit(unit, texts)
-    normaliser = Normaliser.fit([numpy.zeros((2, 3))])
-    return Preparation(unit, vocabulary, Recordings(FeatureOptions()), normaliser, texts)
+    normalizer = Normalizer.fit([numpy.zeros((2, 3))])
+    return Preparation(unit, vocabulary, FeatureCache(FeatureOptions()), normalizer, texts)
 
 
 def test_the_n_gram_counts_transcripts_with_their_ends() -> None:

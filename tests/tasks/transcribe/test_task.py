@@ -39,7 +39,7 @@ def speech(text: str, seed: int = 0) -> numpy.ndarray:
 
 
 def write(folder: Path, rows: Sequence[tuple[str, str]], columns: str = "file_name,transcription") -> None:
-    """Recordings and what is said in them; a name that is there already is left as it is."""
+    """FeatureCache and what is said in them; a name that is there already is left as it is."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, (name, rest) in enumerate(rows):
         if not (folder / name).exists():
@@ -269,7 +269,7 @@ def test_a_missing_column_is_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"expected columns file, transcription, speaker\. Got file, transcription"
     ):
-        prepared(folder, data={"normalisation": "speaker"})
+        prepared(folder, data={"normalization": "speaker"})
 
 
 def test_stereo_and_other_rates_are_used_and_said_once(
@@ -318,9 +318,9 @@ def speakers(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_each_speaker_is_normalised_by_their_own_recordings(speakers: Path) -> None:
-    case = prepared(speakers, data={"normalisation": "speaker"})
-    assert set(case.preparation.normaliser.speakers) == {"a", "b"}
+def test_each_speaker_is_normalized_by_their_own_recordings(speakers: Path) -> None:
+    case = prepared(speakers, data={"normalization": "speaker"})
+    assert set(case.preparation.normalizer.speakers) == {"a", "b"}
     source = case.preparation.source(case.data, "test", Batching(8, training=False))
     (batch,) = source.batches(0)
     heard: dict[str, list[numpy.ndarray]] = {"b": [], "c": []}
@@ -333,8 +333,8 @@ def test_each_speaker_is_normalised_by_their_own_recordings(speakers: Path) -> N
 
 
 def test_a_file_alone_is_a_speaker_of_its_own(speakers: Path) -> None:
-    case = prepared(speakers, data={"normalisation": "speaker"})
-    steps = case.preparation.normalised(case.preparation.item(speakers / "test" / "0.wav"))
+    case = prepared(speakers, data={"normalization": "speaker"})
+    steps = case.preparation.normalized(case.preparation.encode(speakers / "test" / "0.wav"))
     numpy.testing.assert_allclose(steps.mean(0), 0.0, atol=1e-5)  # float32
 
 
@@ -345,7 +345,7 @@ def test_it_learns_and_answers_in_order(one_way: Predictor, folder: Path) -> Non
     report = one_way.evaluate(folder)
     assert report.metrics["cer"] < 0.3 < report.baseline["cer"]
     assert report.is_better
-    assert report.headline.name == "wer"
+    assert report.primary_metric.name == "wer"
     commonest = max(one_way.preparation.transcripts.values())
     assert one_way.preparation.transcripts["go"] == commonest
     assert report.baseline_name == "always 'go'"
@@ -360,7 +360,7 @@ def test_it_learns_and_answers_in_order(one_way: Predictor, folder: Path) -> Non
 def test_the_report_shows_the_worst_rows(one_way: Predictor, folder: Path) -> None:
     report = one_way.evaluate(folder, "train")
     wrong = report.metrics["cer"] > 0
-    assert ("worst" in report.notes) is wrong
+    assert ("worst" in report.details) is wrong
     json.dumps(report.to_dict())
 
 
@@ -385,7 +385,7 @@ def test_a_language_model_needs_a_search(one_way: Predictor, folder: Path) -> No
         one_way.predict([folder / "test" / "0.wav"], language_model="ngram")
 
 
-# Streams
+# TokenStreams
 
 
 @pytest.mark.parametrize("chunk", [1, 80, 777, 8000, 1_000_000])
@@ -427,7 +427,7 @@ def test_a_model_of_another_task_hears_no_stream(folder: Path, tmp_path: Path) -
     small = {"model": {"hidden_size": 8}, "training": {"max_steps": 2, "batch_size": 2, "window": 8}}
     (tmp_path / "c.yaml").write_text(json.dumps(small))
     predictor = seqloom.train(tmp_path / "text.txt", config=tmp_path / "c.yaml", out=tmp_path / "run")
-    with pytest.raises(RunError, match=r"expected a model of the task transcribe\. Got generate\."):
+    with pytest.raises(RunError, match=r"expected a model that transcribes audio\. Got the task generate\."):
         predictor.transcribe_stream([])
 
 
@@ -442,10 +442,10 @@ def test_a_model_of_another_task_hears_no_stream(folder: Path, tmp_path: Path) -
             r"recording\. Train one with model\.decoder=ctc\.",
         ),
         (
-            {"model": {"bidirectional": False}, "data": {"normalisation": "speaker"}},
+            {"model": {"bidirectional": False}, "data": {"normalization": "speaker"}},
             {},
-            r"transcribe: a stream cannot be normalised by its speaker, who is not known before the end\. "
-            r"Train one with data\.normalisation=global\.",
+            r"transcribe: a stream cannot be normalized by its speaker, who is not known before the end\. "
+            r"Train one with data\.normalization=global\.",
         ),
         (
             {"model": {"bidirectional": False}},
@@ -461,7 +461,7 @@ def test_what_cannot_stream_says_why(
     chosen = case.config.decoding.model_copy(update=decoding)
     context = case.config.context(case.preparation, decoding=chosen)
     with pytest.raises(ConfigError, match=message):
-        TASK.transcribe(case.model(), [], context)
+        TASK.transcribe_stream(case.model(), [], context)
 
 
 # Attention

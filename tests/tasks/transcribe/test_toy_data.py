@@ -8,13 +8,13 @@ import pytest
 from seqloom.data.audio.files import read_audio
 from seqloom.data.read import read
 from seqloom.data.tables.records import Records
-from seqloom.tasks.transcribe.toy_data import RATE_HZ, ROWS, SPEAKERS, say, write_sample
+from seqloom.tasks.transcribe.toy_data import RATE_HZ, ROWS, SPEAKERS, say, write_toy_data_files
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Records:
     folder = tmp_path_factory.mktemp("sample")
-    assert "not speech" in write_sample(folder, 3)  # it says that it is made up
+    assert "not speech" in write_toy_data_files(folder, 3)  # it says that it is made up
     found = read(folder, strict=True)
     assert isinstance(found, Records)
     return found

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 import seqloom
-from seqloom.baselines.nearest_neighbour import nearest
-from seqloom.data.batching import IGNORED, Batching
+from seqloom.baselines.nearest_neighbor import nearest
+from seqloom.data.batching import IGNORE_INDEX, Batching
 from seqloom.data.tables.records import Records, read_records
 from seqloom.errors import DataError, RunError
 from seqloom.models.encoder_decoder import EncoderDecoder
@@ -88,15 +88,15 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
 def test_what_is_no_text_cannot_be_translated(tmp_path: Path) -> None:
     preparation = make(tmp_path).preparation
     with pytest.raises(DataError, match=r"what to translate must be a text that is not empty\. Got  \."):
-        preparation.item(" ")
+        preparation.encode(" ")
     with pytest.raises(DataError, match=r"must be a text that is not empty\. Got 3\."):
-        preparation.item(3)  # type: ignore[arg-type]
+        preparation.encode(3)  # type: ignore[arg-type]
 
 
 def test_a_decoder_reads_the_end_then_what_it_should_have_written(tmp_path: Path) -> None:
     batch = make(tmp_path).batch()
     for inputs, targets in zip(batch.inputs, batch.targets, strict=True):
-        real = targets[targets != IGNORED]
+        real = targets[targets != IGNORE_INDEX]
         assert real[-1] == END
         assert inputs[: len(real)].tolist() == [END, *real[:-1].tolist()]
 
@@ -104,8 +104,8 @@ def test_a_decoder_reads_the_end_then_what_it_should_have_written(tmp_path: Path
 def test_small_letters_are_read_written_and_scored(tmp_path: Path) -> None:
     case = make(tmp_path, data={"lowercase": True})
     assert (
-        case.preparation.item("ZWEI Hunde").numbers.tolist()
-        == case.preparation.item("zwei hunde").numbers.tolist()
+        case.preparation.encode("ZWEI Hunde").numbers.tolist()
+        == case.preparation.encode("zwei hunde").numbers.tolist()
     )
     assert all(
         text == text.lower()
@@ -113,9 +113,9 @@ def test_small_letters_are_read_written_and_scored(tmp_path: Path) -> None:
     )
     found = TASK.measure(case.model, case.batch(), None, case.context)
     rows = seqloom.tasks.base.Rows(
-        *(numpy.zeros(5), numpy.ones(5)), {k: v.numpy() for k, v in found.counted.items()}
+        *(numpy.zeros(5), numpy.ones(5)), {k: v.numpy() for k, v in found.counts.items()}
     )
-    assert "case:lc" in TASK.notes(rows)["bleu"]
+    assert "case:lc" in TASK.details(rows)["bleu"]
 
 
 @pytest.mark.parametrize("unit", ["bpe", "word", "character"])
@@ -130,7 +130,7 @@ def test_a_preparation_is_read_again_as_it_was(unit: str, shared: bool, tmp_path
     assert restored.files() == preparation.files()
     assert (
         restored.item("Anna sieht Anna").numbers.tolist()
-        == preparation.item("Anna sieht Anna").numbers.tolist()
+        == preparation.encode("Anna sieht Anna").numbers.tolist()
     )
     same = preparation.source_side.vocabulary.to_json() == preparation.target_side.vocabulary.to_json()  # type: ignore[attr-defined]
     assert same == shared
@@ -160,7 +160,7 @@ def test_nats_are_those_of_each_target_token(tmp_path: Path) -> None:
     found = TASK.measure(case.model, batch, None, case.context)
     logits = case.model(batch.source, batch.source_lengths, batch.inputs)
     for row, targets in enumerate(batch.targets):
-        real = targets != IGNORED
+        real = targets != IGNORE_INDEX
         chances = logits[row, real].log_softmax(-1)
         expected = -chances.gather(1, targets[real, None]).sum()
         torch.testing.assert_close(found.nats[row], expected)
@@ -222,7 +222,7 @@ def test_a_row_ends_at_its_own_limit_whoever_shares_the_batch(num_beams: int, tm
 @pytest.mark.parametrize("attention", ["dot", "none"])
 def test_attention_is_given_on_request(attention: str, tmp_path: Path) -> None:
     case = make(tmp_path, model={"attention": attention})
-    items = [case.preparation.item(text) for text in ("Anna schläft.", "Ein Mann sieht zwei Hunde.")]
+    items = [case.preparation.encode(text) for text in ("Anna schläft.", "Ein Mann sieht zwei Hunde.")]
     plain = TASK.predict(case.model, items, case.context)
     assert all("attention" not in details for _, details in plain)
     asked = case.context._replace(decoding=TASK.DecodingConfig(attention=True))
@@ -249,7 +249,7 @@ def test_the_translation_memory_answers_with_the_most_alike(tmp_path: Path) -> N
 
 def test_it_learns_its_own_sample(tmp_path: Path) -> None:
     """A few seconds are enough to leave the translation memory behind."""
-    TASK.sample(tmp_path, 0)
+    TASK.write_toy_data(tmp_path, 0)
     settings = [
         "data.unit=word",
         "model.hidden_size=96",

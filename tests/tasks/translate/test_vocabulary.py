@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from seqloom.data.text.vocabulary import Unit, Vocabulary
-from seqloom.tasks.translate.vocabulary import END, UNSEEN, Side, plain
+from seqloom.tasks.translate.vocabulary import END, UNSEEN, TranslationVocabulary, plain
 
 TEXTS = ["two dogs run", "a dog sees two cats", "cats sleep"]
 UNITS: tuple[Unit, ...] = ("bpe", "word", "character")
 
 
-def make(unit: Unit, texts: list[str] = TEXTS, own: list[str] = TEXTS) -> Side:
-    return Side.fit(unit, Vocabulary.fit(unit, [plain(unit, text) for text in texts]), own)
+def make(unit: Unit, texts: list[str] = TEXTS, own: list[str] = TEXTS) -> TranslationVocabulary:
+    return TranslationVocabulary.fit(unit, Vocabulary.fit(unit, [plain(unit, text) for text in texts]), own)
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -57,5 +57,5 @@ def test_tokens_can_be_read_one_by_one() -> None:
 
 def test_it_is_made_again_from_its_parts() -> None:
     side = make("bpe")
-    again = Side("bpe", side.vocabulary, side.tokens)
+    again = TranslationVocabulary("bpe", side.vocabulary, side.tokens)
     assert again.encode("two dogs").tolist() == side.encode("two dogs").tolist()

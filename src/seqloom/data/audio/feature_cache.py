@@ -17,8 +17,8 @@ log = logging.getLogger("seqloom")
 
 
 @final
-class Recordings:
-    """The features of files, not normalised. They are kept in memory: an hour has 92 MB (64 bands, 10 ms).
+class FeatureCache:
+    """The features of files, not normalized. They are kept in memory: an hour has 92 MB (64 bands, 10 ms).
 
     Args:
         options: how samples become features.

@@ -27,7 +27,7 @@ _BROKEN_OGG = ("without an End-Of-Stream", "lacks an end-of-stream", "Junk after
 """What libsndfile remarks, and reads on; it remarks more than this, of which nothing is lost."""
 
 
-class Audio(NamedTuple):
+class Waveform(NamedTuple):
     """Samples (N,), float32 from -1 to 1, and what was done to them that a person should hear of once."""
 
     samples: numpy.ndarray
@@ -36,7 +36,7 @@ class Audio(NamedTuple):
     """For example `resampled from 44100 Hz to 16000 Hz`; the same words for every such file"""
 
 
-def read_audio(path: Path, sample_rate_hz: int | None = None, where: object = None) -> Audio:
+def read_audio(path: Path, sample_rate_hz: int | None = None, where: object = None) -> Waveform:
     """Read a file of sound as one channel.
 
     Several channels are averaged, and another rate is resampled: `notes` says so.
@@ -67,7 +67,7 @@ def read_audio(path: Path, sample_rate_hz: int | None = None, where: object = No
             rate, frames, remarks = file.samplerate, file.frames, file.extra_info
     except soundfile.LibsndfileError as error:
         words = error.error_string.removeprefix("Error : ").rstrip(". ")
-        if "ormat" in words:  # "Format not recognised", and the like of a container that holds something else
+        if "ormat" in words:  # "Format not recognized", and the like of a container that holds something else
             got = f"{path.stat().st_size:,} bytes of something else"
             raise _unusable(where, path, "audio, such as wav, flac or ogg", got) from None
         raise _unusable(where, path, "audio that is whole", f"a file that breaks off ({words})") from None
@@ -82,7 +82,7 @@ def read_audio(path: Path, sample_rate_hz: int | None = None, where: object = No
     if sample_rate_hz is not None and rate != sample_rate_hz:
         notes = (*notes, f"resampled from {rate} Hz to {sample_rate_hz} Hz")
         mono, rate = optional_package("soxr", "speech").resample(mono, rate, sample_rate_hz), sample_rate_hz
-    return Audio(numpy.ascontiguousarray(mono, dtype=numpy.float32), rate, notes)
+    return Waveform(numpy.ascontiguousarray(mono, dtype=numpy.float32), rate, notes)
 
 
 def _breaks_off(remarks: str) -> bool:

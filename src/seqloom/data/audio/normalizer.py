@@ -21,15 +21,15 @@ class Statistics(NamedTuple):
 
 
 @final
-class Normaliser:
+class Normalizer:
     """Shift and scale steps of features.
 
     Args:
         overall: statistics of all steps.
         speakers: those of each speaker; empty: `overall` is for everybody.
 
-    >>> normaliser = Normaliser.fit([numpy.array([[1.0], [3.0]]), numpy.array([[5.0]])])
-    >>> normaliser.apply(numpy.array([[3.0]]))
+    >>> normalizer = Normalizer.fit([numpy.array([[1.0], [3.0]]), numpy.array([[5.0]])])
+    >>> normalizer.apply(numpy.array([[3.0]]))
     array([[0.]], dtype=float32)
     """
 
@@ -39,7 +39,7 @@ class Normaliser:
         self.overall, self.speakers = overall, dict(speakers)
 
     @classmethod
-    def fit(cls, rows: Iterable[numpy.ndarray], speakers: Iterable[str] | None = None) -> Normaliser:
+    def fit(cls, rows: Iterable[numpy.ndarray], speakers: Iterable[str] | None = None) -> Normalizer:
         """Measure rows (T, F), of one speaker each; None: nobody is told apart."""
         rows = list(rows)
         if speakers is None:
@@ -51,9 +51,9 @@ class Normaliser:
         """Whether speakers are told apart."""
         return bool(self.speakers)
 
-    def with_new(self, rows: Iterable[numpy.ndarray], speakers: Iterable[str]) -> Normaliser:
+    def with_new(self, rows: Iterable[numpy.ndarray], speakers: Iterable[str]) -> Normalizer:
         """The same, and speakers that it does not know measured by these rows of theirs."""
-        return Normaliser(self.overall, {**_by_speaker(rows, speakers), **self.speakers})
+        return Normalizer(self.overall, {**_by_speaker(rows, speakers), **self.speakers})
 
     def apply(self, row: numpy.ndarray, speaker: str | None = None) -> numpy.ndarray:
         """Steps (T, F) to steps of mean 0 and deviation 1, float32.
@@ -71,7 +71,7 @@ class Normaliser:
         return json.dumps(parts, default=numpy.ndarray.tolist)
 
     @classmethod
-    def from_json(cls, text: str) -> Normaliser:
+    def from_json(cls, text: str) -> Normalizer:
         """What `to_json` gave."""
         parts = json.loads(text)
         speakers = {name: _read(values) for name, values in parts["speakers"].items()}

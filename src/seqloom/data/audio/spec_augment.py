@@ -1,7 +1,7 @@
 """SpecAugment: in training, stretches of time and bands of frequency are blotted out.
 
 Park et al. 2019, arXiv:1904.08779, without the warping of time, which they found to matter least. What is
-blotted out becomes 0, which is the mean of normalised features.
+blotted out becomes 0, which is the mean of normalized features.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SpecAugment(NamedTuple):
         """Blot out, drawing from torch's generator.
 
         Args:
-            features: (B, T, options.size), normalised.
+            features: (B, T, options.size), normalized.
             lengths: (B,) the real steps of each row.
             options: which frames and mels a step is made of.
 

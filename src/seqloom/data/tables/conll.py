@@ -55,8 +55,8 @@ def read_conll(path: Path) -> Iterator[Sentence]:
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
             except UnicodeDecodeError as error:
                 got = f"byte 0x{raw[error.start]:02x} ({error.reason})"
-                mend = f"Convert it, as with: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8{path.suffix}"
-                found = _wrong(found, number, DataError(place, "the line must be UTF-8", got=got, mend=mend))
+                hint = f"Convert it, as with: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8{path.suffix}"
+                found = _wrong(found, number, DataError(place, "the line must be UTF-8", got=got, hint=hint))
                 continue
             if not line.strip(" \t") or line.startswith((DOCUMENT, *MARKS)):
                 if found.line:

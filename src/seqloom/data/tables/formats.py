@@ -36,9 +36,9 @@ def read_table(path: Path) -> Iterator[Row]:
     except OSError as error:
         raise DataError(path, "expected a file that can be read", got=error.strerror or str(error)) from None
     except UnicodeDecodeError as error:
-        mend = f"Convert it, as with: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8{path.suffix}"
+        hint = f"Convert it, as with: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8{path.suffix}"
         got = f"byte 0x{error.object[error.start]:02x} ({error.reason})"
-        raise DataError(path, "the table must be UTF-8", got=got, mend=mend) from None
+        raise DataError(path, "the table must be UTF-8", got=got, hint=hint) from None
 
 
 def _csv(path: Path) -> Iterator[Row]:
@@ -58,9 +58,9 @@ def _separated(path: Path, separator: str) -> Iterator[Row]:
             try:
                 values = next(reader, None)
             except csv.Error as error:
-                mend = 'A field that holds a quote must be quoted, and the quote doubled: "say ""no"""'
+                hint = 'A field that holds a quote must be quoted, and the quote doubled: "say ""no"""'
                 place = f"{path}, line {line + 1}"
-                raise DataError(place, "expected a row", got=str(error), mend=mend) from None
+                raise DataError(place, "expected a row", got=str(error), hint=hint) from None
             if values is None:
                 return
             place, line = f"{path}, line {line + 1}", reader.line_num

@@ -78,14 +78,14 @@ class Records(NamedTuple):
         return ", ".join(f"{name} {len(rows):,} rows" for name, rows in self.splits.items())
 
 
-class Kept(NamedTuple, Generic[T]):
+class EncodedExamples(NamedTuple, Generic[T]):
     """The good rows, encoded, and a message for each bad one."""
 
     items: tuple[T, ...]
     skipped: tuple[str, ...]
 
 
-def keep_good(records: Records, split: str, encode: Callable[[Example], T]) -> Kept[T]:
+def encode_examples(records: Records, split: str, encode: Callable[[Example], T]) -> EncodedExamples[T]:
     """Encode every row of a split; a row at which `encode` raises DataError is skipped and its message kept.
 
     Raises:
@@ -102,7 +102,7 @@ def keep_good(records: Records, split: str, encode: Callable[[Example], T]) -> K
     if not items:
         got = f"{len(skipped):,} bad rows, the first: {skipped[0]}" if skipped else "none"
         raise DataError(records.path, f"expected at least one row for {split}", got=got)
-    return Kept(tuple(items), tuple(skipped))
+    return EncodedExamples(tuple(items), tuple(skipped))
 
 
 def is_records(path: Path) -> bool:
@@ -184,7 +184,7 @@ def _rows_of(table: Path) -> Iterator[Row]:
 
 
 def _by_folder(path: Path) -> Iterator[tuple[Path, Row]]:
-    """Recordings in a folder for each label."""
+    """FeatureCache in a folder for each label."""
     for file in _recordings(path):
         yield file, Row(str(file), {"file": file.resolve(), "label": file.parent.name})
 

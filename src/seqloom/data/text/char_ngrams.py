@@ -18,13 +18,13 @@ MOST_PARTS = 32
 
 
 @final
-class Subwords:
+class CharNgrams:
     """Numbers, from 1 on, for the parts of words (Bojanowski et al., 2017, arXiv:1607.04606).
 
     Args:
         parts: the parts, each once.
 
-    >>> subwords = Subwords.fit(["loved", "clover", "glove", "dove"])
+    >>> subwords = CharNgrams.fit(["loved", "clover", "glove", "dove"])
     >>> subwords.parts
     ('lov', 'love', 'ove')
     >>> subwords.numbers("lovely").tolist()[:4]
@@ -36,7 +36,7 @@ class Subwords:
         self._numbers = {part: number for number, part in enumerate(self.parts, 1)}
 
     @classmethod
-    def fit(cls, words: Iterable[str]) -> Subwords:
+    def fit(cls, words: Iterable[str]) -> CharNgrams:
         """The parts that several of these words share."""
         counts = Counter(part for word in words for part in parts_of(word))
         return cls(sorted(part for part, count in counts.items() if count >= LEAST_WORDS))
@@ -56,7 +56,7 @@ class Subwords:
         return json.dumps(self.parts, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> Subwords:
+    def from_json(cls, text: str) -> CharNgrams:
         """What `to_json` gave."""
         return cls(json.loads(text))
 

@@ -21,7 +21,7 @@ HELD_OUT_BYTES = 4 << 20
 """Of a long file no more than this is held out: reading more makes a loss no surer, only later."""
 
 
-class TextPart(NamedTuple):
+class FileSpan(NamedTuple):
     """Bytes `start` to `stop` of a UTF-8 file; both lie between characters."""
 
     path: Path
@@ -29,11 +29,11 @@ class TextPart(NamedTuple):
     stop: int
 
 
-class Text(NamedTuple):
+class TextCorpus(NamedTuple):
     """A corpus: for each split its parts, in reading order."""
 
     path: Path
-    splits: dict[str, tuple[TextPart, ...]]
+    splits: dict[str, tuple[FileSpan, ...]]
     ignored: tuple[Path, ...] = ()
     """Files in the folder that belong to no split, since others are named train."""
 
@@ -47,12 +47,12 @@ class Text(NamedTuple):
         names = ", ".join(file.name for file in self.ignored)
         return f"{sizes}; ignored, since others are named train: {names}" if names else sizes
 
-    def whole(self) -> tuple[TextPart, ...]:
+    def whole(self) -> tuple[FileSpan, ...]:
         """Every byte of the corpus, as one split: for a text that the model has never seen."""
         return tuple(part for name in SPLITS for part in self.splits.get(name, ()))
 
 
-def read_text(path: Path | str) -> Text:
+def read_text(path: Path | str) -> TextCorpus:
     """Find the text under `path` and its splits, without reading it.
 
     Args:
@@ -65,7 +65,7 @@ def read_text(path: Path | str) -> Text:
     if not path.exists():
         raise DataError(path, "expected a text file or a folder of them", got="no such file or folder")
     if not path.is_dir():
-        return Text(path, _held_out([path]))
+        return TextCorpus(path, _held_out([path]))
     files = sorted(file for file in path.rglob("*.txt") if file.is_file())
     if not files:
         raise DataError(path, "expected at least one .txt file in this folder", got="none")
@@ -76,10 +76,10 @@ def read_text(path: Path | str) -> Text:
         raise DataError(path, "expected text to learn from", got="validation and test files only")
     learnt = {"train": _whole(train)} if named["validation"] else _held_out(train)
     others = {split: _whole(named[split]) for split in SPLITS[1:] if named[split]}
-    return Text(path, learnt | others, tuple(ignored))
+    return TextCorpus(path, learnt | others, tuple(ignored))
 
 
-def pieces(parts: Sequence[TextPart]) -> Iterator[str]:
+def pieces(parts: Sequence[FileSpan]) -> Iterator[str]:
     """The text of `parts`, in pieces of about a megabyte that end with a line where one ends in reach.
 
     Raises:
@@ -97,18 +97,18 @@ def pieces(parts: Sequence[TextPart]) -> Iterator[str]:
                 start = stop
 
 
-def _whole(files: Sequence[Path]) -> tuple[TextPart, ...]:
-    return tuple(TextPart(file, 0, _size(file)) for file in files)
+def _whole(files: Sequence[Path]) -> tuple[FileSpan, ...]:
+    return tuple(FileSpan(file, 0, _size(file)) for file in files)
 
 
-def _held_out(files: Sequence[Path]) -> dict[str, tuple[TextPart, ...]]:
+def _held_out(files: Sequence[Path]) -> dict[str, tuple[FileSpan, ...]]:
     train, validation = [], []
     for file in files:
         size = _size(file)
         with _mapped(file) as memory:
             cut = _between_characters(memory, max(int(size * (1 - HELD_OUT)), size - HELD_OUT_BYTES))
-        train.append(TextPart(file, 0, cut))
-        validation.append(TextPart(file, cut, size))
+        train.append(FileSpan(file, 0, cut))
+        validation.append(FileSpan(file, cut, size))
     return {"train": tuple(train), "validation": tuple(validation)}
 
 
@@ -145,5 +145,5 @@ def _decode(path: Path, data: bytes, offset: int) -> str:
             f"{path}, byte {place}",
             "the text must be UTF-8",
             got=f"byte 0x{data[error.start]:02x} ({error.reason})",
-            mend=f"Convert it, as with: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > {path.stem}-utf8.txt",
+            hint=f"Convert it, as with: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > {path.stem}-utf8.txt",
         ) from None

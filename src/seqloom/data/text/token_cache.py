@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy
 
-from seqloom.data.text.corpus import TextPart, pieces
+from seqloom.data.text.corpus import FileSpan, pieces
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.files import cannot_write
 
@@ -19,7 +19,7 @@ MEMORY_BYTES = 256 << 20
 """Text of more bytes than this is kept as a mapped file in the cache folder."""
 
 
-class Tokens(NamedTuple):
+class TokenArray(NamedTuple):
     """Token numbers of a text in reading order, and a digest that changes when they do."""
 
     numbers: numpy.ndarray
@@ -33,7 +33,7 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else Path(base) / "seqloom"
 
 
-def tokenize(parts: Sequence[TextPart], vocabulary: Vocabulary) -> Tokens:
+def tokenize(parts: Sequence[FileSpan], vocabulary: Vocabulary) -> TokenArray:
     """Encode `parts`.
 
     Raises:
@@ -43,22 +43,22 @@ def tokenize(parts: Sequence[TextPart], vocabulary: Vocabulary) -> Tokens:
         return _mapped(parts, vocabulary)
     arrays = [numpy.empty(0, vocabulary.dtype), *vocabulary.encode_pieces(pieces(parts))]
     numbers = numpy.concatenate(arrays)
-    return Tokens(numbers, hashlib.sha256(numbers.tobytes()).hexdigest())
+    return TokenArray(numbers, hashlib.sha256(numbers.tobytes()).hexdigest())
 
 
-def _mapped(parts: Sequence[TextPart], vocabulary: Vocabulary) -> Tokens:
+def _mapped(parts: Sequence[FileSpan], vocabulary: Vocabulary) -> TokenArray:
     digest = _identity(parts, vocabulary)
     target = cache_folder() / "tokens" / f"{digest}.bin"
     if not target.exists():
         try:
             _write(target, parts, vocabulary)
         except OSError as error:
-            mend = "Make room, or name another folder by the environment variable SEQLOOM_CACHE"
-            raise cannot_write(target, error, mend) from None
-    return Tokens(numpy.memmap(target, dtype=vocabulary.dtype, mode="r"), digest)
+            hint = "Make room, or name another folder by the environment variable SEQLOOM_CACHE"
+            raise cannot_write(target, error, hint) from None
+    return TokenArray(numpy.memmap(target, dtype=vocabulary.dtype, mode="r"), digest)
 
 
-def _write(target: Path, parts: Sequence[TextPart], vocabulary: Vocabulary) -> None:
+def _write(target: Path, parts: Sequence[FileSpan], vocabulary: Vocabulary) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     # A name of its own: several processes may encode the same text at the same time.
     with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
@@ -72,7 +72,7 @@ def _write(target: Path, parts: Sequence[TextPart], vocabulary: Vocabulary) -> N
     os.replace(file.name, target)
 
 
-def _identity(parts: Sequence[TextPart], vocabulary: Vocabulary) -> str:
+def _identity(parts: Sequence[FileSpan], vocabulary: Vocabulary) -> str:
     """Of the text and the vocabulary, wherever the text lies."""
     digest = hashlib.sha256(vocabulary.to_json().encode())
     for text in pieces(parts):

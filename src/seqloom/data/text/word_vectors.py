@@ -71,7 +71,7 @@ def read_vectors(path: Path | str, words: Iterable[str]) -> WordVectors:
                     found[first] = vector
     if promised is not None and in_file < promised:
         expected = f"expected {promised:,} words, as its first line says"
-        raise DataError(path, expected, got=f"{in_file:,}", mend="Is the file whole?")
+        raise DataError(path, expected, got=f"{in_file:,}", hint="Is the file whole?")
     return _chosen(path, wanted, found, in_file)
 
 
@@ -102,7 +102,7 @@ def _outline(
     if len(fields) < 2 or not all(_is_number(field) for field in fields[1:]):
         expected = "expected a word and its numbers, or the count of words and the size of a vector"
         got = repr(line.decode(errors="replace").strip()[:60]) if line else "an empty file"
-        raise DataError(f"{path}, line {max(number, 1)}", expected, got=got, mend=TEXT_FORM)
+        raise DataError(f"{path}, line {max(number, 1)}", expected, got=got, hint=TEXT_FORM)
     return len(fields) - 1, None, _with_first((number, line), lines)
 
 
@@ -131,7 +131,7 @@ def _vector(path: Path, number: int, line: bytes, size: int) -> numpy.ndarray | 
 
 
 def _bad_line(path: Path, number: int, size: int, got: str) -> DataError:
-    return DataError(f"{path}, line {number}", f"expected a word and {size} numbers", got=got, mend=TEXT_FORM)
+    return DataError(f"{path}, line {number}", f"expected a word and {size} numbers", got=got, hint=TEXT_FORM)
 
 
 def _is_number(field: bytes) -> bool:

@@ -125,7 +125,7 @@ def check_backward(run: Run, output: Tensor, kept: Tensor | None, given: Sequenc
     if VALUES[run.cell]:
         if kept is None:
             raise DataError(
-                _WHERE, "a backward pass needs what the forward pass keeps", mend="Run it with keep=True"
+                _WHERE, "a backward pass needs what the forward pass keeps", hint="Run it with keep=True"
             )
         _fit("kept", kept, kept_shape(run), output.dtype)
     d_output, d_h_n, d_c_n = given

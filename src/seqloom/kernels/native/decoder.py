@@ -66,7 +66,7 @@ class Decoding(ctypes.Structure):
     ]
 
 
-class Choice(NamedTuple):
+class TokenSelection(NamedTuple):
     """How tokens are chosen: as `seqloom.decoding.DecodingOptions` has it."""
 
     uniforms: Tensor | None
@@ -77,7 +77,7 @@ class Choice(NamedTuple):
     stop_tokens: tuple[int, ...] = ()
 
 
-class Written(NamedTuple):
+class DecodeResult(NamedTuple):
     """What `Decoder.write` gives."""
 
     tokens: Tensor
@@ -170,8 +170,8 @@ class Decoder:
         self._threads, self._calls = MAX_THREADS, 0
 
     def write(
-        self, logits: Tensor, state: State, steps: int, choice: Choice, finished: Tensor | None = None
-    ) -> Written:
+        self, logits: Tensor, state: State, steps: int, choice: TokenSelection, finished: Tensor | None = None
+    ) -> DecodeResult:
         """Choose up to `steps` tokens for every row.
 
         Args:
@@ -201,7 +201,7 @@ class Decoder:
         call.stops, call.stop_count = stops.data_ptr(), len(stops)
         call.tokens, call.finished = tokens.data_ptr(), ended.data_ptr()
         logits, state = self._run(call, logits, state)
-        return Written(tokens[:, : call.done], ended.bool(), logits, state, bool(call.wrong))
+        return DecodeResult(tokens[:, : call.done], ended.bool(), logits, state, bool(call.wrong))
 
     def read(self, tokens: Tensor, logits: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """Read given tokens instead of choosing any.
@@ -291,8 +291,8 @@ class Decoder:
         if status == 1:
             raise MemoryError("Decoder: no memory for the working space of a call.")
         if status == 2:
-            mend = "Make a new Decoder"
-            raise ConfigError("Decoder", "the weights are packed for another instruction set", mend=mend)
+            hint = "Make a new Decoder"
+            raise ConfigError("Decoder", "the weights are packed for another instruction set", hint=hint)
         self._adapt(call)
         return logits, with_tensors(state, parts)
 
@@ -326,7 +326,7 @@ def _check_weights(
     for w, (below, hidden) in zip(layers, pairwise(sizes), strict=True):
         G = GATES[cell] * hidden
         if any(part is not None for part in w[4:]):
-            raise DataError("Decoder", "a layer must have no projection and no normalisation")
+            raise DataError("Decoder", "a layer must have no projection and no normalization")
         shapes = ((G, below), (G, hidden), (G,), (G,))
         for name, tensor, shape in zip(Weights._fields, w[:4], shapes, strict=False):
             if tensor is not None:

@@ -99,7 +99,7 @@ def in_blocks(weight: Tensor, layout: Layout) -> Tensor:
 
 
 def pack(arena: Arena, weight: Tensor, bias: Tensor, layout: Layout, panel: int) -> Matrix:
-    """A matrix whose rows are in order, padded to whole panels: quantised, and in the order of reading."""
+    """A matrix whose rows are in order, padded to whole panels: quantized, and in the order of reading."""
     rows, columns = weight.shape
     depth = -(-columns // DEPTH) * DEPTH
     weight = torch.nn.functional.pad(weight, (0, depth - columns))

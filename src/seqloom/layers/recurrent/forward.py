@@ -13,7 +13,7 @@ from seqloom.errors import ConfigError
 from seqloom.kernels import torch_backend
 from seqloom.kernels.native import library
 from seqloom.kernels.recurrence import Gates
-from seqloom.kernels.selection import Choice, choose, native_is_faster, wish
+from seqloom.kernels.selection import KernelChoice, choose, native_is_faster, requested_kernel
 from seqloom.layers.recurrent.execution import run_layers, torch_stack, zoneout
 from seqloom.layers.recurrent.inputs import (
     Batch,
@@ -81,7 +81,7 @@ def step(layer: Layer, chunk: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         raise ConfigError(
             type(layer).__name__,
             "a bidirectional layer cannot step, as its reverse direction starts at a sequence's end",
-            mend="Give the whole sequence to forward, or build with bidirectional=False",
+            hint="Give the whole sequence to forward, or build with bidirectional=False",
         )
     return forward(layer, chunk, state, None)
 
@@ -119,7 +119,7 @@ def trace(layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = Non
     return Trace(*give(layer, batch, output, new), tuple(gates))
 
 
-def choice(layer: Layer, input: Tensor, lengths: Lengths = None) -> Choice:
+def choice(layer: Layer, input: Tensor, lengths: Lengths = None) -> KernelChoice:
     """Which kernel `forward` takes for this input, and why.
 
     Args:
@@ -131,24 +131,24 @@ def choice(layer: Layer, input: Tensor, lengths: Lengths = None) -> Choice:
 
     >>> import torch
     >>> from seqloom.layers.recurrent import GRU
-    >>> GRU(3, 4, zoneout=0.1, kernel="auto").choice(torch.randn(5, 2, 3)).why
+    >>> GRU(3, 4, zoneout=0.1, kernel="auto").choice(torch.randn(5, 2, 3)).reason
     'zoneout needs the reference kernel'
     """
     return _decide_padded(layer, take(layer, input, None, lengths))
 
 
-def _decide_padded(layer: Layer, batch: Batch) -> Choice:
+def _decide_padded(layer: Layer, batch: Batch) -> KernelChoice:
     x, lengths = batch.input, batch.lengths
     B, T = x.shape[:2] if layer.batch_first else x.shape[1::-1]
     found = _decide(layer, x, T, B, lengths is not None)
     if found.kernel == "torch" and (T * B == 0 or (lengths is not None and not lengths.any())):
-        return Choice("reference", "no row has a step, and torch's own kernel refuses to run none")
+        return KernelChoice("reference", "no row has a step, and torch's own kernel refuses to run none")
     return found
 
 
-def _decide(layer: Layer, input: Tensor, T: int, B: int, lengths: bool) -> Choice:
+def _decide(layer: Layer, input: Tensor, T: int, B: int, lengths: bool) -> KernelChoice:
     where = type(layer).__name__
-    asked, only = wish(where, layer.kernel), _reference_only(layer)
+    asked, only = requested_kernel(where, layer.kernel), _reference_only(layer)
     if only or asked.kernel in ("reference", "torch"):
         return choose(where, asked, only)
     faster = asked.kernel == "native" or native_is_faster(

@@ -41,8 +41,8 @@ def take(layer: Layer, input: Tensor, state: Any, lengths: Lengths) -> Batch:
     """
     where, size = type(layer).__name__, layer.input_size
     if isinstance(input, PackedSequence):
-        mend = "Unpack it with torch.nn.utils.rnn.pad_packed_sequence"
-        raise DataError(where, "only forward takes a PackedSequence", mend=mend)
+        hint = "Unpack it with torch.nn.utils.rnn.pad_packed_sequence"
+        raise DataError(where, "only forward takes a PackedSequence", hint=hint)
     if not isinstance(input, Tensor):
         raise DataError(where, "input must be a tensor or a PackedSequence", got=type(input).__name__)
     shape = input.shape
@@ -89,7 +89,7 @@ def check_type(layer: Layer, name: str, tensor: Tensor) -> None:
             type(layer).__name__,
             f"{name} must be {weight.dtype}, as the weights are",
             got=f"{tensor.dtype}",
-            mend=f"Convert it with .to({weight.dtype}), or the layer with .to({tensor.dtype})",
+            hint=f"Convert it with .to({weight.dtype}), or the layer with .to({tensor.dtype})",
         )
 
 

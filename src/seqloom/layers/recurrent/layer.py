@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from seqloom.cells.lstm import LSTMState
-from seqloom.kernels.selection import Choice
+from seqloom.kernels.selection import KernelChoice
 from seqloom.layers.recurrent import forward as sequence
 from seqloom.layers.recurrent import parameters
 from seqloom.layers.recurrent.forward import Trace
@@ -22,7 +22,7 @@ from seqloom.layers.recurrent.inputs import Lengths
 from seqloom.layers.recurrent.options import LSTMOptions, RecurrentOptions
 from seqloom.layers.recurrent.parameters import Device, Shape
 
-__all__ = ["GRU", "LSTM", "RNN", "Choice", "LSTMOptions", "LSTMState", "RecurrentOptions", "Trace"]
+__all__ = ["GRU", "LSTM", "RNN", "KernelChoice", "LSTMOptions", "LSTMState", "RecurrentOptions", "Trace"]
 
 
 @final
@@ -42,7 +42,7 @@ class RNN(nn.Module):
         dropout: probability of dropping an output of a layer on its way to the next; in training only.
         bidirectional: whether each layer also reads from the end to the start.
         device, dtype: of the parameters.
-        layer_norm: normalise the products at every step (Ba et al., 2016, arXiv:1607.06450).
+        layer_norm: normalize the products at every step (Ba et al., 2016, arXiv:1607.06450).
         recurrent_dropout: probability of dropping a unit of h on its way into the next step, the same units
             at every step of a call; in training only (Gal and Ghahramani, 2016, arXiv:1512.05287).
         weight_dropout: probability of dropping an element of weight_hh, the same ones for a whole call; in
@@ -147,7 +147,7 @@ class LSTM(nn.Module):
         bidirectional: whether each layer also reads from the end to the start.
         proj_size: P, width of h after a projection; 0: none, and P is H.
         device, dtype: of the parameters.
-        layer_norm: normalise the products and the cell at every step (Ba et al., 2016, arXiv:1607.06450).
+        layer_norm: normalize the products and the cell at every step (Ba et al., 2016, arXiv:1607.06450).
         recurrent_dropout: probability of dropping a unit of h on its way into the next step, the same units
             at every step of a call; in training only (Gal and Ghahramani, 2016, arXiv:1512.05287).
         weight_dropout: probability of dropping an element of weight_hh, the same ones for a whole call; in
@@ -245,7 +245,7 @@ class GRU(nn.Module):
         dropout: probability of dropping an output of a layer on its way to the next; in training only.
         bidirectional: whether each layer also reads from the end to the start.
         device, dtype: of the parameters.
-        layer_norm: normalise the products at every step (Ba et al., 2016, arXiv:1607.06450).
+        layer_norm: normalize the products at every step (Ba et al., 2016, arXiv:1607.06450).
         recurrent_dropout: probability of dropping a unit of h on its way into the next step, the same units
             at every step of a call; in training only (Gal and Ghahramani, 2016, arXiv:1512.05287).
         weight_dropout: probability of dropping an element of weight_hh, the same ones for a whole call; in

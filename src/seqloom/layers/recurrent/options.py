@@ -14,7 +14,7 @@ class CommonOptions(TypedDict, total=False):
     """What `RecurrentOptions` and `LSTMOptions` share."""
 
     layer_norm: bool
-    """Normalise the products (and the cell of an LSTM) at every step (Ba et al., 2016, arXiv:1607.06450)."""
+    """Normalize the products (and the cell of an LSTM) at every step (Ba et al., 2016, arXiv:1607.06450)."""
     recurrent_dropout: float
     """In training, drop units of h on their way into the next step, the same ones at every step of a call
     (Gal and Ghahramani, 2016, arXiv:1512.05287). A probability."""
@@ -70,7 +70,7 @@ def check_options(where: str, options: Mapping[str, Any], *, bias: bool) -> dict
         if name == "forget_gate_bias" and where != "LSTM":
             raise ConfigError(where, "forget_gate_bias is for an LSTM only", got=options[name])
         if name not in defaults:
-            raise ConfigError(where, f"there is no option {name!r}", mend=nearest(name, defaults))
+            raise ConfigError(where, f"there is no option {name!r}", hint=nearest(name, defaults))
     full: dict[str, Any] = {**defaults, **options}
     for name in ("layer_norm", "orthogonal_init", "learn_initial_state"):
         check_flag(where, name, full[name])
@@ -84,8 +84,8 @@ def check_options(where: str, options: Mapping[str, Any], *, bias: bool) -> dict
         if not bias:
             raise ConfigError(where, "forget_gate_bias needs bias=True", got=value)
     if full["kernel"] not in KERNELS:
-        mend = nearest(str(full["kernel"]), KERNELS)
-        raise ConfigError(where, "kernel must name a kernel", got=full["kernel"], mend=mend)
+        hint = nearest(str(full["kernel"]), KERNELS)
+        raise ConfigError(where, "kernel must name a kernel", got=full["kernel"], hint=hint)
     return full
 
 

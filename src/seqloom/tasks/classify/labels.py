@@ -167,7 +167,7 @@ def measured(
         {"input": text, "label": labels.said(right), "predicted": labels.said(said)}
         for text, right, said in zip(shown, actual.tolist(), chosen.tolist(), strict=True)
     ]
-    return Loss(nats, torch.ones_like(nats, dtype=torch.int64), counted=counted, outputs=outputs)
+    return Loss(nats, torch.ones_like(nats, dtype=torch.int64), counts=counted, outputs=outputs)
 
 
 def f1_of(rows: Rows) -> dict[str, float]:
@@ -175,7 +175,7 @@ def f1_of(rows: Rows) -> dict[str, float]:
     both, total = rows.total("both"), rows.total("actual") + rows.total("chosen")
     there = total > 0  # a label that is neither right nor said anywhere has no F1
     macro = {"macro_f1": float((2 * both[there] / total[there]).mean()) if there.any() else 0.0}
-    if "several" not in rows.counted:
+    if "several" not in rows.counts:
         return macro
     return {"micro_f1": float(2 * both.sum() / max(total.sum(), 1)), **macro}
 

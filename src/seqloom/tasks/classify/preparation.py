@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seqloom.data.batching import Batching, Source
 from seqloom.data.bucketing import Buckets, lengths_of, pad
-from seqloom.data.tables.records import Example, Kept, Records, keep_good
+from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
 from seqloom.tasks.classify.inputs.kinds import COLUMNS, KINDS, Inputs, read_file, show
 from seqloom.tasks.classify.labels import Labels, column_of, labels_in
 
@@ -78,7 +78,7 @@ class Preparation:
         several = ", any number of them" * self.labels.several
         return f"{self.inputs.describe()}; labels: {self.labels.listed()}{several}"
 
-    def item(self, value: Any) -> numpy.ndarray:
+    def encode(self, value: Any) -> numpy.ndarray:
         """A text, the path of a recording, or a list of numbers: its steps."""
         return self.inputs.steps(value, None)
 
@@ -87,10 +87,10 @@ class Preparation:
         kept = self.kept(data, split)
         return Buckets(kept.items, [len(item.values) for item in kept.items], collate, batching, kept.skipped)
 
-    def kept(self, data: Records, split: str) -> Kept[Item]:
+    def kept(self, data: Records, split: str) -> EncodedExamples[Item]:
         """The good rows of a split."""
         data.require(self.column, column_of(data.columns))
-        return keep_good(data, split, self._item)
+        return encode_examples(data, split, self._item)
 
     def _item(self, example: Example) -> Item:
         value, where = example.fields.get(self.column), example.place

@@ -13,39 +13,39 @@ from pydantic import Field
 from torch import nn
 
 from seqloom.baselines.logistic_regression import moments, regress, word_features
-from seqloom.data.bucketing import by_length, lengths_of, pad
+from seqloom.data.bucketing import lengths_of, map_by_length, pad
 from seqloom.data.tables.records import Records
 from seqloom.errors import ConfigError
 from seqloom.layers.pooling import PoolingKind
 from seqloom.models.dropout import Dropouts
 from seqloom.models.language_model import CellType
 from seqloom.models.sequence_classifier import Recurrence, SequenceClassifier
-from seqloom.models.word_embedding import Words
-from seqloom.settings import Count, Keys, Probability
+from seqloom.models.word_embedding import WordEmbeddingConfig
+from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, loss_score
 from seqloom.tasks.classify import labels as classify_labels
-from seqloom.tasks.classify.inputs.kinds import COLUMNS, Audio, DataConfig, fit, kind_of
-from seqloom.tasks.classify.inputs.text import Texts
+from seqloom.tasks.classify.inputs.kinds import COLUMNS, AudioInput, DataConfig, fit, kind_of
+from seqloom.tasks.classify.inputs.text import TextInput
 from seqloom.tasks.classify.labels import Labels, column_of, labels_in
 from seqloom.tasks.classify.preparation import Examples, Preparation
-from seqloom.tasks.classify.toy_data import write_sample
+from seqloom.tasks.classify.toy_data import write_toy_data_files
 
 EMBEDDING_SIZE = 128
 
 
-class ModelConfig(Keys):
+class ModelConfig(StrictConfig):
     """The `model.*` keys."""
 
     cell_type: CellType = "gru"
-    hidden_size: Count = 128
+    hidden_size: PositiveInt = 128
     """Of each direction."""
-    num_layers: Count = 1
+    num_layers: PositiveInt = 1
     bidirectional: bool = True
     pooling: list[PoolingKind] = Field(default=["max", "mean"], min_length=1)
     """How the outputs of all steps become one vector: `last`, `mean`, `max`, `attention`; several are put
     side by side."""
-    embedding_size: Count | None = None
+    embedding_size: PositiveInt | None = None
     """Of texts. None: that of the pretrained vectors, or 128."""
     dropout: Probability = 0.3
     """At the input and between the layers."""
@@ -68,7 +68,7 @@ class ModelConfig(Keys):
     kernel: Literal["auto", "reference", "torch", "native"] = "auto"
 
 
-class DecodingConfig(Keys):
+class DecodingConfig(StrictConfig):
     """The `decoding.*` keys."""
 
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
@@ -81,11 +81,13 @@ class Classify:
 
     name = "classify"
     shape = "many-to-one"
-    takes = "a table with columns text and label, or values and label, or recordings with labels"
+    data_description = "a table with columns text and label, or values and label, or recordings with labels"
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     DecodingConfig = DecodingConfig
-    training: Mapping[str, Any] = MappingProxyType({"batch_size": 64, "learning_rate": 2e-3, "patience": 5})
+    training_defaults: Mapping[str, Any] = MappingProxyType(
+        {"batch_size": 64, "learning_rate": 2e-3, "patience": 5}
+    )
 
     def accepts(self, data: Any) -> str | None:
         """Records with an input and a label."""
@@ -95,7 +97,7 @@ class Classify:
         return f"records with columns {COLUMNS[kind]} and {column_of(data.columns)}" if kind else None
 
     def prepare(self, data: Records, config: DataConfig) -> Preparation:
-        """Fit a vocabulary or a normaliser to the training split, and list its labels."""
+        """Fit a vocabulary or a normalizer to the training split, and list its labels."""
         kind, several = kind_of(data.columns, config) or "text", classify_labels.has_several(data)
         data.require(COLUMNS[kind], column_of(data.columns))
         inputs, found = fit(data, kind, config, lambda row: labels_in(row, several))
@@ -108,7 +110,7 @@ class Classify:
     def build(self, preparation: Preparation, config: ModelConfig) -> SequenceClassifier:
         """A recurrent stack, pooled. Pretrained vectors are put into it where they are at hand."""
         inputs, sizes = preparation.inputs, (config.hidden_size, config.num_layers, config.bidirectional)
-        is_text = isinstance(inputs, Texts)
+        is_text = isinstance(inputs, TextInput)
         output = config.dropout if config.output_dropout is None else config.output_dropout
         model = SequenceClassifier(
             label_count=len(preparation.labels.names),
@@ -124,22 +126,24 @@ class Classify:
             ),
         )
         if is_text and inputs.vectors is not None and model.embedding is not None:
-            model.embedding.begin_with(inputs.numbers(inputs.vectors.words), inputs.vectors.matrix)
+            model.embedding.load_pretrained(inputs.numbers(inputs.vectors.words), inputs.vectors.matrix)
         return model
 
     def loss(self, model: nn.Module, batch: Examples, state: State | None, context: Context) -> Loss:
         """Cross-entropy, with the label smoothing and the class weights that are asked for."""
         labels, config = context.preparation.labels, context.model
         values, inputs = batch.values, context.preparation.inputs
-        if isinstance(inputs, Audio) and config.spec_augment:
+        if isinstance(inputs, AudioInput) and config.spec_augment:
             values = inputs.augmented(values, batch.lengths)
         scores = model(values, batch.lengths).float()
         balanced = config.class_weights == "balanced"
         nats = classify_labels.nats_of(scores, batch.targets, labels, config.label_smoothing, balanced)
         right = classify_labels.right_in(scores, batch.targets, labels)
-        return Loss(nats, torch.ones_like(nats, dtype=torch.int64), counted={"right": right})
+        return Loss(nats, torch.ones_like(nats, dtype=torch.int64), counts={"right": right})
 
-    def measure(self, model: nn.Module, batch: Examples, state: State | None, context: Context) -> Loss:
+    def evaluate_batch(
+        self, model: nn.Module, batch: Examples, state: State | None, context: Context
+    ) -> Loss:
         """Plain cross-entropy, and what accuracy and F1 are made of."""
         scores = model(batch.values, batch.lengths).float()
         labels, threshold = context.preparation.labels, context.decoding.threshold
@@ -158,18 +162,18 @@ class Classify:
             rows = zip(chosen.tolist(), probabilities.tolist(), strict=True)
             return [_output(labels, *row) for row in rows]
 
-        return by_length(items, [len(item) for item in items], run)
+        return map_by_length(items, [len(item) for item in items], run)
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
         """Nats, accuracy (of several labels, all must be right), and F1."""
         scores = {**loss_score(rows, unit), "accuracy": float(rows.total("right") / rows.units.sum())}
-        return {**scores, **classify_labels.f1_of(rows)} if "both" in rows.counted else scores
+        return {**scores, **classify_labels.f1_of(rows)} if "both" in rows.counts else scores
 
-    def headline(self, scores: Mapping[str, float]) -> Metric:
+    def primary_metric(self, scores: Mapping[str, float]) -> Metric:
         """Accuracy."""
         return Metric("accuracy", higher_is_better=True)
 
-    def notes(self, rows: Rows) -> Mapping[str, Any]:
+    def details(self, rows: Rows) -> Mapping[str, Any]:
         """How often each label was taken for which, and the mistakes that cost most."""
         return classify_labels.mistakes_in(rows)
 
@@ -188,15 +192,15 @@ class Classify:
         )
         shown = [item.shown for item in asked]
         loss = classify_labels.measured(torch.from_numpy(scores), torch.from_numpy(targets), shown, labels)
-        counted = {key: values.numpy() for key, values in loss.counted.items()}
+        counted = {key: values.numpy() for key, values in loss.counts.items()}
         return Baseline(name, Rows(loss.nats.numpy(), loss.units.numpy(), counted))
 
-    def sample(self, folder: Path, seed: int) -> str:
+    def write_toy_data(self, folder: Path, seed: int) -> str:
         """Reviews of a small grammar."""
-        return write_sample(folder, seed)
+        return write_toy_data_files(folder, seed)
 
 
-def _embedding_size(texts: Texts, config: ModelConfig) -> int:
+def _embedding_size(texts: TextInput, config: ModelConfig) -> int:
     if texts.outline is None:
         return config.embedding_size or EMBEDDING_SIZE
     if config.embedding_size not in (None, texts.outline.size):
@@ -205,9 +209,9 @@ def _embedding_size(texts: Texts, config: ModelConfig) -> int:
     return texts.outline.size
 
 
-def _words(texts: Texts, config: ModelConfig) -> Words:
+def _words(texts: TextInput, config: ModelConfig) -> WordEmbeddingConfig:
     parts = 0 if texts.subwords is None else len(texts.subwords)
-    return Words(texts.token_count, texts.unknown, config.word_dropout, parts)
+    return WordEmbeddingConfig(texts.token_count, texts.unknown, config.word_dropout, parts)
 
 
 def _output(labels: Labels, chosen: list[bool], probabilities: list[float]) -> Output:

@@ -15,7 +15,7 @@ NOT = ["not", "never", "hardly"]
 ROWS = {"train": 3000, "validation": 300, "test": 300}
 
 
-def write_sample(folder: Path, seed: int) -> str:
+def write_toy_data_files(folder: Path, seed: int) -> str:
     """Write train.tsv, validation.tsv and test.tsv with the columns text and label."""
     generator = random.Random(seed)
     for split, count in ROWS.items():

@@ -12,7 +12,7 @@ from seqloom.decoding import DecodingOptions
 from seqloom.decoding.native import why_not_compiled
 from seqloom.kernels.native import library
 from seqloom.kernels.native.decoder import Decoder, digest
-from seqloom.kernels.selection import wish
+from seqloom.kernels.selection import requested_kernel
 from seqloom.layers.recurrent.parameters import plain_weights
 from seqloom.models.language_model import LAYERS, LanguageModel
 
@@ -68,8 +68,8 @@ def why_not_packed(model: nn.Module) -> str | None:
         if layer.bidirectional or layer.num_layers != 1 or layer.batch_first:
             return "it takes layers of one direction, one by one"
         if layer.layer_norm or layer.zoneout not in (0, (0, 0)) or layer.proj_size:
-            return "it has no layer normalisation, no zoneout and no projection"
-        asked = wish("generate", str(layer.kernel))
+            return "it has no layer normalization, no zoneout and no projection"
+        asked = requested_kernel("generate", str(layer.kernel))
         if asked.kernel not in ("auto", "native"):
             return asked.by
     return library.why_unavailable() or None

@@ -13,9 +13,9 @@ from pydantic import Field
 from torch import nn
 
 from seqloom.baselines.kneser_ney import MAX_TOKENS, NGram
-from seqloom.data.batching import IGNORED, ReadingStreams, Source, Streams, Window
-from seqloom.data.text.corpus import Text, TextPart, pieces
-from seqloom.data.text.token_cache import Tokens, tokenize
+from seqloom.data.batching import IGNORE_INDEX, EvaluationStreams, Source, TokenStreams, Window
+from seqloom.data.text.corpus import FileSpan, TextCorpus, pieces
+from seqloom.data.text.token_cache import TokenArray, tokenize
 from seqloom.data.text.vocabulary import Unit, Vocabulary
 from seqloom.decoding import (
     NO_TOKEN,
@@ -28,20 +28,20 @@ from seqloom.decoding import (
 )
 from seqloom.models.dropout import Dropouts
 from seqloom.models.language_model import CellType, LanguageModel
-from seqloom.settings import Count, Keys, Probability
+from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Batching, Context, Loss, Metric, Output, Rows
 from seqloom.tasks.generate.native_decoder import compiled_decoder
-from seqloom.tasks.generate.toy_data import write_sample
+from seqloom.tasks.generate.toy_data import write_toy_data_files
 
 TOKENIZER = "tokenizer.json"
 NO_PROMPT = "\n"
 """What a text is begun with where there is no prompt."""
 PREFILL_CHUNK = 1024
-"""Tokens of a prompt read at once, which bounds memory; what comes out does not depend on it."""
+"""TokenArray of a prompt read at once, which bounds memory; what comes out does not depend on it."""
 
 
-class DataConfig(Keys):
+class DataConfig(StrictConfig):
     """The `data.*` keys."""
 
     unit: Unit = "character"
@@ -50,13 +50,13 @@ class DataConfig(Keys):
     """The most tokens. None: 8,000 for bpe, 50,000 for word, all of them for character."""
 
 
-class ModelConfig(Keys):
+class ModelConfig(StrictConfig):
     """The `model.*` keys."""
 
     cell_type: CellType = "lstm"
-    hidden_size: Count = 256
-    num_layers: Count = 2
-    embedding_size: Count | None = None
+    hidden_size: PositiveInt = 256
+    num_layers: PositiveInt = 2
+    embedding_size: PositiveInt | None = None
     """None: `hidden_size` where the weights are tied, else the lesser of it and 256."""
     tie_weights: bool = False
     dropout: Probability = 0.1
@@ -75,7 +75,7 @@ class ModelConfig(Keys):
     kernel: Literal["auto", "reference", "torch", "native"] = "auto"
 
 
-class DecodingConfig(Keys):
+class DecodingConfig(StrictConfig):
     """The `decoding.*` keys: none; how to write is said when writing, by `DecodingOptions`."""
 
 
@@ -92,7 +92,7 @@ class Preparation:
         self.vocabulary = vocabulary
         self.column = "text"
         self.unit = "token" if unit == "bpe" else unit
-        self._tokens: dict[tuple[TextPart, ...], Tokens] = {}
+        self._tokens: dict[tuple[FileSpan, ...], TokenArray] = {}
 
     def files(self) -> dict[str, str]:
         """`tokenizer.json`, which transformers reads too."""
@@ -102,21 +102,21 @@ class Preparation:
         """For example `66 characters`."""
         return f"{len(self.vocabulary):,} {self.unit}s"
 
-    def tokens(self, data: Text, split: str) -> Tokens:
+    def tokens(self, data: TextCorpus, split: str) -> TokenArray:
         """A split, encoded once; `all` is the whole text."""
         parts = data.whole() if split == "all" else data.splits[split]
         if parts not in self._tokens:
             self._tokens[parts] = tokenize(parts, self.vocabulary)
         return self._tokens[parts]
 
-    def source(self, data: Text, split: str, batching: Batching) -> Source:
-        """Streams side by side: to learn from, or to read every token once."""
+    def source(self, data: TextCorpus, split: str, batching: Batching) -> Source:
+        """TokenStreams side by side: to learn from, or to read every token once."""
         tokens = self.tokens(data, split)
         if batching.training:
-            return Streams(tokens, batching.batch_size, batching.window, batching.seed, batching.share)
-        return ReadingStreams(tokens, batching.batch_size, batching.window, batching.share)
+            return TokenStreams(tokens, batching.batch_size, batching.window, batching.seed, batching.shard)
+        return EvaluationStreams(tokens, batching.batch_size, batching.window, batching.shard)
 
-    def item(self, value: str) -> list[int]:
+    def encode(self, value: str) -> list[int]:
         """A prompt; without one, a new line."""
         return self.vocabulary.encode(value) or self.vocabulary.encode(NO_PROMPT)
 
@@ -127,17 +127,17 @@ class Generate:
 
     name = "generate"
     shape = "one-to-many"
-    takes = "plain text"
+    data_description = "plain text"
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     DecodingConfig = DecodingConfig
-    training: Mapping[str, Any] = MappingProxyType({})
+    training_defaults: Mapping[str, Any] = MappingProxyType({})
 
     def accepts(self, data: Any) -> str | None:
         """Plain text."""
-        return "plain text" if isinstance(data, Text) else None
+        return "plain text" if isinstance(data, TextCorpus) else None
 
-    def prepare(self, data: Text, config: DataConfig) -> Preparation:
+    def prepare(self, data: TextCorpus, config: DataConfig) -> Preparation:
         """Fit the vocabulary to the training split."""
         texts = pieces(data.splits["train"])
         return Preparation(config.unit, Vocabulary.fit(config.unit, texts, config.vocabulary_size))
@@ -177,18 +177,18 @@ class Generate:
             logits.transpose(0, 1).flatten(0, 1).float(),
             targets.t().flatten(),
             reduction="none",
-            ignore_index=IGNORED,
+            ignore_index=IGNORE_INDEX,
         )
-        return Loss(nats.view(targets.shape[::-1]).sum(0), (targets != IGNORED).sum(1), state)
+        return Loss(nats.view(targets.shape[::-1]).sum(0), (targets != IGNORE_INDEX).sum(1), state)
 
-    measure = loss
+    evaluate_batch = loss
 
     def predict(self, model: LanguageModel, items: Sequence[list[int]], context: Context) -> list[Output]:
         """Write on after each prompt, as the defaults of `DecodingOptions` say."""
-        rows = self.write(model, items, DecodingOptions())
+        rows = self.generate(model, items, DecodingOptions())
         return [Output(context.preparation.vocabulary.decode(row)) for row in rows]
 
-    def write(
+    def generate(
         self, model: LanguageModel, batch: Sequence[Sequence[int]], options: DecodingOptions
     ) -> list[list[int]]:
         """Write on after each prompt of `batch`, rows of token numbers; what is written, stops left out."""
@@ -221,15 +221,15 @@ class Generate:
             scores["perplexity"] = math.exp(min(nats, 700))
         return scores
 
-    def headline(self, scores: Mapping[str, float]) -> Metric:
+    def primary_metric(self, scores: Mapping[str, float]) -> Metric:
         """The loss."""
         return Metric(next(iter(scores)), higher_is_better=False)
 
-    def notes(self, rows: Rows) -> Mapping[str, Any]:
+    def details(self, rows: Rows) -> Mapping[str, Any]:
         """None."""
         return {}
 
-    def baseline(self, preparation: Preparation, data: Text, split: str) -> Baseline | None:
+    def baseline(self, preparation: Preparation, data: TextCorpus, split: str) -> Baseline | None:
         """A Kneser-Ney n-gram model of the training split; of long texts, 5 million tokens."""
         if split == "all":
             return None
@@ -241,6 +241,6 @@ class Generate:
         counts = numpy.diff(numpy.append(blocks, len(nats)))
         return Baseline(f"{order}-gram (Kneser-Ney)", Rows(numpy.add.reduceat(nats, blocks), counts))
 
-    def sample(self, folder: Path, seed: int) -> str:
+    def write_toy_data(self, folder: Path, seed: int) -> str:
         """Sentences of a small grammar."""
-        return write_sample(folder, seed)
+        return write_toy_data_files(folder, seed)

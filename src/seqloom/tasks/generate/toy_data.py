@@ -13,7 +13,7 @@ ADJECTIVES = ["old", "small", "quiet", "green", "patient"]
 SENTENCES = {"train": 6000, "validation": 600, "test": 600}
 
 
-def write_sample(folder: Path, seed: int) -> str:
+def write_toy_data_files(folder: Path, seed: int) -> str:
     """Write train.txt, validation.txt and test.txt."""
     generator = random.Random(seed)
     for split, count in SENTENCES.items():

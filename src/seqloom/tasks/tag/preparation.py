@@ -12,20 +12,20 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from seqloom.data.batching import IGNORED, Batching, Source
+from seqloom.data.batching import IGNORE_INDEX, Batching, Source
 from seqloom.data.bucketing import Buckets, lengths_of, pad
-from seqloom.data.tables.records import Example, Records, keep_good
+from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.data.text.vocabulary import UNKNOWN
 from seqloom.errors import DataError, nearest
 from seqloom.metrics.entity_f1 import is_bio
 from seqloom.models.sequence_tagger import NO_CHARACTER
-from seqloom.settings import Keys
+from seqloom.settings import StrictConfig
 
 WORDS = "words.json"
 UNKNOWN_CHARACTER = NO_CHARACTER + 1
 
 
-class DataConfig(Keys):
+class DataConfig(StrictConfig):
     """The `data.*` keys."""
 
     lowercase: bool = False
@@ -66,7 +66,7 @@ def collate(sentences: list[Sentence]) -> Sentences:
         for sentence in sentences
     ]
     words = [sentence.words for sentence in sentences]
-    tags = pad([sentence.tags for sentence in sentences], IGNORED)
+    tags = pad([sentence.tags for sentence in sentences], IGNORE_INDEX)
     tokens = tuple(sentence.tokens for sentence in sentences)
     return Sentences(pad(words), lengths_of(words), pad(characters, NO_CHARACTER), tags, tokens)
 
@@ -154,13 +154,13 @@ class Preparation:
         """For example `23,624 words, 9 tags`."""
         return f"{len(self):,} words, {len(self.tags):,} tags"
 
-    def item(self, value: Any) -> Sentence:
+    def encode(self, value: Any) -> Sentence:
         """A text, split at white space, or a list of tokens."""
         return self._sentence(tokens_of("tag", value))
 
     def source(self, data: Records, split: str, batching: Batching) -> Source:
         """Sentences of near length side by side."""
-        kept = keep_good(data, split, self.example)
+        kept = encode_examples(data, split, self.example)
         return Buckets(kept.items, [len(item.tokens) for item in kept.items], collate, batching, kept.skipped)
 
     def example(self, example: Example) -> Sentence:
@@ -168,8 +168,8 @@ class Preparation:
         tokens, tags = tagged(example)
         new = next((tag for tag in tags if tag not in self._tags), None)
         if new is not None:
-            expected, mend = "each tag must be one that training has", nearest(new, self.tags)
-            raise DataError(example.place, expected, got=new, mend=mend)
+            expected, hint = "each tag must be one that training has", nearest(new, self.tags)
+            raise DataError(example.place, expected, got=new, hint=hint)
         return self._sentence(tokens)._replace(tags=numpy.array([self._tags[tag] for tag in tags]))
 
     def _sentence(self, tokens: tuple[str, ...]) -> Sentence:

@@ -12,36 +12,36 @@ import numpy
 import torch
 from torch import nn
 
-from seqloom.data.bucketing import by_length
-from seqloom.data.tables.records import Records, keep_good
+from seqloom.data.bucketing import map_by_length
+from seqloom.data.tables.records import Records, encode_examples
 from seqloom.errors import RunError
 from seqloom.metrics import entity_f1
 from seqloom.models.dropout import Dropouts
 from seqloom.models.language_model import CellType
 from seqloom.models.sequence_classifier import Recurrence
 from seqloom.models.sequence_tagger import SequenceTagger, Spelling
-from seqloom.settings import Count, Keys, Probability
+from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, loss_score
 from seqloom.tasks.tag.preparation import WORDS, DataConfig, Preparation, Sentence, Sentences, collate, tagged
-from seqloom.tasks.tag.toy_data import write_sample
+from seqloom.tasks.tag.toy_data import write_toy_data_files
 
 COLUMNS = ("tokens", "tags")
 
 
-class ModelConfig(Keys):
+class ModelConfig(StrictConfig):
     """The `model.*` keys."""
 
     cell_type: CellType = "lstm"
-    hidden_size: Count = 128
+    hidden_size: PositiveInt = 128
     """Of a layer and direction."""
-    num_layers: Count = 1
+    num_layers: PositiveInt = 1
     bidirectional: bool = True
     """Whether a tag depends on what comes behind its token too."""
     crf: bool = True
-    """Whether tags are chosen together, each by its neighbours."""
-    embedding_size: Count = 100
-    spelling_size: Count = 25
+    """Whether tags are chosen together, each by its neighbors."""
+    embedding_size: PositiveInt = 100
+    spelling_size: PositiveInt = 25
     """Units that read a word's spelling, in each direction."""
     dropout: Probability = 0.3
     """At the input, between the layers and at the output; one mask for all tokens of a sentence."""
@@ -49,7 +49,7 @@ class ModelConfig(Keys):
     """Chance that a word which training has once is read as an unknown one, which is so learnt."""
 
 
-class DecodingConfig(Keys):
+class DecodingConfig(StrictConfig):
     """The `decoding.*` keys: none; the best tags are found exactly."""
 
 
@@ -71,11 +71,11 @@ class Tag:
 
     name = "tag"
     shape = "many-to-many"
-    takes = "columns tokens and tags, as CoNLL files have"
+    data_description = "columns tokens and tags, as CoNLL files have"
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     DecodingConfig = DecodingConfig
-    training: Mapping[str, Any] = MappingProxyType({"batch_size": 32, "learning_rate": 3e-3})
+    training_defaults: Mapping[str, Any] = MappingProxyType({"batch_size": 32, "learning_rate": 3e-3})
 
     def accepts(self, data: Any) -> str | None:
         """Records with tokens and tags."""
@@ -85,7 +85,7 @@ class Tag:
     def prepare(self, data: Records, config: DataConfig) -> Preparation:
         """Count the words, characters and tags of the training split."""
         data.require(*COLUMNS)
-        return Preparation.fit(keep_good(data, "train", tagged).items, config)
+        return Preparation.fit(encode_examples(data, "train", tagged).items, config)
 
     def restore(self, folder: Path, config: DataConfig) -> Preparation:
         """Read `words.json`."""
@@ -117,7 +117,7 @@ class Tag:
         found = model(words, batch.lengths, batch.tags, batch.characters)
         return Loss(-found.log_likelihood, batch.lengths)
 
-    def measure(self, model: Any, batch: Sentences, state: State | None, context: Context) -> Loss:
+    def evaluate_batch(self, model: Any, batch: Sentences, state: State | None, context: Context) -> Loss:
         """The same, and what is right of the best tags."""
         emissions, log_likelihood = model(batch.words, batch.lengths, batch.tags, batch.characters)
         names, lengths = context.preparation.tags, batch.lengths.tolist()
@@ -143,28 +143,28 @@ class Tag:
             best = model.best_tags(model(words, lengths, None, characters).emissions, lengths).tolist()
             return [_output(preparation, item.tokens, row) for item, row in zip(some, best, strict=True)]
 
-        return by_length(items, [len(item.tokens) for item in items], run)
+        return map_by_length(items, [len(item.tokens) for item in items], run)
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
         """Loss, accuracy, and of BIO tags precision, recall and F1 of whole entities."""
         scores = loss_score(rows, unit)
-        if "right" in rows.counted:
+        if "right" in rows.counts:
             scores["accuracy"] = float(rows.total("right") / rows.units.sum())
-        if "correct" in rows.counted:
+        if "correct" in rows.counts:
             found = entity_f1.precision_recall_f1(
                 *(float(rows.total(name)) for name in entity_f1.Counts._fields)
             )
             scores |= {"f1": found["f1"], **found}  # what is shown where there is room for few comes first
         return scores
 
-    def headline(self, scores: Mapping[str, float]) -> Metric:
+    def primary_metric(self, scores: Mapping[str, float]) -> Metric:
         """F1 of entities, where tags have any; else accuracy."""
         return Metric("f1" if "f1" in scores else "accuracy", higher_is_better=True)
 
-    def notes(self, rows: Rows) -> Mapping[str, Any]:
+    def details(self, rows: Rows) -> Mapping[str, Any]:
         """Precision, recall and F1 of each type of entity, or of each tag."""
         pairs = [(output["expected"], output["tags"]) for output in rows.outputs]
-        if "correct" in rows.counted:
+        if "correct" in rows.counts:
             return {"by_type": entity_f1.by_type(pairs)}
         each = ([[f"B-{tag}" for tag in tags] for tags in pair] for pair in pairs)
         return {"by_tag": entity_f1.by_type(each)}  # type: ignore[arg-type]
@@ -175,7 +175,7 @@ class Tag:
         shares = (counts.sum(0) + 1) / (counts.sum() + counts.shape[1])
         # Beside what was seen of a word it is seen once more, with every tag by its share.
         chances = (counts + shares) / (counts.sum(1, keepdims=True) + 1)
-        items = keep_good(data, split, preparation.example).items
+        items = encode_examples(data, split, preparation.example).items
         nats = numpy.array([-numpy.log(chances[item.words, item.tags]).sum() for item in items])
         names = numpy.array(preparation.tags)
         expected = [names[item.tags].tolist() for item in items]
@@ -185,9 +185,9 @@ class Tag:
         rows = Rows(nats, units, {name: values.numpy() for name, values in counted.items()})
         return Baseline("most frequent tag of each word", rows)
 
-    def sample(self, folder: Path, seed: int) -> str:
-        """A harbour's log."""
-        return write_sample(folder, seed)
+    def write_toy_data(self, folder: Path, seed: int) -> str:
+        """A harbor's log."""
+        return write_toy_data_files(folder, seed)
 
 
 def _output(preparation: Preparation, tokens: tuple[str, ...], numbers: list[int]) -> Output:

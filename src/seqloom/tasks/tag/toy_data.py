@@ -1,4 +1,4 @@
-"""Made-up sentences of a harbour's log, whose tags follow from a word before a name and one after it.
+"""Made-up sentences of a harbor's log, whose tags follow from a word before a name and one after it.
 
 Who is named is what the title says (`captain` or `steamer`), and what became of them what the verb says
 (`arrives` or `departs`), with any number of words between. A name with the title `pilot`, or with the verb
@@ -36,7 +36,7 @@ SENTENCES = {"train": 4000, "validation": 500, "test": 500}
 Tokens = list[tuple[str, str]]
 
 
-def write_sample(folder: Path, seed: int) -> str:
+def write_toy_data_files(folder: Path, seed: int) -> str:
     """Write train.conll, validation.conll and test.conll."""
     generator = random.Random(seed)
     names = ["".join(generator.choices(SYLLABLES, k=generator.randint(2, 4))).title() for _ in range(NAMES)]
@@ -50,11 +50,9 @@ def write_sample(folder: Path, seed: int) -> str:
             if lines not in seen:
                 seen.add(lines)
                 sentences.append(lines)
-        made_up = f"# Made up by `seqloom sample tag`: a token and its tag a line ({split}).\n\n"
+        made_up = f"# Made up by `seqloom toy-data tag`: a token and its tag a line ({split}).\n\n"
         write_atomically(folder / f"{split}.conll", made_up + "\n".join(sentences))
-    return (
-        "sentences of a harbour's log, in which a name's tag follows from a word before it and one after it"
-    )
+    return "sentences of a harbor's log, in which a name's tag follows from a word before it and one after it"
 
 
 def _sentence(generator: random.Random, names: list[str], weights: list[float]) -> Tokens:

@@ -95,7 +95,7 @@ def hear_stream(
     for steps in log_mel_stream(chunks, preparation.recordings.options):
         if not len(steps):
             continue
-        features = torch.from_numpy(preparation.normaliser.apply(steps)).unsqueeze(0)
+        features = torch.from_numpy(preparation.normalizer.apply(steps)).unsqueeze(0)
         with torch.inference_mode():
             logits, state = model.step(features.to(model.device), state)
             rows, last = greedy_ctc_step(logits, last)

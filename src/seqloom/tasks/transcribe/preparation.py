@@ -1,4 +1,4 @@
-"""Recordings with their transcripts: what a transcriber reads, writes and is fitted to."""
+"""FeatureCache with their transcripts: what a transcriber reads, writes and is fitted to."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import numpy
 from torch import Tensor
 
 from seqloom.baselines.kneser_ney import NGram
-from seqloom.data.audio.feature_cache import Recordings
+from seqloom.data.audio.feature_cache import FeatureCache
 from seqloom.data.audio.features import FeatureOptions
 from seqloom.data.audio.files import read_audio
-from seqloom.data.audio.normalizer import Normaliser
+from seqloom.data.audio.normalizer import Normalizer
 from seqloom.data.batching import Batching, Source
 from seqloom.data.bucketing import Buckets, lengths_of, pad
-from seqloom.data.tables.records import Example, Kept, Records, keep_good
+from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.decoding.ctc.greedy import BLANK
 from seqloom.errors import DataError, RunError
@@ -31,7 +31,7 @@ NGRAM_ORDERS: Mapping[TranscriptUnit, int] = {"character": 6, "word": 3}
 
 
 class Recording(NamedTuple):
-    """One to transcribe: steps of features (T, F), not normalised."""
+    """One to transcribe: steps of features (T, F), not normalized."""
 
     steps: numpy.ndarray
     speaker: str | None
@@ -47,10 +47,10 @@ class Utterance(NamedTuple):
 
 
 class Utterances(NamedTuple):
-    """A batch. Texts and names of files are there for reports."""
+    """A batch. TextInput and names of files are there for reports."""
 
     features: Tensor
-    """(B, T, F), normalised"""
+    """(B, T, F), normalized"""
     lengths: Tensor
     symbols: Tensor
     """(B, U), padded with blanks"""
@@ -59,9 +59,9 @@ class Utterances(NamedTuple):
     files: tuple[str, ...]
 
 
-def collate(normaliser: Normaliser, utterances: list[Utterance]) -> Utterances:
+def collate(normalizer: Normalizer, utterances: list[Utterance]) -> Utterances:
     """Utterances side by side."""
-    steps = [normaliser.apply(one.recording.steps, one.recording.speaker) for one in utterances]
+    steps = [normalizer.apply(one.recording.steps, one.recording.speaker) for one in utterances]
     symbols = [one.symbols for one in utterances]
     texts = tuple(one.text for one in utterances)
     files = tuple(one.recording.file for one in utterances)
@@ -100,7 +100,7 @@ class Preparation:
         unit: what a symbol is.
         vocabulary: the symbols. Its number 0, which no symbol of the training split has, is the blank.
         recordings: how sound becomes features.
-        normaliser: what was measured of them in the training split.
+        normalizer: what was measured of them in the training split.
         transcripts: those of the training split, and how often each is there.
     """
 
@@ -110,17 +110,17 @@ class Preparation:
         self,
         unit: TranscriptUnit,
         vocabulary: Vocabulary,
-        recordings: Recordings,
-        normaliser: Normaliser,
+        recordings: FeatureCache,
+        normalizer: Normalizer,
         transcripts: Mapping[str, int],
     ) -> None:
         self.unit: TranscriptUnit = unit
         self.vocabulary, self.recordings = vocabulary, recordings
-        self.normaliser, self.transcripts = normaliser, transcripts
+        self.normalizer, self.transcripts = normalizer, transcripts
 
     @classmethod
     def fit(
-        cls, data: Records, unit: TranscriptUnit, recordings: Recordings, by_speaker: bool
+        cls, data: Records, unit: TranscriptUnit, recordings: FeatureCache, by_speaker: bool
     ) -> Preparation:
         """Learn the symbols and measure the features of the training split."""
         data.require("file", "transcription", *(["speaker"] if by_speaker else []))
@@ -129,14 +129,14 @@ class Preparation:
             steps = recordings.steps(file_of(data, example), example.place)
             return steps, text_of(example), example.text("speaker") if by_speaker else ""
 
-        rows, texts, speakers = zip(*keep_good(data, "train", hear).items, strict=True)
-        normaliser = Normaliser.fit(rows, speakers if by_speaker else None)
+        rows, texts, speakers = zip(*encode_examples(data, "train", hear).items, strict=True)
+        normalizer = Normalizer.fit(rows, speakers if by_speaker else None)
         counts = dict(sorted(Counter(texts).items()))
-        return cls(unit, Vocabulary.fit(unit, texts), recordings, normaliser, counts)
+        return cls(unit, Vocabulary.fit(unit, texts), recordings, normalizer, counts)
 
     def files(self) -> dict[str, str]:
         """Vocabulary, features, and the transcripts of the training split."""
-        features = {"options": self.recordings.options._asdict(), "normaliser": self.normaliser.to_json()}
+        features = {"options": self.recordings.options._asdict(), "normalizer": self.normalizer.to_json()}
         return {
             TOKENIZER: self.vocabulary.to_json(),
             FEATURES: json.dumps(features),
@@ -152,13 +152,13 @@ class Preparation:
         """
         try:
             features = json.loads((folder / FEATURES).read_text(encoding="utf-8"))
-            recordings = Recordings(FeatureOptions(**features["options"]))
-            normaliser = Normaliser.from_json(features["normaliser"])
+            recordings = FeatureCache(FeatureOptions(**features["options"]))
+            normalizer = Normalizer.from_json(features["normalizer"])
             transcripts = json.loads((folder / TRANSCRIPTS).read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             got = f"{type(error).__name__}: {error}"
             raise RunError(folder, f"expected {FEATURES} and {TRANSCRIPTS} of a run", got=got) from None
-        return cls(unit, Vocabulary.load(folder / TOKENIZER), recordings, normaliser, transcripts)
+        return cls(unit, Vocabulary.load(folder / TOKENIZER), recordings, normalizer, transcripts)
 
     def describe(self) -> str:
         """For example `27 characters, 64 mels at 16000 Hz in steps of 30 ms`."""
@@ -167,7 +167,7 @@ class Preparation:
         heard = f"{options.num_mels} mels at {options.sample_rate_hz} Hz in steps of {step_ms:g} ms"
         return f"{len(self.vocabulary) - 1:,} {self.unit}s, {heard}"
 
-    def item(self, value: Path | str) -> Recording:
+    def encode(self, value: Path | str) -> Recording:
         """A file of sound."""
         return Recording(self.recordings.read(Path(value)), None, Path(value).name)
 
@@ -175,17 +175,17 @@ class Preparation:
         """Utterances of near length side by side."""
         kept = self.utterances(data, split)
         heard = [one.recording for one in kept.items]
-        normaliser = self.normaliser
-        if normaliser.is_by_speaker:
+        normalizer = self.normalizer
+        if normalizer.is_by_speaker:
             speakers = [recording.speaker or "" for recording in heard]
-            normaliser = normaliser.with_new([recording.steps for recording in heard], speakers)
+            normalizer = normalizer.with_new([recording.steps for recording in heard], speakers)
         lengths = [len(recording.steps) for recording in heard]
-        return Buckets(kept.items, lengths, partial(collate, normaliser), batching, kept.skipped)
+        return Buckets(kept.items, lengths, partial(collate, normalizer), batching, kept.skipped)
 
-    def utterances(self, data: Records, split: str) -> Kept[Utterance]:
+    def utterances(self, data: Records, split: str) -> EncodedExamples[Utterance]:
         """The rows of a split that can be used, and what is wrong with the others."""
         foreign: dict[str, set[str]] = {}
-        kept = keep_good(data, split, partial(self._utterance, data, foreign))
+        kept = encode_examples(data, split, partial(self._utterance, data, foreign))
         if foreign:
             symbols = ", ".join(map(repr, sorted(set().union(*foreign.values()))))
             self.recordings.say_once(
@@ -195,9 +195,9 @@ class Preparation:
             )
         return kept
 
-    def normalised(self, recording: Recording) -> numpy.ndarray:
+    def normalized(self, recording: Recording) -> numpy.ndarray:
         """What a model reads."""
-        return self.normaliser.apply(recording.steps, recording.speaker)
+        return self.normalizer.apply(recording.steps, recording.speaker)
 
     def symbol(self, number: int) -> str:
         """The text of one symbol; a word has a space before it."""
@@ -231,9 +231,9 @@ class Preparation:
                 example.place,
                 f"`transcription` has {len(symbols)} {self.unit}s, for which CTC needs {least} steps or more",
                 got=f"{len(steps)} steps of sound",
-                mend="Is it the transcript of this file? If so, set data.stacked_frames lower",
+                hint="Is it the transcript of this file? If so, set data.stacked_frames lower",
             )
-        speaker = example.text("speaker") if self.normaliser.is_by_speaker else None
+        speaker = example.text("speaker") if self.normalizer.is_by_speaker else None
         return Utterance(Recording(steps, speaker, path.name), symbols, text)
 
 
@@ -258,7 +258,7 @@ def first_rate(data: Records) -> int:
         except DataError:
             if data.strict:
                 raise
-    return keep_good(data, "train", rate).items[0]  # which says that there is none
+    return encode_examples(data, "train", rate).items[0]  # which says that there is none
 
 
 def text_of(example: Example) -> str:

@@ -14,9 +14,9 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from seqloom.data.audio.feature_cache import Recordings
+from seqloom.data.audio.feature_cache import FeatureCache
 from seqloom.data.audio.features import FeatureOptions
-from seqloom.data.bucketing import by_length, lengths_of, pad
+from seqloom.data.bucketing import lengths_of, map_by_length, pad
 from seqloom.data.tables.records import Records
 from seqloom.errors import ConfigError
 from seqloom.metrics import error_rate
@@ -25,7 +25,7 @@ from seqloom.models.ctc_transcriber import Transcriber
 from seqloom.models.dropout import Dropouts
 from seqloom.models.language_model import CellType
 from seqloom.models.sequence_classifier import Recurrence
-from seqloom.settings import Count, Keys, Probability
+from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, loss_score
 from seqloom.tasks.transcribe.decoding import hear_stream, loss_of, write_symbols
@@ -37,37 +37,37 @@ from seqloom.tasks.transcribe.preparation import (
     first_rate,
     spaced,
 )
-from seqloom.tasks.transcribe.toy_data import write_sample
+from seqloom.tasks.transcribe.toy_data import write_toy_data_files
 
 NotNegative = Annotated[int, Field(ge=0)]
 
 
-class DataConfig(Keys):
+class DataConfig(StrictConfig):
     """The `data.*` keys."""
 
     unit: TranscriptUnit = "character"
     """What a symbol is: `character` or `word`."""
     sample_rate_hz: Annotated[int, Field(ge=1000)] | None = None
-    """Recordings of another rate are resampled. None: the rate of the first to learn from."""
-    num_mels: Count = 64
+    """FeatureCache of another rate are resampled. None: the rate of the first to learn from."""
+    num_mels: PositiveInt = 64
     """Bands of frequency."""
     frame_length_ms: Annotated[float, Field(gt=0)] = 25.0
     frame_shift_ms: Annotated[float, Field(gt=0)] = 10.0
-    stacked_frames: Count = 3
+    stacked_frames: PositiveInt = 3
     """Frames that make up one step of the model."""
     lookahead_frames: NotNegative = 0
     """Frames after its own that a step sees too, for a model of one direction. They delay a stream."""
-    normalisation: Literal["global", "speaker"] = "global"
+    normalization: Literal["global", "speaker"] = "global"
     """Whose mean and deviation: of everybody, or, by a column `speaker`, of each."""
 
 
-class ModelConfig(Keys):
+class ModelConfig(StrictConfig):
     """The `model.*` keys."""
 
     cell_type: CellType = "lstm"
-    hidden_size: Count = 200
+    hidden_size: PositiveInt = 200
     """Of each direction."""
-    num_layers: Count = 2
+    num_layers: PositiveInt = 2
     bidirectional: bool = True
     """Needs whole recordings; a model that reads in one direction can hear a stream."""
     dropout: Probability = 0.3
@@ -90,10 +90,10 @@ class ModelConfig(Keys):
     kernel: Literal["auto", "reference", "torch", "native"] = "auto"
 
 
-class DecodingConfig(Keys):
+class DecodingConfig(StrictConfig):
     """The `decoding.*` keys."""
 
-    num_beams: Count = 1
+    num_beams: PositiveInt = 1
     """1 takes the likeliest symbol at every step; more search for the likeliest text."""
     language_model: str | None = None
     """What the search also asks: `ngram`, of the transcripts learnt from; or the folder of a `generate` run,
@@ -103,20 +103,20 @@ class DecodingConfig(Keys):
     length_bonus: float = 0.0
     """Nats for each symbol, against a language model's love of short texts."""
     length_penalty: Annotated[float, Field(ge=-10, le=10)] = 1.0
-    """Of an attention decoder's search: above 0 favours long texts."""
+    """Of an attention decoder's search: above 0 favors long texts."""
 
 
 @final
 class Transcribe:
-    """Recordings in, what was said in them out."""
+    """FeatureCache in, what was said in them out."""
 
     name = "transcribe"
     shape = "many-to-many"
-    takes = "recordings, and a column transcription"
+    data_description = "recordings, and a column transcription"
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     DecodingConfig = DecodingConfig
-    training: Mapping[str, Any] = MappingProxyType(
+    training_defaults: Mapping[str, Any] = MappingProxyType(
         {"batch_size": 16, "learning_rate": 2e-3, "warmup_steps": 200, "schedule": "linear"}
     )
 
@@ -131,8 +131,8 @@ class Transcribe:
         rate = config.sample_rate_hz or first_rate(data)
         frames = (config.frame_length_ms, config.frame_shift_ms)
         steps = (config.stacked_frames, config.lookahead_frames)
-        recordings = Recordings(FeatureOptions(rate, config.num_mels, *frames, *steps))
-        return Preparation.fit(data, config.unit, recordings, config.normalisation == "speaker")
+        recordings = FeatureCache(FeatureOptions(rate, config.num_mels, *frames, *steps))
+        return Preparation.fit(data, config.unit, recordings, config.normalization == "speaker")
 
     def restore(self, folder: Path, config: DataConfig) -> Preparation:
         """Read the preparation of a run folder."""
@@ -158,7 +158,9 @@ class Transcribe:
         """Of CTC, over all ways to say the transcript; of attention, of each symbol and the end."""
         return loss_of(model, batch, context)[0]
 
-    def measure(self, model: nn.Module, batch: Utterances, state: State | None, context: Context) -> Loss:
+    def evaluate_batch(
+        self, model: nn.Module, batch: Utterances, state: State | None, context: Context
+    ) -> Loss:
         """The same, and by decoding the errors of words and characters."""
         loss, heard = loss_of(model, batch, context)
         rows = write_symbols(model, heard, batch.lengths, context)
@@ -169,13 +171,13 @@ class Transcribe:
             for file, text, answer in zip(batch.files, batch.texts, found, strict=True)
         ]
         tensors = {name: torch.from_numpy(values) for name, values in counted.items()}
-        return loss._replace(counted=tensors, outputs=outputs)
+        return loss._replace(counts=tensors, outputs=outputs)
 
     def predict(self, model: Any, items: Sequence[Recording], context: Context) -> list[Output]:
         """What was said in each recording."""
 
         def run(some: list[Recording]) -> list[Output]:
-            steps = [context.preparation.normalised(recording) for recording in some]
+            steps = [context.preparation.normalized(recording) for recording in some]
             lengths = lengths_of(steps).to(model.device)
             hear = model if context.model.decoder == "ctc" else model.encode
             heard = hear(pad(steps).to(model.device), lengths)
@@ -185,9 +187,11 @@ class Transcribe:
                 for recording, text in zip(some, texts, strict=True)
             ]
 
-        return by_length(items, [len(recording.steps) for recording in items], run)
+        return map_by_length(items, [len(recording.steps) for recording in items], run)
 
-    def transcribe(self, model: Any, chunks: Iterable[numpy.ndarray], context: Context) -> Iterator[str]:
+    def transcribe_stream(
+        self, model: Any, chunks: Iterable[numpy.ndarray], context: Context
+    ) -> Iterator[str]:
         """What is said in a stream, as soon as it is: pieces whose sum is the text of the whole.
 
         Args:
@@ -200,28 +204,28 @@ class Transcribe:
         """
         if context.model.decoder != "ctc":
             expected = "an attention decoder cannot hear a stream, as it looks back at the whole recording"
-            raise ConfigError("transcribe", expected, mend="Train one with model.decoder=ctc")
+            raise ConfigError("transcribe", expected, hint="Train one with model.decoder=ctc")
         model.require_one_way()
-        if context.preparation.normaliser.is_by_speaker:
-            expected = "a stream cannot be normalised by its speaker, who is not known before the end"
-            raise ConfigError("transcribe", expected, mend="Train one with data.normalisation=global")
+        if context.preparation.normalizer.is_by_speaker:
+            expected = "a stream cannot be normalized by its speaker, who is not known before the end"
+            raise ConfigError("transcribe", expected, hint="Train one with data.normalization=global")
         if context.decoding.num_beams > 1 or context.decoding.language_model:
             expected = "a stream is transcribed greedily, with num_beams 1 and no language model"
-            raise ConfigError("transcribe", expected, mend="A search changes its mind until the end")
+            raise ConfigError("transcribe", expected, hint="A search changes its mind until the end")
         return spaced(map(context.preparation.symbol, hear_stream(model, chunks, context.preparation)))
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
         """Nats of a symbol; WER and CER where texts were made."""
         scores = loss_score(rows, unit)
-        if "words" in rows.counted:
+        if "words" in rows.counts:
             scores |= error_rate.scores({name: rows.total(name) for name in ("words", "characters")})
         return scores
 
-    def headline(self, scores: Mapping[str, float]) -> Metric:
+    def primary_metric(self, scores: Mapping[str, float]) -> Metric:
         """The word error rate."""
         return Metric("wer", higher_is_better=False)
 
-    def notes(self, rows: Rows) -> Mapping[str, Any]:
+    def details(self, rows: Rows) -> Mapping[str, Any]:
         """The ten worst rows, aligned."""
         lines = error_rate.worst(rows.outputs)
         return {"worst": lines} if lines else {}
@@ -236,6 +240,6 @@ class Transcribe:
         nothing = numpy.full(len(texts), math.nan)
         return Baseline(f"always {answer!r}", Rows(nothing, numpy.ones(len(texts)), counted))
 
-    def sample(self, folder: Path, seed: int) -> str:
+    def write_toy_data(self, folder: Path, seed: int) -> str:
         """Made-up speech."""
-        return write_sample(folder, seed)
+        return write_toy_data_files(folder, seed)

@@ -23,7 +23,7 @@ LETTER_SECONDS = (0.06, 0.10)
 PAUSE_SECONDS = (0.05, 0.12)
 
 
-def write_sample(folder: Path, seed: int) -> str:
+def write_toy_data_files(folder: Path, seed: int) -> str:
     """Write a folder for each split, with recordings and metadata.csv."""
     soundfile = optional_package("soundfile", "speech")
     generator = numpy.random.default_rng(seed)

@@ -10,12 +10,12 @@ from typing import NamedTuple, final
 import numpy
 from torch import Tensor
 
-from seqloom.data.batching import IGNORED, Batching, Source
+from seqloom.data.batching import IGNORE_INDEX, Batching, Source
 from seqloom.data.bucketing import Buckets, lengths_of, pad
-from seqloom.data.tables.records import Example, Records, keep_good
+from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.data.text.vocabulary import Unit, Vocabulary
 from seqloom.errors import DataError, RunError
-from seqloom.tasks.translate.vocabulary import END, Side, plain
+from seqloom.tasks.translate.vocabulary import END, TranslationVocabulary, plain
 
 SIDES = ("source", "target")
 TOKENIZER = "tokenizer.json"
@@ -52,7 +52,7 @@ def collate(pairs: list[Pair]) -> Pairs:
     sources = [pair.source.numbers for pair in pairs]
     inputs = pad([numpy.concatenate(([END], numbers[:-1])) for numbers in targets], END)
     texts = tuple((pair.source.text, pair.target.text) for pair in pairs)
-    return Pairs(pad(sources, END), lengths_of(sources), inputs, pad(targets, IGNORED), texts)
+    return Pairs(pad(sources, END), lengths_of(sources), inputs, pad(targets, IGNORE_INDEX), texts)
 
 
 @final
@@ -66,7 +66,7 @@ class Preparation:
 
     column = SIDES[0]
 
-    def __init__(self, source: Side, target: Side, lowercase: bool) -> None:
+    def __init__(self, source: TranslationVocabulary, target: TranslationVocabulary, lowercase: bool) -> None:
         self.source_side, self.target_side, self.lowercase = source, target, lowercase
         self.unit = "token" if source.unit == "bpe" else source.unit
 
@@ -78,7 +78,9 @@ class Preparation:
         sides = [[_lower(pair[number], lowercase) for pair in pairs] for number in range(len(SIDES))]
         fitted = [sides[0] + sides[1]] * 2 if shared else sides
         cuts = [Vocabulary.fit(unit, (plain(unit, text) for text in texts), size) for texts in fitted]
-        source, target = (Side.fit(unit, cut, texts) for cut, texts in zip(cuts, sides, strict=True))
+        source, target = (
+            TranslationVocabulary.fit(unit, cut, texts) for cut, texts in zip(cuts, sides, strict=True)
+        )
         return cls(source, target, lowercase)
 
     @classmethod
@@ -93,7 +95,8 @@ class Preparation:
         except (OSError, ValueError) as error:
             raise RunError(folder / NUMBERS, "expected a JSON file", got=str(error)) from None
         source, target = (
-            Side(unit, Vocabulary.load(folder / f"{name}-{TOKENIZER}"), tokens[name]) for name in SIDES
+            TranslationVocabulary(unit, Vocabulary.load(folder / f"{name}-{TOKENIZER}"), tokens[name])
+            for name in SIDES
         )
         return cls(source, target, lowercase)
 
@@ -107,7 +110,7 @@ class Preparation:
         """For example `7,900 tokens to 6,800 tokens`."""
         return f"{len(self.source_side):,} {self.unit}s to {len(self.target_side):,} {self.unit}s"
 
-    def item(self, value: str) -> Sentence:
+    def encode(self, value: str) -> Sentence:
         """A text, encoded.
 
         Raises:
@@ -119,7 +122,7 @@ class Preparation:
 
     def source(self, data: Records, split: str, batching: Batching) -> Source:
         """Pairs of near length side by side."""
-        kept = keep_good(data, split, self._pair)
+        kept = encode_examples(data, split, self._pair)
         lengths = [(len(pair.source.numbers), len(pair.target.numbers)) for pair in kept.items]
         return Buckets(kept.items, lengths, collate, batching, kept.skipped)
 
@@ -127,7 +130,7 @@ class Preparation:
         source, target = texts_of(example)
         return Pair(self._sentence(source, self.source_side), self._sentence(target, self.target_side))
 
-    def _sentence(self, text: str, side: Side) -> Sentence:
+    def _sentence(self, text: str, side: TranslationVocabulary) -> Sentence:
         return Sentence(text, side.encode(_lower(text, self.lowercase)))
 
 

@@ -13,19 +13,19 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from seqloom.baselines.nearest_neighbour import nearest
-from seqloom.data.batching import IGNORED
-from seqloom.data.bucketing import by_length, lengths_of, pad
-from seqloom.data.tables.records import Records, keep_good
+from seqloom.baselines.nearest_neighbor import nearest
+from seqloom.data.batching import IGNORE_INDEX
+from seqloom.data.bucketing import lengths_of, map_by_length, pad
+from seqloom.data.tables.records import Records, encode_examples
 from seqloom.metrics import bleu
 from seqloom.models.dropout import Dropouts
-from seqloom.models.encoder_decoder import AttentionType, CellType, Encoded, EncoderDecoder
-from seqloom.settings import Count, Keys, Probability
+from seqloom.models.encoder_decoder import AttentionType, CellType, EncodedSource, EncoderDecoder
+from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, loss_score
 from seqloom.tasks.seq2seq import attention_of, mix_guesses, write
 from seqloom.tasks.translate.preparation import SIDES, Pairs, Preparation, Sentence, texts_of
-from seqloom.tasks.translate.toy_data import write_sample
+from seqloom.tasks.translate.toy_data import write_toy_data_files
 from seqloom.tasks.translate.vocabulary import END
 
 MOST_TOKENS = (2, 10)
@@ -33,7 +33,7 @@ MOST_TOKENS = (2, 10)
 WORST = 10
 
 
-class DataConfig(Keys):
+class DataConfig(StrictConfig):
     """The `data.*` keys."""
 
     unit: Literal["bpe", "word", "character"] = "bpe"
@@ -43,19 +43,19 @@ class DataConfig(Keys):
     shared_vocabulary: bool = False
     """Both languages are cut by one vocabulary: names and words that they share are then cut alike."""
     lowercase: bool = False
-    """Texts are read, written and scored in small letters."""
+    """TextInput are read, written and scored in small letters."""
 
 
-class ModelConfig(Keys):
+class ModelConfig(StrictConfig):
     """The `model.*` keys."""
 
     cell_type: CellType = "gru"
-    hidden_size: Count = 256
+    hidden_size: PositiveInt = 256
     """Of the encoder in each direction; the decoder has twice as many."""
-    num_layers: Count = 2
+    num_layers: PositiveInt = 2
     """Of the encoder."""
-    decoder_layers: Count = 1
-    embedding_size: Count = 256
+    decoder_layers: PositiveInt = 1
+    embedding_size: PositiveInt = 256
     attention: AttentionType = "dot"
     """`additive`, `multiplicative`, `dot` or `none`."""
     dropout: Probability = 0.3
@@ -72,13 +72,13 @@ class ModelConfig(Keys):
     """In training, the share of the decoder's inputs that are its own guesses, growing from 0 to this."""
 
 
-class DecodingConfig(Keys):
+class DecodingConfig(StrictConfig):
     """The `decoding.*` keys."""
 
-    num_beams: Count = 1
+    num_beams: PositiveInt = 1
     """1 takes the likeliest token at every step; more search for the likeliest translation."""
     length_penalty: Annotated[float, Field(ge=-10, le=10)] = 1.0
-    """Of beam search: above 0 favours long translations."""
+    """Of beam search: above 0 favors long translations."""
     attention: bool = False
     """Whether predictions come with the weights of attention."""
 
@@ -86,7 +86,7 @@ class DecodingConfig(Keys):
 @torch.inference_mode()
 def translate(
     model: EncoderDecoder, source: Tensor, lengths: Tensor, decoding: DecodingConfig
-) -> tuple[Encoded, list[list[int]]]:
+) -> tuple[EncodedSource, list[list[int]]]:
     """The sources (B, S), read, and the tokens of their translations."""
     encoded = model.encode(source, lengths)
     times, more = MOST_TOKENS
@@ -100,11 +100,11 @@ class Translate:
 
     name = "translate"
     shape = "many-to-many"
-    takes = "a table with columns source and target"
+    data_description = "a table with columns source and target"
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     DecodingConfig = DecodingConfig
-    training: Mapping[str, Any] = MappingProxyType({"batch_size": 64, "learning_rate": 1e-3})
+    training_defaults: Mapping[str, Any] = MappingProxyType({"batch_size": 64, "learning_rate": 1e-3})
 
     def accepts(self, data: Any) -> str | None:
         """Records with a source and a target."""
@@ -114,7 +114,7 @@ class Translate:
     def prepare(self, data: Records, config: DataConfig) -> Preparation:
         """Fit a vocabulary to each language of the training split, or one to both."""
         data.require(*SIDES)
-        pairs = keep_good(data, "train", texts_of).items
+        pairs = encode_examples(data, "train", texts_of).items
         size, shared = config.vocabulary_size, config.shared_vocabulary
         return Preparation.fit(pairs, config.unit, size, shared, config.lowercase)
 
@@ -148,7 +148,7 @@ class Translate:
         inputs = batch.inputs
         if model.training and config.scheduled_sampling:
             inputs = mix_guesses(model, encoded, inputs, config.scheduled_sampling * context.progress)
-        real = batch.targets != IGNORED
+        real = batch.targets != IGNORE_INDEX
         units = real.sum(1)
         features = model.decode(inputs, encoded.start, encoded, units).features
         # Only real tokens go through the output layer, which costs as much as all the rest.
@@ -156,7 +156,7 @@ class Translate:
         rows = torch.arange(len(units), device=units.device).repeat_interleave(units)
         return Loss(nats.new_zeros(len(units)).index_add(0, rows, nats), units)
 
-    def measure(self, model: Any, batch: Pairs, state: State | None, context: Context) -> Loss:
+    def evaluate_batch(self, model: Any, batch: Pairs, state: State | None, context: Context) -> Loss:
         """The same, and of the model's own translations what BLEU and chrF count."""
         loss = self.loss(model, batch, state, context)
         _, rows = translate(model, batch.source, batch.source_lengths, context.decoding)
@@ -169,7 +169,7 @@ class Translate:
             for (source, target), text in zip(batch.texts, texts, strict=True)
         ]
         counted = {name: torch.from_numpy(values).to(loss.nats.device) for name, values in counted.items()}
-        return loss._replace(counted=counted, outputs=outputs)
+        return loss._replace(counts=counted, outputs=outputs)
 
     def predict(self, model: Any, items: Sequence[Sentence], context: Context) -> list[Output]:
         """Translations; on request with the weights of attention, a row for each token of the translation."""
@@ -185,7 +185,7 @@ class Translate:
                     detail["attention"] = matrix
             return [Output(detail["translation"], detail) for detail in details]
 
-        return by_length(items, [len(item.numbers) for item in items], run)
+        return map_by_length(items, [len(item.numbers) for item in items], run)
 
     def _details(self, context: Context, sentence: Sentence, row: list[int]) -> dict[str, Any]:
         sides = context.preparation
@@ -201,19 +201,19 @@ class Translate:
         scores = loss_score(rows, unit)
         if scores:
             scores["perplexity"] = math.exp(min(rows.mean(), 700))
-        if "bleu" in rows.counted:
+        if "bleu" in rows.counts:
             scores |= bleu.scores({name: rows.total(name) for name in bleu.METRICS})
         return scores
 
-    def headline(self, scores: Mapping[str, float]) -> Metric:
+    def primary_metric(self, scores: Mapping[str, float]) -> Metric:
         """BLEU."""
         return Metric("bleu", higher_is_better=True)
 
-    def notes(self, rows: Rows) -> Mapping[str, Any]:
+    def details(self, rows: Rows) -> Mapping[str, Any]:
         """Sacrebleu's signatures, and the ten translations least like the right ones."""
-        notes: dict[str, Any] = dict(bleu.signatures(bool(rows.counted["lowercase"].any())))
+        notes: dict[str, Any] = dict(bleu.signatures(bool(rows.counts["lowercase"].any())))
         if rows.outputs:
-            likeness = bleu.chrf_of_rows(rows.counted["chrf"])
+            likeness = bleu.chrf_of_rows(rows.counts["chrf"])
             chosen = [number for number in likeness.argsort(kind="stable")[:WORST] if likeness[number] < 100]
             notes["worst_translations"] = [rows.outputs[number] for number in chosen]
         return notes
@@ -222,13 +222,13 @@ class Translate:
         """A translation memory: the target of the training pair whose source is the most alike."""
         if split == "all":
             return None
-        known, asked = (keep_good(data, name, texts_of).items for name in ("train", split))
+        known, asked = (encode_examples(data, name, texts_of).items for name in ("train", split))
         found = nearest([source for source, _ in known], [source for source, _ in asked])
         texts = [known[number][1] for number in found]
         counted = bleu.count_matches(texts, [target for _, target in asked], preparation.lowercase)
         nats = numpy.full(len(asked), math.nan)
         return Baseline("translation memory", Rows(nats, numpy.ones(len(asked)), counted))
 
-    def sample(self, folder: Path, seed: int) -> str:
+    def write_toy_data(self, folder: Path, seed: int) -> str:
         """Pairs of two made-up languages."""
-        return write_sample(folder, seed)
+        return write_toy_data_files(folder, seed)

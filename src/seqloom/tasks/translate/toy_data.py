@@ -18,7 +18,7 @@ PAIRS = {"train": 2000, "validation": 200, "test": 200}
 Pair = tuple[str, str]
 
 
-def write_sample(folder: Path, seed: int) -> str:
+def write_toy_data_files(folder: Path, seed: int) -> str:
     """Write train.tsv, validation.tsv and test.tsv."""
     generator = random.Random(seed)
     seen: set[Pair] = set()

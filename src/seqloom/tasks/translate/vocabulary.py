@@ -15,8 +15,8 @@ SPECIALS = ("</s>", UNKNOWN)
 
 
 @final
-class Side:
-    """Texts of one language to token numbers and back.
+class TranslationVocabulary:
+    """TextInput of one language to token numbers and back.
 
     Its numbers are its own: the end, what was never seen, then the tokens of `vocabulary` that its training
     texts have. So two sides may share a vocabulary, and still neither has a vector or a chance for a token
@@ -27,7 +27,7 @@ class Side:
         vocabulary: cuts texts into tokens.
         tokens: of these, the numbers (in the vocabulary) that occur.
 
-    >>> side = Side.fit("word", Vocabulary.fit("word", ["a b c"]), ["c a"])
+    >>> side = TranslationVocabulary.fit("word", Vocabulary.fit("word", ["a b c"]), ["c a"])
     >>> side.encode("c b a").tolist(), side.decode(side.encode("c a"))
     ([3, 1, 2, 0], 'c a')
     """
@@ -40,7 +40,7 @@ class Side:
         self._numbers[self.tokens] = numpy.arange(len(self.tokens)) + len(SPECIALS)
 
     @classmethod
-    def fit(cls, unit: Unit, vocabulary: Vocabulary, texts: Iterable[str]) -> Side:
+    def fit(cls, unit: Unit, vocabulary: Vocabulary, texts: Iterable[str]) -> TranslationVocabulary:
         """Number the tokens that occur in `texts`."""
         found: set[int] = set()
         for text in texts:

@@ -13,16 +13,16 @@ import numpy
 from pydantic import Field
 from torch import Tensor
 
-from seqloom.data.audio.feature_cache import Recordings
+from seqloom.data.audio.feature_cache import FeatureCache
 from seqloom.data.audio.features import FeatureOptions
 from seqloom.data.audio.files import read_audio
-from seqloom.data.audio.normalizer import Normaliser, Statistics
+from seqloom.data.audio.normalizer import Normalizer, Statistics
 from seqloom.data.audio.spec_augment import SpecAugment
-from seqloom.data.tables.records import Example, Records, keep_good
+from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.data.text.vocabulary import Unit
 from seqloom.errors import DataError, RunError
-from seqloom.settings import Count, Keys
-from seqloom.tasks.classify.inputs.text import TextOptions, Texts, take_text
+from seqloom.settings import PositiveInt, StrictConfig
+from seqloom.tasks.classify.inputs.text import TextInput, TextOptions, take_text
 
 T = TypeVar("T")
 
@@ -31,11 +31,11 @@ InputKind: TypeAlias = Literal["audio", "series", "text"]
 COLUMNS: Mapping[InputKind, str] = {"audio": "file", "series": "values", "text": "text"}
 """Which column holds the input; of several that are there the first counts."""
 
-FEATURES, NORMALISER = "features.json", "normaliser.json"
+FEATURES, NORMALIZER = "features.json", "normalizer.json"
 SHOWN_STEPS = 4
 
 
-class DataConfig(Keys):
+class DataConfig(StrictConfig):
     """The `data.*` keys."""
 
     input: InputKind | None = None
@@ -50,12 +50,12 @@ class DataConfig(Keys):
     vectors: str | None = None
     """Pretrained word vectors to begin with, a file in the text form of GloVe or word2vec."""
     sample_rate_hz: Annotated[int, Field(ge=1000)] | None = None
-    """Recordings of another rate are resampled. None: the rate of the first to learn from."""
+    """FeatureCache of another rate are resampled. None: the rate of the first to learn from."""
     num_mels: Annotated[int, Field(ge=1, le=256)] = 40
     """Bands of frequency."""
     frame_length_ms: Annotated[float, Field(gt=0, le=1000)] = 25.0
     frame_shift_ms: Annotated[float, Field(gt=0, le=1000)] = 10.0
-    stacked_frames: Count = 1
+    stacked_frames: PositiveInt = 1
     """Frames of features that make one step."""
 
 
@@ -69,29 +69,29 @@ def kind_of(columns: Sequence[str], config: DataConfig) -> InputKind | None:
 
 
 @final
-class Audio:
-    """Recordings in log-mel features.
+class AudioInput:
+    """FeatureCache in log-mel features.
 
     Args:
         recordings: reads files.
-        normaliser: of features.
+        normalizer: of features.
     """
 
     kind: InputKind = "audio"
 
-    def __init__(self, recordings: Recordings, normaliser: Normaliser) -> None:
-        self.normaliser, self.options = normaliser, recordings.options
+    def __init__(self, recordings: FeatureCache, normalizer: Normalizer) -> None:
+        self.normalizer, self.options = normalizer, recordings.options
         self._take = take_audio(recordings)
 
     @classmethod
-    def load(cls, folder: Path) -> Audio:
+    def load(cls, folder: Path) -> AudioInput:
         """Read what `files` gave from a run folder.
 
         Raises:
             RunError: a file is missing.
         """
         options = FeatureOptions(**json.loads(read_file(folder / FEATURES)))
-        return cls(Recordings(options), Normaliser.from_json(read_file(folder / NORMALISER)))
+        return cls(FeatureCache(options), Normalizer.from_json(read_file(folder / NORMALIZER)))
 
     @property
     def size(self) -> int:
@@ -99,12 +99,12 @@ class Audio:
         return self.options.size
 
     def steps(self, value: Any, where: str | None) -> numpy.ndarray:
-        """Normalised features (T, F) of a file.
+        """Normalized features (T, F) of a file.
 
         Raises:
             DataError: no path, or no usable recording there.
         """
-        return self.normaliser.apply(self._take(value, where))
+        return self.normalizer.apply(self._take(value, where))
 
     def augmented(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Features (B, T, F) of a batch, partly blotted out for training."""
@@ -112,14 +112,14 @@ class Audio:
 
     def files(self) -> dict[str, str]:
         """How features are made, and the mean and deviation of each."""
-        return {FEATURES: json.dumps(self.options._asdict()), NORMALISER: self.normaliser.to_json()}
+        return {FEATURES: json.dumps(self.options._asdict()), NORMALIZER: self.normalizer.to_json()}
 
     def describe(self) -> str:
         """For example `40 features a step, of 8000 Hz`."""
         return f"{self.size} features a step, of {self.options.sample_rate_hz} Hz"
 
 
-def take_audio(recordings: Recordings) -> Take:
+def take_audio(recordings: FeatureCache) -> Take:
     """The features (T, F) of a file; those of a data set are kept, which is read again and again."""
 
     def take(value: Any, where: str | None) -> numpy.ndarray:
@@ -131,10 +131,10 @@ def take_audio(recordings: Recordings) -> Take:
     return take
 
 
-def _recordings(data: Records, config: DataConfig) -> Recordings:
+def _recordings(data: Records, config: DataConfig) -> FeatureCache:
     rate = config.sample_rate_hz or _first_rate(data)
     steps = (config.frame_length_ms, config.frame_shift_ms, config.stacked_frames)
-    return Recordings(FeatureOptions(rate, config.num_mels, *steps))
+    return FeatureCache(FeatureOptions(rate, config.num_mels, *steps))
 
 
 def _first_rate(data: Records) -> int:
@@ -146,36 +146,36 @@ def _first_rate(data: Records) -> int:
 
 
 @final
-class Series:
-    """Series of numbers, one or several at a step.
+class SeriesInput:
+    """SeriesInput of numbers, one or several at a step.
 
     Args:
-        normaliser: of each number of a step.
+        normalizer: of each number of a step.
     """
 
     kind: InputKind = "series"
 
-    def __init__(self, normaliser: Normaliser) -> None:
-        self.normaliser = normaliser
+    def __init__(self, normalizer: Normalizer) -> None:
+        self.normalizer = normalizer
 
     @classmethod
-    def fit(cls, taken: Sequence[numpy.ndarray]) -> Series:
+    def fit(cls, taken: Sequence[numpy.ndarray]) -> SeriesInput:
         """Mean and deviation over all steps of the rows that have the usual count of numbers a step."""
         size = Counter(series.shape[1] for series in taken).most_common(1)[0][0]
         steps = numpy.concatenate([series for series in taken if series.shape[1] == size])
         deviation = steps.std(0)
         deviation[deviation == 0] = 1.0  # what never changed in training stays at its distance from that
         return cls(
-            Normaliser(Statistics(*(part.astype(numpy.float32) for part in (steps.mean(0), deviation))))
+            Normalizer(Statistics(*(part.astype(numpy.float32) for part in (steps.mean(0), deviation))))
         )
 
     @property
     def size(self) -> int:
         """Numbers of a step."""
-        return len(self.normaliser.overall.mean)
+        return len(self.normalizer.overall.mean)
 
     def steps(self, value: Any, where: str | None) -> numpy.ndarray:
-        """Normalised numbers (T, F).
+        """Normalized numbers (T, F).
 
         Raises:
             DataError: no numbers, or not as many at a step as in training.
@@ -184,20 +184,20 @@ class Series:
         if series.shape[1] != self.size:
             expected = f"`values` must have {self.size} at each step, as in training"
             raise DataError(where or "classify", expected, got=series.shape[1])
-        return self.normaliser.apply(series)
+        return self.normalizer.apply(series)
 
     @classmethod
-    def load(cls, folder: Path) -> Series:
+    def load(cls, folder: Path) -> SeriesInput:
         """Read what `files` gave from a run folder.
 
         Raises:
             RunError: the file is missing.
         """
-        return cls(Normaliser.from_json(read_file(folder / NORMALISER)))
+        return cls(Normalizer.from_json(read_file(folder / NORMALIZER)))
 
     def files(self) -> dict[str, str]:
         """Mean and deviation of every number."""
-        return {NORMALISER: self.normaliser.to_json()}
+        return {NORMALIZER: self.normalizer.to_json()}
 
     def describe(self) -> str:
         """For example `2 numbers a step`."""
@@ -230,10 +230,10 @@ def take_series(value: Any, where: str | None) -> numpy.ndarray:
     return series
 
 
-Inputs: TypeAlias = Texts | Audio | Series
+Inputs: TypeAlias = TextInput | AudioInput | SeriesInput
 """What was fitted to the training split. Each kind has `steps`, `files` and `describe`."""
 
-KINDS: Mapping[InputKind, type[Inputs]] = {"audio": Audio, "series": Series, "text": Texts}
+KINDS: Mapping[InputKind, type[Inputs]] = {"audio": AudioInput, "series": SeriesInput, "text": TextInput}
 
 
 def fit(
@@ -254,13 +254,13 @@ def fit(
     def read_row(row: Example) -> tuple[Any, T]:
         return take(row.fields.get(column), row.place), labels_of(row)
 
-    taken, labels = zip(*keep_good(data, "train", read_row).items, strict=True)
+    taken, labels = zip(*encode_examples(data, "train", read_row).items, strict=True)
     if recordings is not None:
-        return Audio(recordings, Normaliser.fit(taken)), labels
+        return AudioInput(recordings, Normalizer.fit(taken)), labels
     if kind == "series":
-        return Series.fit(taken), labels
+        return SeriesInput.fit(taken), labels
     options = TextOptions(*(getattr(config, name) for name in TextOptions._fields))
-    return Texts.fit(taken, options), labels
+    return TextInput.fit(taken, options), labels
 
 
 def show(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Texts that a classifier reads: words or other tokens, the parts of words, and pretrained vectors."""
+"""TextInput that a classifier reads: words or other tokens, the parts of words, and pretrained vectors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, final
 import numpy
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from seqloom.data.text.char_ngrams import Subwords
+from seqloom.data.text.char_ngrams import CharNgrams
 from seqloom.data.text.vocabulary import UNKNOWN, Unit, Vocabulary
 from seqloom.data.text.word_vectors import WordVectors, read_vectors
 from seqloom.errors import ConfigError, DataError
@@ -43,8 +43,8 @@ class VectorsOutline(NamedTuple):
 
 
 @final
-class Texts:
-    """Texts in tokens.
+class TextInput:
+    """TextInput in tokens.
 
     Args:
         vocabulary: the tokens.
@@ -58,7 +58,7 @@ class Texts:
     def __init__(
         self,
         vocabulary: Vocabulary,
-        subwords: Subwords | None = None,
+        subwords: CharNgrams | None = None,
         outline: Sequence[Any] | None = None,
         vectors: WordVectors | None = None,
     ) -> None:
@@ -69,7 +69,7 @@ class Texts:
         self._row = lru_cache(KEPT_WORDS)(self._word)
 
     @classmethod
-    def fit(cls, texts: Sequence[str], options: TextOptions) -> Texts:
+    def fit(cls, texts: Sequence[str], options: TextOptions) -> TextInput:
         """A vocabulary of the texts, and the parts and the pretrained vectors of its words.
 
         Raises:
@@ -83,7 +83,7 @@ class Texts:
             words_of(texts, size or MOST_WORDS) if unit == "word" else Vocabulary.fit(unit, texts, size)
         )
         words = sorted(vocabulary.tokenizer.get_vocab())
-        subwords = Subwords.fit(words) if unit == "word" and with_subwords is not False else None
+        subwords = CharNgrams.fit(words) if unit == "word" and with_subwords is not False else None
         subwords = subwords or None  # a few short words share none
         if vectors_path is None:
             return cls(vocabulary, subwords)
@@ -92,7 +92,7 @@ class Texts:
         return cls(vocabulary, subwords, outline, vectors)
 
     @classmethod
-    def load(cls, folder: Path) -> Texts:
+    def load(cls, folder: Path) -> TextInput:
         """Read what `files` gave from a run folder.
 
         Raises:
@@ -101,7 +101,7 @@ class Texts:
         subwords, outline = (folder / name for name in (SUBWORDS, VECTORS))
         return cls(
             Vocabulary.load(folder / TOKENIZER),
-            Subwords.from_json(subwords.read_text(encoding="utf-8")) if subwords.exists() else None,
+            CharNgrams.from_json(subwords.read_text(encoding="utf-8")) if subwords.exists() else None,
             json.loads(outline.read_text(encoding="utf-8")) if outline.exists() else None,
         )
 

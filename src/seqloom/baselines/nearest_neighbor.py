@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy
 
 CHUNK = 256
-"""Texts compared at once, which bounds memory."""
+"""TextInput compared at once, which bounds memory."""
 
 
 def nearest(known: Sequence[str], asked: Sequence[str]) -> list[int]:
