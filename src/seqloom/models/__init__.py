@@ -1,1 +1,1 @@
-"""The four shapes: one-to-one, one-to-many, many-to-one, many-to-many."""
+"""Models: recurrent layers with an input, an output and, where one is needed, attention. They know no task."""

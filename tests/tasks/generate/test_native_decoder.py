@@ -13,6 +13,7 @@ from seqloom.decoding import DecodingOptions
 from seqloom.kernels.native import library
 from seqloom.layers.recurrent import GRU, LSTM
 from seqloom.models.language_model import LanguageModel
+from seqloom.models.recurrent_stack import RecurrentConfig
 from seqloom.tasks.generate import native_decoder
 from seqloom.tasks.generate.native_decoder import compiled_decoder, why_not_packed
 from seqloom.tasks.generate.task import Generate
@@ -29,7 +30,7 @@ def no_kernel_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make(cell: str = "lstm", layers: int = 2, tied: bool = False, **options: Any) -> LanguageModel:
     torch.manual_seed(0)
-    model = LanguageModel(61, 20, 37, layers, cell, tied, **options).eval()  # type: ignore[arg-type]
+    model = LanguageModel(61, 20, RecurrentConfig(cell, 37, layers, **options), tied).eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.25)
     return model
