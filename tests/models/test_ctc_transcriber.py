@@ -82,7 +82,7 @@ def test_each_kind_of_dropout_is_active_in_training_only(place: str) -> None:
 
 def test_a_bidirectional_model_refuses_to_stream() -> None:
     message = (
-        r"CTCTranscriber: a bidirectional model cannot transcribe a stream, as its reverse direction starts at "
+        r"CTCTranscriber: a bidirectional model cannot transcribe a stream, as it also reads from "
         r"the end\. Give it whole recordings, or train one with model\.bidirectional=false\."
     )
     with pytest.raises(ConfigError, match=message):

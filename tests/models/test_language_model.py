@@ -99,4 +99,6 @@ def test_word_dropout_drops_whole_rows() -> None:
 )
 def test_arguments_out_of_range(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        LanguageModel(**{"vocabulary_size": 11, "embedding_size": 6, **arguments})  # type: ignore[arg-type]
+        LanguageModel(
+            **{"vocabulary_size": 11, "embedding_size": 6, "recurrent": RecurrentConfig(), **arguments}
+        )  # type: ignore[arg-type]

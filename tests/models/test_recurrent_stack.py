@@ -1,4 +1,4 @@
-"""The stack under every model: torch's own layers, their options, dropout in its places, and the names of weights."""
+"""The recurrent stack: it equals torch's layers, and has their options, dropout and names of weights."""
 
 from __future__ import annotations
 

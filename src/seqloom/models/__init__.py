@@ -1,1 +1,1 @@
-"""Models: recurrent layers with an input, an output and, where one is needed, attention. They know no task."""
+"""Models: recurrent layers with what is before and after them, such as attention. They know no task."""

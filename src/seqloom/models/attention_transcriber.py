@@ -7,9 +7,9 @@ r"""Many-to-many, unaligned, by attention: an encoder reads a whole recording, a
     c_u &= \mathrm{attention}(h_u, m) \\
     p(y_u | y_{<u}, x) &= \mathrm{softmax}(W \tanh(U [c_u; h_u]) + b)
 
-Listen, attend and spell (Chan et al. 2016, arXiv:1508.01211), without its pyramid: frames are stacked beforehand.
-The encoder has an output layer for connectionist temporal classification too, whose loss teaches it that sound
-and text run in the same order (Watanabe et al. 2017, "Hybrid CTC/attention architecture").
+Listen, attend and spell (Chan et al. 2016, arXiv:1508.01211), without its pyramid: frames are stacked
+beforehand. The encoder has an output layer for connectionist temporal classification too, whose loss teaches
+it that sound and text run in the same order (Watanabe et al. 2017, "Hybrid CTC/attention architecture").
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ r"""Many-to-many, unaligned: for every step of sound, the probability of each sy
     h_1 \dots h_T &= \mathrm{recurrence}(x_1 \dots x_T) \\
     p(\pi_t | x) &= \mathrm{softmax}(W h_t + b)
 
-which connectionist temporal classification (Graves et al. 2006) turns into texts. With layers of one direction
-it works on a stream too.
+which connectionist temporal classification (Graves et al. 2006) turns into texts. With layers of one
+direction it works on a stream too.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class CTCTranscriber(nn.Module):
         if self.layers.config.bidirectional:
             raise ConfigError(
                 "CTCTranscriber",
-                "a bidirectional model cannot transcribe a stream, as its reverse direction starts at the end",
+                "a bidirectional model cannot transcribe a stream, as it also reads from the end",
                 hint="Give it whole recordings, or train one with model.bidirectional=false",
             )
 

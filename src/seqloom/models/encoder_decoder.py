@@ -8,8 +8,9 @@ r"""Encoder-decoder with attention: a bidirectional encoder reads one sequence, 
     p(y_t \mid y_{<t}, x) &= \mathrm{softmax}(E \tanh(W [c_t; h_t]) + b)
 
 Bahdanau et al., 2015 (arXiv:1409.0473) and Luong et al., 2015 (arXiv:1508.04025), whose attention after the
-recurrence this is. It has no input feeding: no step of the decoder waits for the attention of the previous one,
-so that in training the decoder is one call over the whole sequence, and the attention one matrix product.
+recurrence this is. It has no input feeding: no step of the decoder waits for the attention of the previous
+one, so that in training the decoder is one call over the whole sequence, and the attention one matrix
+product.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ class EncoderDecoder(nn.Module):
     def decode(
         self, tokens: Tokens, state: DecoderState, encoded: EncoderOutput, lengths: Tensor | None = None
     ) -> DecoderOutput:
-        """Read target `tokens` (B, T) on from `state`, with `lengths` (B,) valid tokens; None: all of them."""
+        """Read target `tokens` (B, T) on from `state`; `lengths` (B,) of them are valid, None: all."""
         values, layers = self.decoder(self._embed(tokens, self.target_embedding), state.layers, lengths)
         hidden, rows, weights = values.transpose(0, 1), state.rows[0], None
         if self.attention is None:

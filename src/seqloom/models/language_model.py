@@ -44,7 +44,7 @@ class LanguageModel(nn.Module):
         self,
         vocabulary_size: int,
         embedding_size: int,
-        recurrent: RecurrentConfig = RecurrentConfig(),
+        recurrent: RecurrentConfig,
         tie_weights: bool = False,
     ) -> None:
         super().__init__()

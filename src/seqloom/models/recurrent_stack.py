@@ -1,4 +1,4 @@
-r"""The stack of recurrent layers inside every model: one configuration, one forward pass, dropout in its places.
+r"""The stack of recurrent layers of every model: one configuration, one forward pass with dropout.
 
 .. math:: x^{(0)} = x, \quad x^{(l)}, s^{(l)} = \mathrm{layer}_l(\mathrm{drop}(x^{(l-1)}), s^{(l)}_0)
 """

@@ -18,8 +18,8 @@ from seqloom.errors import ConfigError, DataError
 from seqloom.models.dropout import drop_words
 
 EMBEDDING_DEVIATION = 0.1
-"""Standard deviation of initial vectors: with torch's 1 it takes long until what a rare word has learnt outweighs
-its random start."""
+"""Standard deviation of initial vectors. With torch's 1 the random start of a rare word outweighs for long
+what it has learnt."""
 
 
 class WordEmbeddingConfig(NamedTuple):
@@ -72,7 +72,7 @@ class WordEmbedding(nn.Module):
 
     @torch.no_grad()
     def load_pretrained(self, numbers: Sequence[int], vectors: numpy.ndarray) -> None:
-        """Set the vectors of words `numbers` (N,) to `vectors` (N, E); draw the others with their deviation."""
+        """Set the vectors of words (N,) to `vectors` (N, E); draw the others with their deviation."""
         nn.init.normal_(self.words.weight, std=float(vectors.std()))
         self.words.weight[list(numbers)] = torch.from_numpy(vectors).to(self.words.weight)
 
