@@ -40,7 +40,9 @@ def test_substitutions_deletions_and_insertions() -> None:
 
 
 def test_rates_of_summed_counts_are_those_of_jiwer() -> None:
-    totals = {name: counts.sum(0) for name, counts in error_rate.count_errors(REFERENCES, TRANSCRIPTS).items()}
+    totals = {
+        name: counts.sum(0) for name, counts in error_rate.count_errors(REFERENCES, TRANSCRIPTS).items()
+    }
     rates = error_rate.scores(totals)
     assert list(rates) == ["wer", "cer"]
     assert rates["wer"] == pytest.approx(jiwer.wer(REFERENCES, TRANSCRIPTS), rel=1e-12)
@@ -54,9 +56,7 @@ def output(file: str, expected: str, predicted: str) -> dict[str, str]:
 
 
 def test_the_worst_rows_come_first_with_their_alignment() -> None:
-    rows = [
-        output(f"{n}.wav", *pair) for n, pair in enumerate(zip(REFERENCES, TRANSCRIPTS, strict=True))
-    ]
+    rows = [output(f"{n}.wav", *pair) for n, pair in enumerate(zip(REFERENCES, TRANSCRIPTS, strict=True))]
     assert error_rate.worst_rows(rows) == [
         "2.wav: 4 of 6 words",
         "REF: place green by   z  two soon",

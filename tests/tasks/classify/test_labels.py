@@ -45,7 +45,9 @@ def test_the_loss_term_by_term(labels: Labels) -> None:
             expected.append(nats)
         losses = compute_loss(scores, targets, labels, smoothing, balanced)
         # float64 sums of three terms
-        torch.testing.assert_close(losses, torch.tensor(expected, dtype=torch.float64), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(
+            losses, torch.tensor(expected, dtype=torch.float64), rtol=1e-12, atol=1e-12
+        )
 
 
 def test_balanced_weights_are_one_on_average() -> None:

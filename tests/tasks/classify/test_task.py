@@ -49,7 +49,10 @@ def prepared(data: Records, **config: Any) -> Preparation:
     return TASK.prepare(data, DataConfig(**config))
 
 
-def context(preparation: Preparation, loss: LossConfig = LossConfig(), **model: Any) -> Context:
+PLAIN = LossConfig()
+
+
+def context(preparation: Preparation, loss: LossConfig = PLAIN, **model: Any) -> Context:
     config = ModelConfig(**{"hidden_size": 6, "embedding_size": 4, **model})
     return Context(preparation, config, loss, DecodingConfig())
 
@@ -60,9 +63,9 @@ def skipped(preparation: Preparation, data: Records, split: str) -> tuple[str, .
 
 @pytest.fixture
 def reviews(tmp_path: Path) -> Records:
-    found = read(table(tmp_path / "reviews", train=REVIEWS * 4, validation=REVIEWS, test=REVIEWS))
-    assert isinstance(found, Records)
-    return found
+    data = read(table(tmp_path / "reviews", train=REVIEWS * 4, validation=REVIEWS, test=REVIEWS))
+    assert isinstance(data, Records)
+    return data
 
 
 def test_it_accepts_records_by_their_columns(tmp_path: Path, reviews: Records) -> None:
@@ -139,7 +142,7 @@ def test_it_learns_word_order_which_the_baseline_cannot(tmp_path: Path) -> None:
         "model.hidden_size=48",
         "model.embedding_size=32",
         "training.batch_size=32",
-        "training.max_epochs=12",
+        "training.max_steps=450",
     ]
     settings += ["training.learning_rate=4e-3", "model.dropout=0.1", "training.patience=null"]
     folder, report = train(tmp_path / "data", settings=settings, out=tmp_path / "run")
@@ -295,7 +298,9 @@ def vectors(tmp_path: Path) -> Path:
     return file
 
 
-def test_pretrained_vectors_are_needed_at_the_start_only(reviews: Records, vectors: Path, tmp_path: Path) -> None:
+def test_pretrained_vectors_are_needed_at_the_start_only(
+    reviews: Records, vectors: Path, tmp_path: Path
+) -> None:
     settings = [f"data.vectors={vectors}", "training.max_steps=2", "model.hidden_size=8"]
     messages: list[str] = []
     folder, report = train(reviews.path, settings=settings, out=tmp_path / "run", say=messages.append)
@@ -414,10 +419,10 @@ def test_the_baseline_without_anything_to_fit(tmp_path: Path) -> None:
     """A label that all 3 training rows have: its share is (3 + 1) / (3 + 2)."""
     rows = [{"text": f"text {n}", "labels": ["always"]} for n in range(3)]
     data = read(objects(tmp_path / "d", train=rows, validation=rows[:2]))
-    found = TASK.baseline(prepared(data), data, "validation")
-    assert found is not None
-    assert found.rows.nats == pytest.approx([-math.log(4 / 5)] * 2)
-    assert TASK.score(found.rows, "example")["accuracy"] == 1
+    baseline = TASK.baseline(prepared(data), data, "validation")
+    assert baseline is not None
+    assert baseline.rows.nats == pytest.approx([-math.log(4 / 5)] * 2)
+    assert TASK.score(baseline.rows, "example")["accuracy"] == 1
     assert TASK.baseline(prepared(data), data, "all") is None
 
 
@@ -426,7 +431,7 @@ def test_a_baseline_of_other_data_has_the_labels_of_the_model(tmp_path: Path) ->
     preparation = prepared(read(table(tmp_path / "a", train=REVIEWS, validation=REVIEWS)))
     good = [row for row in REVIEWS if row[1] == "good"]
     other = read(table(tmp_path / "b", train=good, validation=good, test=REVIEWS))
-    found = TASK.baseline(preparation, other, "test")
-    assert found is not None
+    baseline = TASK.baseline(preparation, other, "test")
+    assert baseline is not None
     expected = [-math.log(3 / 4) if label == "good" else -math.log(1 / 4) for _, label in REVIEWS]
-    assert sorted(found.rows.nats) == pytest.approx(sorted(expected))
+    assert sorted(baseline.rows.nats) == pytest.approx(sorted(expected))

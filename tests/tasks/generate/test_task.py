@@ -109,9 +109,7 @@ def test_metrics_have_their_usual_names() -> None:
     assert TASK.score(rows, "word")["perplexity"] == pytest.approx(math.e**2)
 
 
-def test_the_baseline_predicts_every_token_but_the_first(
-    text: TextCorpus, preparation: Preparation
-) -> None:
+def test_the_baseline_predicts_every_token_but_the_first(text: TextCorpus, preparation: Preparation) -> None:
     baseline = TASK.baseline(preparation, text, "validation")
     assert baseline is not None
     assert baseline.rows.units.sum() == 99

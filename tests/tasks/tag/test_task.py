@@ -265,9 +265,7 @@ def test_evaluation_counts_the_predicted_tags(data: Records, preparation: Prepar
     }
 
 
-def test_rare_word_dropout_is_active_in_training_only(
-    data: Records, preparation: Preparation
-) -> None:
+def test_rare_word_dropout_is_active_in_training_only(data: Records, preparation: Preparation) -> None:
     model, batch, settings = build(preparation), batch_of(preparation, data), context(preparation)
     seen: list[torch.Tensor] = []
     model.register_forward_hook(lambda module, arguments, output: seen.append(arguments[0]))
@@ -322,7 +320,11 @@ def test_metrics_have_their_usual_names() -> None:
     assert TASK.score(Rows(nats, units), "token") == {"loss_nats_per_token": 0.5}
     counted = {"correct_tags": numpy.array([4, 5])}
     assert TASK.score(Rows(nats, units, counted), "token") == {"loss_nats_per_token": 0.5, "accuracy": 0.75}
-    counted |= {"expected": numpy.array([1, 3]), "predicted": numpy.array([0, 2]), "correct": numpy.array([0, 1])}
+    counted |= {
+        "expected": numpy.array([1, 3]),
+        "predicted": numpy.array([0, 2]),
+        "correct": numpy.array([0, 1]),
+    }
     assert TASK.score(Rows(nats, units, counted), "token") == {
         "loss_nats_per_token": 0.5,
         "accuracy": 0.75,
@@ -344,9 +346,14 @@ def test_tags_that_are_not_bio_have_no_entities(tmp_path: Path) -> None:
     model, settings = build(preparation), context(preparation)
     loss = TASK.evaluate_batch(model, batch_of(preparation, data), None, settings)
     assert list(loss.counts) == ["correct_tags"]
-    assert list(TASK.predict(model, [preparation.encode("the dog")], settings)[0].details) == ["tokens", "tags"]
+    assert list(TASK.predict(model, [preparation.encode("the dog")], settings)[0].details) == [
+        "tokens",
+        "tags",
+    ]
     outputs = [{"expected": ["DET", "NOUN"], "tags": ["DET", "VERB"]}]
-    found = TASK.details(Rows(numpy.ones(1), numpy.ones(1), {"correct_tags": numpy.ones(1)}, outputs))["by_tag"]
+    found = TASK.details(Rows(numpy.ones(1), numpy.ones(1), {"correct_tags": numpy.ones(1)}, outputs))[
+        "by_tag"
+    ]
     assert {tag: figures["recall"] for tag, figures in found.items()} == {"DET": 1, "NOUN": 0, "VERB": 0}
 
 
