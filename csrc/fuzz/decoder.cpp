@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "../decode.h"
+#include "include/decoder_api.h"
 #include "fuzz.h"
 #include "reference.h"
 

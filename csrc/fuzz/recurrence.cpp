@@ -1,7 +1,7 @@
 // A random layer over random sequences, forward and backward, against the equations in float64.
 
-#include "../level.h"
-#include "../problem.h"
+#include "runtime/cpu_target.h"
+#include "include/recurrence_api.h"
 #include "fuzz.h"
 #include "reference.h"
 

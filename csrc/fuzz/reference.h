@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-#include "../problem.h"
+#include "include/recurrence_api.h"
 
 namespace fuzz {
 

@@ -1,7 +1,7 @@
 """The inner loops of csrc/ keep their sums in registers: none goes to the stack and back between products.
 
 The compiler decides that anew with each change of the source and of itself, and a spill costs up to half of
-the speed without a word. So the loops (`product` of product.h, `panel` of decode_product.h) are compiled here
+the speed without a word. So the loops (`product` of gemm/microkernel.h, `panel` of decoder/gemv.h) are compiled here
 with the library's own flags, and read.
 """
 
@@ -18,7 +18,8 @@ from .conftest import ROOT, Build
 
 # Every tile at its full height, which is where all registers are in use.
 PRODUCTS = """
-#include "product.h"
+#include "gemm/interleaved.h"
+#include "gemm/microkernel.h"
 namespace seqloom::SEQLOOM_VARIANT {
 template <class A>
 void all_of(const void** to) {
@@ -41,7 +42,7 @@ void every(const void** to) {
 
 # Of one row, which is what is decoded most; of several where the processor multiplies bytes and pairs itself.
 PANELS = """
-#include "decode_product.h"
+#include "decoder/gemv.h"
 namespace seqloom::SEQLOOM_VARIANT {
 template <class P, int R>
 void all_of(const void** to) {

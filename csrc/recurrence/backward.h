@@ -4,12 +4,12 @@
 // weights are weights_gradient.h's.
 #pragma once
 
-#include "as_they_lie.h"
-#include "pack.h"
-#include "rows.h"
-#include "scratch.h"
-#include "team.h"
-#include "weights_gradient.h"
+#include "gemm/unpacked.h"
+#include "gemm/pack.h"
+#include "recurrence/ragged_batch.h"
+#include "runtime/scratch.h"
+#include "runtime/threads.h"
+#include "recurrence/weight_gradients.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {

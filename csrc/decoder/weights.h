@@ -7,9 +7,9 @@
 #include <atomic>
 #include <chrono>
 
-#include "decode_product.h"
-#include "threads.h"
-#include "vector.h"
+#include "decoder/gemv.h"
+#include "runtime/threads.h"
+#include "simd/vector.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {

@@ -4,6 +4,13 @@
 
 #include <cstdint>
 
+// Marks the functions that the library exports; all other symbols are hidden.
+#if defined(_WIN32)
+#define SEQLOOM_API extern "C" __declspec(dllexport)
+#else
+#define SEQLOOM_API extern "C" __attribute__((visibility("default")))
+#endif
+
 namespace seqloom {
 
 enum Cell : int32_t { RNN_TANH = 0, RNN_RELU = 1, LSTM = 2, GRU = 3 };

@@ -4,9 +4,9 @@
 // Included within a namespace of its own for each instruction set, as vector.h.
 #pragma once
 
-#include "decode.h"
-#include "threads.h"
-#include "vector.h"
+#include "include/decoder_api.h"
+#include "runtime/threads.h"
+#include "simd/vector.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "product.h"
+#include "gemm/microkernel.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {

@@ -2,12 +2,12 @@
 // one product of the state before it and, while its sums are still in the cache, the equation of the cell (`cell`).
 #pragma once
 
-#include "as_they_lie.h"
-#include "beside.h"
-#include "pack.h"
-#include "rows.h"
-#include "scratch.h"
-#include "team.h"
+#include "gemm/unpacked.h"
+#include "gemm/interleaved.h"
+#include "gemm/pack.h"
+#include "recurrence/ragged_batch.h"
+#include "runtime/scratch.h"
+#include "runtime/threads.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {

@@ -3,10 +3,10 @@
 #include <atomic>
 #include <new>
 
-#include "api.h"
-#include "decode.h"
-#include "level.h"
-#include "threads.h"
+#include "include/recurrence_api.h"
+#include "include/decoder_api.h"
+#include "runtime/cpu_target.h"
+#include "runtime/threads.h"
 
 namespace seqloom {
 namespace {

@@ -8,7 +8,7 @@
 
 #include <utility>
 
-#include "vector.h"
+#include "simd/vector.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {

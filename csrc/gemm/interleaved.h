@@ -1,7 +1,7 @@
 // Products that are not needed yet, made a part at a time beside those of a single row (product_beside).
 #pragma once
 
-#include "pack.h"
+#include "gemm/pack.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {

@@ -3,9 +3,9 @@
 // at a time; here they are gathered while they are in the cache, packed by k, and multiplied.
 #pragma once
 
-#include "pack.h"
-#include "scratch.h"
-#include "team.h"
+#include "gemm/pack.h"
+#include "runtime/scratch.h"
+#include "runtime/threads.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {

@@ -1,14 +1,14 @@
 // Forward and backward of a layer: which threads take which rows, units and direction. Compiled once for each
 // instruction set (SEQLOOM_VARIANT); product.h has the inner loop, forward.h and backward.h the recurrences.
 
-#include "recurrence.h"
+#include "recurrence/recurrence.h"
 
 #include <algorithm>
 #include <vector>
 
-#include "backward.h"
-#include "forward.h"
-#include "scratch.h"
+#include "recurrence/backward.h"
+#include "recurrence/forward.h"
+#include "runtime/scratch.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {

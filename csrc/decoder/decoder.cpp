@@ -6,18 +6,18 @@
 // product, which needs nothing but the step before. All choose the tokens, each for itself: that is cheaper than to wait
 // for one that does.
 
-#include "decode.h"
+#include "include/decoder_api.h"
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 
-#include "decode_choice.h"
-#include "decode_product.h"
-#include "decode_weights.h"
-#include "scratch.h"
-#include "threads.h"
-#include "vector.h"
+#include "decoder/sampling.h"
+#include "decoder/gemv.h"
+#include "decoder/weights.h"
+#include "runtime/scratch.h"
+#include "runtime/threads.h"
+#include "simd/vector.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {

@@ -1,7 +1,7 @@
 // Products with weights as they lie: for so few steps that laying them out would take longer than the products do.
 #pragma once
 
-#include "pack.h"
+#include "gemm/pack.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {

@@ -80,4 +80,13 @@ inline Range part_of(int64_t count, int part, int parts, int64_t unit = 1) {
   return {begin < count ? begin : count, end < count ? end : count};
 }
 
+// Threads that work on one direction, and how they share it.
+struct Team {
+  int thread, threads;
+  Barrier* barrier;
+  void meet() const {
+    if (threads > 1) barrier->wait(threads);
+  }
+};
+
 }  // namespace seqloom

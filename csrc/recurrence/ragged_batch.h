@@ -7,7 +7,7 @@
 #include <numeric>
 #include <vector>
 
-#include "problem.h"
+#include "include/recurrence_api.h"
 
 namespace seqloom {
 

@@ -2,11 +2,10 @@
 
 #include <new>
 
-#include "api.h"
-#include "level.h"
-#include "problem.h"
-#include "recurrence.h"
-#include "threads.h"
+#include "include/recurrence_api.h"
+#include "runtime/cpu_target.h"
+#include "recurrence/recurrence.h"
+#include "runtime/threads.h"
 
 namespace seqloom {
 

@@ -1,7 +1,7 @@
 // The two functions that recurrence.cpp is compiled to, once for each instruction set.
 #pragma once
 
-#include "problem.h"
+#include "include/recurrence_api.h"
 
 namespace seqloom {
 
