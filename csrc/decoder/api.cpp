@@ -13,7 +13,7 @@ namespace {
 
 const Decoder& decoder() {
 #if defined(SEQLOOM_X86)
-  switch (level()) {
+  switch (cpu_target()) {
     case AVX512_BF16: return avx512_bf16::decoder;
     case AVX512: return avx512::decoder;
     case AVX2: return avx2::decoder;

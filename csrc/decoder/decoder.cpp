@@ -17,7 +17,7 @@
 #include "decoder/weights.h"
 #include "runtime/scratch.h"
 #include "runtime/threads.h"
-#include "simd/vector.h"
+#include "simd/math.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {
@@ -25,27 +25,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-void pause() {
-#if defined(__x86_64__) || defined(__i386__)
-  _mm_pause();
-#endif
-}
-void yield() {
-#if defined(_WIN32)
-  SwitchToThread();
-#else
-  sched_yield();
-#endif
-}
-
 // How far each thread has come. Unlike a barrier, one may go on working between arriving and waiting.
 struct alignas(64) Progress {
   std::atomic<int64_t> arrived{0};
 
-  // Until so many arrivals. A thread that waits long gives its core away: somebody else may need it to arrive. Returns
+  // Until so many arrivals. After a long spin, yields: the thread that is waited for may need this core. Returns
   // the nanoseconds of that, in which the other was most likely not running.
   int64_t wait(int64_t count) const {
-    for (int spins = 0; spins < 4000; ++spins) {
+    for (int spins = 0; spins < MAX_SPINS; ++spins) {
       if (arrived.load(std::memory_order_acquire) >= count) return 0;
       pause();
     }
@@ -256,7 +243,7 @@ class Run {
         break;
       }
       case RNN_TANH: store(h, tanh(load(x) + load(r))); break;
-      default: store(h, at_least(load(x) + load(r), 0.0f)); break;
+      default: store(h, clamp_min(load(x) + load(r), 0.0f)); break;
     }
   }
 

@@ -1,4 +1,4 @@
-// Operands laid out as the inner loop (product.h) reads them. What lies beyond an edge becomes 0.
+// Packing of operands as the microkernel reads them (microkernel.h). What is beyond an edge becomes 0.
 #pragma once
 
 #include <algorithm>
@@ -9,100 +9,96 @@
 namespace seqloom {
 namespace SEQLOOM_VARIANT {
 
-// Blocks of k that hold `count` values.
+// Blocks of k for `count` values.
 template <class A>
-constexpr int64_t blocks_of(int64_t count) {
-  return (count + BLOCK * A::PER - 1) / (BLOCK * A::PER);
+constexpr int64_t blocks_for(int64_t count) {
+  return (count + K_BLOCK * A::VNNI - 1) / (K_BLOCK * A::VNNI);
 }
 
-// Where value k of row m lies in a tile laid out BY_ROW, counted in values.
+// The index, in values, of value k of row m in a ROW_MAJOR tile for panels of V vectors.
 template <class A, int V>
-SEQLOOM_INLINE int64_t in_tile(int64_t k, int64_t m) {
-  constexpr int64_t width = BLOCK * A::PER;
-  return k / width * width * rows_for(V) + m * width + k % width;
+SEQLOOM_INLINE int64_t tile_index(int64_t k, int64_t m) {
+  constexpr int64_t width = K_BLOCK * A::VNNI;
+  return k / width * width * tile_rows(V) + m * width + k % width;
 }
 
-// The size of such a tile in elements of 32 bits.
+// The size of such a tile in elements.
 template <int V>
 constexpr int64_t tile_size(int64_t blocks) {
-  return blocks * rows_for(V) * BLOCK;
+  return blocks * tile_rows(V) * K_BLOCK;
 }
 
-SEQLOOM_INLINE Vec rounded(Vec x) { return (Vec)(__builtin_convertvector(narrow(x), Int) << 16); }
-
-// Pairs of bfloat16 from two vectors of values that are bfloat16 already: `low` is the one that comes first.
-SEQLOOM_INLINE Vec paired(Vec low, Vec high) {
-  return (Vec)(((Int)low >> 16 & 0xffff) | ((Int)high & static_cast<int32_t>(0xffff0000)));
+// A value as the products take it: rounded to bfloat16 where they are of bfloat16.
+template <class A>
+SEQLOOM_INLINE Vec round_operand(Vec x) {
+  return A::VNNI == 1 ? x : round_to_bf16(x);
 }
 
-// W elements of 32 bits, from value k on of a row of K.
+// W packed elements, from value k on of a row of K values.
 template <class A, class Value>
-SEQLOOM_INLINE Vec elements(const Value* row, int64_t k, int64_t K) {
-  if constexpr (A::PER == 1) {
-    return load_some(row + k, K - k);
+SEQLOOM_INLINE Vec load_elements(const Value* row, int64_t k, int64_t K) {
+  if constexpr (A::VNNI == 1) {
+    return load_n(row + k, K - k);
   } else {
     typename A::T values[W * 2];
-    for (int64_t half = 0; half < W * 2; half += W) store(values + half, load_some(row + k + half, K - k - half));
+    for (int64_t half = 0; half < W * 2; half += W) store(values + half, load_n(row + k + half, K - k - half));
     Vec pairs;
     std::memcpy(&pairs, values, sizeof pairs);
     return pairs;
   }
 }
 
-// One vector of columns of a panel, from `lanes` rows of a matrix (rows, K): element k goes to[k * stride].
+// One vector of columns of a panel of B, transposed from `lanes` rows of a matrix (rows, K): element k goes to
+// to[k * stride].
 template <class A>
-inline void pack_transposed(const float* rows, int64_t lanes, int64_t K, int64_t stride, float* to) {
-  const int64_t count = blocks_of<A>(K) * BLOCK;
+inline void pack_b_transposed(const float* rows, int64_t lanes, int64_t K, int64_t stride, float* to) {
+  const int64_t count = blocks_for<A>(K) * K_BLOCK;
   for (int64_t k = 0; k < count; k += W) {
     Vec square[W];
     for (int lane = 0; lane < W; ++lane) {
-      square[lane] = lane < lanes ? elements<A>(rows + lane * K, k * A::PER, K) : Vec{};
+      square[lane] = lane < lanes ? load_elements<A>(rows + lane * K, k * A::VNNI, K) : Vec{};
     }
     transpose(square);
     for (int64_t j = 0; j < W; ++j) store(to + (k + j) * stride, square[j]);
   }
 }
 
-// One vector of columns of a panel, from `rows` rows of which it is `left` values wide: row k goes to element k.
+// One vector of columns of a panel of B, from `rows` rows of a matrix of which `left` columns are there: row k becomes
+// value k.
 template <class A>
-inline void pack_straight(const float* from, int64_t row_stride, int64_t rows, int64_t left, int64_t stride, float* to) {
-  for (int64_t k = 0; k < rows; k += A::PER, to += stride) {
-    const Vec first = load_some(from + k * row_stride, left);
-    if constexpr (A::PER == 1) {
+inline void pack_b(const float* from, int64_t row_stride, int64_t rows, int64_t left, int64_t stride, float* to) {
+  for (int64_t k = 0; k < rows; k += A::VNNI, to += stride) {
+    const Vec first = load_n(from + k * row_stride, left);
+    if constexpr (A::VNNI == 1) {
       store(to, first);
     } else {
-      const Vec second = k + 1 < rows ? load_some(from + (k + 1) * row_stride, left) : Vec{};
-      store(to, paired(rounded(first), rounded(second)));
+      const Vec second = k + 1 < rows ? load_n(from + (k + 1) * row_stride, left) : Vec{};
+      store(to, interleave_bf16(round_to_bf16(first), round_to_bf16(second)));
     }
   }
 }
 
-// A value as the products take it.
-template <class A>
-SEQLOOM_INLINE Vec factor(Vec x) {
-  return A::PER == 1 ? x : rounded(x);
-}
-
-// A row of `count` values into row m of a tile laid out BY_ROW.
+// A row of `count` values becomes row m of a ROW_MAJOR tile for panels of two vectors.
 template <class A, class Value>
-inline void pack_row(const Value* from, int64_t count, int64_t m, float* tile) {
+inline void pack_a_row(const Value* from, int64_t count, int64_t m, float* tile) {
   using T = typename A::T;
-  constexpr int64_t width = BLOCK * A::PER;
-  T* to = reinterpret_cast<T*>(tile + m * BLOCK);
-  for (int64_t k = 0; k < count; k += width, to += rows_for(2) * width) {
-    for (int64_t v = 0; v < width; v += W) store(to + v, load_some(from + k + v, count - k - v));
+  constexpr int64_t width = K_BLOCK * A::VNNI;
+  T* to = reinterpret_cast<T*>(tile + m * K_BLOCK);
+  for (int64_t k = 0; k < count; k += width, to += tile_rows(2) * width) {
+    for (int64_t v = 0; v < width; v += W) store(to + v, load_n(from + k + v, count - k - v));
   }
 }
 
-// Up to ROWS_BY_K rows of `count` values, laid out BY_K; what is missing of them, and of the last block, is 0. Writes
-// W elements more than that.
+// Up to K_MAJOR_ROWS rows of `count` values become a K_MAJOR tile; missing rows, and the rest of the last block, are 0.
+// Writes up to W elements beyond the tile.
 template <class A, class Value>
-inline void pack_by_k(const Value* const* rows, int have, int64_t count, float* to) {
-  for (int64_t k = 0; k < blocks_of<A>(count) * BLOCK; k += W) {
+inline void pack_a_k_major(const Value* const* rows, int num_rows, int64_t count, float* to) {
+  for (int64_t k = 0; k < blocks_for<A>(count) * K_BLOCK; k += W) {
     Vec square[W] = {};
-    for (int m = 0; m < have; ++m) square[m] = elements<A>(rows[m], k * A::PER, count);
+    for (int m = 0; m < num_rows; ++m) square[m] = load_elements<A>(rows[m], k * A::VNNI, count);
     transpose(square);
-    for (int64_t j = 0; j < W; ++j) store(to + (k + j) * ROWS_BY_K, square[j]);  // of which the next has the rest
+    // Each store of W elements overlaps the next one, which overwrites all but the first K_MAJOR_ROWS.
+    for (int64_t j = 0; j < W; ++j) store(to + (k + j) * K_MAJOR_ROWS, square[j]);
   }
 }
 

@@ -1,4 +1,4 @@
-// Products with weights as they lie: for so few steps that laying them out would take longer than the products do.
+// Products with unpacked weights, for so few steps that packing would take longer than the products.
 #pragma once
 
 #include "gemm/pack.h"
@@ -6,82 +6,74 @@
 namespace seqloom {
 namespace SEQLOOM_VARIANT {
 
-// Weights that are read so many times or fewer are read as they lie: to lay them out is to read and to write them.
-// Measured with one to four rows: with 8 uses a wide layer takes as little as half the time so, with 64 it gains nothing.
-constexpr int64_t FEW = 16;
-constexpr int ROWS_AS_THEY_LIE = 4;  // of a tile, taken together
+// Weights are not packed where they are read this many times or fewer: packing reads and writes them once. Measured with
+// one to four rows: at 8 uses a wide layer takes as little as half the time unpacked, at 64 there is nothing to gain.
+constexpr int64_t MAX_UNPACKED_USES = 16;
+constexpr int UNPACKED_ROWS = 4;  // rows of a tile for each read of the weights
 
-inline bool few(int64_t steps, int64_t rows) { return steps * ((rows + ROWS_AS_THEY_LIE - 1) / ROWS_AS_THEY_LIE) <= FEW; }
-
-// Each vector's sum over its lanes, side by side.
-template <int SIZE = W / 2>
-SEQLOOM_INLINE Vec sums_of(Vec (&vectors)[W]) {
-#pragma GCC unroll 8
-  for (int r = 0; r < SIZE; ++r) {
-    const Vec a = vectors[r], b = vectors[r + SIZE];
-    vectors[r] = groups<SIZE, false>(a, b, std::make_index_sequence<W>()) +
-                 groups<SIZE, true>(a, b, std::make_index_sequence<W>());
-  }
-  if constexpr (SIZE > 1) return sums_of<SIZE / 2>(vectors);
-  return vectors[0];
+inline bool use_unpacked(int64_t steps, int64_t rows) {
+  return steps * ((rows + UNPACKED_ROWS - 1) / UNPACKED_ROWS) <= MAX_UNPACKED_USES;
 }
 
-// M rows of a tile (BY_ROW, for V vectors) times `lanes` rows of a matrix (rows, K): out[m * V * W + lane].
+// A B^T: M rows of a ROW_MAJOR tile (for panels of V vectors) times `lanes` rows of a matrix (rows, K):
+// out[m * V * W + lane].
 template <class A, int V, int M>
-SEQLOOM_APART void dots(const float* tile, const float* rows, int64_t lanes, int64_t K, float* out) {
-  constexpr int SOME = 4;  // rows of the matrix at a time: fewer would give too few sums to work on side by side
+SEQLOOM_NOINLINE void unpacked_nt_tile(const float* tile, const float* rows, int64_t lanes, int64_t K, float* out) {
+  constexpr int AT_ONCE = 4;  // rows of the matrix: fewer would give too few independent sums
   const auto* a = reinterpret_cast<const typename A::T*>(tile);
-  Vec all_sums[M][W];
-  for (int first = 0; first < W; first += SOME) {
-    Vec sum[SOME][M] = {};
-    const float* row[SOME];
-    for (int j = 0; j < SOME; ++j) row[j] = rows + std::min<int64_t>(first + j, lanes - 1) * K;
+  Vec lane_sums[M][W];
+  for (int first = 0; first < W; first += AT_ONCE) {
+    Vec sum[AT_ONCE][M] = {};
+    const float* row[AT_ONCE];
+    for (int j = 0; j < AT_ONCE; ++j) row[j] = rows + std::min<int64_t>(first + j, lanes - 1) * K;
     for (int64_t k = 0; k < K; k += W) {
-      Vec weight[SOME];
+      Vec weight[AT_ONCE];
 #pragma GCC unroll 4
-      for (int j = 0; j < SOME; ++j) weight[j] = factor<A>(load_some(row[j] + k, K - k));
+      for (int j = 0; j < AT_ONCE; ++j) weight[j] = round_operand<A>(load_n(row[j] + k, K - k));
 #pragma GCC unroll 4
       for (int m = 0; m < M; ++m) {
-        const Vec value = load(a + in_tile<A, V>(k, m));
+        const Vec value = load(a + tile_index<A, V>(k, m));
 #pragma GCC unroll 4
-        for (int j = 0; j < SOME; ++j) sum[j][m] += weight[j] * value;
+        for (int j = 0; j < AT_ONCE; ++j) sum[j][m] += weight[j] * value;
       }
     }
 #pragma GCC unroll 4
-    for (int j = 0; j < SOME; ++j) {
+    for (int j = 0; j < AT_ONCE; ++j) {
 #pragma GCC unroll 4
-      for (int m = 0; m < M; ++m) all_sums[m][first + j] = sum[j][m];
+      for (int m = 0; m < M; ++m) lane_sums[m][first + j] = sum[j][m];
     }
   }
-  for (int m = 0; m < M; ++m) store(out + m * V * W, first(sums_of(all_sums[m]), lanes));
+  for (int m = 0; m < M; ++m) store(out + m * V * W, first_n(horizontal_sums(lane_sums[m]), lanes));
 }
 
-// The same of `count` rows of a tile, as many as it may have.
+// The same for `count` rows of a tile.
 template <class A, int V>
-inline void dots_of(int count, const float* tile, const float* rows, int64_t lanes, int64_t K, float* out) {
-  using Dots = void (*)(const float*, const float*, int64_t, int64_t, float*);
-  constexpr Dots some[ROWS_AS_THEY_LIE] = {dots<A, V, 1>, dots<A, V, 2>, dots<A, V, 3>, dots<A, V, 4>};
-  for (int m = 0; m < count; m += ROWS_AS_THEY_LIE) {
-    some[std::min(count - m, ROWS_AS_THEY_LIE) - 1](tile + m * BLOCK, rows, lanes, K, out + m * V * W);
+inline void unpacked_gemm_nt(int count, const float* tile, const float* rows, int64_t lanes, int64_t K, float* out) {
+  using Kernel = void (*)(const float*, const float*, int64_t, int64_t, float*);
+  constexpr Kernel table[UNPACKED_ROWS] = {unpacked_nt_tile<A, V, 1>, unpacked_nt_tile<A, V, 2>, unpacked_nt_tile<A, V, 3>,
+                                           unpacked_nt_tile<A, V, 4>};
+  for (int m = 0; m < count; m += UNPACKED_ROWS) {
+    table[std::min(count - m, UNPACKED_ROWS) - 1](tile + m * K_BLOCK, rows, lanes, K, out + m * V * W);
   }
 }
 
-// M rows of a tile (BY_ROW, for two vectors), values `from` on, times two vectors of columns of a matrix (K, width), of
-// which `left` are there. Adds to out[m * 2 W + column].
+// A B: M rows of a ROW_MAJOR tile (for panels of two vectors), values `from` on, times two vectors of columns of a matrix
+// (K, width), of which `left` columns are there. Adds to out[m * 2 W + column].
 template <class A, int M>
-SEQLOOM_APART void add_rows(const float* tile, int64_t from, const float* rows, int64_t K, int64_t width, int64_t left,
-                            float* out) {
-  constexpr int64_t SUMMED = 128;  // terms, for the sake of the error
+SEQLOOM_NOINLINE void unpacked_nn_tile(const float* tile, int64_t from, const float* rows, int64_t K, int64_t width,
+                                       int64_t left, float* out) {
+  constexpr int64_t TERMS_PER_SUM = 128;  // bounds the rounding error of long sums
   const auto* a = reinterpret_cast<const typename A::T*>(tile);
-  for (int64_t begin = 0; begin < K; begin += SUMMED) {
+  for (int64_t begin = 0; begin < K; begin += TERMS_PER_SUM) {
     Vec sum[M][2] = {};
-    for (int64_t k = begin; k < std::min(K, begin + SUMMED); ++k) {
-      const Vec one = factor<A>(load_some(rows + k * width, left)), two = factor<A>(load_some(rows + k * width + W, left - W));
+    for (int64_t k = begin; k < std::min(K, begin + TERMS_PER_SUM); ++k) {
+      const Vec column_0 = round_operand<A>(load_n(rows + k * width, left));
+      const Vec column_1 = round_operand<A>(load_n(rows + k * width + W, left - W));
 #pragma GCC unroll 4
       for (int m = 0; m < M; ++m) {
-        const float value = widen(a[in_tile<A, 2>(from + k, m)]);
-        sum[m][0] += one * value;
-        sum[m][1] += two * value;
+        const float value = to_float(a[tile_index<A, 2>(from + k, m)]);
+        sum[m][0] += column_0 * value;
+        sum[m][1] += column_1 * value;
       }
     }
     for (int m = 0; m < M; ++m) {
@@ -90,14 +82,15 @@ SEQLOOM_APART void add_rows(const float* tile, int64_t from, const float* rows, 
   }
 }
 
-// The same of `count` rows of a tile.
+// The same for `count` rows of a tile.
 template <class A>
-inline void add_rows_of(int count, const float* tile, int64_t from, const float* rows, int64_t K, int64_t width,
-                        int64_t left, float* out) {
-  using AddRows = void (*)(const float*, int64_t, const float*, int64_t, int64_t, int64_t, float*);
-  constexpr AddRows some[ROWS_AS_THEY_LIE] = {add_rows<A, 1>, add_rows<A, 2>, add_rows<A, 3>, add_rows<A, 4>};
-  for (int m = 0; m < count; m += ROWS_AS_THEY_LIE) {
-    some[std::min(count - m, ROWS_AS_THEY_LIE) - 1](tile + m * BLOCK, from, rows, K, width, left, out + m * 2 * W);
+inline void unpacked_gemm_nn(int count, const float* tile, int64_t from, const float* rows, int64_t K, int64_t width,
+                             int64_t left, float* out) {
+  using Kernel = void (*)(const float*, int64_t, const float*, int64_t, int64_t, int64_t, float*);
+  constexpr Kernel table[UNPACKED_ROWS] = {unpacked_nn_tile<A, 1>, unpacked_nn_tile<A, 2>, unpacked_nn_tile<A, 3>,
+                                           unpacked_nn_tile<A, 4>};
+  for (int m = 0; m < count; m += UNPACKED_ROWS) {
+    table[std::min(count - m, UNPACKED_ROWS) - 1](tile + m * K_BLOCK, from, rows, K, width, left, out + m * 2 * W);
   }
 }
 

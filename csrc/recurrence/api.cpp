@@ -13,7 +13,7 @@ OpenMP openmp = {nullptr, nullptr, nullptr};
 
 namespace {
 
-Level best_level() {
+CpuTarget best_cpu_target() {
 #if defined(SEQLOOM_X86)
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
@@ -25,11 +25,11 @@ Level best_level() {
   return PORTABLE;
 }
 
-Level used_level = best_level();
+CpuTarget target_in_use = best_cpu_target();
 
 const Recurrence& recurrence() {
 #if defined(SEQLOOM_X86)
-  switch (used_level) {
+  switch (target_in_use) {
     case AVX512_BF16: return avx512_bf16::recurrence;
     case AVX512: return avx512::recurrence;
     case AVX2: return avx2::recurrence;
@@ -52,19 +52,19 @@ int32_t guarded(Function function, const Problem& problem) {
 
 }  // namespace
 
-Level level() { return used_level; }
+CpuTarget cpu_target() { return target_in_use; }
 
 }  // namespace seqloom
 
 // Raised with every change of a signature or a structure; kernels/native.py refuses a library of another number.
 SEQLOOM_API int32_t seqloom_abi_version() { return 3; }
 
-SEQLOOM_API int32_t seqloom_level() { return seqloom::used_level; }
+SEQLOOM_API int32_t seqloom_level() { return seqloom::target_in_use; }
 
 // Takes another instruction set from now on; returns 0 where the processor has it not, and changes nothing.
 SEQLOOM_API int32_t seqloom_use_level(int32_t level) {
-  if (level < 0 || level > seqloom::best_level()) return 0;
-  seqloom::used_level = static_cast<seqloom::Level>(level);
+  if (level < 0 || level > seqloom::best_cpu_target()) return 0;
+  seqloom::target_in_use = static_cast<seqloom::CpuTarget>(level);
   return 1;
 }
 

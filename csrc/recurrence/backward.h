@@ -10,6 +10,7 @@
 #include "runtime/scratch.h"
 #include "runtime/threads.h"
 #include "recurrence/weight_gradients.h"
+#include "simd/math.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {
@@ -26,7 +27,7 @@ struct Backward {
   static constexpr int VALUES = static_cast<int>(values_of(CELL));
   static constexpr int SLOTS = Slots<CELL>::COUNT;
   static constexpr int FIRST_HIDDEN = Slots<CELL>::FIRST_HIDDEN;
-  static constexpr int ROWS = rows_for(2);
+  static constexpr int ROWS = tile_rows(2);
   static constexpr int N = 2 * W;  // columns of a panel
 
   struct Shared {
@@ -76,19 +77,19 @@ struct Backward {
   void prepare(Scratch& scratch, int strands, int threads) {
     const int64_t H = p.hidden, I = p.input_size;
     shared.units = padded(H);
-    shared.slot_blocks = shared.units / (BLOCK * A::PER);
+    shared.slot_blocks = shared.units / (K_BLOCK * A::VNNI);
     shared.tile = tile_size<2>(SLOTS * shared.slot_blocks);
     shared.panels = (H + N - 1) / N;
     shared.input_panels = (I + N - 1) / N;
     const int64_t rows = std::min(GATHERED, KEPT_BYTES / (SLOTS * shared.units * static_cast<int64_t>(sizeof(T))));
     shared.steps_kept = std::min(std::max<int64_t>(1, rows / std::max<int64_t>(1, p.batch)), order.longest());
-    const bool packed = !few(order.longest(), p.batch);
+    const bool packed = !use_unpacked(order.longest(), p.batch);
     shared.hidden = packed ? scratch.take<float>(shared.panels * panel_size()) : nullptr;
     shared.inputs = packed && p.d_input != nullptr ? scratch.take<float>(shared.input_panels * panel_size()) : nullptr;
-    const int64_t most = blocks_of<A>(shared.steps_kept * p.batch + strands * A::PER) * BLOCK;
+    const int64_t most = blocks_for<A>(shared.steps_kept * p.batch + strands * A::VNNI) * K_BLOCK;
     if (weights.wanted()) weights.prepare(scratch, most, threads);
   }
-  int64_t panel_size() const { return G * shared.slot_blocks * BLOCK * N; }
+  int64_t panel_size() const { return G * shared.slot_blocks * K_BLOCK * N; }
 
   Own own(Scratch& scratch, const Strand& strand) const {
     const int64_t step = Tiles(strand.count, ROWS).count * shared.tile;
@@ -116,13 +117,13 @@ struct Backward {
 
   // Panels of a matrix (G H, width), its gates in the order of the slots.
   void pack_matrix(const float* weight, int64_t width, int (*gate)(int), Range panels, float* to) const {
-    const int64_t H = p.hidden, slot = shared.slot_blocks * BLOCK * N;
+    const int64_t H = p.hidden, slot = shared.slot_blocks * K_BLOCK * N;
     for (int64_t q = panels.begin; q < panels.end; ++q) {
       float* panel = to + q * panel_size();
       if (H < shared.units) std::memset(panel, 0, static_cast<std::size_t>(panel_size()) * 4);  // the rest of each slot
       for (int g = 0; g < G; ++g) {
         for (int64_t v = 0, column = q * N; v < 2; ++v, column += W) {
-          pack_straight<A>(weight + gate(g) * H * width + column, width, H, width - column, N, panel + g * slot + v * W);
+          pack_b<A>(weight + gate(g) * H * width + column, width, H, width - column, N, panel + g * slot + v * W);
         }
       }
     }
@@ -140,7 +141,7 @@ struct Backward {
     for (int64_t i = 0; i < strand.count; ++i) {
       const int64_t row = strand.row(i);
       for (int64_t u = 0; u < H; u += W) {
-        store(o.start + i * shared.units + u, load_some(w.h0 + row * H + u, H - u));
+        store(o.start + i * shared.units + u, load_n(w.h0 + row * H + u, H - u));
         if (CELL == LSTM) store(o.carry + i * shared.units + u, from_beyond(w.d_cn, row, u, H - u));
       }
       if (d_input == nullptr) continue;
@@ -164,9 +165,9 @@ struct Backward {
       for (int64_t q = panels.begin; q < panels.end; ++q) {
         for (int64_t tile = 0; tile < tiles.count && tiles.begin(tile) < active; ++tile) {
           const int rows = tiles.active(tile, active), summed = tiles.active(tile, after);
-          Ahead ahead;
-          for (int m = 0; m < rows; ++m) want(o, bench, tiles.begin(tile) + m, kept + tiles.begin(tile) + m, q * N, ahead);
-          if (summed > 0) hidden_product(next + tile * shared.tile, q, summed, sums, ahead);
+          PrefetchList prefetch;
+          for (int m = 0; m < rows; ++m) want(o, bench, tiles.begin(tile) + m, kept + tiles.begin(tile) + m, q * N, prefetch);
+          if (summed > 0) hidden_product(next + tile * shared.tile, q, summed, sums, prefetch);
           T* to = reinterpret_cast<T*>(gates + tile * shared.tile);
           for (int m = 0; m < rows; ++m) {
             const int64_t i = tiles.begin(tile) + m, r = kept + i;
@@ -175,56 +176,56 @@ struct Backward {
               const int64_t unit = q * N + v * W, left = p.hidden - unit;
               if (left <= 0) break;
               Vec dh = m < summed ? load(sums + m * N + v * W) : from_beyond(w.d_hn, strand.row(i), unit, left);
-              if (p.d_output != nullptr) dh += load_some(bench.d_outputs[i] + unit, left);
+              if (p.d_output != nullptr) dh += load_n(bench.d_outputs[i] + unit, left);
               derive(o, bench, strand, i, unit, left, dh, Places{to, keep, m, r % ROWS});
             }
           }
         }
       }
       kept += active;
-      team.meet();
+      team.barrier();
     }
     return kept;
   }
 
   // What `derive` will want of row i, the N units from `unit` on, and where it will write them, as row r of those kept.
-  void want(const Own& o, const Bench& bench, int64_t i, int64_t r, int64_t unit, Ahead& ahead) const {
+  void want(const Own& o, const Bench& bench, int64_t i, int64_t r, int64_t unit, PrefetchList& prefetch) const {
     constexpr int64_t BYTES = N * sizeof(T);
-    if (p.d_output != nullptr) ahead.add(bench.d_outputs[i] + unit, BYTES);
-    if (VALUES > 0) ahead.add(bench.saved[i] + unit * VALUES, BYTES * VALUES);
-    if (CELL != LSTM) ahead.add(bench.outputs[i] + unit, BYTES);
+    if (p.d_output != nullptr) prefetch.add(bench.d_outputs[i] + unit, BYTES);
+    if (VALUES > 0) prefetch.add(bench.saved[i] + unit * VALUES, BYTES * VALUES);
+    if (CELL != LSTM) prefetch.add(bench.outputs[i] + unit, BYTES);
     if (CELL == LSTM && bench.before[i] != nullptr) {
-      for (int64_t u = unit; u < unit + N; u += W) ahead.add(bench.before[i] + u * VALUES + 4 * W, 64);
+      for (int64_t u = unit; u < unit + N; u += W) prefetch.add(bench.before[i] + u * VALUES + 4 * W, 64);
     }
     const T* keep = reinterpret_cast<const T*>(o.kept + r / ROWS * shared.tile);
     for (int64_t slot = 0; slot < SLOTS; ++slot) {
-      for (int64_t u = unit; u < unit + N; u += BLOCK * A::PER) {
-        ahead.add(keep + in_tile<A, 2>(slot * shared.units + u, r % ROWS), 64);
+      for (int64_t u = unit; u < unit + N; u += K_BLOCK * A::VNNI) {
+        prefetch.add(keep + tile_index<A, 2>(slot * shared.units + u, r % ROWS), 64);
       }
     }
   }
 
   // `rows` rows of a tile times a panel of W_hh, from the first slot that it is for; and of W_ih.
-  void hidden_product(const float* gates, int64_t panel, int rows, float* sums, const Ahead& ahead) const {
-    product(rows, gates, shared.hidden, w.weight_hh, p.hidden, hidden_gate, panel, sums, ahead);
+  void hidden_product(const float* gates, int64_t panel, int rows, float* sums, const PrefetchList& prefetch) const {
+    product(rows, gates, shared.hidden, w.weight_hh, p.hidden, hidden_gate, panel, sums, prefetch);
   }
   void input_product(const float* gates, int64_t panel, int rows, float* sums) const {
-    product(rows, gates, shared.inputs, w.weight_ih, p.input_size, input_gate, panel, sums, NOTHING);
+    product(rows, gates, shared.inputs, w.weight_ih, p.input_size, input_gate, panel, sums, NO_PREFETCH);
   }
   void product(int rows, const float* gates, const float* packed, const float* weight, int64_t width, int (*gate)(int),
-               int64_t panel, float* sums, const Ahead& ahead) const {
+               int64_t panel, float* sums, const PrefetchList& prefetch) const {
     if (packed != nullptr) {
-      return product_for<A, BY_ROW, 2>(rows)(gates, packed + panel * panel_size(), G * shared.slot_blocks, sums, ahead);
+      return gemm_tile_for<A, ROW_MAJOR, 2>(rows)(gates, packed + panel * panel_size(), G * shared.slot_blocks, sums, prefetch);
     }
     const int64_t H = p.hidden, column = panel * N;
     std::memset(sums, 0, static_cast<std::size_t>(rows) * N * 4);
     for (int g = 0; g < G; ++g) {
-      add_rows_of<A>(rows, gates, g * shared.units, weight + gate(g) * H * width + column, H, width, width - column, sums);
+      unpacked_gemm_nn<A>(rows, gates, g * shared.units, weight + gate(g) * H * width + column, H, width, width - column, sums);
     }
   }
 
   Vec from_beyond(const float* gradient, int64_t row, int64_t unit, int64_t left) const {
-    return gradient == nullptr ? Vec{} : load_some(gradient + row * p.hidden + unit, left);
+    return gradient == nullptr ? Vec{} : load_n(gradient + row * p.hidden + unit, left);
   }
 
   const T* output(int64_t t, int64_t row) const {
@@ -257,14 +258,14 @@ struct Backward {
   SEQLOOM_INLINE void derive(const Own& o, const Bench& bench, const Strand& strand, int64_t i, int64_t unit,
                              int64_t left, Vec dh, Places to) const {
     if constexpr (G == 1) {
-      const Vec h = load_some(bench.outputs[i] + unit, left);
+      const Vec h = load_n(bench.outputs[i] + unit, left);
       const Vec da = CELL == RNN_TANH ? dh * (1.0f - h * h) : (Vec)(h <= 0.0f ? Vec{} : dh);
       put(to, unit, left, da);
     } else if constexpr (CELL == LSTM) {
       const T* was = bench.saved[i] + unit * VALUES;
       const Vec gate_i = load(was), gate_f = load(was + W), g = load(was + 2 * W), gate_o = load(was + 3 * W);
       const Vec c = tanh(load(was + 4 * W));
-      const Vec before = bench.before[i] == nullptr ? load_some(w.c0 + strand.row(i) * p.hidden + unit, left)
+      const Vec before = bench.before[i] == nullptr ? load_n(w.c0 + strand.row(i) * p.hidden + unit, left)
                                                     : load(bench.before[i] + unit * VALUES + 4 * W);
       float* carry = o.carry + i * shared.units + unit;
       const Vec dc = load(carry) + dh * gate_o * (1.0f - c * c);
@@ -274,7 +275,7 @@ struct Backward {
     } else {
       const T* was = bench.saved[i] + unit * VALUES;
       const Vec r = load(was), z = load(was + W), n = load(was + 2 * W), hidden = load(was + 3 * W);
-      const Vec before = load_some(bench.outputs[i] + unit, left);
+      const Vec before = load_n(bench.outputs[i] + unit, left);
       float* carry = o.carry + i * shared.units + unit;
       dh += load(carry);
       store(carry, dh * z);
@@ -286,11 +287,11 @@ struct Backward {
   template <class... Gradients>
   SEQLOOM_INLINE void put(Places to, int64_t unit, int64_t left, Gradients... gradients) const {
     int64_t k = unit;
-    ((put_one(to, k, left < W ? first(gradients, left) : gradients), k += shared.units), ...);
+    ((put_one(to, k, left < W ? first_n(gradients, left) : gradients), k += shared.units), ...);
   }
   static SEQLOOM_INLINE void put_one(Places to, int64_t k, Vec gradient) {
-    store(to.now + in_tile<A, 2>(k, to.row_now), gradient);
-    store(to.kept + in_tile<A, 2>(k, to.row_kept), gradient);
+    store(to.now + tile_index<A, 2>(k, to.row_now), gradient);
+    store(to.kept + tile_index<A, 2>(k, to.row_kept), gradient);
   }
 
   // After the first step: the gradients of the state that the sequences started from.
@@ -302,7 +303,7 @@ struct Backward {
     for (int64_t q = panels.begin; q < panels.end; ++q) {
       for (int64_t tile = 0; tile < tiles.count; ++tile) {
         const int summed = tiles.active(tile, active), rows = tiles.active(tile, strand.count);
-        if (summed > 0 && w.d_h0 != nullptr) hidden_product(gates + tile * shared.tile, q, summed, sums, NOTHING);
+        if (summed > 0 && w.d_h0 != nullptr) hidden_product(gates + tile * shared.tile, q, summed, sums, NO_PREFETCH);
         for (int m = 0; m < rows; ++m) {
           const int64_t i = tiles.begin(tile) + m, row = strand.row(i);
           for (int64_t v = 0, unit = q * N; v < 2 && unit < H; ++v, unit += W) {
@@ -310,9 +311,9 @@ struct Backward {
             if (w.d_h0 != nullptr) {
               Vec dh = m < summed ? load(sums + m * N + v * W) : from_beyond(w.d_hn, row, unit, H - unit);
               if (CELL == GRU) dh += carried;
-              store_some(w.d_h0 + row * H + unit, dh, H - unit);
+              store_n(w.d_h0 + row * H + unit, dh, H - unit);
             }
-            if (CELL == LSTM && w.d_c0 != nullptr) store_some(w.d_c0 + row * H + unit, carried, H - unit);
+            if (CELL == LSTM && w.d_c0 != nullptr) store_n(w.d_c0 + row * H + unit, carried, H - unit);
           }
         }
       }
@@ -333,7 +334,7 @@ struct Backward {
           for (int m = 0; m < rows; ++m) {
             X* to = bench.d_inputs[tile * ROWS + m];
             for (int64_t v = 0, column = q * N; v < 2 && column < I; ++v, column += W) {
-              store_some(to + column, load(sums + m * N + v * W), I - column);
+              store_n(to + column, load(sums + m * N + v * W), I - column);
             }
           }
         }

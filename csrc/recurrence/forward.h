@@ -8,11 +8,12 @@
 #include "recurrence/ragged_batch.h"
 #include "runtime/scratch.h"
 #include "runtime/threads.h"
+#include "simd/math.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {
 
-// Rows of input whose products are made together; and of a single row, beside those of its state.
+// Rows of input whose products are made together; and of a single row, interleaved those of its state.
 constexpr int64_t PROJECTED = 96;
 constexpr int64_t PROJECTED_BESIDE = 32;
 
@@ -24,7 +25,7 @@ struct Forward {
   static constexpr int V = G == 1 ? 2 : G;         // vectors of a panel: all gates of W units, or 2 W units
   static constexpr int U = G == 1 ? 2 * W : W;     // units of a panel
   static constexpr int VALUES = static_cast<int>(values_of(CELL));
-  static constexpr int ROWS = rows_for(V);
+  static constexpr int ROWS = tile_rows(V);
 
   // What all threads of a direction share.
   struct Shared {
@@ -44,24 +45,24 @@ struct Forward {
     T **outputs, **saved;                   // where each row's values of this step go
   };
 
-  // The products of the inputs of later steps, for Beside.
+  // The products of the inputs of later steps, for InterleavedGemm.
   struct Projection {
     const Forward* run;
-    const float* inputs;  // in tiles of ROWS_BY_K rows, BY_K
+    const float* inputs;  // in tiles of K_MAJOR_ROWS rows, K_MAJOR
     float* to;
     int64_t rows, first, last, width;  // vectors from `first` to `last`; rows of `to` are `width` apart
     int64_t g, r;                      // the vector and the row of the product at hand
 
-    bool next(Operands& operands) const {
+    bool next(LaterOperands& operands) const {
       if (g >= last || rows == 0) return false;
-      const int64_t count = run->shared.blocks_x * BLOCK;
+      const int64_t count = run->shared.blocks_x * K_BLOCK;
       operands = {inputs + r * count, run->shared.inputs + g / 2 * run->input_panel_size(), count};
       return true;
     }
     void done(const float* sums) {
-      run->put_projected(sums, g, last, static_cast<int>(std::min<int64_t>(ROWS_BY_K, rows - r)),
+      run->put_projected(sums, g, last, static_cast<int>(std::min<int64_t>(K_MAJOR_ROWS, rows - r)),
                         to + r * width + (g - first) * W, width);
-      r += ROWS_BY_K;
+      r += K_MAJOR_ROWS;
       if (r < rows) return;
       r = 0;
       g += 2;
@@ -83,17 +84,17 @@ struct Forward {
     if (w.saved != nullptr) prefer_large_pages(w.saved, sizeof(T) * p.steps * p.batch * padded(p.hidden) * VALUES);
     shared.panels = (p.hidden + U - 1) / U;
     shared.units = padded(p.hidden);
-    shared.blocks_h = blocks_of<A>(p.hidden);
-    shared.blocks_x = blocks_of<A>(p.input_size);
+    shared.blocks_h = blocks_for<A>(p.hidden);
+    shared.blocks_x = blocks_for<A>(p.input_size);
     const int64_t vectors = shared.panels * V;
-    const bool packed = !few(order.longest(), p.batch);
+    const bool packed = !use_unpacked(order.longest(), p.batch);
     shared.hidden = packed ? scratch.take<float>(shared.panels * panel_size()) : nullptr;
     shared.inputs = packed ? scratch.take<float>((vectors + 1) / 2 * input_panel_size()) : nullptr;
     shared.bias = scratch.take<float>((vectors + 1) * W);
     shared.bias_n = scratch.take<float>(shared.panels * U);
   }
-  int64_t panel_size() const { return shared.blocks_h * BLOCK * V * W; }
-  int64_t input_panel_size() const { return shared.blocks_x * BLOCK * 2 * W; }
+  int64_t panel_size() const { return shared.blocks_h * K_BLOCK * V * W; }
+  int64_t input_panel_size() const { return shared.blocks_x * K_BLOCK * 2 * W; }
 
   // The first unit and the gate of vector v of panel q.
   static int64_t unit_of(int64_t q, int v) { return G == 1 ? (q * 2 + v) * W : q * W; }
@@ -106,14 +107,14 @@ struct Forward {
       for (int v = 0; v < V; ++v) {
         const int64_t unit = unit_of(q, v), row = gate_of(v) * H + unit, lanes = std::max<int64_t>(0, H - unit);
         if (shared.hidden != nullptr) {
-          pack_transposed<A>(w.weight_hh + row * H, lanes, H, V * W, shared.hidden + q * panel_size() + v * W);
+          pack_b_transposed<A>(w.weight_hh + row * H, lanes, H, V * W, shared.hidden + q * panel_size() + v * W);
         }
         const bool candidate = CELL == GRU && v == 2;
         Vec bias{};
-        if (w.bias_ih != nullptr) bias += load_some(w.bias_ih + row, lanes);
-        if (w.bias_hh != nullptr && !candidate) bias += load_some(w.bias_hh + row, lanes);
+        if (w.bias_ih != nullptr) bias += load_n(w.bias_ih + row, lanes);
+        if (w.bias_hh != nullptr && !candidate) bias += load_n(w.bias_hh + row, lanes);
         store(shared.bias + (q * V + v) * W, bias);
-        if (candidate) store(shared.bias_n + q * W, w.bias_hh == nullptr ? Vec{} : load_some(w.bias_hh + row, lanes));
+        if (candidate) store(shared.bias_n + q * W, w.bias_hh == nullptr ? Vec{} : load_n(w.bias_hh + row, lanes));
       }
     }
     const Range ours = part_of((vectors + 1) / 2, team.thread, team.threads);
@@ -122,7 +123,7 @@ struct Forward {
       const int64_t lanes = g < vectors ? std::max<int64_t>(0, H - unit) : 0;
       if (g == vectors) store(shared.bias + g * W, Vec{});
       if (shared.inputs != nullptr) {
-        pack_transposed<A>(w.weight_ih + row * I, lanes, I, 2 * W, shared.inputs + g / 2 * input_panel_size() + g % 2 * W);
+        pack_b_transposed<A>(w.weight_ih + row * I, lanes, I, 2 * W, shared.inputs + g / 2 * input_panel_size() + g % 2 * W);
       }
     }
   }
@@ -132,12 +133,12 @@ struct Forward {
 
   // For a strand of up to `count` rows.
   Bench bench(Scratch& scratch, int64_t count) const {
-    const int64_t rows = std::max(PROJECTED, count), tiles = (rows + rows_for(2) - 1) / rows_for(2);
+    const int64_t rows = std::max(PROJECTED, count), tiles = (rows + tile_rows(2) - 1) / tile_rows(2);
     Bench bench{};
     bench.inputs = scratch.take<float>(tiles * tile_size<2>(shared.blocks_x));
     bench.projected = scratch.take<float>(rows * shared.panels * V * W);
     if (count == 1) {
-      bench.later_inputs = scratch.take<float>(PROJECTED_BESIDE * shared.blocks_x * BLOCK + W);
+      bench.later_inputs = scratch.take<float>(PROJECTED_BESIDE * shared.blocks_x * K_BLOCK + W);
       bench.later_projected = scratch.take<float>(PROJECTED_BESIDE * shared.panels * V * W);
     }
     bench.outputs = scratch.take<T*>(count);
@@ -165,9 +166,9 @@ struct Forward {
       const int64_t tile_of_row = tiles.of(i), m = i - tiles.begin(tile_of_row);
       T* tile = reinterpret_cast<T*>(o.now + tile_of_row * tile_size<V>(shared.blocks_h));
       for (int64_t u = 0; u < H; u += W) {
-        store_some(tile + in_tile<A, V>(u, m), load_some(h0 + u, H - u), H - u);
-        if (CELL == LSTM) store(o.cells + i * shared.units + u, load_some(w.c0 + row * H + u, H - u));
-        if (CELL == GRU) store(o.cells + i * shared.units + u, load_some(h0 + u, H - u));
+        store_n(tile + tile_index<A, V>(u, m), load_n(h0 + u, H - u), H - u);
+        if (CELL == LSTM) store(o.cells + i * shared.units + u, load_n(w.c0 + row * H + u, H - u));
+        if (CELL == GRU) store(o.cells + i * shared.units + u, load_n(h0 + u, H - u));
       }
       const int64_t length = order.length(strand.sorted(i));
       if (length == 0) {
@@ -182,24 +183,24 @@ struct Forward {
     return static_cast<T*>(p.output) + t * p.output_step + row * p.output_row + d * p.hidden;
   }
 
-  // Runs the strand through all steps for the units of `panels`; threads that share a strand meet after each step.
+  // Runs the strand through all steps for the units of `panels`; threads that share a strand barrier after each step.
   void run(const Strand& strand, Own o, Bench bench, Range panels, Team team) const {
     const bool single = strand.count == 1 && shared.inputs != nullptr;
     const int64_t steps = order.longest(), most = single ? PROJECTED_BESIDE : chunk(strand.count);
     project(strand, bench, panels, 0, std::min(steps, most));
     for (int64_t s = 0; s < steps; s += most) {
       const int64_t end = std::min(steps, s + most), later = std::min(steps, end + most);
-      Beside<A, Projection> beside(projection(strand, bench, panels, end, single ? later : end));
+      InterleavedGemm<A, Projection> interleaved(projection(strand, bench, panels, end, single ? later : end));
       const float* x = bench.projected;
       for (int64_t now = s; now < end; ++now) {
         const int64_t active = strand.active(now);
-        step(strand, o, bench, x, panels, now, active, beside);
+        step(strand, o, bench, x, panels, now, active, interleaved);
         x += active * row_size(panels);
         finish(strand, o, panels, strand.active(now + 1), active);
-        team.meet();
+        team.barrier();
         std::swap(o.now, o.next);
       }
-      beside.drain();
+      interleaved.drain();
       if (single) std::swap(bench.projected, bench.later_projected);
       else project(strand, bench, panels, end, later);
     }
@@ -209,12 +210,12 @@ struct Forward {
 
   // W_ih x + b for the running rows of some steps.
   void project(const Strand& strand, const Bench& bench, Range panels, int64_t begin, int64_t end) const {
-    constexpr int R = rows_for(2);
+    constexpr int R = tile_rows(2);
     const int64_t size = tile_size<2>(shared.blocks_x), width = row_size(panels);
     int64_t rows = 0;
     for (int64_t s = begin; s < end; ++s) {
       for (int64_t i = 0, active = strand.active(s); i < active; ++i, ++rows) {
-        pack_row<A>(input(strand, s, i), p.input_size, rows % R, bench.inputs + rows / R * size);
+        pack_a_row<A>(input(strand, s, i), p.input_size, rows % R, bench.inputs + rows / R * size);
       }
     }
     const int64_t first = panels.begin * V, last = panels.end * V;
@@ -228,13 +229,13 @@ struct Forward {
     }
   }
 
-  // The same of a single row, to be made beside other products.
+  // The same of a single row, to be made interleaved other products.
   Projection projection(const Strand& strand, const Bench& bench, Range panels, int64_t begin, int64_t end) const {
-    for (int64_t s = begin; s < end; s += ROWS_BY_K) {
-      const X* rows[ROWS_BY_K];
-      const int have = static_cast<int>(std::min<int64_t>(ROWS_BY_K, end - s));
+    for (int64_t s = begin; s < end; s += K_MAJOR_ROWS) {
+      const X* rows[K_MAJOR_ROWS];
+      const int have = static_cast<int>(std::min<int64_t>(K_MAJOR_ROWS, end - s));
       for (int m = 0; m < have; ++m) rows[m] = input(strand, s + m, 0);
-      pack_by_k<A>(rows, have, p.input_size, bench.later_inputs + (s - begin) * shared.blocks_x * BLOCK);
+      pack_a_k_major<A>(rows, have, p.input_size, bench.later_inputs + (s - begin) * shared.blocks_x * K_BLOCK);
     }
     const int64_t first = panels.begin * V, last = panels.end * V;
     return {this, bench.later_inputs, bench.later_projected, end - begin, first, last, row_size(panels), first, 0};
@@ -256,7 +257,7 @@ struct Forward {
   void input_product(int count, const float* tile, int64_t g, int columns, float* sums) const {
     if (shared.inputs != nullptr) {
       const float* panel = shared.inputs + g / 2 * input_panel_size();
-      return product_for<A, BY_ROW, 2>(count)(tile, panel, shared.blocks_x, sums, NOTHING);
+      return gemm_tile_for<A, ROW_MAJOR, 2>(count)(tile, panel, shared.blocks_x, sums, NO_PREFETCH);
     }
     for (int v = 0; v < columns; ++v) {
       const int gate = static_cast<int>((g + v) % V);
@@ -264,12 +265,12 @@ struct Forward {
     }
   }
 
-  void hidden_product(int count, const float* tile, int64_t q, float* sums, const Ahead& ahead,
-                      Beside<A, Projection>& beside) const {
+  void hidden_product(int count, const float* tile, int64_t q, float* sums, const PrefetchList& prefetch,
+                      InterleavedGemm<A, Projection>& interleaved) const {
     if (shared.hidden != nullptr) {
       const float* panel = shared.hidden + q * panel_size();
-      if (count == 1) return beside.template product<V>(tile, panel, shared.blocks_h, sums, ahead);
-      return product_for<A, BY_ROW, V>(count)(tile, panel, shared.blocks_h, sums, ahead);
+      if (count == 1) return interleaved.template multiply<V>(tile, panel, shared.blocks_h, sums, prefetch);
+      return gemm_tile_for<A, ROW_MAJOR, V>(count)(tile, panel, shared.blocks_h, sums, prefetch);
     }
     for (int v = 0; v < V; ++v) dots_as_they_lie<V>(count, tile, w.weight_hh, p.hidden, q, v, sums + v * W);
   }
@@ -278,13 +279,13 @@ struct Forward {
   template <int VECTORS>
   void dots_as_they_lie(int count, const float* tile, const float* weight, int64_t K, int64_t q, int v, float* sums) const {
     const int64_t unit = unit_of(q, v), lanes = std::min<int64_t>(W, p.hidden - unit);
-    if (lanes > 0) dots_of<A, VECTORS>(count, tile, weight + (gate_of(v) * p.hidden + unit) * K, lanes, K, sums);
+    if (lanes > 0) unpacked_gemm_nt<A, VECTORS>(count, tile, weight + (gate_of(v) * p.hidden + unit) * K, lanes, K, sums);
     else for (int m = 0; m < count; ++m) store(sums + m * VECTORS * W, Vec{});
   }
 
   // One step of the active rows: h W_hh^T tile by tile, and what the cell makes of it.
   void step(const Strand& strand, const Own& o, const Bench& bench, const float* x, Range panels, int64_t s,
-            int64_t active, Beside<A, Projection>& beside) const {
+            int64_t active, InterleavedGemm<A, Projection>& interleaved) const {
     const Tiles tiles(strand.count, ROWS);
     const int64_t size = tile_size<V>(shared.blocks_h), width = row_size(panels);
     for (int64_t i = 0; i < active; ++i) {
@@ -295,11 +296,11 @@ struct Forward {
     for (int64_t q = panels.begin; q < panels.end; ++q) {
       for (int64_t tile = 0; tile < tiles.count && tiles.begin(tile) < active; ++tile) {
         const int rows = tiles.active(tile, active);
-        Ahead ahead;
+        PrefetchList prefetch;
         for (int m = 0; m < rows && w.saved != nullptr; ++m) {
-          ahead.add(bench.saved[tiles.begin(tile) + m] + unit_of(q, 0) * VALUES, static_cast<int64_t>(sizeof(T)) * W * VALUES);
+          prefetch.add(bench.saved[tiles.begin(tile) + m] + unit_of(q, 0) * VALUES, static_cast<int64_t>(sizeof(T)) * W * VALUES);
         }
-        hidden_product(rows, o.now + tile * size, q, sums, ahead, beside);
+        hidden_product(rows, o.now + tile * size, q, sums, prefetch, interleaved);
         const float* projected = x + tiles.begin(tile) * width + (q - panels.begin) * V * W;
         T* next = reinterpret_cast<T*>(o.next + tile * size);
         for (int m = 0; m < rows; ++m) cell(o, bench, sums + m * V * W, projected + m * width, q, tiles.begin(tile) + m, next, m);
@@ -314,7 +315,7 @@ struct Forward {
     if constexpr (G == 1) {
       for (int v = 0; v < 2; ++v) {
         const Vec a = load(x + v * W) + load(sums + v * W);
-        const Vec h = CELL == RNN_TANH ? tanh(a) : at_least(a, 0.0f);
+        const Vec h = CELL == RNN_TANH ? tanh(a) : clamp_min(a, 0.0f);
         put(bench, next, i, m, unit + v * W, left - v * W, h);
       }
     } else if constexpr (CELL == LSTM) {
@@ -346,9 +347,9 @@ struct Forward {
   // h of W units: where the next step reads it, and out.
   SEQLOOM_INLINE void put(const Bench& bench, T* next, int64_t i, int m, int64_t unit, int64_t left, Vec h) const {
     if (left <= 0) return;
-    if (left < W) h = first(h, left);
-    store(next + in_tile<A, V>(unit, m), h);
-    store_some(bench.outputs[i] + unit, h, left);
+    if (left < W) h = first_n(h, left);
+    store(next + tile_index<A, V>(unit, m), h);
+    store_n(bench.outputs[i] + unit, h, left);
   }
 
   // The state of rows that took their last step.
@@ -360,8 +361,8 @@ struct Forward {
       const int64_t tile_of_row = tiles.of(i), m = i - tiles.begin(tile_of_row);
       const T* tile = reinterpret_cast<const T*>(o.next + tile_of_row * tile_size<V>(shared.blocks_h));
       for (int64_t u = first; u < last; u += W) {
-        store_some(w.hn + row * H + u, load(tile + in_tile<A, V>(u, m)), last - u);
-        if (CELL == LSTM) store_some(w.cn + row * H + u, load(o.cells + i * shared.units + u), last - u);
+        store_n(w.hn + row * H + u, load(tile + tile_index<A, V>(u, m)), last - u);
+        if (CELL == LSTM) store_n(w.cn + row * H + u, load(o.cells + i * shared.units + u), last - u);
       }
     }
   }

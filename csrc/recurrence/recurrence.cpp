@@ -90,11 +90,11 @@ void forward(const Problem& p) {
       run.pack(team);
       if (division.strands == 1) {
         if (team.thread == 0) run.begin(*strand, *own);
-        team.meet();
+        team.barrier();
         run.run(*strand, *own, bench, part_of(run.shared.panels, team.thread, team.threads, 2), team);
         return;
       }
-      team.meet();
+      team.barrier();
       for (int k = team.thread; k < division.strands; k += team.threads) {
         run.begin(strand[k], own[k]);
         run.run(strand[k], own[k], bench, {0, run.shared.panels}, Team{0, 1, nullptr});
@@ -131,7 +131,7 @@ void backward(const Problem& p) {
       const Range panels = alone ? Range{0, run.shared.panels} : part_of(run.shared.panels, team.thread, team.threads);
       run.pack(team);
       for (int k = team.thread; k < division.strands; k += team.threads) run.begin(strand[k], own[k]);
-      team.meet();
+      team.barrier();
       const int64_t steps = order.longest(), most = std::max<int64_t>(1, run.shared.steps_kept);
       const int64_t chunks = std::max<int64_t>(1, (steps + most - 1) / most);  // one of no steps writes zeros
       for (int64_t chunk = chunks - 1; chunk >= 0; --chunk) {
@@ -151,14 +151,14 @@ void backward(const Problem& p) {
                                  std::min(rows, mine.end * Run::ROWS), k_first, team.thread);
             }
           }
-          k_first += (rows + A::PER - 1) / A::PER;
+          k_first += (rows + A::VNNI - 1) / A::VNNI;
         }
         if (run.weights.wanted()) {
           if (team.thread == 0) run.weights.fill(k_first);
-          team.meet();
+          team.barrier();
           run.weights.accumulate(k_first, chunk == chunks - 1, team);
         }
-        team.meet();
+        team.barrier();
       }
       for (int k = alone ? team.thread : 0; k < division.strands; k += alone ? team.threads : 1) {
         run.finish(strand[k], own[k], panels);
@@ -174,7 +174,7 @@ void backward(const Problem& p) {
       const X* from = second + place * p.input_size;
       for (int64_t c = 0; c < p.input_size; c += W) {
         const int64_t left = p.input_size - c;
-        store_some(to + c, load_some(to + c, left) + load_some(from + c, left), left);
+        store_n(to + c, load_n(to + c, left) + load_n(from + c, left), left);
       }
     }
   });
@@ -202,16 +202,16 @@ void backward_of(const Problem& p) {
 
 void forward_any(const Problem& p) {
 #if defined(__AVX512BF16__)
-  if (p.half != 0) return p.wide_input != 0 ? forward_of<Pairs, float>(p) : forward_of<Pairs, bf16>(p);
+  if (p.half != 0) return p.wide_input != 0 ? forward_of<Bf16Pairs, float>(p) : forward_of<Bf16Pairs, bf16>(p);
 #endif
-  forward_of<Single, float>(p);
+  forward_of<Float32, float>(p);
 }
 
 void backward_any(const Problem& p) {
 #if defined(__AVX512BF16__)
-  if (p.half != 0) return p.wide_input != 0 ? backward_of<Pairs, float>(p) : backward_of<Pairs, bf16>(p);
+  if (p.half != 0) return p.wide_input != 0 ? backward_of<Bf16Pairs, float>(p) : backward_of<Bf16Pairs, bf16>(p);
 #endif
-  backward_of<Single, float>(p);
+  backward_of<Float32, float>(p);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
-// Threads: the process's own OpenMP pool, which is torch's, asked by the address of its entry points, so that no second
-// runtime is ever loaded and none is needed to build. Without it everything runs on the caller's thread.
+// Threads. The pool is torch's: the OpenMP runtime that the process has loaded already, called by the addresses of its
+// entry points, so that no second runtime is ever loaded and none is needed to build. Without one everything runs on the
+// caller's thread.
 #pragma once
 
 #include <atomic>
@@ -16,7 +17,7 @@
 
 namespace seqloom {
 
-// GOMP_parallel, omp_get_thread_num and omp_get_num_threads of the runtime in the process; kernels/native.py finds them.
+// GOMP_parallel, omp_get_thread_num and omp_get_num_threads of that runtime, from seqloom_use_openmp; null: there is none.
 struct OpenMP {
   void (*parallel)(void (*)(void*), void*, unsigned, unsigned);
   int (*thread_num)();
@@ -24,7 +25,22 @@ struct OpenMP {
 };
 extern OpenMP openmp;
 
-// `count` threads meet here and go on together. Several times in turn, always as many.
+constexpr int MAX_SPINS = 4000;  // of a thread that waits, before it yields its core
+
+inline void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  _mm_pause();
+#endif
+}
+inline void yield() {
+#if defined(_WIN32)
+  SwitchToThread();
+#else
+  sched_yield();
+#endif
+}
+
+// A reusable barrier of `count` threads, always the same number.
 class alignas(64) Barrier {
  public:
   void wait(int count) {
@@ -34,43 +50,31 @@ class alignas(64) Barrier {
       round_.store(round + 1, std::memory_order_release);
       return;
     }
-    // A thread that waits long gives its core away: somebody else may need it to arrive.
+    // After a long spin, yield: the thread that is waited for may need this core.
     for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
-      if (spins < 4000) pause();
+      if (spins < MAX_SPINS) pause();
       else yield();
     }
   }
 
  private:
-  static void pause() {
-#if defined(__x86_64__) || defined(__i386__)
-    _mm_pause();
-#endif
-  }
-  static void yield() {
-#if defined(_WIN32)
-    SwitchToThread();
-#else
-    sched_yield();
-#endif
-  }
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<uint32_t> round_{0};
 };
 
-// Calls body(thread, threads) on up to `wanted` threads at once; within another parallel region that is one thread.
+// Calls body(thread, threads) on up to `max_threads` threads; within another parallel region that is one thread.
 template <class Body>
-void parallel(int wanted, Body&& body) {
-  if (wanted <= 1 || openmp.parallel == nullptr) {
+void parallel(int max_threads, Body&& body) {
+  if (max_threads <= 1 || openmp.parallel == nullptr) {
     body(0, 1);
     return;
   }
   openmp.parallel(
-      [](void* given) { (*static_cast<Body*>(given))(openmp.thread_num(), openmp.num_threads()); },
-      const_cast<void*>(static_cast<const void*>(&body)), static_cast<unsigned>(wanted), 0);
+      [](void* function) { (*static_cast<Body*>(function))(openmp.thread_num(), openmp.num_threads()); },
+      const_cast<void*>(static_cast<const void*>(&body)), static_cast<unsigned>(max_threads), 0);
 }
 
-// The part of 0..count that one of `parts` takes, in multiples of `unit`.
+// The range of 0..count that belongs to part `part` of `parts`, in multiples of `unit`.
 struct Range {
   int64_t begin, end;
 };
@@ -80,12 +84,13 @@ inline Range part_of(int64_t count, int part, int parts, int64_t unit = 1) {
   return {begin < count ? begin : count, end < count ? end : count};
 }
 
-// Threads that work on one direction, and how they share it.
+// The threads that work on one direction together, as one of them sees it.
 struct Team {
   int thread, threads;
-  Barrier* barrier;
-  void meet() const {
-    if (threads > 1) barrier->wait(threads);
+  Barrier* shared_barrier;
+
+  void barrier() const {
+    if (threads > 1) shared_barrier->wait(threads);
   }
 };
 
