@@ -1,10 +1,10 @@
-// The C interface of the recurrences (problem.h), and the choice of instruction set.
+// The exported functions of the recurrences (include/recurrence_api.h), and the choice of the instruction set.
 
 #include <new>
 
 #include "include/recurrence_api.h"
-#include "runtime/cpu_target.h"
 #include "recurrence/recurrence.h"
+#include "runtime/cpu_target.h"
 #include "runtime/threads.h"
 
 namespace seqloom {
@@ -27,7 +27,7 @@ CpuTarget best_cpu_target() {
 
 CpuTarget target_in_use = best_cpu_target();
 
-const Recurrence& recurrence() {
+const RecurrenceKernels& recurrence() {
 #if defined(SEQLOOM_X86)
   switch (target_in_use) {
     case AVX512_BF16: return avx512_bf16::recurrence;
@@ -39,7 +39,7 @@ const Recurrence& recurrence() {
   return portable::recurrence;
 }
 
-// 0: done; 1: out of memory. Nothing else can go wrong: the caller has checked everything.
+// Returns 0, or 1 when out of memory; the caller has checked everything else.
 template <class Function>
 int32_t guarded(Function function, const Problem& problem) {
   try {
@@ -56,19 +56,19 @@ CpuTarget cpu_target() { return target_in_use; }
 
 }  // namespace seqloom
 
-// Raised with every change of a signature or a structure; kernels/native.py refuses a library of another number.
+// Raised with every change of a signature or a structure; Python refuses a library with another number.
 SEQLOOM_API int32_t seqloom_abi_version() { return 3; }
 
 SEQLOOM_API int32_t seqloom_level() { return seqloom::target_in_use; }
 
-// Takes another instruction set from now on; returns 0 where the processor has it not, and changes nothing.
+// Sets the instruction set to use; returns 0, and changes nothing, if the processor does not support it.
 SEQLOOM_API int32_t seqloom_use_level(int32_t level) {
   if (level < 0 || level > seqloom::best_cpu_target()) return 0;
   seqloom::target_in_use = static_cast<seqloom::CpuTarget>(level);
   return 1;
 }
 
-// The addresses of GOMP_parallel, omp_get_thread_num and omp_get_num_threads of the runtime that torch uses.
+// Sets the OpenMP runtime: the addresses of its GOMP_parallel, omp_get_thread_num and omp_get_num_threads.
 SEQLOOM_API void seqloom_use_openmp(void (*parallel)(void (*)(void*), void*, unsigned, unsigned), int (*thread_num)(),
                                     int (*num_threads)()) {
   seqloom::openmp = {parallel, thread_num, num_threads};
@@ -78,7 +78,7 @@ SEQLOOM_API int32_t seqloom_forward(const seqloom::Problem* problem) {
   return seqloom::guarded(seqloom::recurrence().forward, *problem);
 }
 
-// Reads what forward read and wrote (input, output, weights, h0, c0, saved), and d_output, d_hn, d_cn.
+// Reads what forward has read and written (input, output, weights, h0, c0, saved), and d_output, d_hn, d_cn.
 SEQLOOM_API int32_t seqloom_backward(const seqloom::Problem* problem) {
   return seqloom::guarded(seqloom::recurrence().backward, *problem);
 }

@@ -1,26 +1,26 @@
-// The two functions that recurrence.cpp is compiled to, once for each instruction set.
+// The functions of recurrence.cpp, which is compiled once for each instruction set.
 #pragma once
 
 #include "include/recurrence_api.h"
 
 namespace seqloom {
 
-struct Recurrence {
+struct RecurrenceKernels {
   void (*forward)(const Problem&);
   void (*backward)(const Problem&);
 };
 
 namespace portable {
-extern const Recurrence recurrence;
+extern const RecurrenceKernels recurrence;
 }
 namespace avx2 {
-extern const Recurrence recurrence;
+extern const RecurrenceKernels recurrence;
 }
 namespace avx512 {
-extern const Recurrence recurrence;
+extern const RecurrenceKernels recurrence;
 }
 namespace avx512_bf16 {
-extern const Recurrence recurrence;
+extern const RecurrenceKernels recurrence;
 }
 
 }  // namespace seqloom
