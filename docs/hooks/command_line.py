@@ -1,4 +1,4 @@
-"""The reference of the command line, which is what `--help` says: `python docs/hooks/command_line.py` prints it."""
+"""The reference of the command line, from `--help`: `python docs/hooks/command_line.py` prints it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from seqloom.cli import app
 
 INTRODUCTION = """# The command line
 
-Results go to standard output, messages and progress to standard error. `--json` prints one JSON object and nothing
-else. Exit code 0: done; 2: a mistake of the user's, said in one line; 130: stopped by Ctrl-C.
+Results go to standard output, messages and progress to standard error. `--json` prints one JSON object and
+nothing else. Exit code 0: done; 2: a mistake of the user's, said in one line; 130: stopped by Ctrl-C.
 
 This page is what `seqloom VERB --help` says.
 """
@@ -22,7 +22,8 @@ def page() -> str:
     assert isinstance(group, typer.core.TyperGroup)
     parts = [INTRODUCTION]
     for name, command in group.commands.items():
-        context = typer.Context(command, info_name=f"seqloom {name}", terminal_width=100, max_content_width=100)
+        width = {"terminal_width": 100, "max_content_width": 100}
+        context = typer.Context(command, info_name=f"seqloom {name}", **width)
         parts.append(f"## seqloom {name}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 

@@ -1,4 +1,4 @@
-"""A hook of MkDocs: the pages of the site whose text is elsewhere in the repository, and the links to them."""
+"""A hook of MkDocs: the pages whose text is elsewhere in the repository, and the links to them."""
 
 from __future__ import annotations
 

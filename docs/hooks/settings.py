@@ -32,8 +32,9 @@ training:
   max_minutes: 10
 ```
 
-The last one wins: a task's defaults, then the file, then `--set`. An unknown key is an error that names the nearest
-known one. Every run folder holds all of them, resolved, in `config.json`. `null` is YAML's word for none.
+The last one wins: a task's defaults, then the file, then `--set`. An unknown key is an error that names the
+nearest known one. Every run folder holds all of them, resolved, in `config.json`. `null` is YAML's word for
+none.
 
 This page is generated from the configurations in the source.
 """
@@ -46,8 +47,8 @@ def page() -> str:
         parts += [f"\n## {name}\n"]
         if task.training_defaults:
             parts += ["Its own defaults:\n", "| key | default |\n|---|---|"]
-            parts += [f"| `training.{key}` | {code(value)} |" for key, value in task.training_defaults.items()]
-            parts += [""]
+            defaults = task.training_defaults.items()
+            parts += [*(f"| `training.{key}` | {code(value)} |" for key, value in defaults), ""]
         for part in PARTS:
             config = getattr(task, f"{part.title()}Config", None)
             if config is not None and config.model_fields:
