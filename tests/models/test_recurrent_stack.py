@@ -98,7 +98,7 @@ def test_every_layer_has_the_options(field: str, value: Any, attribute: str, exp
         (0, RecurrentConfig(), r"RecurrentStack: input_size must be an int >= 1\. Got 0\."),
         (5, RecurrentConfig(hidden_size=0), r"RecurrentStack: hidden_size must be an int >= 1\. Got 0\."),
         (5, RecurrentConfig(num_layers=0), r"RecurrentStack: num_layers must be an int >= 1\. Got 0\."),
-        (5, RecurrentConfig("lstn"), r"`?lstn`?.* Did you mean `lstm`\?"),
+        (5, RecurrentConfig("lstn"), r"make_layer: cell_type must be one of rnn, lstm, gru\. Got lstn\."),
     ],
 )
 def test_sizes_and_cells_that_do_not_exist(input_size: int, config: RecurrentConfig, message: str) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from seqloom.cells.parameters import check_size
 from seqloom.errors import ConfigError, DataError
-from seqloom.layers.recurrent.inputs import Lengths
+from seqloom.layers.masking import Lengths
 from seqloom.models.recurrent_stack import RecurrentConfig, RecurrentStack
 from seqloom.shapes import Logits
 from seqloom.state import State

@@ -10,9 +10,9 @@ from typing import NamedTuple, final
 from torch import Tensor, nn
 
 from seqloom.cells.parameters import check_size
-from seqloom.layers.recurrent.inputs import Lengths
+from seqloom.layers.masking import Lengths
+from seqloom.layers.recurrent import make_layer
 from seqloom.models.dropout import Dropouts, drop
-from seqloom.models.layers_until_merged import make_layer
 from seqloom.state import State
 
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from seqloom.cells.parameters import check_size
 from seqloom.errors import DataError
+from seqloom.layers.masking import Lengths
 from seqloom.layers.pooling import Pooling, PoolingKind
-from seqloom.layers.recurrent.inputs import Lengths
 from seqloom.models.dropout import drop
 from seqloom.models.recurrent_stack import RecurrentConfig, RecurrentStack
 from seqloom.models.word_embedding import WordEmbedding, WordEmbeddingConfig

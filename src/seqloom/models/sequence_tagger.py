@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from seqloom.cells.parameters import check_size
 from seqloom.errors import ConfigError, DataError
 from seqloom.layers.crf import CRF
+from seqloom.layers.masking import Lengths, check_lengths
 from seqloom.layers.recurrent import LSTM
-from seqloom.layers.recurrent.inputs import Lengths, check_lengths
 from seqloom.models.dropout import drop_words
 from seqloom.models.recurrent_stack import RecurrentConfig, RecurrentStack
 from seqloom.models.word_embedding import EMBEDDING_DEVIATION

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
+from seqloom.cells.spec import CELL_TYPES
 from seqloom.errors import nearest
 from seqloom.models.dropout import Dropouts
-from seqloom.models.layers_until_merged import CELL_TYPES
 from seqloom.models.recurrent_stack import RecurrentConfig
 from seqloom.settings import PositiveInt, Probability, StrictConfig
 

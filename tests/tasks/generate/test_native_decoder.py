@@ -104,7 +104,7 @@ REFUSED: dict[str, Callable[[LanguageModel], object]] = {
     "of one direction": with_layer(LSTM(37, 37, bidirectional=True)),
     "one by one": with_layer(LSTM(37, 37, num_layers=2)),
     "of one kind": with_layer(GRU(37, 37)),
-    "RNN, LSTM or GRU layers": with_layer(nn.LSTM(37, 37)),
+    "layers of seqloom": with_layer(nn.LSTM(37, 37)),
     "torch's own embedding and output": with_output,
     "kernel='reference'": with_layer(LSTM(37, 37, kernel="reference")),
 }

@@ -8,12 +8,13 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from seqloom.cells.spec import CELLS
 from seqloom.decoding import DecodingOptions
 from seqloom.decoding.native import why_not_compiled
 from seqloom.kernels.native import library
 from seqloom.kernels.native.decoder import Decoder, digest
 from seqloom.kernels.selection import requested_kernel
-from seqloom.layers.recurrent import GRU, LSTM, RNN
+from seqloom.layers.recurrent import LAYER_CLASSES
 from seqloom.layers.recurrent.parameters import plain_weights
 from seqloom.models.language_model import LanguageModel
 
@@ -46,7 +47,7 @@ def compiled_decoder(model: LanguageModel, options: DecodingOptions, batch_size:
 
 def pack(model: LanguageModel, precision: str) -> Decoder:
     """Pack the weights of `model`, for which `why_not_packed` is None."""
-    cell = model.layers[0].mode.lower()  # type: ignore[union-attr]
+    cell = model.layers[0].cell  # type: ignore[union-attr]
     layers = [plain_weights(layer)[0] for layer in model.layers]
     return Decoder(cell, model.embedding.weight, layers, model.output.weight, model.output.bias, precision)
 
@@ -65,8 +66,10 @@ def why_not_packed(model: nn.Module) -> str | None:
     if type(model.embedding) is not nn.Embedding or type(model.output) is not nn.Linear:
         return "it takes torch's own embedding and output layer"
     for layer in model.layers:
-        if type(layer) not in (RNN, LSTM, GRU) or layer.mode != model.layers[0].mode:
-            return "it takes RNN, LSTM or GRU layers, all of one kind"
+        if type(layer) not in LAYER_CLASSES or layer.cell != model.layers[0].cell:
+            return "it takes layers of seqloom, all of one kind"
+        if CELLS[layer.cell].native_id is None:
+            return f"it has no {layer.cell}"
         if layer.bidirectional or layer.num_layers != 1 or layer.batch_first:
             return "it takes layers of one direction, one by one"
         if layer.layer_norm or layer.zoneout not in (0, (0, 0)) or layer.proj_size:

@@ -62,15 +62,24 @@ class DecodingConfig(StrictConfig):
     """The `decoding.*` keys: the fields of `DecodingOptions`, which checks them together."""
 
     num_beams: PositiveInt = 1
+    """1 samples; more search for the most likely text, with `temperature` 1 or 0."""
     length_penalty: Annotated[float, Field(ge=-10, le=10)] = 1.0
+    """Of beam search: above 0 favors long texts."""
     temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """Divides the logits before sampling; 0 takes the most likely token."""
     top_k: Annotated[int, Field(ge=0)] = 0
+    """Sample from the k most likely tokens; 0: from all."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Sample from the fewest tokens that have this probability together."""
     repetition_penalty: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Above 1 makes earlier tokens less likely."""
     no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
+    """No n-gram of this size occurs twice; 0: allowed."""
     max_new_tokens: PositiveInt = 256
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
+    """Row r of a batch draws from the seed plus r."""
     precision: Literal["float32", "bfloat16", "int8"] = "float32"
+    """Of the weights in the compiled decoder; the last two are faster and slightly less exact."""
 
 
 @final
