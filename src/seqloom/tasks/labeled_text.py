@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple, final
 
 import numpy
+import torch
 from pydantic import Field
 from torch import Tensor
 
+from seqloom.baselines.majority import class_shares
 from seqloom.data.batching import Batching, Source
 from seqloom.data.bucketing import lengths_of, map_by_length, pad
 from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
@@ -22,9 +24,10 @@ from seqloom.models.dropout import Dropouts
 from seqloom.models.sequence_classifier import SequenceClassifier
 from seqloom.models.word_embedding import WordEmbeddingConfig
 from seqloom.settings import PositiveInt, StrictConfig
-from seqloom.tasks.base import Context, Output, Task
+from seqloom.state import State
+from seqloom.tasks.base import Baseline, Context, Loss, Output, Rows, Task
 from seqloom.tasks.model_config import CellType, RecurrentModelConfig
-from seqloom.tasks.rows import EncodedRow, accept_columns, bucketed
+from seqloom.tasks.rows import EncodedRow, RowBatch, accept_columns, bucketed
 
 TOKENIZER, VALUES = "tokenizer.json", "values.json"
 
@@ -108,7 +111,8 @@ class TextPreparation:
 class LabeledTextTask(Task):
     """A task on a table with a column `text` and a column with the value to predict.
 
-    A subclass has the column's name, how it is read, a model over the words, its loss and its metrics.
+    A subclass has the name of that column and how to read it, a model over the words with an output (B, K) for
+    the values, its loss, its metrics and its answers.
     """
 
     shape = "many-to-one"
@@ -129,7 +133,16 @@ class LabeledTextTask(Task):
         """
 
     @abstractmethod
-    def answer(self, scores: Tensor, values: Sequence[Any]) -> Output:
+    def compute_loss(self, outputs: Tensor, targets: Tensor) -> Loss:
+        """The loss of rows, and counts for metrics.
+
+        Args:
+            outputs: (B, K), whatever the model gives for each value; the baseline gives log-probabilities.
+            targets: (B,) int64, the expected values by number.
+        """
+
+    @abstractmethod
+    def answer(self, outputs: Tensor, values: Sequence[Any]) -> Output:
         """The answer to an input, from the model's output (K,) and the values of the training split."""
 
     def accepts(self, data: Any) -> str | None:
@@ -163,12 +176,27 @@ class LabeledTextTask(Task):
         recurrent = config.recurrent_config(Dropouts(*[config.dropout] * 3), bidirectional=True)
         return SequenceClassifier(output_size, config.embedding_size, recurrent, words, ("max", "mean"))
 
+    def loss(self, model: Any, batch: RowBatch, state: State | None, context: Context) -> Loss:
+        """`compute_loss` of the model's output."""
+        return self.compute_loss(model(batch.values, batch.lengths).float(), batch.targets)
+
     def predict(self, model: Any, items: Sequence[numpy.ndarray], context: Context) -> list[Output]:
         """An answer to each text."""
         values = context.preparation.targets.values
 
         def run(batch: list[numpy.ndarray]) -> list[Output]:
-            scores = model(pad(batch).to(model.device), lengths_of(batch).to(model.device))
-            return [self.answer(row, values) for row in scores.float().cpu()]
+            outputs = model(pad(batch).to(model.device), lengths_of(batch).to(model.device))
+            return [self.answer(row, values) for row in outputs.float().cpu()]
 
         return map_by_length(items, [len(item) for item in items], run)
+
+    def baseline(self, preparation: TextPreparation, data: Records, split: str) -> Baseline:
+        """The share of each value in training as its probability, for every text."""
+        train, test = (
+            numpy.array([row.target for row in preparation.rows(data, name).items])
+            for name in ("train", split)
+        )
+        shares = torch.from_numpy(class_shares(train, len(preparation.targets.values)))
+        loss = self.compute_loss(shares.log().expand(len(test), -1), torch.from_numpy(test))
+        counts = {name: values.numpy() for name, values in loss.counts.items()}
+        return Baseline("share of each value", Rows(loss.nats.numpy(), loss.units.numpy(), counts))
