@@ -111,8 +111,8 @@ class TextPreparation:
 class LabeledTextTask(Task):
     """A task on a table with a column `text` and a column with the value to predict.
 
-    A subclass has the name of that column and how to read it, a model over the words with an output (B, K) for
-    the values, its loss, its metrics and its answers.
+    A subclass has the name of that column and how to read it, a model over the words with an output (B, K)
+    for the values, its loss, its metrics and its answers.
     """
 
     shape = "many-to-one"

@@ -18,6 +18,7 @@ from seqloom.data.batching import Batching
 from seqloom.data.read import read
 from seqloom.data.tables.records import Records
 from seqloom.errors import ConfigError, DataError, RunError
+from seqloom.inference.inputs import inputs_of
 from seqloom.tasks.base import Context
 from seqloom.tasks.classify.labels import Labels
 from seqloom.tasks.classify.preparation import Preparation
@@ -142,7 +143,7 @@ def test_it_learns_word_order_which_the_baseline_cannot(tmp_path: Path) -> None:
         "model.hidden_size=48",
         "model.embedding_size=32",
         "training.batch_size=32",
-        "training.max_steps=450",
+        "training.max_steps=300",
     ]
     settings += ["training.learning_rate=4e-3", "model.dropout=0.1", "training.patience=null"]
     folder, report = train(tmp_path / "data", settings=settings, out=tmp_path / "run")
@@ -435,3 +436,16 @@ def test_a_baseline_of_other_data_has_the_labels_of_the_model(tmp_path: Path) ->
     assert baseline is not None
     expected = [-math.log(3 / 4) if label == "good" else -math.log(1 / 4) for _, label in REVIEWS]
     assert sorted(baseline.rows.nats) == pytest.approx(sorted(expected))
+
+
+def test_a_relative_file_is_beside_its_table(
+    sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = sorted((sounds / "train").rglob("*.wav"))[:8] + sorted((sounds / "train").rglob("*.wav"))[-8:]
+    rows = "".join(f"{file.relative_to(sounds)},{file.parent.name}\n" for file in files)
+    (sounds / "train.csv").write_text(f"file,label\n{rows}")
+    monkeypatch.chdir(tmp_path)  # not the folder of the table
+    settings = ["model.hidden_size=4", "training.max_steps=1"]
+    train(Path("sounds/train.csv"), settings=settings, out=Path("run"))
+    answers = seqloom.load("run").predict(inputs_of("sounds/train.csv", "file"))
+    assert len(answers) == 16

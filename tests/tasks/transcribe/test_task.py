@@ -520,3 +520,21 @@ def test_the_ctc_weight_is_for_training_only(folder: Path) -> None:
     assert torch.equal(losses[0][0], losses[0][1])
     assert torch.equal(losses[0][0], losses[1][0])
     assert not torch.allclose(losses[1][0], losses[1][1])
+
+
+# Files named by a table
+
+
+def test_a_relative_file_is_beside_its_table(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder / "train", tmp_path / "data" / "audio")
+    (tmp_path / "data" / "audio" / "metadata.csv").unlink()
+    rows = "".join(f"audio/{name},{text}\n" for name, text in sentences(8, 0))
+    (tmp_path / "data" / "train.csv").write_text(f"file,transcription\n{rows}")
+    monkeypatch.chdir(tmp_path)
+    for path in (Path("data"), Path("data/train.csv"), tmp_path / "data"):
+        data = read(path)
+        assert isinstance(data, Records)
+        preparation = TASK.prepare(data, resolve(TASK, [settings()]).data)
+        assert len(preparation.utterances(data, "all").items) == 8
