@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from seqloom.decoding.ctc.beam import CTCBeamOptions, Prefix, ctc_beam_search
-from seqloom.decoding.ctc.greedy import greedy_ctc, greedy_ctc_step
+from seqloom.decoding.ctc.greedy import ctc_greedy_decode, ctc_greedy_decode_step
 from seqloom.errors import ConfigError, DataError
 
 ALL = 10_000
@@ -41,7 +41,7 @@ def by_definition(steps: Tensor) -> dict[tuple[int, ...], float]:
 def test_greedy_is_the_text_of_the_best_path() -> None:
     scores = log_probabilities(6, 30, 4)
     expected = [list(text_of(row.argmax(-1).tolist())) for row in scores]
-    assert greedy_ctc(scores) == expected
+    assert ctc_greedy_decode(scores) == expected
 
 
 @pytest.mark.parametrize("sizes", [[1] * 30, [7, 0, 13, 10], [29, 1]])
@@ -49,19 +49,19 @@ def test_greedy_in_chunks_gives_what_it_gives_whole(sizes: list[int]) -> None:
     scores, state = log_probabilities(3, 30, 3), None
     rows: list[list[int]] = [[], [], []]
     for chunk in scores.split(sizes, dim=1):
-        new, state = greedy_ctc_step(chunk, state)
+        new, state = ctc_greedy_decode_step(chunk, state)
         rows = [row + more for row, more in zip(rows, new, strict=True)]
-    assert rows == greedy_ctc(scores)
+    assert rows == ctc_greedy_decode(scores)
 
 
 def test_greedy_rows_of_different_lengths_keep_their_own_state() -> None:
     """A row that had no steps of its own goes on where it was."""
     scores = log_probabilities(2, 12, 3)
-    first, state = greedy_ctc_step(scores[:, :5], None, [5, 3])
-    second, _ = greedy_ctc_step(scores[:, 5:], state, [7, 0])
+    first, state = ctc_greedy_decode_step(scores[:, :5], None, [5, 3])
+    second, _ = ctc_greedy_decode_step(scores[:, 5:], state, [7, 0])
     assert [a + b for a, b in zip(first, second, strict=True)] == [
-        *greedy_ctc(scores[:1]),
-        *greedy_ctc(scores[1:, :3]),
+        *ctc_greedy_decode(scores[:1]),
+        *ctc_greedy_decode(scores[1:, :3]),
     ]
 
 
@@ -90,7 +90,7 @@ def test_the_probability_is_that_of_the_ctc_loss() -> None:
 def test_a_narrow_beam_beats_the_best_path() -> None:
     """Two paths of one text are together more probable than the one best path."""
     steps = torch.tensor([[[0.6, 0.4], [0.6, 0.4]]]).log()
-    assert greedy_ctc(steps) == [[]]
+    assert ctc_greedy_decode(steps) == [[]]
     assert ctc_beam_search(steps, None, CTCBeamOptions(2))[0][0].symbols == [1]
 
 
@@ -160,8 +160,8 @@ def test_padding_and_company_change_nothing(num_beams: int) -> None:
         for row, length in enumerate(lengths)
     ]
     assert together == alone
-    assert greedy_ctc(extended, lengths) == [
-        greedy_ctc(scores[row : row + 1, :length])[0] for row, length in enumerate(lengths)
+    assert ctc_greedy_decode(extended, lengths) == [
+        ctc_greedy_decode(scores[row : row + 1, :length])[0] for row, length in enumerate(lengths)
     ]
     assert together[2][0].symbols == []
 
@@ -197,7 +197,7 @@ NAN = torch.tensor([[[0.0, math.nan]]])
 )
 def test_scores_that_do_not_fit(scores: Tensor, lengths: list[int] | None, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        greedy_ctc(scores, lengths)
+        ctc_greedy_decode(scores, lengths)
     with pytest.raises(DataError, match=message):
         ctc_beam_search(scores, lengths, CTCBeamOptions(2))
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from seqloom.decoding import (
     apply_temperature,
     ban_repeated_ngrams,
-    keep_top_k,
-    keep_top_p,
+    filter_top_k,
+    filter_top_p,
     penalize_repetition,
 )
 
@@ -54,13 +54,13 @@ def test_top_k_keeps_the_k_greatest(vocabulary_size: int, seed: int, top_k: int)
     expected = [
         set(sorted(range(vocabulary_size), key=lambda token: -row[token])[:top_k]) for row in logits.tolist()
     ]
-    filtered = keep_top_k(logits, top_k)
+    filtered = filter_top_k(logits, top_k)
     assert kept(filtered) == expected
     assert torch.equal(filtered[filtered > -INF], logits[filtered > -INF])
 
 
 def test_top_k_keeps_ties_of_the_last() -> None:
-    assert kept(keep_top_k(torch.tensor([[1.0, 2.0, 1.0, 0.0]]), 2)) == [{0, 1, 2}]
+    assert kept(filter_top_k(torch.tensor([[1.0, 2.0, 1.0, 0.0]]), 2)) == [{0, 1, 2}]
 
 
 def nucleus(row: list[float], top_p: float) -> set[int]:
@@ -78,7 +78,7 @@ def nucleus(row: list[float], top_p: float) -> set[int]:
 @given(vocabularies, seeds, st.floats(0.01, 0.999))
 def test_top_p_keeps_the_smallest_set_of_that_mass(vocabulary_size: int, seed: int, top_p: float) -> None:
     logits = random_logits(3, vocabulary_size, seed)
-    filtered = keep_top_p(logits, top_p)
+    filtered = filter_top_p(logits, top_p)
     assert kept(filtered) == [nucleus(row, top_p) for row in logits.tolist()]
     assert torch.equal(filtered[filtered > -INF], logits[filtered > -INF])
 
@@ -92,26 +92,26 @@ def test_top_p_over_a_large_vocabulary(spread: float, top_p: float) -> None:
     logits[2] = 0
     # Equal probabilities may sum to top_p up to rounding, where either set is right: keep away from it.
     top_p += 1e-5
-    filtered = keep_top_p(logits, top_p)
+    filtered = filter_top_p(logits, top_p)
     assert kept(filtered) == [nucleus(row, top_p) for row in logits.tolist()]
     for i in range(3):
-        assert torch.equal(keep_top_p(logits[i : i + 1], top_p), filtered[i : i + 1])
+        assert torch.equal(filter_top_p(logits[i : i + 1], top_p), filtered[i : i + 1])
 
 
 def test_top_p_reached_exactly_needs_no_more() -> None:
     # Halves and quarters have no rounding: logits of 0 and -inf only give such probabilities.
-    assert kept(keep_top_p(torch.tensor([[0.0, 0.0, -INF, 0.0, 0.0]]), 0.5)) == [{0, 1}]
+    assert kept(filter_top_p(torch.tensor([[0.0, 0.0, -INF, 0.0, 0.0]]), 0.5)) == [{0, 1}]
 
 
 def test_top_p_keeps_at_least_one() -> None:
-    assert kept(keep_top_p(torch.tensor([[0.0, 1.0]]), 1e-300)) == [{1}]
+    assert kept(filter_top_p(torch.tensor([[0.0, 1.0]]), 1e-300)) == [{1}]
 
 
 def test_top_p_measures_what_earlier_filters_left() -> None:
     logits = torch.tensor([[0.4, 0.3, 0.2, 0.1]]).log()
     # Of the two tokens that are left the first has 4/7, less than 0.6.
-    assert kept(keep_top_p(keep_top_k(logits, 2), 0.6)) == [{0, 1}]
-    assert kept(keep_top_p(keep_top_k(logits, 2), 0.5)) == [{0}]
+    assert kept(filter_top_p(filter_top_k(logits, 2), 0.6)) == [{0, 1}]
+    assert kept(filter_top_p(filter_top_k(logits, 2), 0.5)) == [{0}]
 
 
 @given(vocabularies, seeds, st.floats(0.2, 5))
@@ -143,8 +143,8 @@ def test_filters_keep_type_and_argument(dtype: torch.dtype) -> None:
     seen = torch.tensor([[True, False, False]])
     for filtered in (
         apply_temperature(logits, 0.5),
-        keep_top_k(logits, 2),
-        keep_top_p(logits, 0.5),
+        filter_top_k(logits, 2),
+        filter_top_p(logits, 0.5),
         penalize_repetition(logits, seen, 2.0),
         ban_repeated_ngrams(logits, [[1]], 1),
     ):

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seqloom.decoding import DecodingOptions, decode, decode_compiled, native, prefill, stream_compiled
-from seqloom.decoding.native import why_not_compiled
+from seqloom.decoding import DecodingOptions, decode, decode_native, native, prefill, stream_native
+from seqloom.decoding.native import native_refusal
 from seqloom.errors import ConfigError, DataError
 from seqloom.kernels.native import library
 from seqloom.kernels.native.decoder import Decoder
@@ -67,9 +67,9 @@ def test_it_is_decode(
     monkeypatch.setattr(native, "MAX_STEPS", steps)
     asked = DecodingOptions(**{"max_new_tokens": 150, **options})
     wanted = decode(model.step, *begun, asked)
-    found = decode_compiled(decoder, *begun, asked)
+    found = decode_native(decoder, *begun, asked)
     assert all(map(torch.equal, found, wanted))
-    chunks = list(stream_compiled(decoder, *begun, asked))
+    chunks = list(stream_native(decoder, *begun, asked))
     assert max(chunk.shape[1] for chunk in chunks) <= steps
     assert torch.equal(torch.cat(chunks, 1)[:, : found.tokens.shape[1]], found.tokens)
 
@@ -79,7 +79,7 @@ def test_a_chunk_reads_no_more_than_it_may(
 ) -> None:
     for bytes_, length in ((1, 1), (decoder.weight_bytes * 5, 5)):
         monkeypatch.setattr(native, "MAX_BYTES", bytes_)
-        first = next(stream_compiled(decoder, *begun, DecodingOptions()))
+        first = next(stream_native(decoder, *begun, DecodingOptions()))
         assert first.shape == (4, length)
 
 
@@ -88,7 +88,7 @@ def test_what_came_before_a_wrong_number_is_given_and_then_it_is_refused(model: 
     logits, state = prefill(model.step, [[1], [2]], None)
     state = tuple(part.clone() for part in state)  # type: ignore[union-attr]
     state[0][0, 1] = torch.nan
-    chunks = stream_compiled(decoder, logits, state, DecodingOptions(temperature=0))
+    chunks = stream_native(decoder, logits, state, DecodingOptions(temperature=0))
     assert next(chunks).shape == (2, 1)
     with pytest.raises(DataError, match=r"logits must be finite.* Got nan in row 1"):
         next(chunks)
@@ -101,11 +101,11 @@ def test_refuses_what_it_cannot_do(decoder: Decoder, begun: tuple[Tensor, State]
         ({"no_repeat_ngram_size": 3}, 1, "it does not look back"),
         ({}, 65, "it takes 64 rows at most"),
     ):
-        assert reason in str(why_not_compiled(DecodingOptions(**options), batch))
-    assert why_not_compiled(DecodingOptions(stop_sequences=((1, 2),)), 64) is None
+        assert reason in str(native_refusal(DecodingOptions(**options), batch))
+    assert native_refusal(DecodingOptions(stop_sequences=((1, 2),)), 64) is None
     with pytest.raises(ConfigError, match=r"cannot do this: it searches no beams\. Use `stream`"):
-        stream_compiled(decoder, *begun, DecodingOptions(num_beams=2))
+        stream_native(decoder, *begun, DecodingOptions(num_beams=2))
     with pytest.raises(ConfigError, match="stop tokens must be below 23"):
-        stream_compiled(decoder, *begun, DecodingOptions(stop_tokens=(23,)))
+        stream_native(decoder, *begun, DecodingOptions(stop_tokens=(23,)))
     with pytest.raises(ConfigError, match="one seed for each of the 4 rows"):
-        stream_compiled(decoder, *begun, DecodingOptions(seed=(1,)))
+        stream_native(decoder, *begun, DecodingOptions(seed=(1,)))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from seqloom.decoding import DecodingOptions, decode
 from seqloom.decoding.greedy import argmax_token
-from seqloom.decoding.sampling import BLOCK, RandomStreams, active_filters, sample_token
+from seqloom.decoding.sampling import BLOCK, RandomStreams, sample_token, select_filters
 from seqloom.errors import ConfigError
 
 INF = float("inf")
@@ -116,5 +116,5 @@ def test_as_many_seeds_as_rows() -> None:
 
 
 def test_filters_that_are_off_are_absent() -> None:
-    assert active_filters(DecodingOptions()) == ()
-    assert len(active_filters(DecodingOptions(temperature=0.5, top_k=2, top_p=0.5))) == 3
+    assert select_filters(DecodingOptions()) == ()
+    assert len(select_filters(DecodingOptions(temperature=0.5, top_k=2, top_p=0.5))) == 3

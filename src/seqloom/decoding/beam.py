@@ -14,7 +14,7 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor
 
-from seqloom.decoding.checks import check_start, refuse_non_numbers
+from seqloom.decoding.checks import check_inputs, check_logits
 from seqloom.decoding.history import History, Previous
 from seqloom.decoding.logits import BANNED
 from seqloom.decoding.options import DecodingOptions
@@ -83,7 +83,7 @@ def beam_search(
     >>> beam_search(step, start, state, options)[0][0].tokens
     [2, 0]
     """
-    check_start("beam_search", logits, state, options)
+    check_inputs("beam_search", logits, state, options)
     num_beams = options.num_beams
     if not 1 <= num_return_sequences <= num_beams:
         raise ConfigError(
@@ -166,7 +166,7 @@ def _continuations(
         (before + log_probabilities).view(-1, num_beams * width).topk(min(count, num_beams * width))
     )
     if totals.isnan().any():
-        refuse_non_numbers(scores)
+        check_logits(scores)
     return (
         totals.tolist(),
         (place // width).tolist(),

@@ -10,7 +10,7 @@ from seqloom.errors import ConfigError, DataError
 from seqloom.state import State
 
 
-def check_start(who: str, logits: Tensor, state: State, options: DecodingOptions) -> None:
+def check_inputs(who: str, logits: Tensor, state: State, options: DecodingOptions) -> None:
     """Refuse logits that are not (B, V) floats, a state of other rows, and stops outside the vocabulary.
 
     Raises:
@@ -52,7 +52,7 @@ def check_state(who: str, state: State, batch_size: int, name: str = "state") ->
         check_state(who, part, batch_size, f"{name}.{fields[k]}" if fields else f"{name}[{k}]")
 
 
-def refuse_non_numbers(logits: Tensor) -> None:
+def check_logits(logits: Tensor) -> None:
     """Refuse nan and +inf: only -inf has a meaning, a banned token.
 
     Raises:

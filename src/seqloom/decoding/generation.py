@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from seqloom.decoding.beam import beam_search
-from seqloom.decoding.checks import check_start, refuse_non_numbers
+from seqloom.decoding.checks import check_inputs, check_logits
 from seqloom.decoding.greedy import argmax_token
 from seqloom.decoding.history import History, Previous, needs_history
 from seqloom.decoding.options import DecodingOptions
-from seqloom.decoding.sampling import RandomStreams, active_filters, sample_token
+from seqloom.decoding.sampling import RandomStreams, sample_token, select_filters
 from seqloom.decoding.step import Step, advance
 from seqloom.errors import ConfigError
 from seqloom.state import State, select_rows
@@ -92,7 +92,7 @@ def stream(
     [3, -1] [False, True]
     [4, -1] [True, True]
     """
-    check_start("stream", logits, state, options)
+    check_inputs("stream", logits, state, options)
     if options.num_beams > 1:
         raise ConfigError(
             "stream",
@@ -115,7 +115,7 @@ def _steps(
     streams: RandomStreams | None,
 ) -> Iterator[DecodedStep]:
     batch_size, vocabulary_size = logits.shape
-    filters = () if options.is_greedy else active_filters(options)
+    filters = () if options.is_greedy else select_filters(options)
     # The number that stands for "nothing to choose" ends a row as a stop does.
     ends = {*options.stop_tokens, vocabulary_size}
     live = list(range(batch_size))
@@ -135,7 +135,7 @@ def _steps(
         chosen = tokens.tolist()
         staying = [i for i, token in enumerate(chosen) if token not in ends]
         if vocabulary_size in chosen:
-            refuse_non_numbers(scores)
+            check_logits(scores)
             tokens = tokens.masked_fill(tokens == vocabulary_size, NO_TOKEN)
         if history is not None:
             # Rows with nothing to choose leave now: whatever is written for them is never read.

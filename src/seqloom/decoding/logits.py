@@ -35,7 +35,7 @@ def apply_temperature(logits: Tensor, temperature: float) -> Tensor:
     return (shifted.double() / temperature).to(logits.dtype)
 
 
-def keep_top_k(logits: Tensor, top_k: int) -> Tensor:
+def filter_top_k(logits: Tensor, top_k: int) -> Tensor:
     """Ban all but the `top_k` most probable tokens; tokens equal to the last kept one stay too.
 
     Args:
@@ -44,7 +44,7 @@ def keep_top_k(logits: Tensor, top_k: int) -> Tensor:
 
     Source: Fan, Lewis and Dauphin, "Hierarchical neural story generation", ACL 2018.
 
-    >>> keep_top_k(torch.tensor([[1.0, 3.0, 2.0]]), 2)
+    >>> filter_top_k(torch.tensor([[1.0, 3.0, 2.0]]), 2)
     tensor([[-inf, 3., 2.]])
     """
     if top_k >= logits.shape[-1]:
@@ -53,7 +53,7 @@ def keep_top_k(logits: Tensor, top_k: int) -> Tensor:
     return logits.masked_fill(logits < least, BANNED)
 
 
-def keep_top_p(logits: Tensor, top_p: float) -> Tensor:
+def filter_top_p(logits: Tensor, top_p: float) -> Tensor:
     """Ban all but the nucleus: the smallest set of tokens whose probability is at least `top_p`.
 
     Args:
@@ -62,7 +62,7 @@ def keep_top_p(logits: Tensor, top_p: float) -> Tensor:
 
     Source: Holtzman et al., "The curious case of neural text degeneration", ICLR 2020.
 
-    >>> keep_top_p(torch.tensor([[0.1, 0.6, 0.3]]).log(), 0.7).exp()
+    >>> filter_top_p(torch.tensor([[0.1, 0.6, 0.3]]).log(), 0.7).exp()
     tensor([[0.0000, 0.6000, 0.3000]])
     """
     # float64: over a large vocabulary the rounding of a float32 sum exceeds the tail it must measure.
@@ -123,7 +123,7 @@ def ban_repeated_ngrams(logits: Tensor, previous: Sequence[Sequence[int]], size:
     rows: list[int] = []
     banned: list[int] = []
     for row, tokens in enumerate(previous):
-        followers = ngram_followers(tokens, size)
+        followers = find_ngram_followers(tokens, size)
         rows += [row] * len(followers)
         banned += followers
     if not rows:
@@ -132,10 +132,10 @@ def ban_repeated_ngrams(logits: Tensor, previous: Sequence[Sequence[int]], size:
     return logits.index_put(index, logits.new_tensor(BANNED))
 
 
-def ngram_followers(tokens: Sequence[int], size: int) -> list[int]:
+def find_ngram_followers(tokens: Sequence[int], size: int) -> list[int]:
     """The tokens that have followed the last `size - 1` tokens before, ascending.
 
-    >>> ngram_followers([1, 2, 9, 1, 3, 1], 2)
+    >>> find_ngram_followers([1, 2, 9, 1, 3, 1], 2)
     [2, 3]
     """
     count = size - 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from seqloom.decoding.checks import check_start, refuse_non_numbers
+from seqloom.decoding.checks import check_inputs, check_logits
 from seqloom.decoding.generation import NO_TOKEN, DecodeOutput, collect
 from seqloom.decoding.options import DecodingOptions
 from seqloom.decoding.sampling import RandomStreams
@@ -23,7 +23,7 @@ MAX_BYTES = 1 << 30
 written is shown and an interrupt heard."""
 
 
-def why_not_compiled(options: DecodingOptions, batch_size: int) -> str | None:
+def native_refusal(options: DecodingOptions, batch_size: int) -> str | None:
     """Why the compiled decoder cannot do what `options` ask for, as half a sentence; None: it can."""
     if options.num_beams > 1:
         return "it searches no beams"
@@ -34,7 +34,7 @@ def why_not_compiled(options: DecodingOptions, batch_size: int) -> str | None:
     return None
 
 
-def stream_compiled(
+def stream_native(
     decoder: Decoder, logits: Tensor, state: State, options: DecodingOptions
 ) -> Iterator[Tensor]:
     """Decode some steps at a time.
@@ -43,7 +43,7 @@ def stream_compiled(
         decoder: the model's weights.
         logits: (B, V), after the last token of the prompt: see `prefill`.
         state: the state there.
-        options: to which `why_not_compiled` has no objection. `precision` is not read: it is the decoder's.
+        options: to which `native_refusal` has no objection. `precision` is not read: it is the decoder's.
 
     Yields:
         (B, T) int64, the tokens of the next T steps; `NO_TOKEN` after a row's end.
@@ -52,8 +52,8 @@ def stream_compiled(
         ConfigError: options that don't fit the batch, the vocabulary or the decoder.
         DataError: logits of another shape or with nan or inf; a state that doesn't fit.
     """
-    check_start("stream", logits, state, options)
-    refusal = why_not_compiled(options, len(logits))
+    check_inputs("stream", logits, state, options)
+    refusal = native_refusal(options, len(logits))
     if refusal is not None:
         raise ConfigError("stream", f"the compiled decoder cannot do this: {refusal}", hint="Use `stream`")
     streams = None if options.is_greedy else RandomStreams(options.seed, len(logits), logits.device)
@@ -79,7 +79,7 @@ def _chunks(
             whole = tokens.new_full((size, tokens.shape[1]), NO_TOKEN)
             yield tokens if len(live) == size else whole.index_copy_(0, live, tokens)
         if suspects is not None:
-            refuse_non_numbers(suspects)
+            check_logits(suspects)
         left -= steps
         if finished.any():
             staying = (~finished).nonzero().squeeze(1)
@@ -103,10 +103,10 @@ def _stop(tokens: Tensor, finished: Tensor, tails: list[list[int]], options: Dec
         del tail[:-longest]
 
 
-def decode_compiled(decoder: Decoder, logits: Tensor, state: State, options: DecodingOptions) -> DecodeOutput:
-    """Decode a batch to its end. Arguments and errors are those of `stream_compiled`, which this collects."""
+def decode_native(decoder: Decoder, logits: Tensor, state: State, options: DecodingOptions) -> DecodeOutput:
+    """Decode a batch to its end. Arguments and errors are those of `stream_native`, which this collects."""
     rows: list[list[int]] = [[] for _ in range(len(logits))]
-    for chunk in stream_compiled(decoder, logits, state, options):
+    for chunk in stream_native(decoder, logits, state, options):
         for row, tokens in zip(rows, chunk.tolist(), strict=True):
             row += [token for token in tokens if token != NO_TOKEN]
     return collect(rows, options, logits.device)

@@ -15,7 +15,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from seqloom.decoding.logits import apply_temperature, keep_top_k, keep_top_p
+from seqloom.decoding.logits import apply_temperature, filter_top_k, filter_top_p
 from seqloom.decoding.options import DecodingOptions
 from seqloom.errors import ConfigError
 
@@ -48,15 +48,15 @@ def sample_token(logits: Tensor, uniforms: Tensor) -> Tensor:
     return torch.searchsorted(cumulative, target, right=True).squeeze(-1)
 
 
-def active_filters(options: DecodingOptions) -> tuple[Callable[[Tensor], Tensor], ...]:
+def select_filters(options: DecodingOptions) -> tuple[Callable[[Tensor], Tensor], ...]:
     """The filters of a distribution that `options` asks for, in transformers' order; those off are absent."""
     found: list[Callable[[Tensor], Tensor]] = []
     if options.temperature != 1:
         found.append(partial(apply_temperature, temperature=options.temperature))
     if options.top_k:
-        found.append(partial(keep_top_k, top_k=options.top_k))
+        found.append(partial(filter_top_k, top_k=options.top_k))
     if options.top_p < 1:
-        found.append(partial(keep_top_p, top_p=options.top_p))
+        found.append(partial(filter_top_p, top_p=options.top_p))
     return tuple(found)
 
 

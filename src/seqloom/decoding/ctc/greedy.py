@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from seqloom.decoding.checks import refuse_non_numbers
+from seqloom.decoding.checks import check_logits
 from seqloom.errors import DataError
 from seqloom.layers.recurrent.inputs import Lengths, check_lengths
 
@@ -24,7 +24,7 @@ BLANK = 0
 """The number that stands for no symbol; a model's symbols begin at 1."""
 
 
-def greedy_ctc(scores: Tensor, lengths: Lengths = None) -> list[list[int]]:
+def ctc_greedy_decode(scores: Tensor, lengths: Lengths = None) -> list[list[int]]:
     """The text of the most probable path of each row.
 
     Args:
@@ -38,14 +38,14 @@ def greedy_ctc(scores: Tensor, lengths: Lengths = None) -> list[list[int]]:
         DataError: scores of another shape, or with nan or inf; a length that does not fit.
 
     >>> path = torch.tensor([[1, 1, 0, 1, 2, 0]])
-    >>> greedy_ctc(torch.nn.functional.one_hot(path).float())
+    >>> ctc_greedy_decode(torch.nn.functional.one_hot(path).float())
     [[1, 1, 2]]
     """
-    return greedy_ctc_step(scores, None, lengths)[0]
+    return ctc_greedy_decode_step(scores, None, lengths)[0]
 
 
 @torch.inference_mode()
-def greedy_ctc_step(
+def ctc_greedy_decode_step(
     scores: Tensor, state: Tensor | None, lengths: Lengths = None
 ) -> tuple[list[list[int]], Tensor]:
     """The symbols of the next steps: a sequence in any chunks gives what it gives whole.
@@ -59,12 +59,12 @@ def greedy_ctc_step(
         For each row its new symbols, and the state: (1, B) int64, what each row's path ended with.
 
     >>> step = lambda path: torch.nn.functional.one_hot(torch.tensor([path]), 3).float()
-    >>> first, state = greedy_ctc_step(step([1, 2]), None)
-    >>> second, state = greedy_ctc_step(step([2, 0, 2]), state)
+    >>> first, state = ctc_greedy_decode_step(step([1, 2]), None)
+    >>> second, state = ctc_greedy_decode_step(step([2, 0, 2]), state)
     >>> first, second, state
     ([[1, 2]], [[2]], tensor([[2]]))
     """
-    real = check_scores("greedy_ctc", scores, lengths)
+    real = check_scores("ctc_greedy_decode", scores, lengths)
     B, T, _ = scores.shape
     if state is None:
         state = torch.full((1, B), BLANK, device=scores.device)
@@ -91,5 +91,5 @@ def check_scores(where: str, scores: Tensor, lengths: Lengths) -> Tensor:
         real = check_lengths(where, lengths, B, T)
     real = real.to(scores.device)
     beyond = torch.arange(T, device=scores.device)[None, :, None] >= real[:, None, None]
-    refuse_non_numbers(scores.masked_fill(beyond, 0.0).flatten(0, 1))
+    check_logits(scores.masked_fill(beyond, 0.0).flatten(0, 1))
     return real
