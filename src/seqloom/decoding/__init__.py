@@ -1,4 +1,4 @@
-"""Decoding: from the logits of a step callable to tokens. It knows no model class."""
+"""Decoding: greedy, sampling and beam search over a step callable, independent of model classes."""
 
 from __future__ import annotations
 
