@@ -9,7 +9,15 @@ from seqloom.data.text.corpus import TextCorpus, read_text
 from seqloom.errors import DataError
 
 SUPPORTED = "a .txt, .csv, .tsv, .jsonl, .parquet or .conll file, or a folder of such files or of recordings"
-UNSUPPORTED_SUFFIXES = (".zip", ".gz", ".xlsx", ".docx", ".pdf", ".mid")
+UNSUPPORTED = {
+    ".zip": "Unpack it first",
+    ".gz": "Unpack it first",
+    ".xlsx": "Save it as .csv",
+    ".docx": "Save it as .txt",
+    ".pdf": "Save its text as .txt",
+    ".mid": "MIDI files are not supported",
+}
+"""Formats that would be taken for text, with a hint"""
 
 
 def read(path: Path | str, strict: bool = False) -> TextCorpus | Records:
@@ -30,6 +38,7 @@ def read(path: Path | str, strict: bool = False) -> TextCorpus | Records:
         raise DataError(path, f"expected {SUPPORTED}", got="no such file or folder")
     if contains_records(path):
         return read_records(path, strict)
-    if path.is_file() and path.suffix.lower() in UNSUPPORTED_SUFFIXES:
-        raise DataError(path, f"expected {SUPPORTED}", got=f"a {path.suffix} file")
+    hint = UNSUPPORTED.get(path.suffix.lower())
+    if path.is_file() and hint is not None:
+        raise DataError(path, f"expected {SUPPORTED}", got=f"a {path.suffix} file", hint=hint)
     return read_text(path)

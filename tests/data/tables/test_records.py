@@ -129,7 +129,9 @@ def test_a_row_that_cannot_be_encoded_is_skipped_with_a_message(tmp_path: Path) 
     assert encoded.items == ("last",)
     assert "test.jsonl, line 2: expected a JSON object" in encoded.skipped[0]
     assert "test.jsonl, line 3: expected a JSON object. Got list." in encoded.skipped[1]
-    with pytest.raises(DataError, match=r"at least one row for validation\. Got 1 bad row: .*text"):
+    with pytest.raises(
+        DataError, match=r"at least one usable row for validation\. Got 1 bad row: .*text\. Got nothing\.$"
+    ):
         encode_examples(records, "validation", lambda example: example.text("text"))
     strict = records._replace(strict=True)
     with pytest.raises(DataError, match=r"train\.jsonl, line 2: `text` must be a text"):
@@ -153,8 +155,17 @@ def test_inputs_for_prediction_are_all_rows(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("a.csv", b"", r"a\.csv: expected a table\. Got an empty file\."),
-        ("a.csv", b"text,label\n", r"a\.csv: expected at least one row for training\. Got none\."),
-        ("a.csv", b"text,label\nonly,one\n", r"expected at least two rows, one for training"),
+        ("a.csv", b"text,label\n", r"a\.csv: expected at least one usable row for training\. Got none\."),
+        (
+            "a.csv",
+            b"text,label\nonly,one\n",
+            r"expected at least two usable rows, one for training.* Got 1\.$",
+        ),
+        (
+            "a.csv",
+            b"text,label\na,b\nc\n",
+            r"one for validation\. Got 1, and 1 bad row: .*line 3: .* Got 1\.$",
+        ),
         (
             "a.csv",
             b"text,text\na,b\n",
@@ -170,14 +181,14 @@ def test_inputs_for_prediction_are_all_rows(tmp_path: Path) -> None:
         (
             "a.jsonl",
             b"not json\n",
-            r"one row for training\. Got 1 bad row: .*line 1: expected a JSON",
+            r"one usable row for training\. Got 1 bad row: .*line 1: expected a JSON",
         ),
         (
             "metadata.csv",
             b"text,label\na,b\n",
             r"metadata\.csv: expected a column file_name\. Got text, label\.",
         ),
-        ("a.zip", b"PK", r"a\.zip: expected a \.txt, \.csv.*Got a \.zip file\."),
+        ("a.zip", b"PK", r"a\.zip: expected a \.txt, \.csv.*Got a \.zip file\. Unpack it first\."),
     ],
 )
 def test_unusable_files_are_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:

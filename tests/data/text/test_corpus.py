@@ -133,7 +133,7 @@ def test_a_corpus_without_a_training_text_is_refused(tmp_path: Path) -> None:
             r"missing\.txt: expected a text file or a folder of them\. Got no such file or folder\.",
         ),
         ("empty.txt", r"empty\.txt: expected a text\. Got an empty file\."),
-        ("folder", r"folder: expected at least one \.txt file in this folder\. Got none\."),
+        ("folder", r"folder: expected at least one \.txt file in this folder\. Got none\. Other formats are"),
     ],
 )
 def test_missing_and_empty_paths_are_refused(tmp_path: Path, name: str, message: str) -> None:

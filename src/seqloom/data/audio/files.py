@@ -64,7 +64,8 @@ def read_audio(path: Path, sample_rate_hz: int | None = None, where: object = No
     """
     soundfile = import_optional("soundfile", "speech")
     if not path.is_file():
-        raise _unusable(where, path, "an audio file", "a folder" if path.is_dir() else "no such file")
+        got = "a folder" if path.is_dir() else "no such file"
+        raise _unusable(where, path, "an audio file", got, hint=f"Its path is {path}" if where else "")
     try:
         with soundfile.SoundFile(path) as file:
             samples = file.read(dtype="float32", always_2d=True)
@@ -106,9 +107,9 @@ def _check_samples(where: object, path: Path, samples: numpy.ndarray) -> None:
         raise _unusable(where, path, "audible sound", "silence from start to end")
 
 
-def _unusable(where: object, path: Path, expected: str, got: str) -> DataError:
+def _unusable(where: object, path: Path, expected: str, got: str, hint: str = "") -> DataError:
     name = path if where is None else f"{where}, {path.name}"
-    return DataError(name, f"expected {expected}", got=got)
+    return DataError(name, f"expected {expected}", got=got, hint=hint)
 
 
 def read_pcm(file: BinaryIO) -> Iterator[numpy.ndarray]:

@@ -110,14 +110,15 @@ def encode_examples(records: Records, split: str, encode: Callable[[Example], T]
             skipped.append(str(error))
     if not items:
         got = _count_bad_rows(skipped) or "none"
-        raise DataError(records.path, f"expected at least one row for {split}", got=got)
+        raise DataError(records.path, f"expected at least one usable row for {split}", got=got)
     return EncodedExamples(tuple(items), tuple(skipped))
 
 
 def _count_bad_rows(messages: Sequence[str]) -> str | None:
-    if len(messages) == 1:
-        return f"1 bad row: {messages[0]}"
-    return f"{len(messages):,} bad rows, the first: {messages[0]}" if messages else None
+    if not messages:
+        return None
+    first = messages[0].removesuffix(".")
+    return f"1 bad row: {first}" if len(messages) == 1 else f"{len(messages):,} bad rows, the first: {first}"
 
 
 def contains_records(path: Path) -> bool:
@@ -152,16 +153,16 @@ def read_records(path: Path, strict: bool = False) -> Records:
     train = rows["train"]
     if not train:
         got = _count_bad_rows(skipped["train"]) or "none"
-        raise DataError(path, "expected at least one row for training", got=got)
+        raise DataError(path, "expected at least one usable row for training", got=got)
     if "validation" not in rows:
         held_out = hold_out([example.fields.get("file", number) for number, example in enumerate(train)])
         pairs = list(zip(train, held_out, strict=True))
         rows["validation"] = [example for example, is_held_out in pairs if is_held_out]
         rows["train"] = [example for example, is_held_out in pairs if not is_held_out]
         if not rows["validation"]:
-            raise DataError(
-                path, "expected at least two rows, one for training and one for validation", got=1
-            )
+            expected = "expected at least two usable rows, one for training and one for validation"
+            bad = _count_bad_rows(skipped.get("train", ()))
+            raise DataError(path, expected, got=f"1, and {bad}" if bad else 1)
     return Records(
         path,
         {name: tuple(rows[name]) for name in SPLITS if name in rows},

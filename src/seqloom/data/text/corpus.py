@@ -17,6 +17,7 @@ from seqloom.data.splits import HELD_OUT, SPLITS, infer_split
 from seqloom.errors import DataError
 
 CHUNK_BYTES = 1 << 20
+OTHER_FORMATS = "Other formats are .csv, .tsv, .jsonl, .parquet and .conll tables, and recordings"
 HELD_OUT_BYTES = 4 << 20
 """Maximum bytes of a file that are held out: more would make validation slower and hardly more precise."""
 
@@ -68,7 +69,9 @@ def read_text(path: Path | str) -> TextCorpus:
         return TextCorpus(path, _hold_out([path]))
     files = sorted(file for file in path.rglob("*.txt") if file.is_file())
     if not files:
-        raise DataError(path, "expected at least one .txt file in this folder", got="none")
+        raise DataError(
+            path, "expected at least one .txt file in this folder", got="none", hint=OTHER_FORMATS
+        )
     named = {split: [file for file in files if infer_split(file, path) == split] for split in SPLITS}
     unnamed = [file for file in files if infer_split(file, path) is None]
     train, ignored = (named["train"], unnamed) if named["train"] else (unnamed, [])
