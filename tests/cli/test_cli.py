@@ -101,7 +101,7 @@ def test_the_reader_of_a_pipe_may_leave(place: Path) -> None:
     [
         (
             "train nowhere.txt",
-            "or a folder of such, or of recordings. Got no such file or folder.",
+            "or a folder of such files or of recordings. Got no such file or folder.",
         ),
         ("train empty.txt", "empty.txt: expected a text. Got an empty file."),
         ("train latin.txt", "latin.txt, byte 8: the text must be UTF-8. Got byte 0xfc (invalid start byte)."),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seqloom.data.tables.formats import READERS
-from seqloom.data.tables.records import RECORDINGS, read_inputs
+from seqloom.data.tables.records import AUDIO_SUFFIXES, read_inputs
 from seqloom.errors import DataError
 
 
@@ -29,7 +29,7 @@ def inputs_of(argument: str, column: str) -> list[Any]:
     except OSError:  # a text that is too long for a name
         is_file = False
     if not is_file:
-        if column == "file" or path.suffix.lower() in (*READERS, *RECORDINGS):
+        if column == "file" or path.suffix.lower() in (*READERS, *AUDIO_SUFFIXES):
             raise DataError(path, "expected a file", got="no such file")
         return [argument]
     if path.suffix.lower() in READERS:

@@ -10,7 +10,7 @@ import torch
 
 from seqloom.decoding import DecodingOptions
 from seqloom.decoding.greedy import argmax_token
-from seqloom.decoding.sampling import active_filters, sample_token
+from seqloom.decoding.sampling import sample_token, select_filters
 from seqloom.kernels.native import library
 from seqloom.kernels.native.decoder import TokenSelection
 from seqloom.tasks.generate.native_decoder import pack
@@ -50,7 +50,7 @@ def test_chooses_as_decoding_does(
         uniforms = torch.rand(40, dtype=torch.float64)
         uniforms[0], uniforms[1] = 0.0, 1 - 2**-53
         shaped = logits
-        for narrow in active_filters(asked) if not asked.is_greedy else ():
+        for narrow in select_filters(asked) if not asked.is_greedy else ():
             shaped = narrow(shaped)
         wanted = argmax_token(shaped) if asked.is_greedy else sample_token(shaped, uniforms)
         drawn = None if asked.is_greedy else uniforms.unsqueeze(1)

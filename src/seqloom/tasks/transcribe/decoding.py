@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from seqloom.data.audio.features import log_mel_stream
 from seqloom.data.audio.spec_augment import SpecAugment
 from seqloom.decoding.ctc.beam import CTCBeamOptions, ctc_beam_search
-from seqloom.decoding.ctc.greedy import BLANK, greedy_ctc, greedy_ctc_step
+from seqloom.decoding.ctc.greedy import BLANK, ctc_greedy_decode, ctc_greedy_decode_step
 from seqloom.errors import ConfigError
 from seqloom.models.ctc_transcriber import Transcriber
 from seqloom.state import State
@@ -79,7 +79,7 @@ def write_symbols(model: Any, heard: Any, lengths: Tensor, context: Context) -> 
     if not is_ctc:
         return write(model, heard, lengths, BLANK, decoding.num_beams, decoding.length_penalty)
     if decoding.num_beams == 1:
-        return greedy_ctc(heard, lengths)
+        return ctc_greedy_decode(heard, lengths)
     options = CTCBeamOptions(decoding.num_beams, decoding.lm_weight, decoding.length_bonus)
     scorer = None if name is None else scorer_of(name, context.preparation)
     wide = heard.to(torch.promote_types(heard.dtype, torch.float32))
@@ -98,5 +98,5 @@ def hear_stream(
         features = torch.from_numpy(preparation.normalizer.apply(steps)).unsqueeze(0)
         with torch.inference_mode():
             logits, state = model.step(features.to(model.device), state)
-            rows, last = greedy_ctc_step(logits, last)
+            rows, last = ctc_greedy_decode_step(logits, last)
         yield from rows[0]
