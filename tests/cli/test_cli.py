@@ -172,7 +172,7 @@ def test_a_full_disk_keeps_what_was_there(place: Path, tmp_path: Path) -> None:
         "import seqloom.training.checkpoint as c\n"
         "save = c.save\n"
         "def full(folder, checkpoint):\n"
-        "    if checkpoint.position.step >= 3: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, -1))\n"
+        "    if checkpoint.state.step >= 3: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, -1))\n"
         "    save(folder, checkpoint)\n"
         "c.save = full\n"
         "from seqloom.cli import main\n"
@@ -190,7 +190,7 @@ def test_a_full_disk_keeps_what_was_there(place: Path, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     from seqloom.training import checkpoint
 
-    assert checkpoint.load(run).position.step == 2
+    assert checkpoint.load(run).state.step == 2
     assert [path.name for path in (run / "resume").iterdir()] == ["checkpoint.safetensors"]
 
 

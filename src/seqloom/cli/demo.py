@@ -17,7 +17,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Train on Python's own help texts for a minute, show the loss beside a baseline, and write."""
-    from seqloom.cli.output import print_json, print_report, say
+    from seqloom.cli.output import log, print_json, print_report
     from seqloom.inference.predictor import load
     from seqloom.runs import run_folder
     from seqloom.tasks.generate.python_help import python_help_file
@@ -27,15 +27,15 @@ def command(
     settings = [f"training.max_minutes={minutes}", f"training.seed={seed}"]
     settings += ["model.dropout=0", "training.learning_rate=6e-3"]  # a minute is too short to overfit
     folder = out or run_folder.free_name(Path("demo"))
-    say("Python's own help texts become a model that writes such texts.\n")
-    folder, report = train(data, settings=settings, out=folder, say=say, show_progress=True)
+    log("Python's own help texts become a model that writes such texts.\n")
+    folder, report = train(data, settings=settings, out=folder, log=log, show_progress=True)
     text = load(folder).generate("The ", max_new_tokens=400, temperature=0.7, seed=seed)
     if as_json:
         print_json({"run": str(folder), **report.to_dict(), "text": f"The {text}"})
         return
     print_report(report)
     print(f"\nIt writes:\n\nThe {text}\n")
-    say(
+    log(
         f"Now yours:\n"
         f"  seqloom generate {folder} --prompt 'A class ' --temperature 0.5\n"
         f"  seqloom train your.txt --set training.max_minutes=5\n"

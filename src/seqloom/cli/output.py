@@ -16,7 +16,7 @@ NEXT = {"generate": "generate", "translate": "translate", "transcribe": "transcr
 """Tasks that have a verb of their own; the others are used by `predict`."""
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     """A message for the person."""
     print(line, file=sys.stderr, flush=True)
 
@@ -58,7 +58,7 @@ def print_answers(answers: Sequence[Output]) -> None:
     for answer in answers:
         print(answer.text, flush=True)
         if "error" in answer.details:
-            say(f"skipped: {answer.details['error']}")
+            log(f"skipped: {answer.details['error']}")
 
 
 def _line(value: Any) -> str:

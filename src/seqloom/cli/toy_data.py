@@ -15,7 +15,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Write a small made-up data set, to see a task's format and to train on it in a minute."""
-    from seqloom.cli.output import print_json, say
+    from seqloom.cli.output import log, print_json
     from seqloom.tasks.toy_data import toy_data
 
     what = toy_data(task, folder, seed=seed)
@@ -23,5 +23,5 @@ def command(
         files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
         print_json({"task": task, "folder": str(folder), "made_up": True, "what": what, "files": files})
         return
-    say(f"{folder}: made-up data for {task}: {what}")
-    say(f"next: seqloom train {folder} --task {task}")
+    log(f"{folder}: made-up data for {task}: {what}")
+    log(f"next: seqloom train {folder} --task {task}")

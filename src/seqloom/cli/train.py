@@ -35,7 +35,7 @@ def command(
     """Train a model on DATA and keep the best of it in a run folder."""
     from accelerate import PartialState
 
-    from seqloom.cli.output import NEXT, print_json, print_report, say
+    from seqloom.cli.output import NEXT, log, print_json, print_report
     from seqloom.training.train import train
 
     chosen = [*(settings or []), *([f"training.seed={seed}"] if seed is not None else [])]
@@ -47,7 +47,7 @@ def command(
         out=out,
         resume=resume,
         strict=strict,
-        say=say,
+        log=log,
         show_progress=True,
     )
     if not PartialState().is_main_process:
@@ -56,4 +56,4 @@ def command(
         print_json({"run": str(folder), **report.to_dict()})
     else:
         print_report(report)
-        say(f"next: seqloom {NEXT.get(report.task, 'predict')} {folder}")
+        log(f"next: seqloom {NEXT.get(report.task, 'predict')} {folder}")
