@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from seqloom.layers.recurrent import GRU, LSTM, RNN
+from seqloom.layers.recurrent import LAYER_CLASSES
 from seqloom.training.job import Job
 from seqloom.training.trainer import Trainer
 
@@ -30,6 +30,6 @@ def summary(job: Job, trainer: Trainer, folder: Path) -> Iterator[str]:
 
 def kernels(model: nn.Module, steps: int, rows: int, device: torch.device) -> list[str]:
     """Which kernel runs the recurrent layers on inputs (steps, rows, features), and why; no line twice."""
-    layers = [layer for layer in model.modules() if isinstance(layer, (RNN, LSTM, GRU))]
+    layers = [layer for layer in model.modules() if isinstance(layer, LAYER_CLASSES)]
     choices = [layer.choice(torch.empty(steps, rows, layer.input_size, device=device)) for layer in layers]
     return list(dict.fromkeys(f"{choice.kernel}, {choice.reason}" for choice in choices))
