@@ -121,7 +121,7 @@ def test_the_reader_of_a_pipe_may_leave(place: Path) -> None:
             "run: expected a new folder. Got one that holds a run. Go on with it by --resume",
         ),
         ("train text.txt --out bare", "bare: expected a new folder. Got one that holds something else."),
-        ("train text.txt --out text.txt/run", "text.txt/run: must lie in a folder. Got "),
+        ("train text.txt --out text.txt/run", "text.txt/run: must be in a folder. Got "),
         ("train --resume", "--resume: expected --out RUN"),
         ("train --resume --out nowhere", "nowhere: expected a run folder. Got no such folder."),
         ("train --resume --out run", "run: expected a training that is not over. Got one that stopped at"),

@@ -271,10 +271,10 @@ def test_a_run_folder_holds_no_pickle_and_all_that_is_needed(small_text: Path, t
     assert "loss_nats_per_character" in (folder / "README.md").read_text()
 
 
-def test_a_seed_is_a_training(small_text: Path, tmp_path: Path) -> None:
+def test_a_training_depends_on_its_seed_alone(small_text: Path, tmp_path: Path) -> None:
     settings = [*SMALL, "training.max_steps=10"]
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        torch.manual_seed(hash(name) % 1000)
+    for name, seed, global_seed in (("a", 1, 10), ("b", 1, 20), ("c", 2, 10)):
+        torch.manual_seed(global_seed)
         train(small_text, settings=[*settings, f"training.seed={seed}"], out=tmp_path / name)
     weights = {name: checkpoint.load(tmp_path / name).model["output.weight"] for name in "abc"}
     assert torch.equal(weights["a"], weights["b"])
