@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer import Context
+from typer.main import get_command
 
-from seqloom.cli import generate, main
+from seqloom.cli import VERBS, Verbs, app, generate, main
 from seqloom.decoding import DecodingOptions
 
 TEXT = "the quick brown fox jumps over the lazy dog, and then it sleeps.\n" * 40
@@ -134,6 +136,7 @@ def test_the_reader_of_a_pipe_may_leave(place: Path) -> None:
             "evaluate run text.txt --split tset",
             "text.txt: expected a split named tset. Got train, validation.",
         ),
+        ("trian text.txt", "unknown verb `trian`. Did you mean `train`?"),
         ("generate run --prompt a --temperature -1", "temperature must be >= 0. Got -1"),
         ("generate nowhere --prompt a", "nowhere: expected a run folder. Got no such folder."),
     ],
@@ -194,11 +197,17 @@ def test_a_full_disk_keeps_what_was_there(place: Path, tmp_path: Path) -> None:
     assert [path.name for path in (run / "resume").iterdir()] == ["checkpoint.safetensors"]
 
 
-def test_help_names_every_verb(tmp_path: Path) -> None:
-    done = seqloom("--help", cwd=tmp_path)
-    assert done.returncode == 0
-    for verb in ("demo", "train", "evaluate", "generate"):
-        assert verb in done.stdout
+def test_help_has_every_verb_with_the_first_line_of_its_own_help(capsys: pytest.CaptureFixture[str]) -> None:
+    group = get_command(app)
+    assert isinstance(group, Verbs)
+    context = Context(group)
+    assert group.list_commands(context) == list(VERBS)
+    for name, summary in VERBS.items():
+        command = group.get_command(context, name)
+        assert command.help.splitlines()[0] == summary, name
+        assert command.name == name
+    help_text = " ".join(group.get_help(context).split())
+    assert all(f"{name} {summary}" in help_text for name, summary in VERBS.items())
 
 
 def test_the_demo_trains_shows_and_writes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from seqloom.evaluation.bootstrap import bootstrap
 from seqloom.tasks.base import Rows
 
 SETS, AT_ONCE = 1000, 50
-ROWS = 150
+ROWS = 250
 MAX_UNITS = 20
 NATS_PER_UNIT = 2.0
 ACCURACY = 0.8
@@ -18,7 +18,7 @@ ACCURACY = 0.8
 def made_up_rows(generator: numpy.random.Generator) -> Rows:
     """Independent sets of rows side by side, (rows, sets), whose true loss and accuracy are known."""
     units = generator.integers(1, MAX_UNITS, size=(ROWS, AT_ONCE))
-    nats = units * generator.gamma(shape=2.0, scale=NATS_PER_UNIT / 2.0, size=units.shape)
+    nats = units * generator.gamma(shape=4.0, scale=NATS_PER_UNIT / 4.0, size=units.shape)
     counts = {"units": units, "nats": nats, "correct": generator.random(units.shape) < ACCURACY}
     return Rows(nats[:, 0], units[:, 0], counts)
 

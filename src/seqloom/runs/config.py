@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from seqloom.errors import ConfigError, nearest
@@ -149,11 +147,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it is missing, is not YAML, or is not a mapping.
     """
+    from seqloom.runs.yaml_values import YAMLError, parse_yaml
+
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(path, "expected a YAML file", got=error.strerror or "nothing") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         place = getattr(error, "problem_mark", None)
         where = f"{path}, line {place.line + 1}" if place else str(path)
         raise ConfigError(where, "must be YAML", got=getattr(error, "problem", None) or str(error)) from None
@@ -171,6 +171,8 @@ def parse_settings(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
     >>> parse_settings(["training.learning_rate=3e-4", "model.cell_type=gru"])
     {'training': {'learning_rate': 0.0003}, 'model': {'cell_type': 'gru'}}
     """
+    from seqloom.runs.yaml_values import YAMLError, parse_yaml
+
     nested: dict[str, dict[str, Any]] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
@@ -178,8 +180,8 @@ def parse_settings(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
         if not (equals and dot and part and key):
             raise ConfigError("--set", "expected part.key=value, as in training.batch_size=32", got=setting)
         try:
-            nested.setdefault(part, {})[key] = yaml.load(value, Loader=_Loader)
-        except yaml.YAMLError:
+            nested.setdefault(part, {})[key] = parse_yaml(value)
+        except YAMLError:
             raise ConfigError(
                 "--set", f"the value of {name} must be a number, a word or a list", got=value
             ) from None
@@ -194,14 +196,3 @@ def _validated(part: str, schema: type[BaseModel], values: dict[str, Any]) -> An
         key = ".".join(str(place) for place in first["loc"][:1])
         message = first["msg"][0].lower() + first["msg"][1:]
         raise ConfigError(f"{part}.{key}", message, got=json.dumps(first["input"], default=str)) from None
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 3e-4 is a number, as in YAML 1.2 and everywhere else."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$"),
-    list("-+0123456789"),
-)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from seqloom.runs.run_folder import read_config
 from seqloom.tasks.base import AudioStreaming, Preparation, Task, TextGeneration
 
 VERBS = ("generate", "translate", "transcribe")
@@ -17,6 +18,16 @@ class Usage(NamedTuple):
     command: str
     python: str
     """An expression of `model`, a `Predictor`."""
+
+
+def usage_of(folder: Path) -> Usage:
+    """How to use the model of a run folder.
+
+    Raises:
+        RunError: it is no run folder.
+    """
+    config, _ = read_config(folder)
+    return usage(folder, config.task, config.task.restore(folder, config.data))
 
 
 def usage(folder: Path, task: Task, preparation: Preparation) -> Usage:
