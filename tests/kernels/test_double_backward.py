@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seqloom.kernels import torch_backend
-from seqloom.kernels.double_backward import twice
+from seqloom.kernels.double_backward import with_double_backward
 from seqloom.layers.recurrent import GRU, LSTM, RNN
 
 
@@ -51,13 +51,13 @@ def test_the_kernel_alone_cannot_be_differentiated_twice() -> None:
 
 def test_first_and_second_derivatives() -> None:
     inputs = (random(3), random(3))
-    assert torch.autograd.gradcheck(lambda a, b: twice(fast, slow, [a, b])[0], inputs)
-    assert torch.autograd.gradgradcheck(lambda a, b: twice(fast, slow, [a, b])[0], inputs)
+    assert torch.autograd.gradcheck(lambda a, b: with_double_backward(fast, slow, [a, b])[0], inputs)
+    assert torch.autograd.gradgradcheck(lambda a, b: with_double_backward(fast, slow, [a, b])[0], inputs)
 
 
 def test_one_input_may_be_computed_from_another() -> None:
     a = random(3)
-    (y,) = twice(fast, slow, [a, a * a])
+    (y,) = with_double_backward(fast, slow, [a, a * a])
     (first,) = torch.autograd.grad(y.sum(), a, create_graph=True)
     torch.testing.assert_close(first, 3 * a**2)
     torch.testing.assert_close(torch.autograd.grad(first.sum(), a)[0], 6 * a)
@@ -65,7 +65,7 @@ def test_one_input_may_be_computed_from_another() -> None:
 
 def test_a_gradient_that_is_not_wanted_is_not_computed() -> None:
     a, b = random(3), random(3).detach()
-    (y,) = twice(fast, slow, [a, b])
+    (y,) = with_double_backward(fast, slow, [a, b])
     torch.testing.assert_close(torch.autograd.grad(y.sum(), a, create_graph=True)[0], b)
 
 
@@ -74,11 +74,11 @@ def test_the_second_run_is_for_second_derivatives_only() -> None:
         raise AssertionError("the other kernel ran")
 
     a, b = random(3), random(3)
-    twice(fast, never, [a, b])[0].sum().backward()
+    with_double_backward(fast, never, [a, b])[0].sum().backward()
     assert torch.equal(a.grad, b)
     with torch.no_grad():
-        assert twice(fast, never, [a, b])[0].grad_fn is None
-    assert twice(fast, never, [a.detach(), b.detach()])[0].grad_fn is None
+        assert with_double_backward(fast, never, [a, b])[0].grad_fn is None
+    assert with_double_backward(fast, never, [a.detach(), b.detach()])[0].grad_fn is None
 
 
 @pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])

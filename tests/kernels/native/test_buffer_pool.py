@@ -66,7 +66,7 @@ def test_small_tensors_are_not_remembered() -> None:
 
 
 def test_no_more_is_remembered_than_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffer_pool, "MOST_BYTES", 10 * SIZE)
+    monkeypatch.setattr(buffer_pool, "MAX_BYTES", 10 * SIZE)
     first, second = room(), room()
     third = room()
     assert [len(buffer) for buffer in buffer_pool._buffers] == [4 * SIZE] * 2

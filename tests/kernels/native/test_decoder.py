@@ -32,7 +32,7 @@ def relu(model: LanguageModel) -> LanguageModel:
     return model
 
 
-@pytest.mark.parametrize("level", range(len(library.LEVELS)))
+@pytest.mark.parametrize("level", range(len(library.CPU_TARGETS)))
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("cell", [*CELLS, "relu"])
 def test_reads_as_the_model_does(

@@ -34,7 +34,7 @@ CHOICES = [
 
 
 @pytest.mark.parametrize("options", CHOICES, ids=str)
-@pytest.mark.parametrize("level", range(len(library.LEVELS)))
+@pytest.mark.parametrize("level", range(len(library.CPU_TARGETS)))
 @pytest.mark.parametrize("vocabulary", [1, 2, 61, 64, 300, 2000])
 def test_chooses_as_decoding_does(
     vocabulary: int, level: int, options: dict[str, Any], levels: Callable[[int], None]

@@ -53,12 +53,12 @@ def test_without_a_runtime_one_thread_does_everything(monkeypatch: pytest.Monkey
 
 def test_threads_of_python_do_not_disturb_each_other() -> None:
     runs = [make_run(cell, steps=30, batch=9, hidden=40, directions=2) for cell in NATIVE_CELLS]
-    wanted = forward_backward.Wanted(True, True, True)
+    wanted = forward_backward.RequestedGradients(True, True, True)
 
     def both(run: Run) -> list[Tensor]:
-        output, h_n, c_n, values = forward_backward.forward(run, keep=True)
+        output, h_n, c_n, values = forward_backward.forward(run, save=True)
         gradients = forward_backward.backward(
-            run, output, values, forward_backward.Given(output, h_n, c_n), wanted
+            run, output, values, forward_backward.OutputGradients(output, h_n, c_n), wanted
         )
         return [value for value in (output, h_n, *gradients) if value is not None]
 

@@ -60,16 +60,16 @@ def test_larger_sizes(cell: str, ragged: bool, directions: int) -> None:
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_a_single_row_of_many_steps(cell: str, half: bool) -> None:
-    if half and library.level() < 3:
+    if half and library.cpu_target() < 3:
         pytest.skip("the processor has no bfloat16")
-    run = make_run(cell, 75, 1, 70, 280, lengths=[73])._replace(half=half)
+    run = make_run(cell, 75, 1, 70, 280, lengths=[73])._replace(bf16=half)
     both = results_of(run), exact(run)
     mine, expected = both if half else (derivatives(results, run) for results in both)
     for value, other in zip(mine, expected, strict=True):
         assert (value - other).norm() <= (0.03 if half else 1e-5) * other.norm()
 
 
-@pytest.mark.skipif(library.level() < 3, reason="the processor has no bfloat16")
+@pytest.mark.skipif(library.cpu_target() < 3, reason="the processor has no bfloat16")
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_single_row_of_many_steps(cell: str, half: bool) -> None:
 )  # of so many a relu has some so near 0 that rounding turns their derivative from 0 to 1
 def test_bfloat16(cell: str, rows: int, dtype: torch.dtype, ragged: bool) -> None:
     lengths = LENGTHS * (rows // 5) if ragged else None
-    run = make_run(cell, 5, rows, 20, 40, directions=2, lengths=lengths, dtype=dtype)._replace(half=True)
+    run = make_run(cell, 5, rows, 20, 40, directions=2, lengths=lengths, dtype=dtype)._replace(bf16=True)
     output, h_n, *_ = got = results_of(run)
     assert (output.dtype, h_n.dtype) == (torch.bfloat16, torch.float32)
     mine, expected = derivatives(got, run), derivatives(exact(run), run)
@@ -106,7 +106,7 @@ def test_each_result_alone_has_its_gradient(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_only_wanted_gradients_are_computed(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted: list[forward_backward.Wanted] = []
+    wanted: list[forward_backward.RequestedGradients] = []
     backward = forward_backward.backward
     monkeypatch.setattr(forward_backward, "backward", lambda *args: wanted.append(args[4]) or backward(*args))
     run = make_run(cell)

@@ -25,7 +25,7 @@ def test_gates_are_those_of_the_reference(cell: str, directions: int, lengths: l
     both = make_run(cell, batch=5, hidden=37, directions=directions)
     both = both._replace(lengths=None if lengths is None else torch.tensor(lengths))
     for run in [both] if directions == 2 else [both, both._replace(reverse=True)]:
-        output, _, _, values = forward_backward.forward(run, keep=True)
+        output, _, _, values = forward_backward.forward(run, save=True)
         for d, gates in enumerate(saved_gates.gates(run, output, values)):
             state = run.h[d] if run.c is None else LSTMState(run.h[d], run.c[d])
             w = Weights(*run.weights[4 * d : 4 * d + 4])  # type: ignore[arg-type]

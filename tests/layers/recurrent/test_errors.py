@@ -170,7 +170,7 @@ def test_only_forward_takes_a_packed_sequence() -> None:
 def test_packed_sequences() -> None:
     packed = pack_padded_sequence(torch.zeros(T, B, I), torch.tensor([5, 4, 2, 1]))
     with pytest.raises(
-        DataError, match=r"^GRU: a PackedSequence knows its own lengths; lengths must be None\."
+        DataError, match=r"^GRU: a PackedSequence has its own lengths; lengths must be None\."
     ):
         GRU(I, H)(packed, lengths=[5, 4, 2, 1])
     with pytest.raises(DataError, match=r"^GRU: the packed data must be \(steps, 7\)\. Got \(12, 3\)\.$"):

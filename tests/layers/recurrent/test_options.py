@@ -15,7 +15,7 @@ from seqloom.cells.rnn import RNNCell
 from seqloom.errors import ConfigError
 from seqloom.kernels import torch_backend
 from seqloom.kernels.native import library
-from seqloom.kernels.native.library import VARIABLE
+from seqloom.kernels.native.library import KERNEL_VARIABLE
 from seqloom.layers.recurrent import GRU, LSTM, RNN
 
 T, B, I, H = 5, 4, 3, 6  # noqa: E741
@@ -223,11 +223,11 @@ def test_options_show_in_the_description() -> None:
 
 
 def test_a_kernel_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(KERNEL_VARIABLE, raising=False)
     x = torch.randn(T, B, I)
     assert GRU(I, H, kernel="torch").choice(x) == ("torch", "kernel='torch'")
     assert GRU(I, H, kernel="reference").choice(x) == ("reference", "kernel='reference'")
-    monkeypatch.setenv(VARIABLE, "reference")
+    monkeypatch.setenv(KERNEL_VARIABLE, "reference")
     assert GRU(I, H).choice(x, [1] * B) == ("reference", "SEQLOOM_KERNEL=reference")
 
 
@@ -256,7 +256,7 @@ def test_only_an_lstm_has_a_forget_gate() -> None:
 
 @pytest.mark.parametrize(("shape", "lengths"), [((0, B, I), None), ((T, 0, I), None), ((T, B, I), [0] * B)])
 def test_what_has_no_steps_is_not_run_by_torch(shape: Any, lengths: list[int] | None) -> None:
-    expected = ("reference", "no row has a step, and torch's own kernel refuses to run none")
+    expected = ("reference", "no row has a step, which torch's own kernel does not allow")
     x = torch.zeros(shape, dtype=torch.float64)
     assert GRU(I, H, dtype=torch.float64).choice(x, lengths) == expected
     assert GRU(I, H, kernel="torch").choice(x.float(), lengths) == expected

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from seqloom.errors import ConfigError
+from seqloom.kernels import torch_backend
 from seqloom.layers.recurrent.layer import GRU, LSTM, RNN, LSTMState
 
 # torch says so once in float32, of its own LSTM with a projection as well.
@@ -253,6 +255,12 @@ def test_autocast(ours: Any, theirs: Any, keywords: dict[str, Any], options: dic
     x = torch.randn(T, B, I)
     exact, _ = layer(x)
     packed = pack_padded_sequence(x, torch.tensor(LENGTHS), enforce_sorted=False)
+    runs_onednn = ours is LSTM and not keywords and layer.kernel == "torch"
+    if runs_onednn and not torch_backend.onednn_runs_lstm(torch.bfloat16, True):
+        refused = r"^LSTM: kernel='torch' cannot do this: torch's LSTM does not run in torch\.bfloat16"
+        with torch.autocast("cpu", dtype=torch.bfloat16), pytest.raises(ConfigError, match=refused):
+            layer(x)
+        return
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output, state = layer(x)
         ragged, _ = layer(x, lengths=LENGTHS)
