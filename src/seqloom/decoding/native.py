@@ -71,7 +71,7 @@ def _chunks(
     while left and len(live):
         steps = min(left, most)
         choice = TokenSelection(None if streams is None else streams.take(steps), *filters)
-        tokens, finished, logits, state, wrong = decoder.write(logits, state, steps, choice)
+        tokens, finished, logits, state, wrong = decoder.generate(logits, state, steps, choice)
         suspects = logits[~finished] if wrong else None
         if options.stop_sequences:
             _stop(tokens, finished, tails, options)

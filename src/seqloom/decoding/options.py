@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import final
 
 from seqloom.errors import ConfigError
-
-PRECISIONS = ("float32", "bfloat16", "int8")
+from seqloom.kernels.native.weight_packing import PRECISIONS
 
 
 @final

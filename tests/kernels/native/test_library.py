@@ -42,7 +42,7 @@ def make_run(cell: str = "lstm", steps: int = 5, batch: int = 3, hidden: int = 6
 
 
 @needs_library
-def test_is_built_where_there_is_a_compiler() -> None:
+def test_library_is_built_if_there_is_a_compiler() -> None:
     assert library.available(), library.why_unavailable()
     assert library.why_unavailable() == ""
     assert library.CPU_TARGETS[library.cpu_target()] in library.CPU_TARGETS
@@ -55,7 +55,7 @@ def _header(structure: str) -> str:
 
 
 @pytest.mark.parametrize(("structure", "name"), [(abi.Direction, "Direction"), (abi.Problem, "Problem")])
-def test_structures_are_those_of_the_header(structure: type[ctypes.Structure], name: str) -> None:
+def test_structures_match_the_header(structure: type[ctypes.Structure], name: str) -> None:
     text = _header(name).split(f"struct {name} {{")[1].split("\n};")[0]
     kinds = {"int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64}
     expected: list[tuple[str, Any]] = []
@@ -84,7 +84,7 @@ def empty_package(tmp_path: Path, unloaded: None, monkeypatch: pytest.MonkeyPatc
     return tmp_path
 
 
-def test_says_that_the_library_is_missing_and_logs_it_once(
+def test_missing_library_is_reported_and_logged_once(
     empty_package: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, logger="seqloom"):
@@ -100,20 +100,20 @@ def test_says_that_the_library_is_missing_and_logs_it_once(
         forward_backward.forward(make_run())
 
 
-def test_says_that_the_library_is_broken(empty_package: Path) -> None:
+def test_broken_library_is_reported(empty_package: Path) -> None:
     (empty_package / library.LIBRARY_NAMES[0]).write_bytes(b"no library")
     assert not library.available()
     assert "cannot be loaded" in library.why_unavailable()
 
 
 @needs_library
-def test_says_that_the_library_is_another_version(unloaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_library_of_another_version_is_reported(unloaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "ABI_VERSION", library.ABI_VERSION + 1)
     assert f"are of version {library.ABI_VERSION - 1}, not {library.ABI_VERSION}" in library.why_unavailable()
 
 
 @needs_library
-def test_no_memory_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_raises_memory_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forward_backward, "load", lambda: library.Library(lambda _: 1, lambda _: 1, 3, 3))
     with pytest.raises(MemoryError, match=r"^seqloom::recurrence: out of memory"):
         forward_backward.forward(make_run())
@@ -154,7 +154,7 @@ print(layer.bfloat16().choice(x.bfloat16()).reason)
 
 @needs_library
 @pytest.mark.parametrize("target", library.CPU_TARGETS)
-def test_every_instruction_set_computes_what_the_reference_does(target: str) -> None:
+def test_every_instruction_set_matches_the_reference(target: str) -> None:
     loaded = library.load()
     assert isinstance(loaded, library.Library)
     done = subprocess.run(

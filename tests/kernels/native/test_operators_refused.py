@@ -46,13 +46,13 @@ def changed(run: Run, place: int, weight: Tensor | None) -> Run:
 
 
 @pytest.mark.parametrize("message", REFUSED)
-def test_what_does_not_fit_is_refused(message: str) -> None:
+def test_invalid_tensors_are_refused(message: str) -> None:
     run = REFUSED[message](make_run("lstm"))
     with torch.no_grad(), pytest.raises(DataError, match=f"^seqloom::recurrence: .*{message}"):
         recurrence(run)
 
 
-def test_what_does_not_fit_a_backward_pass_is_refused() -> None:
+def test_invalid_backward_arguments_are_refused() -> None:
     run = make_run("lstm")
     output, h_n, c_n, saved = (value.detach() for value in recurrence(run))
     wanted = forward_backward.RequestedGradients(True, True, True)
@@ -67,5 +67,5 @@ def test_what_does_not_fit_a_backward_pass_is_refused() -> None:
     refused("d_output must be", output, saved, output.double(), None, None)
     refused("d_h_n must be", output, saved, None, h_n[0], None)
     refused("d_c_n must be", output, saved, None, None, c_n[..., 1:])
-    with pytest.raises(DataError, match=r"^seqloom::recurrence: save must be True where gradients are needed"):
+    with pytest.raises(DataError, match=r"^seqloom::recurrence: save must be True where gradients"):
         torch.ops.seqloom.recurrence(*arguments_of(run, False, False))

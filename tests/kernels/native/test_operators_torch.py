@@ -34,7 +34,7 @@ def test_checkpointing(cell: str) -> None:
 
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
-def test_the_operators_pass_torchs_own_check(cell: str, directions: int) -> None:
+def test_operators_pass_opcheck(cell: str, directions: int) -> None:
     # Whole vectors of units and all rows to the end: what is saved then has no gaps that torch could compare.
     run = make_run(cell, 3, 2, 4, 32, directions=directions)
     operators = torch.ops.seqloom
@@ -50,7 +50,7 @@ def test_the_operators_pass_torchs_own_check(cell: str, directions: int) -> None
     torch.library.opcheck(operators.recurrence_backward.default, inputs)
 
 
-def test_the_operator_itself_is_differentiable_twice() -> None:
+def test_registered_operator_has_second_derivatives() -> None:
     run = make_run("lstm", lengths=[5, 0, 2])
     got = list(torch.ops.seqloom.recurrence(*arguments_of(run, False, True))[:3])
     close(derivatives(got, run, twice=True), derivatives(exact(run), run, twice=True))
@@ -58,7 +58,7 @@ def test_the_operator_itself_is_differentiable_twice() -> None:
 
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
-def test_fake_tensors_have_the_shapes_and_strides(cell: str, batch_first: bool) -> None:
+def test_fake_tensors_have_the_right_shapes_and_strides(cell: str, batch_first: bool) -> None:
     run = make_run(cell, directions=2)
     real = recurrence(run, batch_first, save=True)
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
@@ -104,7 +104,7 @@ def test_torch_func(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
-def test_vmap_is_one_run_for_each(cell: str) -> None:
+def test_vmap_matches_separate_runs(cell: str) -> None:
     run = make_run(cell)
     xs = torch.randn(5, 4, 3, 4)  # (T, N, B, I)
 

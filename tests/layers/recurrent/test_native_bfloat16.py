@@ -61,7 +61,7 @@ def test_autocast(Layer: Any, options: dict[str, Any], lengths: list[int] | None
 
 @pytest.mark.usefixtures("computed")
 @pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_a_layer_in_bfloat16(Layer: Any, options: dict[str, Any]) -> None:
+def test_bfloat16_layer(Layer: Any, options: dict[str, Any]) -> None:
     layer, exact = twins(Layer, bidirectional=True, **options)
     layer.bfloat16()
     x, state = torch.randn(T, B, I).bfloat16().requires_grad_(), random_state(layer)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from seqloom.decoding.checks import refuse_non_numbers
 from seqloom.errors import DataError
-from seqloom.layers.masking import Lengths, check_lengths
+from seqloom.layers.masking import Lengths, check_lengths, valid_mask, zero_padding
 
 BLANK = 0
 """The number that stands for no symbol; a model's symbols begin at 1."""
@@ -68,7 +68,7 @@ def greedy_ctc_step(
     B, T, _ = scores.shape
     if state is None:
         state = torch.full((1, B), BLANK, device=scores.device)
-    inside = torch.arange(T, device=scores.device) < real[:, None]
+    inside = valid_mask(real, T)
     path = torch.cat([state.mT, scores.argmax(-1)], dim=1)  # what came before, then these steps
     kept = inside & (path[:, 1:] != path[:, :-1]) & (path[:, 1:] != BLANK)
     rows = [row[keep].tolist() for row, keep in zip(path[:, 1:].cpu(), kept.cpu(), strict=True)]
@@ -90,6 +90,5 @@ def check_scores(where: str, scores: Tensor, lengths: Lengths) -> Tensor:
     else:
         real = check_lengths(where, lengths, B, T)
     real = real.to(scores.device)
-    beyond = torch.arange(T, device=scores.device)[None, :, None] >= real[:, None, None]
-    refuse_non_numbers(scores.masked_fill(beyond, 0.0).flatten(0, 1))
+    refuse_non_numbers(zero_padding(scores, valid_mask(real, T)).flatten(0, 1))
     return real
