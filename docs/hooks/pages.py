@@ -62,7 +62,7 @@ def without_sections(text: str) -> tuple[str, dict[str, str]]:
     for title, page in SECTIONS.items():
         before, _, rest = text.partition(f"\n## {title}\n")
         section, heading, after = rest.partition("\n## ")
-        pages[page] = re.sub("^##", "#", f"# {title}\n{section}", flags=re.MULTILINE).replace("# #", "##")
+        pages[page] = f"# {title}\n" + re.sub("^#(?=##+ )", "", section, flags=re.MULTILINE)
         text = before + f"\n- [{title}]({page})\n" + heading + after
     return text, pages
 
