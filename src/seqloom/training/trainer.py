@@ -23,7 +23,7 @@ from seqloom.data.batching import Batch, Batching, Shard, Source, to_device
 from seqloom.data.bucketing import BATCH_SIZE
 from seqloom.errors import RunError
 from seqloom.evaluation.report import measure
-from seqloom.layers.recurrent import GRU, LSTM, RNN
+from seqloom.layers.recurrent import LAYER_CLASSES
 from seqloom.runs import run_folder, weights
 from seqloom.state import State, detach, tensors_of, with_tensors
 from seqloom.tasks.base import Loss, Rows
@@ -323,7 +323,7 @@ class Trainer:
     def kernels(self) -> list[str]:
         """Which kernel runs each kind of recurrent layer in training, and why."""
         rows = (self._training.window, self._training.batch_size)
-        layers = [layer for layer in self.model.modules() if isinstance(layer, (RNN, LSTM, GRU))]
+        layers = [layer for layer in self.model.modules() if isinstance(layer, LAYER_CLASSES)]
         sizes: list[Any] = [layer.input_size for layer in layers]
         inputs = [torch.empty(*rows, size, device=self._device) for size in sizes]
         found = [layer.choice(values) for layer, values in zip(layers, inputs, strict=True)]

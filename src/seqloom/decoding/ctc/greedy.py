@@ -18,7 +18,7 @@ from torch import Tensor
 
 from seqloom.decoding.checks import refuse_non_numbers
 from seqloom.errors import DataError
-from seqloom.layers.recurrent.inputs import Lengths, check_lengths
+from seqloom.layers.masking import Lengths, check_lengths
 
 BLANK = 0
 """The number that stands for no symbol; a model's symbols begin at 1."""

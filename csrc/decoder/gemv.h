@@ -4,9 +4,9 @@
 // Included within a namespace of its own for each instruction set, as vector.h.
 #pragma once
 
-#include "decode.h"
-#include "threads.h"
-#include "vector.h"
+#include "include/decoder_api.h"
+#include "runtime/threads.h"
+#include "simd/bfloat16.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {
@@ -14,12 +14,8 @@ namespace {
 
 constexpr int ROWS = W == 16 ? 4 : 2;  // what the registers hold beside four vectors of weights
 
-typedef int8_t Byte __attribute__((vector_size(W), may_alias));
-typedef int8_t LooseByte __attribute__((vector_size(W), aligned(1), may_alias));
-typedef int32_t LooseInt __attribute__((vector_size(W * 4), aligned(4), may_alias));
-
-SEQLOOM_INLINE Int all_int(int32_t x) { return Int{} + x; }
-SEQLOOM_INLINE Int load_int(const void* from) { return *static_cast<const LooseInt*>(from); }
+typedef int8_t ByteVec __attribute__((vector_size(W), may_alias));
+typedef int8_t UnalignedByteVec __attribute__((vector_size(W), aligned(1), may_alias));
 
 // Of each precision: how a vector is prepared for products, and what 4 bytes of each of W rows add to their sums.
 
@@ -47,7 +43,7 @@ struct Brain {
 #if defined(__AVX512BF16__)
   typedef bf16 Value;
   struct Weight {
-    Int pairs;
+    IntVec pairs;
   };
   static float prepare(const float* x, int64_t depth, bf16* to) {
     for (int64_t k = 0; k < depth; k += W) store(to + k, load(x + k));
@@ -66,7 +62,7 @@ struct Brain {
   };
   static float prepare(const float* x, int64_t depth, float* to) { return Single::prepare(x, depth, to); }
   static SEQLOOM_INLINE Weight weight(const char* from) {
-    const Int pair = load_int(from);
+    const IntVec pair = load_int(from);
     return {(Vec)(pair << 16), (Vec)(pair & static_cast<int32_t>(0xffff0000))};
   }
   static SEQLOOM_INLINE void add(Sum& sum, Weight weight, const float* x) {
@@ -80,7 +76,7 @@ struct Brain {
 struct Bytes {
   static constexpr int GROUP = 4, BEFORE = 1, AFTER = 2;
   typedef int8_t Value;
-  typedef Int Sum;
+  typedef IntVec Sum;
   static float prepare(const float* x, int64_t depth, int8_t* to) {
     Vec greatest = {}, nothing = {};  // nothing: 0, or nan where a value is no number
     for (int64_t k = 0; k < depth; k += W) {
@@ -94,10 +90,10 @@ struct Bytes {
       poison += nothing[lane];
     }
     const float inverse = top > 0.0f ? 127.0f / top : 0.0f;
-    const float shift = 12582912.0f;  // as in exponential()
+    const float shift = 12582912.0f;  // as in exp
     for (int64_t k = 0; k < depth; k += W) {
-      const Int near = (Int)(load(x + k) * inverse + shift);
-      *reinterpret_cast<LooseByte*>(to + k) = __builtin_convertvector(near, Byte) ^ static_cast<int8_t>(SIGN);
+      const IntVec near = (IntVec)(load(x + k) * inverse + shift);
+      *reinterpret_cast<UnalignedByteVec*>(to + k) = __builtin_convertvector(near, ByteVec) ^ static_cast<int8_t>(SIGN);
     }
     return top / 127.0f + poison;
   }
@@ -105,13 +101,13 @@ struct Bytes {
 #if defined(__AVX512VNNI__)
   static constexpr int SIGN = -128;  // the instruction wants unsigned bytes: 128 is added, and taken back by `offset`
   struct Weight {
-    Int w;
+    IntVec w;
   };
   static SEQLOOM_INLINE Weight weight(const char* from) { return {load_int(from)}; }
   static SEQLOOM_INLINE void add(Sum& sum, Weight weight, const int8_t* x) {
     int32_t four;
     std::memcpy(&four, x, 4);
-    sum = (Int)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(four), (__m512i)weight.w);
+    sum = (IntVec)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(four), (__m512i)weight.w);
   }
   static SEQLOOM_INLINE Sum start(const char* offset) { return load_int(offset); }
 #else
@@ -119,30 +115,30 @@ struct Bytes {
   static SEQLOOM_INLINE Sum start(const char*) { return Sum{}; }
 #if defined(__AVX2__)
   struct Weight {
-    Int even, odd;
+    IntVec even, odd;
   };
 #if defined(__AVX512BW__)
-  static SEQLOOM_INLINE Int even(Int x) { return (Int)_mm512_srai_epi16(_mm512_slli_epi16((__m512i)x, 8), 8); }
-  static SEQLOOM_INLINE Int odd(Int x) { return (Int)_mm512_srai_epi16((__m512i)x, 8); }
-  static SEQLOOM_INLINE Int pairs(Int x, Int y) { return (Int)_mm512_madd_epi16((__m512i)x, (__m512i)y); }
+  static SEQLOOM_INLINE IntVec even(IntVec x) { return (IntVec)_mm512_srai_epi16(_mm512_slli_epi16((__m512i)x, 8), 8); }
+  static SEQLOOM_INLINE IntVec odd(IntVec x) { return (IntVec)_mm512_srai_epi16((__m512i)x, 8); }
+  static SEQLOOM_INLINE IntVec pairs(IntVec x, IntVec y) { return (IntVec)_mm512_madd_epi16((__m512i)x, (__m512i)y); }
 #else
-  static SEQLOOM_INLINE Int even(Int x) { return (Int)_mm256_srai_epi16(_mm256_slli_epi16((__m256i)x, 8), 8); }
-  static SEQLOOM_INLINE Int odd(Int x) { return (Int)_mm256_srai_epi16((__m256i)x, 8); }
-  static SEQLOOM_INLINE Int pairs(Int x, Int y) { return (Int)_mm256_madd_epi16((__m256i)x, (__m256i)y); }
+  static SEQLOOM_INLINE IntVec even(IntVec x) { return (IntVec)_mm256_srai_epi16(_mm256_slli_epi16((__m256i)x, 8), 8); }
+  static SEQLOOM_INLINE IntVec odd(IntVec x) { return (IntVec)_mm256_srai_epi16((__m256i)x, 8); }
+  static SEQLOOM_INLINE IntVec pairs(IntVec x, IntVec y) { return (IntVec)_mm256_madd_epi16((__m256i)x, (__m256i)y); }
 #endif
   static SEQLOOM_INLINE Weight weight(const char* from) {
-    const Int four = load_int(from);
+    const IntVec four = load_int(from);
     return {even(four), odd(four)};
   }
   static SEQLOOM_INLINE void add(Sum& sum, Weight weight, const int8_t* x) {
     int32_t four;
     std::memcpy(&four, x, 4);
-    const Int bytes = all_int(four);
+    const IntVec bytes = broadcast(four);
     sum += pairs(weight.even, even(bytes)) + pairs(weight.odd, odd(bytes));
   }
 #else
   struct Weight {
-    Int w;
+    IntVec w;
   };
   static SEQLOOM_INLINE Weight weight(const char* from) { return {load_int(from)}; }
   static SEQLOOM_INLINE void add(Sum& sum, Weight weight, const int8_t* x) {
@@ -162,7 +158,7 @@ int64_t size_of(const Matrix& m) {
 // One panel times R vectors, plus the bias. Of itself, so that nothing else wants its registers. There are two sums for
 // each row where there is room, or they would wait for one another.
 template <class P, int N, int R>
-SEQLOOM_APART void panel(const char* weight, const typename P::Value* x, const float* scales, int64_t stride,
+SEQLOOM_NOINLINE void panel(const char* weight, const typename P::Value* x, const float* scales, int64_t stride,
                          int64_t depth, float* to, int64_t to_stride) {
   constexpr int CHAINS = N < 4 ? 2 : 1, LINE = N * W * 4;
   typename P::Sum sum[CHAINS][R][N];

@@ -1,12 +1,11 @@
-// The C interface of the recurrences (problem.h), and the choice of instruction set.
+// The exported functions of the recurrences (include/recurrence_api.h), and the choice of the instruction set.
 
 #include <new>
 
-#include "api.h"
-#include "level.h"
-#include "problem.h"
-#include "recurrence.h"
-#include "threads.h"
+#include "include/recurrence_api.h"
+#include "recurrence/recurrence.h"
+#include "runtime/cpu_target.h"
+#include "runtime/threads.h"
 
 namespace seqloom {
 
@@ -14,7 +13,7 @@ OpenMP openmp = {nullptr, nullptr, nullptr};
 
 namespace {
 
-Level best_level() {
+CpuTarget best_cpu_target() {
 #if defined(SEQLOOM_X86)
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
@@ -26,11 +25,11 @@ Level best_level() {
   return PORTABLE;
 }
 
-Level used_level = best_level();
+CpuTarget target_in_use = best_cpu_target();
 
-const Recurrence& recurrence() {
+const RecurrenceKernels& recurrence() {
 #if defined(SEQLOOM_X86)
-  switch (used_level) {
+  switch (target_in_use) {
     case AVX512_BF16: return avx512_bf16::recurrence;
     case AVX512: return avx512::recurrence;
     case AVX2: return avx2::recurrence;
@@ -40,7 +39,7 @@ const Recurrence& recurrence() {
   return portable::recurrence;
 }
 
-// 0: done; 1: out of memory. Nothing else can go wrong: the caller has checked everything.
+// Returns 0, or 1 when out of memory; the caller has checked everything else.
 template <class Function>
 int32_t guarded(Function function, const Problem& problem) {
   try {
@@ -53,23 +52,23 @@ int32_t guarded(Function function, const Problem& problem) {
 
 }  // namespace
 
-Level level() { return used_level; }
+CpuTarget cpu_target() { return target_in_use; }
 
 }  // namespace seqloom
 
-// Raised with every change of a signature or a structure; kernels/native.py refuses a library of another number.
+// Raised with every change of a signature or a structure; Python refuses a library with another number.
 SEQLOOM_API int32_t seqloom_abi_version() { return 3; }
 
-SEQLOOM_API int32_t seqloom_level() { return seqloom::used_level; }
+SEQLOOM_API int32_t seqloom_level() { return seqloom::target_in_use; }
 
-// Takes another instruction set from now on; returns 0 where the processor has it not, and changes nothing.
+// Sets the instruction set to use; returns 0, and changes nothing, if the processor does not support it.
 SEQLOOM_API int32_t seqloom_use_level(int32_t level) {
-  if (level < 0 || level > seqloom::best_level()) return 0;
-  seqloom::used_level = static_cast<seqloom::Level>(level);
+  if (level < 0 || level > seqloom::best_cpu_target()) return 0;
+  seqloom::target_in_use = static_cast<seqloom::CpuTarget>(level);
   return 1;
 }
 
-// The addresses of GOMP_parallel, omp_get_thread_num and omp_get_num_threads of the runtime that torch uses.
+// Sets the OpenMP runtime: the addresses of its GOMP_parallel, omp_get_thread_num and omp_get_num_threads.
 SEQLOOM_API void seqloom_use_openmp(void (*parallel)(void (*)(void*), void*, unsigned, unsigned), int (*thread_num)(),
                                     int (*num_threads)()) {
   seqloom::openmp = {parallel, thread_num, num_threads};
@@ -79,7 +78,7 @@ SEQLOOM_API int32_t seqloom_forward(const seqloom::Problem* problem) {
   return seqloom::guarded(seqloom::recurrence().forward, *problem);
 }
 
-// Reads what forward read and wrote (input, output, weights, h0, c0, saved), and d_output, d_hn, d_cn.
+// Reads what forward has read and written (input, output, weights, h0, c0, saved), and d_output, d_hn, d_cn.
 SEQLOOM_API int32_t seqloom_backward(const seqloom::Problem* problem) {
   return seqloom::guarded(seqloom::recurrence().backward, *problem);
 }

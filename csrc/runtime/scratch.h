@@ -1,5 +1,5 @@
-// Working memory of a call: taken piece by piece, given back all at once. Each calling thread keeps one block between
-// calls, because fresh pages would cost a large part of a short call.
+// Working memory of a call: a bump allocator, released all at once. Each calling thread keeps one block between calls,
+// because page faults on fresh memory would cost a large part of a short call.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@ class Scratch {
   Scratch(const Scratch&) = delete;
   ~Scratch() { release(); }
 
-  // `count` elements, aligned to a page where they are many and else to a cache line; their values are anything.
+  // `count` uninitialised elements, aligned to a cache line.
   template <class T>
   T* take(int64_t count) {
     const std::size_t bytes = (static_cast<std::size_t>(count) * sizeof(T) + 127) / 64 * 64;
@@ -31,21 +31,21 @@ class Scratch {
     return piece;
   }
 
-  // Everything taken is free again. What had to be pieced together will be one block the next time.
+  // Frees everything. Where several blocks were needed, they become one for the next call.
   void reset() {
     if (blocks_.size() > 1) {
       std::size_t total = 0;
       for (const auto& block : blocks_) total += block.second;
       release();
-      if (total <= KEEP) grow(total);
-    } else if (!blocks_.empty() && blocks_.back().second > KEEP) {
+      if (total <= MAX_RETAINED) grow(total);
+    } else if (!blocks_.empty() && blocks_.back().second > MAX_RETAINED) {
       release();
     }
     used_ = 0;
   }
 
  private:
-  static constexpr std::size_t KEEP = std::size_t{64} << 20;
+  static constexpr std::size_t MAX_RETAINED = std::size_t{64} << 20;
   static constexpr std::size_t PAGE = std::size_t{2} << 20;
 
   void grow(std::size_t bytes) {
@@ -80,7 +80,7 @@ class Scratch {
   std::size_t used_ = 0;
 };
 
-// Fresh memory that is about to be filled comes in large pages where the system has them: a small part of the faults.
+// Asks for large pages for fresh memory that is about to be filled: far fewer page faults.
 inline void prefer_large_pages(void* memory, std::size_t bytes) {
 #if defined(__linux__)
   constexpr std::size_t LARGE = std::size_t{2} << 20;
@@ -93,18 +93,18 @@ inline void prefer_large_pages(void* memory, std::size_t bytes) {
 #endif
 }
 
-// The calling thread's own, for the length of one call.
+// The calling thread's Scratch, for the length of one call.
 class ScratchCall {
  public:
-  ScratchCall() : scratch(of_thread()) {}
+  ScratchCall() : scratch(thread_scratch()) {}
   ScratchCall(const ScratchCall&) = delete;
   ~ScratchCall() { scratch.reset(); }
   Scratch& scratch;
 
  private:
-  static Scratch& of_thread() {
-    static thread_local Scratch own;
-    return own;
+  static Scratch& thread_scratch() {
+    static thread_local Scratch scratch;
+    return scratch;
   }
 };
 

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "problem.h"
+#include "include/recurrence_api.h"
 
 namespace seqloom {
 

@@ -7,15 +7,15 @@
 #include <atomic>
 #include <chrono>
 
-#include "decode_product.h"
-#include "threads.h"
-#include "vector.h"
+#include "decoder/gemv.h"
+#include "runtime/threads.h"
+#include "simd/vector.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {
 namespace {
 
-SEQLOOM_APART float read_through(const float* from, int64_t count) {
+SEQLOOM_NOINLINE float read_through(const float* from, int64_t count) {
   Vec sum[4] = {};
   for (int64_t k = 0; k + 4 * W <= count; k += 4 * W) {
     for (int n = 0; n < 4; ++n) sum[n] += load(from + k + n * W);
@@ -39,21 +39,21 @@ double read(const void* data, int64_t bytes, int32_t threads, int32_t times) {
   return static_cast<double>(longest.load()) * 1e-9 / times;
 }
 
-typedef uint32_t Unsigned __attribute__((vector_size(W * 4), may_alias));
+typedef uint32_t UintVec __attribute__((vector_size(W * 4), may_alias));
 
 SEQLOOM_INLINE uint64_t mixed(uint64_t digest, uint64_t value) {
   digest = (digest ^ value) * 0x9e3779b97f4a7c15u;
   return digest ^ (digest >> 29);
 }
 
-SEQLOOM_APART uint64_t digest_part(const char* from, int64_t count) {
-  Unsigned lanes[4] = {};
+SEQLOOM_NOINLINE uint64_t digest_part(const char* from, int64_t count) {
+  UintVec lanes[4] = {};
   int64_t k = 0;
   for (; k + 4 * W <= count; k += 4 * W) {
-    for (int n = 0; n < 4; ++n) lanes[n] = (lanes[n] ^ (Unsigned)load_int(from + (k + n * W) * 4)) * 0x01000193u;
+    for (int n = 0; n < 4; ++n) lanes[n] = (lanes[n] ^ (UintVec)load_int(from + (k + n * W) * 4)) * 0x01000193u;
   }
   uint64_t found = static_cast<uint64_t>(count);
-  for (const Unsigned& part : lanes) {
+  for (const UintVec& part : lanes) {
     for (int lane = 0; lane < W; ++lane) found = mixed(found, part[lane]);
   }
   for (; k < count; ++k) {

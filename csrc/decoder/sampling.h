@@ -8,44 +8,13 @@
 #include <cmath>
 #include <limits>
 
-#include "vector.h"
+#include "simd/math.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {
 namespace {
 
-constexpr int D = W / 2;  // doubles in a vector
-typedef double Double __attribute__((vector_size(D * 8), may_alias));
-typedef int64_t Long __attribute__((vector_size(D * 8), may_alias));
-typedef double LooseDouble __attribute__((vector_size(D * 8), aligned(8), may_alias));
-typedef float LooseFloat __attribute__((vector_size(D * 4), aligned(4), may_alias));
-
 constexpr float INFINITE = std::numeric_limits<float>::infinity();
-
-// e^x for x <= 0, to 1 ulp; 0 where it would be below the smallest normal number.
-SEQLOOM_INLINE Double exponential(Double x) {
-  const Double bounded = x < -708.0 ? Double{} - 708.0 : x;
-  const double shift = 6755399441055744.0;  // 1.5 * 2^52: adding it leaves the nearest integer in the lowest bits
-  const Double shifted = bounded * 1.4426950408889634 + shift;
-  const Double n = shifted - shift;
-  const Double r = (bounded - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-  Double p = Double{} + 1.0 / 6227020800.0;  // Taylor: |r| <= ln 2 / 2, so 13 terms are enough
-  p = p * r + 1.0 / 479001600.0;
-  p = p * r + 1.0 / 39916800.0;
-  p = p * r + 1.0 / 3628800.0;
-  p = p * r + 1.0 / 362880.0;
-  p = p * r + 1.0 / 40320.0;
-  p = p * r + 1.0 / 5040.0;
-  p = p * r + 1.0 / 720.0;
-  p = p * r + 1.0 / 120.0;
-  p = p * r + 1.0 / 24.0;
-  p = p * r + 1.0 / 6.0;
-  p = p * r + 0.5;
-  p = (p * r) * r + r + 1.0;
-  const Long power = ((Long)shifted << 52) + (int64_t{1023} << 52);
-  const Double found = p * (Double)power;
-  return x < -708.0 ? Double{} : found;
-}
 
 // The greatest of a row, and whether it has a nan or +inf.
 struct Greatest {
@@ -53,8 +22,8 @@ struct Greatest {
   bool wrong;
 };
 inline Greatest greatest(const float* logits, int64_t padded) {
-  Vec most = all(-INFINITE);
-  Int numbers = {};
+  Vec most = broadcast(-INFINITE);
+  IntVec numbers = {};
   for (int64_t v = 0; v < padded; v += W) {
     const Vec x = load(logits + v);
     numbers |= ~(x < INFINITE);
@@ -70,10 +39,10 @@ inline Greatest greatest(const float* logits, int64_t padded) {
 
 // masses[v] = e^(x[v] - most), in float64; returns their sum, first to last.
 inline double masses_of(const float* x, float most, int64_t padded, double* masses) {
-  for (int64_t v = 0; v < padded; v += D) {
-    const LooseFloat part = *reinterpret_cast<const LooseFloat*>(x + v);
-    const Double mass = exponential(__builtin_convertvector(part, Double) - static_cast<double>(most));
-    *reinterpret_cast<LooseDouble*>(masses + v) = mass;
+  for (int64_t v = 0; v < padded; v += DOUBLES) {
+    const UnalignedHalfVec part = *reinterpret_cast<const UnalignedHalfVec*>(x + v);
+    const DoubleVec mass = exp(__builtin_convertvector(part, DoubleVec) - static_cast<double>(most));
+    *reinterpret_cast<UnalignedDoubleVec*>(masses + v) = mass;
   }
   double total = 0.0;
   for (int64_t v = 0; v < padded; ++v) total += masses[v];

@@ -3,17 +3,17 @@
 #include <atomic>
 #include <new>
 
-#include "api.h"
-#include "decode.h"
-#include "level.h"
-#include "threads.h"
+#include "include/recurrence_api.h"
+#include "include/decoder_api.h"
+#include "runtime/cpu_target.h"
+#include "runtime/threads.h"
 
 namespace seqloom {
 namespace {
 
 const Decoder& decoder() {
 #if defined(SEQLOOM_X86)
-  switch (level()) {
+  switch (cpu_target()) {
     case AVX512_BF16: return avx512_bf16::decoder;
     case AVX512: return avx512::decoder;
     case AVX2: return avx2::decoder;

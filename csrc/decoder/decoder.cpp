@@ -6,18 +6,18 @@
 // product, which needs nothing but the step before. All choose the tokens, each for itself: that is cheaper than to wait
 // for one that does.
 
-#include "decode.h"
+#include "include/decoder_api.h"
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 
-#include "decode_choice.h"
-#include "decode_product.h"
-#include "decode_weights.h"
-#include "scratch.h"
-#include "threads.h"
-#include "vector.h"
+#include "cells/cells.h"
+#include "decoder/sampling.h"
+#include "decoder/gemv.h"
+#include "decoder/weights.h"
+#include "runtime/scratch.h"
+#include "runtime/threads.h"
 
 namespace seqloom {
 namespace SEQLOOM_VARIANT {
@@ -25,27 +25,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-void pause() {
-#if defined(__x86_64__) || defined(__i386__)
-  _mm_pause();
-#endif
-}
-void yield() {
-#if defined(_WIN32)
-  SwitchToThread();
-#else
-  sched_yield();
-#endif
-}
-
 // How far each thread has come. Unlike a barrier, one may go on working between arriving and waiting.
 struct alignas(64) Progress {
   std::atomic<int64_t> arrived{0};
 
-  // Until so many arrivals. A thread that waits long gives its core away: somebody else may need it to arrive. Returns
+  // Until so many arrivals. After a long spin, yields: the thread that is waited for may need this core. Returns
   // the nanoseconds of that, in which the other was most likely not running.
   int64_t wait(int64_t count) const {
-    for (int spins = 0; spins < 4000; ++spins) {
+    for (int spins = 0; spins < MAX_SPINS; ++spins) {
       if (arrived.load(std::memory_order_acquire) >= count) return 0;
       pause();
     }
@@ -223,40 +210,34 @@ class Run {
     gates(0, nullptr);
   }
 
-  // From the two products to the new state, of this thread's units. `table` takes the place of the input's product.
+  // From the two products to the new state, for this thread's units. `table` takes the place of the input's product.
   void gates(int l, const float* table) {
+    with_cell(d_.cell, [&](auto cell) { cell_step<decltype(cell)>(l, table); });
+  }
+
+  template <class Cell>
+  void cell_step(int l, const float* table) {
+    constexpr int G = Cell::GATES;
     const Shared& s = shared_[l];
-    const int64_t rows = d_.layer[l].recurrent.rows, each = gates_of(d_.cell) * W;
+    const int64_t rows = d_.layer[l].recurrent.rows;
     const Range panels = own(d_.layer[l].recurrent);
     for (int b = 0; b < d_.batch; ++b) {
       const float* input = table != nullptr ? table + token_[b] * rows : s.input + b * rows;
       const float* recurrent = s.recurrent + b * rows;
       float* h = s.h + b * s.width;
       float* c = s.c + b * s.width;
-      for (int64_t block = panels.begin * s.units / W; block < panels.end * s.units / W; ++block) {
-        unit(input + block * each, recurrent + block * each, h + block * W, c + block * W);
+      for (int64_t unit = panels.begin * s.units; unit < panels.end * s.units; unit += W) {
+        Vec wx[G], wh[G];
+#pragma GCC unroll 8
+        for (int g = 0; g < G; ++g) {
+          wx[g] = load(input + unit * G + g * W);
+          wh[g] = load(recurrent + unit * G + g * W);
+        }
+        const CellState before = {Cell::READS_H ? load(h + unit) : Vec{}, Cell::HAS_C ? load(c + unit) : Vec{}};
+        const CellState after = Cell::forward(wx, wh, before, [](auto...) {});
+        store(h + unit, after.h);
+        if (Cell::HAS_C) store(c + unit, after.c);
       }
-    }
-  }
-
-  SEQLOOM_INLINE void unit(const float* x, const float* r, float* h, float* c) const {
-    switch (d_.cell) {
-      case LSTM: {
-        const Vec i = sigmoid(load(x) + load(r)), f = sigmoid(load(x + W) + load(r + W));
-        const Vec g = tanh(load(x + 2 * W) + load(r + 2 * W)), o = sigmoid(load(x + 3 * W) + load(r + 3 * W));
-        const Vec cell = f * load(c) + i * g;
-        store(c, cell);
-        store(h, o * tanh(cell));
-        break;
-      }
-      case GRU: {
-        const Vec reset = sigmoid(load(x) + load(r)), z = sigmoid(load(x + W) + load(r + W));
-        const Vec n = tanh(load(x + 2 * W) + reset * load(r + 2 * W));
-        store(h, n + z * (load(h) - n));
-        break;
-      }
-      case RNN_TANH: store(h, tanh(load(x) + load(r))); break;
-      default: store(h, at_least(load(x) + load(r), 0.0f)); break;
     }
   }
 
