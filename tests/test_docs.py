@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -58,3 +59,11 @@ def test_the_worked_changes_are_pages_of_their_own(monkeypatch: pytest.MonkeyPat
     assert sections["add-a-cell.md"] == "# How to add a cell\n\n## One\n\ncell\n"
     assert "cell\n" not in rest.replace("How to add a cell", "")
     assert "[How to add a task](add-a-task.md)" in rest
+
+
+@pytest.mark.parametrize("top", ["src/seqloom", "csrc"])
+def test_the_design_says_what_every_folder_is(top: str) -> None:
+    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "docs/design.md").read_text(), flags=re.MULTILINE)
+    named = set(re.findall(r"`([\w/]+)/`", " ".join(rows)))
+    folders = [path for path in (ROOT / top).rglob("*") if path.is_dir() and path.name != "__pycache__"]
+    assert {str(path.relative_to(ROOT / top)) for path in folders} <= named
