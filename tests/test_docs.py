@@ -51,14 +51,18 @@ def test_links_to_files_become_links_to_pages(monkeypatch: pytest.MonkeyPatch) -
     assert above == "[a](../contributing.md)"
 
 
-def test_the_worked_changes_are_pages_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_worked_changes_are_shown_on_pages_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mkdocs")
     pages = load_hook("pages", monkeypatch)
-    text = "# C\n\n## A\n\na\n\n## How to add a cell\n\n### One\n\ncell\n\n## How to add a task\n\ntask\n"
+    text = "# C\n\n## A\n\na\n\n## How to add a cell\n\ncell\n\n## How to add a task\n\ntask\n\n## Z\n\nz\n"
     rest, sections = pages.without_sections(text)
-    assert sections["add-a-cell.md"] == "# How to add a cell\n\n## One\n\ncell\n"
-    assert "cell\n" not in rest.replace("How to add a cell", "")
-    assert "[How to add a task](add-a-task.md)" in rest
+    assert sections == {"add-a-cell.md": "cell", "add-a-task.md": "task"}
+    assert rest == (
+        "# C\n\n## A\n\na\n\n## How to add a cell\n\nWorked through: [how to add a cell](add-a-cell.md).\n\n"
+        "## How to add a task\n\nWorked through: [how to add a task](add-a-task.md).\n\n## Z\n\nz\n"
+    )
+    for page in sections:
+        assert (ROOT / "docs" / page).read_text().count(pages.MARK) == 1
 
 
 @pytest.mark.parametrize("top", ["src/seqloom", "csrc"])
