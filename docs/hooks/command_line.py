@@ -21,7 +21,9 @@ def page() -> str:
     group = get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
     parts = [INTRODUCTION]
-    for name, command in group.commands.items():
+    group_context = typer.Context(group, info_name="seqloom")
+    for name in group.list_commands(group_context):
+        command = group.get_command(group_context, name)
         width = {"terminal_width": 100, "max_content_width": 100}
         context = typer.Context(command, info_name=f"seqloom {name}", **width)
         parts.append(f"## seqloom {name}\n\n```text\n{command.get_help(context)}\n```\n")

@@ -12,7 +12,7 @@ import torch
 
 from seqloom.data.batching import Batching
 from seqloom.data.read import read
-from seqloom.evaluation.report import measure
+from seqloom.evaluation.measure import measure
 from seqloom.models.recurrent_stack import RecurrentStack
 from seqloom.runs.config import RunConfig, resolve
 from seqloom.tasks import TASKS, infer, task_named
@@ -172,7 +172,7 @@ def test_batches_have_little_padding(case: Case) -> None:
     source = case.preparation.source(case.data, "train", Batching(batch_size=16, window=40))
     if source.carries_state:
         pytest.skip("its windows have no padding")
-    assert source.padding() <= 1.15
+    assert source.padding_ratio() <= 1.15
 
 
 def test_an_answer_depends_on_its_own_input_only(case: Case) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 
-from seqloom.optional import optional_package
+from seqloom.optional import import_optional
 
 RATES = {"wer": "words", "cer": "characters"}
 MAX_WORST = 10
@@ -26,7 +26,7 @@ def count_errors(references: Sequence[str], transcripts: Sequence[str]) -> dict[
     >>> count_errors(["one two three"], ["one too"])["words"]
     array([[1, 1, 0, 3]])
     """
-    jiwer = optional_package("jiwer", "speech")
+    jiwer = import_optional("jiwer", "speech")
     outputs = {
         "words": jiwer.process_words(list(references), list(transcripts)),
         "characters": jiwer.process_characters(list(references), list(transcripts)),
@@ -64,7 +64,7 @@ def worst_rows(outputs: Sequence[Mapping[str, str]]) -> list[str]:
     Args:
         outputs: the `file`, the `expected` and the `predicted` text of each row.
     """
-    jiwer = optional_package("jiwer", "speech")
+    jiwer = import_optional("jiwer", "speech")
     if not outputs:
         return []
     counts = count_errors(*([row[name] for row in outputs] for name in ("expected", "predicted")))

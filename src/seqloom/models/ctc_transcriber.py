@@ -107,5 +107,5 @@ class CTCTranscriber(nn.Module):
             expected = f"features must be (B, T, {self.input_size})"
             raise DataError("CTCTranscriber", expected, got=f"{tuple(features.shape)}")
         x = features.transpose(0, 1).to(self.output.weight.dtype)  # data is float32, models may be float64
-        h, state = self.layers(x, state, lengths)
-        return h.transpose(0, 1), state
+        h, state_after = self.layers(x, state, lengths)
+        return h.transpose(0, 1), state_after

@@ -30,6 +30,11 @@ class Dropouts(NamedTuple):
     recurrent: float = 0.0
     locked: bool = False
 
+    @classmethod
+    def of_units(cls, probability: float, embedding: float = 0.0) -> Dropouts:
+        """The same probability at the input, between layers and at the output."""
+        return cls(probability, probability, probability, embedding)
+
 
 def drop(values: Tensor, probability: float, locked: bool) -> Tensor:
     """Drop units of `values` (T, B, H), scaled so that the mean stays."""

@@ -184,7 +184,7 @@ class EncoderDecoder(nn.Module):
         return nn.functional.linear(features, self.target_embedding.weight, self.output_bias)
 
     def nats(self, features: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """The cross-entropy (N,) of `targets` (N,) given their features (N, E)."""
+        """The cross-entropy (N,) of `targets` (N,), from features (N, E)."""
         return output_cross_entropy(
             features, self.target_embedding.weight, self.output_bias, targets, label_smoothing
         )

@@ -1,4 +1,4 @@
-"""One-to-many: from a state and a first token to a sequence, each token read back to give the next.
+"""One-to-many: a recurrent language model, whose every token is its next input.
 
 x_t = E[w_t],   h_t, s_t = recurrence(x_t, s_{t-1}),   p(w_{t+1} | w_1 … w_t) = softmax(W h_t + b)
 """
@@ -76,7 +76,7 @@ class LanguageModel(nn.Module):
         """
         dropout = self.layers.config.dropouts.embedding if self.training else 0.0
         x = nn.functional.embedding(tokens.t(), drop_words(self.embedding.weight, dropout))
-        h, state = self.layers(x, state)
-        return self.output(h).transpose(0, 1), state
+        h, state_after = self.layers(x, state)
+        return self.output(h).transpose(0, 1), state_after
 
     step = forward

@@ -59,7 +59,7 @@ class RecurrentConfig(NamedTuple):
         )
 
     def without_output_dropout(self) -> RecurrentConfig:
-        """The same layers, for a model that drops after something of its own."""
+        """These layers without dropout at the output, for a model that has it elsewhere."""
         return self._replace(dropouts=self.dropouts._replace(output=0.0))
 
 

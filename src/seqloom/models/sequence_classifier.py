@@ -29,7 +29,7 @@ class SequenceClassifier(nn.Module):
         input_size: width of a word's vector; or F, features of a step.
         recurrent: the recurrent layers.
         words: the words of the input; None: the input is numeric.
-        pooling: how outputs become one vector: `last`, `mean`, `max`, `attention`, one of them or several.
+        pooling: how outputs become one vector: `last`, `mean`, `max`, `attention`; several are concatenated.
 
     Raises:
         ConfigError: an argument out of its range.

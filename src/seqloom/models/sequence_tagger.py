@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from seqloom.cells.parameters import check_size
 from seqloom.errors import ConfigError, DataError
 from seqloom.layers.crf import CRF
-from seqloom.layers.masking import Lengths, check_lengths
+from seqloom.layers.masking import Lengths, check_lengths, valid_mask
 from seqloom.layers.recurrent import LSTM
 from seqloom.models.dropout import drop_words
 from seqloom.models.recurrent_stack import RecurrentConfig, RecurrentStack
@@ -185,8 +185,8 @@ class SequenceTagger(nn.Module):
         x = nn.functional.embedding(words.t(), drop_words(self.embedding.weight, dropout))
         if self.characters is not None:
             x = torch.cat([x, self._spelling_vectors(self.characters, words, characters)], dim=-1)
-        h, state = self.layers(x, state, lengths)
-        return self.output(h).transpose(0, 1), state
+        h, state_after = self.layers(x, state, lengths)
+        return self.output(h).transpose(0, 1), state_after
 
     def _spelling_vectors(self, embedding: nn.Embedding, words: Tokens, characters: Tensor | None) -> Tensor:
         """A vector (T, B, 2 size) for the spelling of each word."""
@@ -205,4 +205,4 @@ def _valid_steps(emissions: Tensor, lengths: Lengths) -> Tensor:
     """Mask (B, T) of the steps within each row's length."""
     B, T = emissions.shape[:2]
     counts = check_lengths("SequenceTagger", [T] * B if lengths is None else lengths, B, T)
-    return torch.arange(T, device=emissions.device) < counts.to(emissions.device).unsqueeze(1)
+    return valid_mask(counts.to(emissions.device), T)

@@ -188,7 +188,7 @@ class Task(ABC):
     """The word on the command line."""
     shape: ClassVar[str]
     """`one-to-one`, `one-to-many`, `many-to-one` or `many-to-many`."""
-    data_description: ClassVar[str] = "data for which it is asked by name"
+    data_description: ClassVar[str] = "any data, if it is chosen by name"
     """The data it takes, in words: `plain text`."""
     DataConfig: ClassVar[type[StrictConfig]] = NoConfig
     """The `data.*` keys, for `prepare`."""

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from seqloom.baselines.majority import class_shares
 from seqloom.data.batching import Batching, Source
-from seqloom.data.bucketing import lengths_of, map_by_length, pad
+from seqloom.data.bucketing import map_by_length
+from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.data.text.words import fit_words
@@ -173,7 +174,7 @@ class LabeledTextTask(Task):
     ) -> SequenceClassifier:
         """A bidirectional classifier over the words, for `build`."""
         words = WordEmbeddingConfig(len(preparation.vocabulary), preparation.vocabulary.unknown or 0)
-        recurrent = config.recurrent_config(Dropouts(*[config.dropout] * 3), bidirectional=True)
+        recurrent = config.recurrent_config(Dropouts.of_units(config.dropout), bidirectional=True)
         return SequenceClassifier(output_size, config.embedding_size, recurrent, words, ("max", "mean"))
 
     def loss(self, model: Any, batch: RowBatch, state: State | None, context: Context) -> Loss:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from seqloom.data.batching import Batching, Source
-from seqloom.data.bucketing import Buckets, lengths_of, pad
+from seqloom.data.bucketing import Buckets
+from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import EncodedExamples, Records
 
 

@@ -304,7 +304,7 @@ def test_pretrained_vectors_are_needed_at_the_start_only(
 ) -> None:
     settings = [f"data.vectors={vectors}", "training.max_steps=2", "model.hidden_size=8"]
     messages: list[str] = []
-    folder, report = train(reviews.path, settings=settings, out=tmp_path / "run", say=messages.append)
+    folder, report = train(reviews.path, settings=settings, out=tmp_path / "run", log=messages.append)
     assert any("7 tokens, 2 of them with a vector of vectors.txt" in line for line in messages)
     vectors.unlink()
     loaded = seqloom.load(folder)

@@ -25,7 +25,7 @@ TASK = Generate()
 
 @pytest.fixture(autouse=True)
 def no_kernel_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(library.VARIABLE, raising=False)
+    monkeypatch.delenv(library.KERNEL_VARIABLE, raising=False)
 
 
 def make(cell: str = "lstm", layers: int = 2, tied: bool = False, **options: Any) -> LanguageModel:
@@ -48,7 +48,7 @@ def test_the_compiled_decoder_generates_what_steps_generate(
     assert compiled_decoder(model, decoding, 3) is not None
     compiled = TASK.generate(model, prompts, decoding)
     streamed = list(TASK.stream(model, prompts[0], decoding))
-    monkeypatch.setenv(library.VARIABLE, "torch")
+    monkeypatch.setenv(library.KERNEL_VARIABLE, "torch")
     assert compiled_decoder(model, decoding, 3) is None
     assert TASK.generate(model, prompts, decoding) == compiled
     assert list(TASK.stream(model, prompts[0], decoding)) == streamed == compiled[0]

@@ -16,7 +16,7 @@ from seqloom.data.batching import Batching
 from seqloom.data.read import read
 from seqloom.data.tables.records import Records
 from seqloom.errors import DataError, RunError
-from seqloom.evaluation import report
+from seqloom.evaluation.measure import measure
 from seqloom.models.sequence_tagger import SequenceTagger
 from seqloom.tasks.base import Context, Rows
 from seqloom.tasks.tag.preparation import DataConfig, Preparation, SentenceBatch
@@ -465,7 +465,7 @@ def test_both_directions_learn_what_one_direction_cannot(tmp_path: Path) -> None
                 (loss.nats.sum() / loss.units.sum()).backward()
                 optimizer.step()
                 optimizer.zero_grad()
-            rows = report.measure(TASK, model, test, torch.device("cpu"), settings)
+            rows = measure(TASK, model, test, torch.device("cpu"), settings)
             scores[bidirectional] = TASK.score(rows, "token")
             if scores[bidirectional]["f1"] >= 0.995:
                 break

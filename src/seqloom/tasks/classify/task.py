@@ -12,7 +12,8 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from seqloom.data.bucketing import lengths_of, map_by_length, pad
+from seqloom.data.bucketing import map_by_length
+from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records
 from seqloom.errors import ConfigError
 from seqloom.layers.pooling import PoolingKind
@@ -205,9 +206,9 @@ class Classify(Task):
             features = tfidf([row.text for row in train], [row.text for row in test])
         else:
             name = "mean, deviation + logistic regression"
-            features = (moments([row.values for row in rows]) for rows in (train, test))
+            features = (moments([row.values for row in train]), moments([row.values for row in test]))
         targets, expected = (numpy.stack([row.target for row in rows]) for rows in (train, test))
-        scores = torch.from_numpy(predict_scores(*features, targets, len(labels.names)))
+        scores = torch.from_numpy(predict_scores(features[0], features[1], targets, len(labels.names)))
         loss = count_predictions(scores, torch.from_numpy(expected), [row.text for row in test], labels)
         counts = {key: values.numpy() for key, values in loss.counts.items()}
         return Baseline(name, Rows(loss.nats.numpy(), loss.units.numpy(), counts))

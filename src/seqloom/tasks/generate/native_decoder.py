@@ -10,7 +10,7 @@ from torch import nn
 
 from seqloom.cells.spec import CELLS
 from seqloom.decoding import DecodingOptions
-from seqloom.decoding.native import why_not_compiled
+from seqloom.decoding.native import native_refusal
 from seqloom.kernels.native import library
 from seqloom.kernels.native.decoder import Decoder, digest
 from seqloom.kernels.selection import requested_kernel
@@ -34,7 +34,7 @@ def compiled_decoder(model: LanguageModel, options: DecodingOptions, batch_size:
 
     Its weights are packed once for each precision, and again when they have changed.
     """
-    if why_not_compiled(options, batch_size) is not None or why_not_packed(model) is not None:
+    if native_refusal(options, batch_size) is not None or why_not_packed(model) is not None:
         return None
     weights_digest = tuple(digest(weight) for weight in model.parameters())
     by_precision = _decoders.setdefault(model, {})
@@ -47,7 +47,7 @@ def compiled_decoder(model: LanguageModel, options: DecodingOptions, batch_size:
 
 def pack(model: LanguageModel, precision: str) -> Decoder:
     """Pack the weights of `model`, for which `why_not_packed` is None."""
-    cell = model.layers[0].cell  # type: ignore[union-attr]
+    cell = str(model.layers[0].cell)
     layers = [plain_weights(layer)[0] for layer in model.layers]
     return Decoder(cell, model.embedding.weight, layers, model.output.weight, model.output.bias, precision)
 
@@ -68,13 +68,13 @@ def why_not_packed(model: nn.Module) -> str | None:
     for layer in model.layers:
         if type(layer) not in LAYER_CLASSES or layer.cell != model.layers[0].cell:
             return "it takes layers of seqloom, all of one kind"
-        if CELLS[layer.cell].native_id is None:
+        if CELLS[str(layer.cell)].native_id is None:
             return f"it has no {layer.cell}"
         if layer.bidirectional or layer.num_layers != 1 or layer.batch_first:
             return "it takes layers of one direction, one by one"
         if layer.layer_norm or layer.zoneout not in (0, (0, 0)) or layer.proj_size:
             return "it has no layer normalization, no zoneout and no projection"
-        asked = requested_kernel("generate", str(layer.kernel))
-        if asked.kernel not in ("auto", "native"):
-            return asked.by
+        request = requested_kernel("generate", str(layer.kernel))
+        if request.kernel not in ("auto", "native"):
+            return request.by
     return library.why_unavailable() or None

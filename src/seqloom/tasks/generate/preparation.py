@@ -52,7 +52,7 @@ class Preparation:
 
     def tokens(self, data: TextCorpus, split: str) -> TokenArray:
         """The tokens of a split, encoded once; `all` is the whole text."""
-        parts = data.whole() if split == "all" else data.splits[split]
+        parts = data.all_spans() if split == "all" else data.splits[split]
         if parts not in self._tokens:
             self._tokens[parts] = tokenize(parts, self.vocabulary)
         return self._tokens[parts]

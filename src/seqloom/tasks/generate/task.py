@@ -12,16 +12,16 @@ from pydantic import Field
 from torch import nn
 
 from seqloom.data.batching import IGNORE_INDEX, Window
-from seqloom.data.text.corpus import TextCorpus, pieces
+from seqloom.data.text.corpus import TextCorpus, read_chunks
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.decoding import (
     NO_TOKEN,
     DecodingOptions,
     decode,
-    decode_compiled,
+    decode_native,
     prefill,
     stream,
-    stream_compiled,
+    stream_native,
 )
 from seqloom.models.dropout import Dropouts
 from seqloom.models.language_model import LanguageModel
@@ -99,7 +99,7 @@ class Generate(Task):
 
     def prepare(self, data: TextCorpus, config: DataConfig) -> Preparation:
         """Fit the vocabulary to the training split."""
-        texts = pieces(data.splits["train"])
+        texts = read_chunks(data.splits["train"])
         return Preparation(config.unit, Vocabulary.fit(config.unit, texts, config.vocabulary_size))
 
     def restore(self, folder: Path, config: DataConfig) -> Preparation:
@@ -143,7 +143,7 @@ class Generate(Task):
         logits, state = prefill(model.step, batch, None, chunk=PREFILL_CHUNK, device=model.device)
         decoder = compiled_decoder(model, options, len(batch))
         if decoder is not None:
-            return decode_compiled(decoder, logits, state, options).rows()
+            return decode_native(decoder, logits, state, options).rows()
         return decode(model.step, logits, state, options, previous=batch).rows()
 
     def stream(self, model: LanguageModel, prompt: Sequence[int], options: DecodingOptions) -> Iterator[int]:
@@ -154,7 +154,7 @@ class Generate(Task):
         logits, state = prefill(model.step, [prompt], None, chunk=PREFILL_CHUNK, device=model.device)
         decoder = compiled_decoder(model, options, 1)
         if decoder is not None:
-            for chunk in stream_compiled(decoder, logits, state, options):
+            for chunk in stream_native(decoder, logits, state, options):
                 yield from (token for token in chunk[0].tolist() if token != NO_TOKEN)
             return
         for step in stream(model.step, logits, state, options, previous=[prompt]):
@@ -176,8 +176,8 @@ class Generate(Task):
         if split == "all":
             return None
         order = 6 if preparation.unit in ("character", "byte") else 5
-        model = NGram(preparation.tokens(data, "train").numbers, len(preparation.vocabulary), order)
-        nats = model.nats(preparation.tokens(data, split).numbers[:MAX_TOKENS])
+        model = NGram(preparation.tokens(data, "train").ids, len(preparation.vocabulary), order)
+        nats = model.nats(preparation.tokens(data, split).ids[:MAX_TOKENS])
         starts = numpy.arange(0, len(nats), BASELINE_BLOCK)
         units = numpy.diff(numpy.append(starts, len(nats)))
         return Baseline(f"{order}-gram (Kneser-Ney)", Rows(numpy.add.reduceat(nats, starts), units))

@@ -1,4 +1,4 @@
-"""Made-up text: sentences of a small grammar, in which number agrees across a clause."""
+"""Toy text: sentences of a small grammar, in which verbs agree in number with their subjects."""
 
 from __future__ import annotations
 

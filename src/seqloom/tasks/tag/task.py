@@ -100,7 +100,7 @@ class Tag(Task):
             len(preparation),
             len(preparation.tags),
             config.embedding_size,
-            config.recurrent_config(Dropouts(*[config.dropout] * 3), config.bidirectional),
+            config.recurrent_config(Dropouts.of_units(config.dropout), config.bidirectional),
             config.crf,
             spelling if preparation.characters else None,
         )

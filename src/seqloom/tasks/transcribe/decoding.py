@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seqloom.data.audio.features import log_mel_stream
 from seqloom.decoding.ctc.beam import CTCBeamOptions, ctc_beam_search
-from seqloom.decoding.ctc.greedy import BLANK, greedy_ctc, greedy_ctc_step
+from seqloom.decoding.ctc.greedy import BLANK, ctc_greedy_decode, ctc_greedy_decode_step
 from seqloom.errors import ConfigError
 from seqloom.models.ctc_transcriber import CTCTranscriber
 from seqloom.state import State
@@ -38,7 +38,7 @@ def decode_symbols(model: Any, encoded: Any, lengths: Tensor, context: Context) 
     if not is_ctc:
         return decode_encoded(model, encoded, lengths, BLANK, decoding.num_beams, decoding.length_penalty)
     if decoding.num_beams == 1:
-        return greedy_ctc(encoded, lengths)
+        return ctc_greedy_decode(encoded, lengths)
     options = CTCBeamOptions(decoding.num_beams, decoding.lm_weight, decoding.length_bonus)
     scorer = None if name is None else make_scorer(name, context.preparation, context.load_run)
     scores = encoded.to(torch.promote_types(encoded.dtype, torch.float32))
@@ -76,5 +76,5 @@ def _stream_symbols(
         features = torch.from_numpy(preparation.normalizer.apply(steps)).unsqueeze(0)
         with torch.inference_mode():
             logits, state = model.step(features.to(model.device), state)
-            rows, last = greedy_ctc_step(logits, last)
+            rows, last = ctc_greedy_decode_step(logits, last)
         yield from rows[0]

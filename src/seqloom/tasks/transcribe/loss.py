@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.decoding.ctc.greedy import BLANK
+from seqloom.layers.masking import valid_mask, zero_padding
 from seqloom.tasks.base import Context, Loss
 from seqloom.tasks.transcribe.utterances import UtteranceBatch
 
@@ -49,5 +50,4 @@ def _cross_entropy(logits: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
     """The cross-entropy (B,) of each row, summed over its valid targets."""
     scores = logits.to(torch.promote_types(logits.dtype, torch.float32))
     nats = nn.functional.cross_entropy(scores.mT, targets, reduction="none")
-    padding = torch.arange(targets.shape[1], device=nats.device) >= lengths[:, None]
-    return nats.masked_fill(padding, 0.0).sum(1)
+    return zero_padding(nats, valid_mask(lengths, targets.shape[1])).sum(1)

@@ -74,7 +74,7 @@ class Preparation:
         data.require(*COLUMNS, *(["speaker"] if by_speaker else []))
 
         def read_row(example: Example) -> tuple[numpy.ndarray, str, str]:
-            steps = cache.steps(recording_path(example.fields.get("file"), example.place), example.place)
+            steps = cache.load(recording_path(example.fields.get("file"), example.place), example.place)
             return steps, read_transcript(example), example.text("speaker") if by_speaker else ""
 
         rows, texts, speakers = zip(*encode_examples(data, "train", read_row).items, strict=True)
@@ -120,7 +120,7 @@ class Preparation:
     def encode(self, value: Path | str) -> Recording:
         """The features of a recording."""
         path = recording_path(value, "transcribe")
-        return Recording(self.cache.read(path), None, path.name)
+        return Recording(self.cache.extract(path), None, path.name)
 
     def source(self, data: Records, split: str, batching: Batching) -> Source:
         """Batches of utterances of near length."""
@@ -129,7 +129,7 @@ class Preparation:
         normalizer = self.normalizer
         if normalizer.is_by_speaker:
             speakers = [recording.speaker or "" for recording in recordings]
-            normalizer = normalizer.with_new([recording.steps for recording in recordings], speakers)
+            normalizer = normalizer.with_speakers([recording.steps for recording in recordings], speakers)
         lengths = [len(recording.steps) for recording in recordings]
         return Buckets(utterances.items, lengths, partial(collate, normalizer), batching, utterances.skipped)
 
@@ -139,7 +139,7 @@ class Preparation:
         utterances = encode_examples(data, split, partial(self._encode_row, data.strict, unknown))
         if unknown:
             symbols = ", ".join(map(repr, sorted(set().union(*unknown.values()))))
-            self.cache.say_once(
+            self.cache.warn_once(
                 f"unknown symbols of {split}",
                 f"{len(unknown):,} transcripts of {split} have symbols that the training split has not "
                 f"({symbols:.60}): they count as errors, and the loss leaves them out",
@@ -170,7 +170,7 @@ class Preparation:
     def _encode_row(self, strict: bool, unknown: dict[str, set[str]], example: Example) -> Utterance:
         path = recording_path(example.fields.get("file"), example.place)
         text = read_transcript(example)
-        steps = self.cache.steps(path, example.place)
+        steps = self.cache.load(path, example.place)
         symbols = numpy.array(self.vocabulary.encode(text), dtype=numpy.int64)
         if (symbols == BLANK).any():
             pieces = text.split() if self.unit == "word" else text

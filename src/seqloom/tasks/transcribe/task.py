@@ -18,7 +18,8 @@ from seqloom.baselines.majority import most_frequent
 from seqloom.data.audio.config import AudioConfig, NotNegativeInt
 from seqloom.data.audio.feature_cache import FeatureCache
 from seqloom.data.audio.recordings import first_sample_rate
-from seqloom.data.bucketing import lengths_of, map_by_length, pad
+from seqloom.data.bucketing import map_by_length
+from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records
 from seqloom.metrics import error_rate
 from seqloom.models.attention_transcriber import AttentionTranscriber
@@ -46,7 +47,7 @@ class DataConfig(AudioConfig):
     lookahead_frames: NotNegativeInt = 0
     """Frames after its own that a step sees too, for a model of one direction. They delay a stream."""
     normalization: Literal["global", "speaker"] = "global"
-    """Whether features are normalized over everybody or, by a column `speaker`, over each speaker."""
+    """`global`: over all recordings. `speaker`: over those of each speaker, by a column `speaker`."""
     spec_augment: bool = True
     """Whether stretches of time and bands of frequency are masked in training (SpecAugment)."""
 
@@ -119,7 +120,7 @@ class Transcribe(Task):
         return Preparation.load(folder, config.unit, config.augmentation())
 
     def build(self, preparation: Preparation, config: ModelConfig) -> CTCTranscriber | AttentionTranscriber:
-        """Recurrent layers with an output layer for CTC, and an attention decoder where one is asked for."""
+        """Recurrent layers with an output layer for CTC, and the attention decoder if there is one."""
         return (CTCTranscriber if config.decoder == "ctc" else AttentionTranscriber)(
             preparation.cache.options.size,
             len(preparation.vocabulary),

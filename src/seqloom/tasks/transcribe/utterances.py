@@ -9,7 +9,7 @@ import numpy
 from torch import Tensor
 
 from seqloom.data.audio.normalizer import Normalizer
-from seqloom.data.bucketing import lengths_of, pad
+from seqloom.data.padding import lengths_of, pad
 from seqloom.decoding.ctc.greedy import BLANK
 
 

@@ -14,7 +14,8 @@ from pydantic import Field
 from torch import Tensor
 
 from seqloom.data.batching import IGNORE_INDEX
-from seqloom.data.bucketing import lengths_of, map_by_length, pad
+from seqloom.data.bucketing import map_by_length
+from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records, encode_examples
 from seqloom.metrics import bleu
 from seqloom.models.dropout import Dropouts
@@ -125,7 +126,7 @@ class Translate(Task):
 
     def build(self, preparation: Preparation, config: ModelConfig) -> EncoderDecoder:
         """A bidirectional encoder, and a decoder."""
-        dropouts = Dropouts(*[config.dropout] * 3, embedding=config.embedding_dropout)
+        dropouts = Dropouts.of_units(config.dropout, config.embedding_dropout)
         return EncoderDecoder(
             (len(preparation.source_vocabulary), len(preparation.target_vocabulary)),
             config.embedding_size,

@@ -31,7 +31,7 @@ def write_toy_data_files(folder: Path, seed: int) -> str:
         lines = ["source\ttarget", *("\t".join(row) for row in rows)]
         write_atomically(folder / f"{split}.tsv", "".join(f"{line}\n" for line in lines))
     return (
-        "sentences of a small grammar, and the same in a language that puts verbs last and adjectives behind"
+        "sentences of a small grammar, translated into a language with verbs last and adjectives after nouns"
     )
 
 

@@ -34,7 +34,7 @@ def read_features(cache: FeatureCache, value: Any, where: str | None) -> numpy.n
         DataError: no path, or no usable recording there.
     """
     path = recording_path(value, where or "classify")
-    return cache.read(path) if where is None else cache.steps(path, where)
+    return cache.extract(path) if where is None else cache.load(path, where)
 
 
 @final

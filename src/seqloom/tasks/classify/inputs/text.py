@@ -127,7 +127,7 @@ class TextInput:
         """The number of a word, followed by those of its subwords."""
         assert self.subwords is not None
         number = numpy.array([self._numbers.get(word, self.unknown)], dtype=numpy.int32)
-        return numpy.concatenate([number, self.subwords.numbers(word)])
+        return numpy.concatenate([number, self.subwords.encode(word)])
 
     def numbers(self, words: Sequence[str]) -> list[int]:
         """The numbers of words of the vocabulary."""

@@ -1,4 +1,4 @@
-"""Data that every machine has."""
+"""A text that every machine has: the help texts of Python itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def python_help() -> str:
 
 
 def python_help_file() -> Path:
-    """The same as a file in the cache folder, where a training finds it again."""
+    """A file in the cache folder with that text. Its path stays the same, so that a training can resume."""
     path = cache_folder() / "python-help.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, python_help())
