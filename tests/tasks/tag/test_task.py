@@ -1,206 +1,27 @@
-"""The task `tag`: what it reads and refuses, its loss, its metrics by hand, and its answers."""
+"""The task `tag`: its loss, its metrics and its baseline by hand, and its answers."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from pathlib import Path
-from typing import Any
 
 import numpy
 import pytest
 import torch
 
 from seqloom.data.batching import Batching
-from seqloom.data.read import read
 from seqloom.data.tables.records import Records
-from seqloom.errors import DataError, RunError
-from seqloom.evaluation.measure import measure
-from seqloom.models.sequence_tagger import SequenceTagger
-from seqloom.tasks.base import Context, Rows
-from seqloom.tasks.tag.preparation import DataConfig, Preparation, SentenceBatch
-from seqloom.tasks.tag.task import ModelConfig, Tag
+from seqloom.tasks.base import Rows
+from seqloom.tasks.tag.preparation import DataConfig, Preparation
 
-TASK = Tag()
-TRAIN = [
-    ("Anna Berg sang", "B-PER I-PER O"),
-    ("Anna saw Oslo", "B-PER O B-LOC"),
-    ("in Oslo Anna sang and sang", "O B-LOC B-PER O O O"),
-    ("so it was", "O O O"),
-]
-OTHERS = [("Oslo sang", "B-LOC O"), ("Bob saw Anna Berg in rain", "B-PER O B-PER I-PER O O"), ("Anna", "O")]
-
-
-def write_rows(folder: Path, **splits: list[tuple[Any, Any]]) -> Records:
-    """Rows as JSON lines, a text standing for the list of its words, read again."""
-    for split, rows in splits.items():
-        lists = [[value.split() if isinstance(value, str) else value for value in row] for row in rows]
-        lines = [json.dumps(dict(zip(("tokens", "tags"), row, strict=True))) for row in lists]
-        (folder / f"{split}.jsonl").write_text("\n".join(lines))
-    data = read(folder)
-    assert isinstance(data, Records)
-    return data
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Records:
-    return write_rows(tmp_path, train=TRAIN, validation=OTHERS)
-
-
-@pytest.fixture
-def preparation(data: Records) -> Preparation:
-    return TASK.prepare(data, DataConfig())
-
-
-def context(preparation: Preparation, **model: Any) -> Context:
-    return Context(preparation, ModelConfig(**model))
-
-
-def build(preparation: Preparation, **model: Any) -> SequenceTagger:
-    """A small tagger with random parameters, so that tags differ."""
-    config = ModelConfig(**{"hidden_size": 8, "embedding_size": 6, "spelling_size": 3, **model})
-    tagger = TASK.build(preparation, config)
-    for parameter in tagger.parameters():
-        torch.nn.init.normal_(parameter)
-    return tagger.double().eval()
-
-
-def batch_of(preparation: Preparation, data: Records, split: str = "train") -> SentenceBatch:
-    batches = list(preparation.source(data, split, Batching(64, training=False)).batches(0))
-    assert len(batches) == 1
-    return batches[0]  # type: ignore[return-value]
+from .sentences import OTHERS, TASK, batch_of, build, context, write_rows
 
 
 def test_it_accepts_records_with_tokens_and_tags_only(data: Records) -> None:
     assert TASK.accepts(data) == "records with columns tokens and tags"
     assert TASK.accepts(data._replace(columns=("tokens", "label"))) is None
     assert TASK.accepts("a text") is None
-
-
-def test_columns_and_json_lines_are_the_same_data(data: Records, tmp_path: Path) -> None:
-    folder = tmp_path / "columns"
-    folder.mkdir()
-    for split, rows in (("train", TRAIN), ("validation", OTHERS)):
-        sentences = [zip(tokens.split(), tags.split(), strict=True) for tokens, tags in rows]
-        content = "\n".join("".join(f"{token} x {tag}\n" for token, tag in pairs) for pairs in sentences)
-        (folder / f"{split}.conll").write_text(content)
-    columns = read(folder)
-    fields = [[example.fields for example in found.examples("all")] for found in (columns, data)]
-    assert fields[0] == fields[1]
-
-
-def test_words_are_numbered_by_frequency(preparation: Preparation) -> None:
-    assert list(preparation.words)[:3] == ["Anna", "sang", "Oslo"]
-    assert preparation.words["Anna"] == {"B-PER": 3}
-    assert preparation.tags == ["B-LOC", "B-PER", "I-PER", "O"]
-    assert preparation.encode("Anna sang Bob").words.tolist() == [1, 2, 0]
-    assert preparation.describe() == "11 words, 4 tags"
-    seen_once = [word for number, word in enumerate(preparation.words, 1) if preparation.seen_once[number]]
-    assert seen_once == ["Berg", "and", "in", "it", "saw", "so", "was"]
-    assert not preparation.seen_once[0]
-
-
-def test_words_beyond_the_vocabulary_size_are_unknown(data: Records) -> None:
-    preparation = TASK.prepare(data, DataConfig(vocabulary_size=4))
-    assert list(preparation.words) == ["Anna", "sang", "Oslo", "<unk>"]
-    assert preparation.words["<unk>"] == {"I-PER": 1, "O": 6}
-    assert preparation.counts().sum() == 15
-    assert preparation.encode("so Oslo").words.tolist() == [0, 3]
-
-
-def test_a_word_spelled_like_the_unknown_one_is_unknown(tmp_path: Path) -> None:
-    data = write_rows(tmp_path, train=[("<unk> a", "X Y"), ("a b", "Y X")], validation=[("a", "X")])
-    preparation = TASK.prepare(data, DataConfig())
-    assert preparation.encode("<unk> new a").words.tolist() == [0, 0, 1]
-    assert preparation.counts()[0].tolist() == [1, 0]
-
-
-def test_lowercase_words_have_their_own_spelling(data: Records) -> None:
-    preparation = TASK.prepare(data, DataConfig(lowercase=True))
-    one, other = preparation.encode("ANNA"), preparation.encode("anna")
-    assert one.words.tolist() == other.words.tolist() != [0]
-    assert one.characters.tolist() != other.characters.tolist()
-
-
-def test_characters_seen_once_are_unknown(preparation: Preparation) -> None:
-    assert "A" in preparation.characters  # of Anna
-    assert "w" in preparation.characters  # of saw and was
-    assert "B" not in preparation.characters  # of Berg
-    characters = preparation.encode("aBé an").characters
-    assert characters.shape == (2, 3)
-    assert characters[0, 1:].tolist() == [1, 1]
-    assert characters[1, 2] == 0  # behind the end of the word
-
-
-def test_spellings_are_optional(data: Records) -> None:
-    preparation = TASK.prepare(data, DataConfig(spelling=False))
-    assert preparation.encode("Anna sang").characters.shape == (2, 0)
-    model = build(preparation)
-    assert model.characters is None
-    assert TASK.loss(model, batch_of(preparation, data), None, context(preparation)).nats.isfinite().all()
-
-
-def test_a_preparation_is_restored_from_its_file(data: Records, tmp_path: Path) -> None:
-    for config in (DataConfig(), DataConfig(lowercase=True, vocabulary_size=4, spelling=False)):
-        preparation = TASK.prepare(data, config)
-        for name, content in preparation.files().items():
-            (tmp_path / name).write_text(content, encoding="utf-8")
-        again = TASK.restore(tmp_path, config)
-        assert again.files() == preparation.files()
-        assert numpy.array_equal(again.counts(), preparation.counts())
-        assert again.encode("Oslo sang é").words.tolist() == preparation.encode("Oslo sang é").words.tolist()
-
-
-@pytest.mark.parametrize(
-    "content", [None, "no JSON", "[]", '{"words": {}}', '{"words": 1, "characters": ""}']
-)
-def test_a_damaged_preparation_is_one_line(tmp_path: Path, content: str | None) -> None:
-    if content is not None:
-        (tmp_path / "words.json").write_text(content)
-    with pytest.raises(RunError, match=r"words\.json: expected the words of a tagger\. Got .*\.$"):
-        TASK.restore(tmp_path, DataConfig())
-
-
-BAD = [
-    ((["a", "b"], ["O"]), r"expected as many tags as tokens, 2\. Got 1\."),
-    ((["a"], ["O", "O"]), r"expected as many tags as tokens, 1\. Got 2\."),
-    (([], []), r"expected at least one token\. Got an empty sentence\."),
-    ((["a", ""], ["O", "O"]), r"tokens must be a list of texts, none empty\. Got \['a', ''\]\."),
-    ((["a", 1], ["O", "O"]), r"tokens must be a list of texts, none empty\. Got \['a', 1\]\."),
-    ((None, ["O"]), r"tokens must be a list of texts, none empty\. Got None\."),
-    ((["a"], None), r"tags must be a list of texts, none empty\. Got None\."),
-    ((["a"], [3]), r"tags must be a list of texts, none empty\. Got \[3\]\."),
-]
-
-
-@pytest.mark.parametrize(("row", "message"), BAD)
-def test_a_bad_row_is_skipped_and_counted(tmp_path: Path, row: tuple[Any, Any], message: str) -> None:
-    data = write_rows(tmp_path, train=[*TRAIN[:2], row, *TRAIN[2:]], validation=[*OTHERS, row])
-    preparation = TASK.prepare(data, DataConfig())
-    assert len(preparation.words) == 10
-    for split, line, good in (("train", 3, 4), ("validation", 4, 3)):
-        source = preparation.source(data, split, Batching(64, training=False))
-        assert sum(len(batch.words) for batch in source.batches(0)) == good  # type: ignore[attr-defined]
-        (found,) = source.skipped
-        assert re.search(rf"{split}\.jsonl, line {line}: {message}$", found)
-        with pytest.raises(DataError, match=rf"{split}\.jsonl, line {line}: {message}$"):
-            preparation.source(data._replace(strict=True), split, Batching(64))
-
-
-def test_a_tag_unseen_in_training_is_a_bad_row(tmp_path: Path) -> None:
-    data = write_rows(tmp_path, train=TRAIN, validation=[*OTHERS, ("Bob sang", "B-PERS O")])
-    preparation = TASK.prepare(data, DataConfig())
-    source = preparation.source(data, "validation", Batching(64, training=False))
-    assert source.skipped == (
-        f"{tmp_path}/validation.jsonl, line 4: each tag must be one of the training split. Got B-PERS. "
-        "Did you mean `B-PER`?",
-    )
-
-
-def test_missing_columns_are_named(data: Records) -> None:
-    with pytest.raises(DataError, match=r": expected columns tokens, tags\. Got tokens, label\.$"):
-        TASK.prepare(data._replace(columns=("tokens", "label")), DataConfig())
 
 
 @pytest.mark.parametrize("crf", [True, False])
@@ -303,18 +124,6 @@ def test_an_answer_has_tags_and_entities(preparation: Preparation) -> None:
     json.dumps(one.details)
 
 
-@pytest.mark.parametrize("value", ["", " \n", []])
-def test_an_empty_sentence_is_refused(preparation: Preparation, value: Any) -> None:
-    with pytest.raises(DataError, match=r"^tag: expected at least one token\. Got an empty sentence\.$"):
-        preparation.encode(value)
-
-
-@pytest.mark.parametrize("value", [3, ["a", ""], b"a", [["a"]]])
-def test_an_input_that_is_no_sentence_is_refused(preparation: Preparation, value: Any) -> None:
-    with pytest.raises(DataError, match=r"^tag: tokens must be a list of texts, none empty\. Got .*\.$"):
-        preparation.encode(value)
-
-
 def test_metrics_have_their_usual_names() -> None:
     nats, units = numpy.array([2.0, 4.0]), numpy.array([4, 8])
     assert TASK.score(Rows(nats, units), "token") == {"loss_nats_per_token": 0.5}
@@ -402,73 +211,3 @@ def test_the_baseline_works_for_any_split(data: Records, preparation: Preparatio
     baseline = TASK.baseline(preparation, data, "all")
     assert baseline is not None
     assert baseline.rows.units.sum() == 24
-
-
-def test_toy_data_depends_on_its_seed_and_says_that_it_is_made_up(tmp_path: Path) -> None:
-    folders = [tmp_path / name for name in ("one", "same", "other")]
-    for folder, seed in zip(folders, (1, 1, 2), strict=True):
-        folder.mkdir()
-        assert "harbor" in TASK.write_toy_data(folder, seed)
-    one, same, other = ((folder / "train.conll").read_text() for folder in folders)
-    assert one == same != other
-    assert one.startswith("# Made up by `seqloom toy-data tag`")
-
-
-def test_a_toy_tag_needs_the_words_before_and_after_it(tmp_path: Path) -> None:
-    """Neither half of a sentence tells a name's tag, both together always do."""
-    TASK.write_toy_data(tmp_path, 0)
-    data = read(tmp_path)
-    assert isinstance(data, Records)
-    assert {split: len(rows) for split, rows in data.splits.items()} == {
-        "train": 4000,
-        "validation": 500,
-        "test": 500,
-    }
-    types: dict[tuple[str, str], set[str]] = {}
-    for example in data.examples("all"):
-        tokens, tags = example.fields["tokens"], example.fields["tags"]
-        title = ""
-        for place, (token, tag) in enumerate(zip(tokens, tags, strict=True)):
-            if token in ("captain", "steamer", "pilot"):
-                title = token
-            if token[0].isupper():
-                verb = next(t for t in tokens[place:] if t in ("arrives", "departs", "waits"))
-                types.setdefault((title, verb), set()).add(tag.partition("-")[2])
-            else:
-                assert tag == "O"
-    assert types == {
-        ("captain", "arrives"): {"GUEST"},
-        ("captain", "departs"): {"TRAVELLER"},
-        ("steamer", "arrives"): {"ARRIVAL"},
-        ("steamer", "departs"): {"DEPARTURE"},
-        **{pair: {""} for pair in types if "pilot" in pair or "waits" in pair},
-    }
-    assert len(types) == 9
-
-
-@pytest.mark.slow
-def test_both_directions_learn_what_one_direction_cannot(tmp_path: Path) -> None:
-    TASK.write_toy_data(tmp_path, 0)
-    data = read(tmp_path)
-    preparation = TASK.prepare(data, DataConfig(spelling=False))  # type: ignore[arg-type]
-    test = preparation.source(data, "test", Batching(64, training=False))  # type: ignore[arg-type]
-    scores = {}
-    for bidirectional in (True, False):
-        sizes = {"hidden_size": 48, "embedding_size": 32, "crf": False}
-        settings = context(preparation, **sizes, dropout=0.1, bidirectional=bidirectional)
-        model = TASK.build(preparation, settings.model)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-        source = preparation.source(data, "train", Batching(32))  # type: ignore[arg-type]
-        for epoch in range(5):
-            for batch in source.batches(epoch):
-                loss = TASK.loss(model.train(), batch, None, settings)  # type: ignore[arg-type]
-                (loss.nats.sum() / loss.units.sum()).backward()
-                optimizer.step()
-                optimizer.zero_grad()
-            rows = measure(TASK, model, test, torch.device("cpu"), settings)
-            scores[bidirectional] = TASK.score(rows, "token")
-            if scores[bidirectional]["f1"] >= 0.995:
-                break
-    assert min(scores[True]["accuracy"], scores[True]["f1"]) >= 0.99
-    assert scores[False]["accuracy"] < 0.95
-    assert scores[False]["f1"] < 0.6
