@@ -1,8 +1,8 @@
 """The inner loops of csrc/ keep their sums in registers: none goes to the stack and back between products.
 
 The compiler decides that anew with each change of the source and of itself, and a spill costs up to half of
-the speed without a word. So the loops (`gemm_tile`, `interleaved_gemm` of gemm/, `panel` of decoder/gemv.h) are compiled here
-with the library's own flags, and read.
+the speed without a word. So the loops (`gemm_tile`, `interleaved_gemm` of gemm/, `gemv_panel` of decoder/gemv.h)
+are compiled here with the library's own flags, and read.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ PANELS = """
 namespace seqloom::SEQLOOM_VARIANT {
 template <class P, int R>
 void all_of(const void** to) {
-  *to++ = (const void*)&panel<P, 2, R>;
-  *to++ = (const void*)&panel<P, 3, R>;
-  *to++ = (const void*)&panel<P, 4, R>;
+  *to++ = (const void*)&gemv_panel<P, 2, R>;
+  *to++ = (const void*)&gemv_panel<P, 3, R>;
+  *to++ = (const void*)&gemv_panel<P, 4, R>;
 }
 template <int R>
 void every(const void** to) {
-  all_of<Single, R>(to);
-  all_of<Brain, R>(to + 3);
-  all_of<Bytes, R>(to + 6);
+  all_of<Float32Weights, R>(to);
+  all_of<Bf16Weights, R>(to + 3);
+  all_of<Int8Weights, R>(to + 6);
 }
 template void every<1>(const void**);
 #if defined(__AVX512BF16__)
-template void every<ROWS>(const void**);
+template void every<MAX_VECTORS>(const void**);
 #endif
 }
 """
@@ -133,7 +133,7 @@ def test_products_stay_in_registers(build: Build, tmp_path: Path, variant: str) 
 
 @pytest.mark.parametrize("variant", ["avx2", "avx512", "avx512_bf16"])
 def test_products_of_decoding_stay_in_registers(build: Build, tmp_path: Path, variant: str) -> None:
-    found = [loop for loop in compiled(build, variant, PANELS, tmp_path) if "panel" in loop.function]
+    found = [loop for loop in compiled(build, variant, PANELS, tmp_path) if "gemv_panel" in loop.function]
     assert len({loop.function for loop in found}) == (18 if variant == "avx512_bf16" else 9)
     assert {loop.function: loop.spills for loop in found if loop.spills} == {}
 

@@ -30,11 +30,11 @@ MEMORY = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-f
 THREADS = ["-fsanitize=thread"]
 
 ABSENT = """
-#include "include/decoder_api.h"
+#include "decoder/decoder.h"
 #include "recurrence/recurrence.h"
 namespace seqloom::{name} {{
-const Recurrence recurrence = {{}};
-const Decoder decoder = {{}};
+const RecurrenceKernels recurrence = {{}};
+const DecoderKernels decoder = {{}};
 }}
 """
 """In place of an instruction set that is not compiled."""
