@@ -29,7 +29,7 @@ const DecoderKernels& decoder() {
 // Floats in a vector: the width for which weights must be packed.
 SEQLOOM_API int32_t seqloom_decoder_width() { return seqloom::decoder().width; }
 
-// Returns 0; 1 when out of memory; 2 when the weights were packed for another width. The caller has checked everything else.
+// Returns 0; 1 when out of memory; 2 when the weights were packed for another width. The caller has checked the rest.
 SEQLOOM_API int32_t seqloom_decode(seqloom::Decoding* decoding) {
   const seqloom::DecoderKernels& decoder = seqloom::decoder();
   if (decoding->width != decoder.width) return 2;

@@ -142,9 +142,9 @@ class Case {
   int64_t vectors_per_panel() const { return G_ == 1 ? 2 : G_; }
 
   static Numbers in_order(const Numbers& numbers, const std::vector<int64_t>& order) {
-    Numbers found;
-    for (int64_t row : order) found.push_back(row < 0 ? 0 : numbers[row]);
-    return found;
+    Numbers ordered;
+    for (int64_t row : order) ordered.push_back(row < 0 ? 0 : numbers[row]);
+    return ordered;
   }
 
   void make_layer(int l) {
@@ -294,10 +294,10 @@ class Case {
     if (d_.top_k != 0 || d_.top_p < 1 || d_.precision == seqloom::INT8) return;
     double below = 0, mass = 0, total = 0;
     for (std::size_t v = 0; v < logits.size(); ++v) {
-      const double one = std::exp((logits[v] - most) / d_.temperature);
-      if (static_cast<int64_t>(v) < token) below += one;
-      if (static_cast<int64_t>(v) == token) mass = one;
-      total += one;
+      const double weight = std::exp((logits[v] - most) / d_.temperature);
+      if (static_cast<int64_t>(v) < token) below += weight;
+      if (static_cast<int64_t>(v) == token) mass = weight;
+      total += weight;
     }
     const double at = uniforms_[b * d_.steps + t], off = 10 * near / d_.temperature;
     report.expect(at >= below / total - off && at <= (below + mass) / total + off, "a token that its number does not fall on");

@@ -215,13 +215,13 @@ class Case {
       p_.d_input_row = d_input_.row;
     }
     const bool states = random_.chance(0.8), weights = random_.chance(0.85);
-    const double given = random_.chance(0.5) ? 1 : 0.5;
+    const double probability = random_.chance(0.5) ? 1 : 0.5;
     for (int d = 0; d < p_.directions; ++d) {
       Weights& w = weights_[d];
       Direction& to = p_.direction[d];
       const int64_t each = p_.batch * p_.hidden;
-      if (random_.chance(given)) to.d_hn = (w.d_hn = random_array(each, 1, random_)).data();
-      if (lstm_ && random_.chance(given)) to.d_cn = (w.d_cn = random_array(each, 1, random_)).data();
+      if (random_.chance(probability)) to.d_hn = (w.d_hn = random_array(each, 1, random_)).data();
+      if (lstm_ && random_.chance(probability)) to.d_cn = (w.d_cn = random_array(each, 1, random_)).data();
       if (states) to.d_h0 = (w.d_h0 = Array<float>(each, random_)).data();
       if (states && lstm_) to.d_c0 = (w.d_c0 = Array<float>(each, random_)).data();
       if (!weights) continue;
@@ -238,9 +238,9 @@ class Case {
     text += p_.d_input ? " d_input" : "";
     for (int d = 0; d < p_.directions; ++d) {
       const Direction& w = p_.direction[d];
-      const std::pair<const char*, const void*> given[] = {{" d_hn", w.d_hn}, {" d_cn", w.d_cn}, {" d_h0", w.d_h0},
+      const std::pair<const char*, const void*> pointers[] = {{" d_hn", w.d_hn}, {" d_cn", w.d_cn}, {" d_h0", w.d_h0},
                                                            {" d_weights", w.d_weight_ih}};
-      for (const auto& [name, pointer] : given) text += pointer ? name : "";
+      for (const auto& [name, pointer] : pointers) text += pointer ? name : "";
     }
     return text;
   }

@@ -14,8 +14,8 @@ enum Precision : int32_t { FLOAT32 = 0, BFLOAT16 = 1, INT8 = 2 };
 // Depth is padded with zeros to a multiple of this: two groups of the 4 columns that int8 multiplies at once.
 constexpr int64_t DEPTH = 8;
 
-// A matrix (rows, depth) with a bias for each row, packed in the order in which it is read: panels of `panel * W` rows, where
-// W is the width of a vector. A panel is a sequence of vectors over its rows:
+// A matrix (rows, depth) with a bias for each row, packed in the order in which it is read: panels of `panel * W` rows,
+// where W is the width of a vector. A panel is a sequence of vectors over its rows:
 //   int8 only: the offset, -128 times the sum of the row's weights, int32 (for products of unsigned bytes);
 //   the weights: groups of 1 (float32), 2 (bfloat16) or 4 (int8) columns, which are 4 bytes of each row;
 //   int8 only: the scale of the row, float32;
@@ -31,7 +31,7 @@ struct Matrix {
 // gates of W units; with a single gate, 2 W units.
 struct DecoderLayer {
   Matrix input;      // absent in the first layer where there is a table
-  Matrix recurrent;  // its bias is b_hh of the cell's INNER_BIAS_GATE (b_hn of a GRU), else 0; the input has all other biases
+  Matrix recurrent;  // its bias is b_hh of the cell's INNER_BIAS_GATE (a GRU's b_hn), else 0; `input` has all others
   int64_t hidden;
   float* h;  // (batch, hidden), read and written
   float* c;  // the same; null for a cell without c
