@@ -15,7 +15,7 @@ import pytest
 from seqloom.runs.config import resolve
 from seqloom.tasks import TASKS
 
-from .test_contributing import apply, blocks
+from .test_contributing import apply
 
 ROOT = Path(__file__).parents[1]
 
