@@ -18,6 +18,8 @@ import pytest
 
 from .conftest import ROOT, Build
 
+pytestmark = pytest.mark.slow  # a compiler takes half a minute for each instruction set
+
 NEEDS = {
     "portable": "",
     "avx2": "avx2 fma",
@@ -129,7 +131,6 @@ def test_decoding_for_several_callers(best: Fuzz) -> None:
     best("decoder", 100, first=100_000, threads=3)
 
 
-@pytest.mark.slow
 def test_other_instruction_sets(build: Build, variants: list[str], tmp_path: Path) -> None:
     if len(variants) == 1:
         pytest.skip("the processor has no others")
@@ -138,7 +139,6 @@ def test_other_instruction_sets(build: Build, variants: list[str], tmp_path: Pat
     fuzz("decoder", 200, first=200_000)
 
 
-@pytest.mark.slow
 def test_threads_share_nothing_unawares(build: Build, variants: list[str], tmp_path: Path) -> None:
     fuzz = Fuzz(build, tmp_path, variants[-1:], THREADS)
     fuzz("recurrence", 150, first=300_000)
