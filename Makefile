@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/installed
+RUNNING := $(VENV)/installed-to-run
 PEERS := .venv-peers
 TORCH := $(shell grep '^torch==' constraints.txt)
 COMPILER := $(shell for c in $$CXX c++ g++ clang++; do command -v "$$c" && break; done)
@@ -19,22 +20,27 @@ export SEQLOOM_REQUIRE_NATIVE := 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check docs format bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
 
-demo: $(STAMP) ## train a small model on text that comes with seqloom, and let it write
+demo: $(if $(wildcard $(STAMP)),$(STAMP),$(RUNNING)) ## train a small model on text that comes with seqloom, and let it write
 	$(VENV)/bin/seqloom demo
 
-test: $(STAMP) ## run every test and every doctest
-	$(RUN) -m pytest
+# Tests are small: a process for each core is faster than threads. A worker that has none left takes over some of
+# another's, from its end, so that what a file's tests share is still made once for most of them.
+test: $(STAMP) ## run every test and every doctest; PYTEST='tests/cells -k gru' runs some, PYTEST='-m "not slow"' fewer
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal $(PYTEST)
 
-check: $(STAMP) ## lint, format, types, and the direction of imports
+check: $(STAMP) docs ## lint, format, types, the direction of imports, and the documentation
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m basedpyright --pythonpath $(RUN)
 	$(VENV)/bin/lint-imports
+
+docs: $(STAMP) ## build the documentation into build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 format: $(STAMP) ## mend what `make check` can mend by itself
 	$(RUN) -m ruff check --fix .
@@ -58,27 +64,35 @@ clean: ## remove .venv and everything built or cached
 	rm -rf $(VENV) $(PEERS) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp holds the folder it was made in, because scripts in a .venv that was moved or copied point elsewhere,
+# A stamp holds the folder it was made in, because scripts in a .venv that was moved or copied point elsewhere,
 # and a sum over the names of all modules, because an editable installation remembers where each one is, and of
 # the compiler, which may come later.
 MODULES := $(shell { echo "$(COMPILER)"; find src -name '*.py' | LC_ALL=C sort; } | cksum)
-FOLDER_WAS := $(shell sed -n 1p $(STAMP) 2>/dev/null)
-MODULES_WERE := $(shell sed -n 2p $(STAMP) 2>/dev/null)
+FOLDER_WAS := $(shell cat $(STAMP) $(RUNNING) 2>/dev/null | sed -n 1p)
+MODULES_WERE := $(shell cat $(STAMP) $(RUNNING) 2>/dev/null | sed -n 2p)
 ifneq ($(FOLDER_WAS) $(MODULES_WERE),$(CURDIR) $(MODULES))
-.PHONY: $(STAMP)
+.PHONY: $(STAMP) $(RUNNING)
 endif
 
-# The stamp goes first and comes back last: an interrupted installation is never taken for a finished one.
+# The stamps go first and one comes back last: an interrupted installation is never taken for a finished one.
 # torch goes in before everything else, by its exact version, so that no other package chooses its build.
-$(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	  || { echo "seqloom needs Python 3.11 or later as $(PYTHON). Got: $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.11 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	  || { echo "$(PYTHON) cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@[ "$(FOLDER_WAS)" = "$(CURDIR)" ] && $(RUN) -m pip --version >/dev/null 2>&1 \
 	  || $(PYTHON) -m venv --clear $(VENV)
-	@rm -f $(STAMP)
+	@rm -f $(STAMP) $(RUNNING)
 	@[ -n "$(COMPILER)" ] || echo "No C++ compiler: seqloom goes without its compiled kernels. On Debian or Ubuntu: apt-get install g++" >&2
 	$(RUN) -m pip install --quiet $(TORCH)
-	$(RUN) -m pip install --quiet --editable '.[dev]'
-	@printf '%s\n' "$(CURDIR)" "$(MODULES)" > $(STAMP)
+	$(RUN) -m pip install --quiet --editable $(1)
+	@printf '%s\n' "$(CURDIR)" "$(MODULES)" > $@
+endef
+
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
+$(STAMP): $(SOURCES)
+	$(call install,'.[dev]')
+
+$(RUNNING): $(SOURCES)
+	$(call install,.)

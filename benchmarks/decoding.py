@@ -24,10 +24,10 @@ from torch import Tensor, nn
 
 import seqloom
 from seqloom.data.read import read
+from seqloom.data.text.python_help import python_help
 from seqloom.decoding import DecodingOptions, decode_native
 from seqloom.models.language_model import LanguageModel
 from seqloom.tasks.generate.native_decoder import pack
-from seqloom.tasks.generate.python_help import python_help
 
 HIDDEN, LAYERS, VOCABULARY, TOKENS = 512, 2, 100, 100
 

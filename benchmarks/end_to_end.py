@@ -17,7 +17,7 @@ from loops import STEPS, measure
 from measuring import spread
 from results import save, verdict, write_section
 
-from seqloom.tasks.generate.python_help import python_help
+from seqloom.data.text.python_help import python_help
 
 PAIRS, WINDOW = 21, 64
 

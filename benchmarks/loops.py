@@ -17,6 +17,7 @@ from seqloom.data.read import read
 from seqloom.runs.config import resolve
 from seqloom.state import detach
 from seqloom.tasks import TASKS
+from seqloom.training.callbacks import Callback
 from seqloom.training.job import Job
 from seqloom.training.trainer import Trainer
 
@@ -51,7 +52,7 @@ class BareLoop:
         size = len(preparation.vocabulary)
         self.model = Bare(model.cell_type, size, min(model.hidden_size, 256), model.hidden_size)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, fused=True)
-        self.half, self.state = precision == "bfloat16", None
+        self.bf16, self.state = precision == "bfloat16", None
 
     @staticmethod
     def _forever(source: TokenStreams) -> Any:
@@ -63,7 +64,7 @@ class BareLoop:
         for inputs, targets in islice(self.batches, steps):
             if self.state is not None and inputs.shape[1] < 64:
                 self.state = None
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
                 logits, state = self.model(inputs.t(), self.state)
                 loss = nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets.t().flatten())
             self.state = detach(state)
@@ -74,14 +75,14 @@ class BareLoop:
             loss.item()
 
 
-class InTurn:
-    """A hook of our loop that lets the bare loop run after every 8 of our steps, and times both."""
+class InTurn(Callback):
+    """Lets the bare loop run after every 8 steps of ours, and times both."""
 
     def __init__(self, bare: BareLoop) -> None:
         self.bare, self.count, self.ours, self.theirs = bare, 0, [], []
         self.started = time.perf_counter()
 
-    def step(self, progress: float, seconds: float) -> None:  # noqa: ARG002
+    def on_step(self, progress: float, seconds: float) -> None:  # noqa: ARG002
         """After each of our steps."""
         self.count += 1
         if self.count % STEPS:
@@ -91,16 +92,6 @@ class InTurn:
         self.bare.run(STEPS)
         self.theirs.append(time.perf_counter() - now)
         self.started = time.perf_counter()
-
-    def record(self, record: dict[str, Any]) -> None:
-        """Nothing."""
-
-    def written_bytes(self) -> int:
-        """Nothing."""
-        return 0
-
-    def close(self) -> None:
-        """Nothing."""
 
 
 def measure(
@@ -119,8 +110,8 @@ def measure(
     data = read(path)
     job = Job(config, TASKS["generate"].prepare(data, config.data), data, path)
     trainer = Trainer(job, Accelerator(cpu=True))
-    hook = InTurn(BareLoop(job, bare_precision or config.training.precision))
+    in_turn = InTurn(BareLoop(job, bare_precision or config.training.precision))
     (path.parent / "resume").mkdir(exist_ok=True)
-    trainer.run(path.parent, [hook])
+    trainer.run(path.parent, [in_turn])
     # The first two warm up.
-    return Pairs([s / STEPS for s in hook.ours[2:]], [s / STEPS for s in hook.theirs[2:]])
+    return Pairs([s / STEPS for s in in_turn.ours[2:]], [s / STEPS for s in in_turn.theirs[2:]])

@@ -18,7 +18,7 @@ from loops import STEPS, measure
 from measuring import spread
 from results import verdict, write_section
 
-from seqloom.tasks.generate.python_help import python_help
+from seqloom.data.text.python_help import python_help
 
 PAIRS, FLOOR = 41, 1.05
 CASES = [("lstm", "float32"), ("lstm", "bfloat16"), ("gru", "float32")]

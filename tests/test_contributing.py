@@ -49,7 +49,7 @@ def apply(diff: str, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("title", "module", "passed"),
     [
-        ("How to add a cell", "src/seqloom/cells/mgu.py", 4),
+        ("How to add a cell", "src/seqloom/cells/mgu.py", 6),
         ("How to add a task", "src/seqloom/tasks/truecase.py", 1),
     ],
 )

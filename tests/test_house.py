@@ -53,17 +53,17 @@ def test_nothing_inside_uses_the_public_root() -> None:
     inside = {path.stem for path in (ROOT / "src/seqloom").iterdir()} | {"__version__"}
 
     def names_from_root(path: Path) -> set[str]:
-        found: set[str] = set()
+        used: set[str] = set()
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module == "seqloom":
-                found |= {alias.name for alias in node.names}
+                used |= {alias.name for alias in node.names}
             elif (
                 isinstance(node, ast.Attribute)
                 and isinstance(node.value, ast.Name)
                 and node.value.id == "seqloom"
             ):
-                found.add(node.attr)
-        return found - inside
+                used.add(node.attr)
+        return used - inside
 
     assert {path.name: names for path in SOURCES if (names := names_from_root(path))} == {}
 
@@ -95,6 +95,39 @@ def test_help_is_light() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr.split() == []
     assert "train" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder."""
+    folder = tmp_path_factory.mktemp("classifier")
+    rows = "text,label\n" + "a fine film,good\na dull film,bad\n" * 20
+    (folder / "reviews.csv").write_text(rows)
+    settings = {"training.max_steps": 1, "model.hidden_size": 4}
+    seqloom.train(folder / "reviews.csv", settings=settings, out=folder / "run")
+    return folder / "run"
+
+
+NOT_FOR_PREDICTION = (
+    *("accelerate", "sklearn", "scipy", "sacrebleu", "yaml", "rich", "soundfile", "pyarrow", "tensorboard"),
+    *("torch._dynamo", "torch._inductor", "torch.testing", "torch.utils.tensorboard", "sympy"),
+    *("seqloom.training", "seqloom.evaluation.report", "seqloom.tasks.transcribe.task"),
+)
+
+
+def test_a_prediction_imports_no_trainer_and_nothing_of_other_tasks(classifier: Path) -> None:
+    program = (
+        "import sys\n"
+        "from seqloom.cli import main\n"
+        f"sys.argv = ['seqloom', 'predict', {str(classifier)!r}, 'a fine film']\n"
+        "try: main()\n"
+        "except SystemExit as leaving: assert not leaving.code, leaving.code\n"
+        f"print(*sorted(set({NOT_FOR_PREDICTION!r}) & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in ("good", "bad")
+    assert done.stderr.split() == []
 
 
 @pytest.mark.parametrize("name", seqloom.__all__)

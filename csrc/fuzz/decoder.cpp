@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "../decode.h"
+#include "include/decoder_api.h"
 #include "fuzz.h"
 #include "reference.h"
 
@@ -95,7 +95,7 @@ class Case {
     d_.embedding_size = random.integer(1, 50);
     d_.steps = random.integer(0, 10);
     lstm_ = d_.cell == seqloom::LSTM;
-    G_ = seqloom::gates_of(d_.cell);
+    G_ = gates_of(d_.cell);
     embedding_ = random_array(d_.vocabulary * d_.embedding_size, 1, random);
     layers_.resize(static_cast<std::size_t>(d_.layers));
     for (int l = 0; l < d_.layers; ++l) make_layer(l);

@@ -1,7 +1,7 @@
 // A random layer over random sequences, forward and backward, against the equations in float64.
 
-#include "../level.h"
-#include "../problem.h"
+#include "runtime/cpu_target.h"
+#include "include/recurrence_api.h"
 #include "fuzz.h"
 #include "reference.h"
 
@@ -175,7 +175,7 @@ class Case {
   }
 
   void make_direction(int d) {
-    const int64_t H = p_.hidden, I = p_.input_size, G = seqloom::gates_of(p_.cell) * H, states = p_.batch * H;
+    const int64_t H = p_.hidden, I = p_.input_size, G = gates_of(p_.cell) * H, states = p_.batch * H;
     const float spread = 1 / std::sqrt(static_cast<float>(H)), wide = 1 / std::sqrt(static_cast<float>(I));
     Weights& w = weights_[d];
     Direction& to = p_.direction[d];
@@ -197,8 +197,8 @@ class Case {
       to.cn = w.cn.data();
     }
     if (d == 0) keep_ = random_.chance(0.85);
-    const int64_t count = p_.steps * p_.batch * seqloom::padded(H) * seqloom::values_of(p_.cell);
-    if (!keep_ || seqloom::values_of(p_.cell) == 0) return;
+    const int64_t count = p_.steps * p_.batch * seqloom::padded(H) * saved_values_of(p_.cell);
+    if (!keep_ || saved_values_of(p_.cell) == 0) return;
     if (p_.half) to.saved = (w.saved_half = Array<uint16_t>(count, random_, 64)).data();
     else to.saved = (w.saved = Array<float>(count, random_, 64)).data();
   }
@@ -262,7 +262,7 @@ class Case {
 
   void compare(int d, bool after, Report& report, Numbers& d_input) const {
     const Weights& w = weights_[d];
-    const int64_t H = p_.hidden, G = seqloom::gates_of(p_.cell) * H, each = p_.batch * H, states = lstm_ ? each : 0;
+    const int64_t H = p_.hidden, G = gates_of(p_.cell) * H, each = p_.batch * H, states = lstm_ ? each : 0;
     Reference r{};
     r.cell = p_.cell;
     r.steps = p_.steps;

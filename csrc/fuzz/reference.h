@@ -5,11 +5,15 @@
 #include <cmath>
 #include <vector>
 
-#include "../problem.h"
+#include "include/recurrence_api.h"
 
 namespace fuzz {
 
 using Numbers = std::vector<double>;
+
+// Independently of cells/: gates of a cell, and values that forward saves of a unit.
+constexpr int64_t gates_of(int32_t cell) { return cell == seqloom::LSTM ? 4 : cell == seqloom::GRU ? 3 : 1; }
+constexpr int64_t saved_values_of(int32_t cell) { return cell == seqloom::LSTM ? 5 : cell == seqloom::GRU ? 4 : 0; }
 
 // One direction of one layer. Inputs and outputs are dense: (steps, batch, ...).
 struct Reference {
@@ -24,7 +28,7 @@ struct Reference {
   Numbers y, hn, cn;
   Numbers dx, d_h0, d_c0, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh;
 
-  int64_t gates() const { return seqloom::gates_of(cell); }
+  int64_t gates() const { return fuzz::gates_of(cell); }
   int64_t time(int64_t row, int64_t s) const { return reverse ? lengths[row] - 1 - s : s; }
 
   void run() {

@@ -1,11 +1,11 @@
-// In place of ../scratch.h, which is pooled.h then, when the kernels are compiled for the fuzz program: every piece is an
+// In place of runtime/scratch.h, which is runtime/pooled.h then, when the kernels are compiled for the fuzz program: every piece is an
 // allocation of its own of exactly its size, so that the sanitizer sees an overrun from one into the next; and it is
 // filled with NaN, so that what is used before it is written shows.
 #pragma once
 
 #define Scratch PooledScratch
 #define ScratchCall PooledScratchCall
-#include "pooled.h"
+#include "runtime/pooled.h"
 #undef Scratch
 #undef ScratchCall
 

@@ -1,24 +1,24 @@
-"""What went wrong, where, what was expected, what came, and what to do: on one line.
+"""Errors that a user can cause: one line that says where, what was expected, what came, and what to do.
 
-Every error that a user can cause is a `SeqloomError`, which is a `ValueError`. The command line
-prints the line and leaves with exit code 2; a traceback is for our own mistakes only.
+Each is a `SeqloomError`, which is a `ValueError`. The command line prints the line and exits with code 2; a
+traceback is for bugs only.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 NOTHING = object()
+"""The default of `got`: None is a value like any other."""
 
 
 class SeqloomError(ValueError):
     """One line: `where: expected. Got got. hint`.
 
     Args:
-        where: who is speaking: a file with its place, a class, a configuration key.
-        expected: what must be, as a sentence without its full stop.
-        got: what came instead; shown with `repr` unless it is a string already made for reading.
+        where: what the error is about: a file and a place in it, a class, a configuration key.
+        expected: what must be, a sentence without its full stop.
+        got: what came instead; a string is shown as it is, anything else with `repr`.
         hint: what to do about it.
 
     >>> str(ConfigError("GRU", "hidden_size must be an int >= 1", got=0))
@@ -35,25 +35,27 @@ class SeqloomError(ValueError):
 
 
 class DataError(SeqloomError):
-    """The data: a file, a row, a tensor."""
+    """Something is wrong with data: a file, a row, a tensor."""
 
 
 class ConfigError(SeqloomError):
-    """An argument or a configuration key."""
+    """Something is wrong with an argument or a configuration key."""
 
 
 class RunError(SeqloomError):
-    """A run folder, or a training that cannot go on."""
+    """Something is wrong with a run folder, or a training cannot go on."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Name the nearest of `names`, or all of them, as the last sentence of an error.
+    """A hint for a name that does not exist: the nearest of `names`, or all of them.
 
     >>> nearest("learning_rat", ["learning_rate", "batch_size"])
     'Did you mean `learning_rate`?'
     >>> nearest("x", ["b", "a"])
     'It is one of: a, b.'
     """
+    import difflib
+
     names = sorted(names)
     close = difflib.get_close_matches(name, names, n=1)
     return f"Did you mean `{close[0]}`?" if close else f"It is one of: {', '.join(names)}."

@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Write a file atomically: whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from seqloom.errors import RunError
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Put `content` at `path`: a reader finds what was there before or all of the new, whatever happens.
+    """Write or replace a file: whatever happens, a reader finds the old content or the new.
+
+    Args:
+        path: in a folder that exists.
+        content: text is written as UTF-8.
 
     Raises:
-        RunError: it cannot be written, for example because the disk is full; what was there stays.
+        RunError: it cannot be written, for example because the disk is full; the old content stays.
     """
-    # One name, so that what a kill leaves behind is overwritten the next time.
+    # Always the same name: what a killed process leaves behind is overwritten the next time.
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:
@@ -22,7 +26,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-        _remember(path.parent)
+        _sync_folder(path.parent)
     except BaseException as error:
         partial.unlink(missing_ok=True)
         if isinstance(error, OSError):
@@ -30,18 +34,18 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise
 
 
-def _remember(folder: Path) -> None:
-    """Put the folder's list of names on the disk too: a power cut may not undo the new name."""
-    number = os.open(folder, os.O_RDONLY)
+def _sync_folder(folder: Path) -> None:
+    """Put the new name on the disk too, where a power cut cannot undo it."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(number)
+        os.fsync(descriptor)
     finally:
-        os.close(number)
+        os.close(descriptor)
 
 
 UNTOUCHED = "What was there before is untouched; make room or name another folder with --out"
 
 
 def cannot_write(path: Path, error: OSError, hint: str = UNTOUCHED) -> RunError:
-    """The one line for a disk that is full, a folder that is not ours, and the like."""
+    """The error for a full disk, missing permission, and the like."""
     return RunError(path, "cannot be written", got=error.strerror or str(error), hint=hint)

@@ -1,4 +1,4 @@
-"""What every part of a configuration is made of: strict keys, and the kinds of numbers that they hold."""
+"""What every part of a configuration is made of: strict keys, and the types of their values."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ Probability: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 
 class StrictConfig(BaseModel):
-    """The keys of one part, as `training.*`: a value of another type, or an unknown key, is an error."""
+    """The keys of one part, such as `training.*`. A value of another type, or an unknown key, is an error."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    # Validators are built when they are first used: a program uses the configurations of one task.
+    model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)

@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer import Context
+from typer.main import get_command
 
-from seqloom.cli import generate, main
+from seqloom.cli import VERBS, Verbs, app, generate, main
 from seqloom.decoding import DecodingOptions
 
 TEXT = "the quick brown fox jumps over the lazy dog, and then it sleeps.\n" * 40
@@ -121,7 +123,7 @@ def test_the_reader_of_a_pipe_may_leave(place: Path) -> None:
             "run: expected a new folder. Got one that holds a run. Go on with it by --resume",
         ),
         ("train text.txt --out bare", "bare: expected a new folder. Got one that holds something else."),
-        ("train text.txt --out text.txt/run", "text.txt/run: must lie in a folder. Got "),
+        ("train text.txt --out text.txt/run", "text.txt/run: must be in a folder. Got "),
         ("train --resume", "--resume: expected --out RUN"),
         ("train --resume --out nowhere", "nowhere: expected a run folder. Got no such folder."),
         ("train --resume --out run", "run: expected a training that is not over. Got one that stopped at"),
@@ -134,6 +136,7 @@ def test_the_reader_of_a_pipe_may_leave(place: Path) -> None:
             "evaluate run text.txt --split tset",
             "text.txt: expected a split named tset. Got train, validation.",
         ),
+        ("trian text.txt", "unknown verb `trian`. Did you mean `train`?"),
         ("generate run --prompt a --temperature -1", "temperature must be >= 0. Got -1"),
         ("generate nowhere --prompt a", "nowhere: expected a run folder. Got no such folder."),
     ],
@@ -172,7 +175,7 @@ def test_a_full_disk_keeps_what_was_there(place: Path, tmp_path: Path) -> None:
         "import seqloom.training.checkpoint as c\n"
         "save = c.save\n"
         "def full(folder, checkpoint):\n"
-        "    if checkpoint.position.step >= 3: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, -1))\n"
+        "    if checkpoint.state.step >= 3: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, -1))\n"
         "    save(folder, checkpoint)\n"
         "c.save = full\n"
         "from seqloom.cli import main\n"
@@ -190,15 +193,21 @@ def test_a_full_disk_keeps_what_was_there(place: Path, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     from seqloom.training import checkpoint
 
-    assert checkpoint.load(run).position.step == 2
+    assert checkpoint.load(run).state.step == 2
     assert [path.name for path in (run / "resume").iterdir()] == ["checkpoint.safetensors"]
 
 
-def test_help_names_every_verb(tmp_path: Path) -> None:
-    done = seqloom("--help", cwd=tmp_path)
-    assert done.returncode == 0
-    for verb in ("demo", "train", "evaluate", "generate"):
-        assert verb in done.stdout
+def test_help_has_every_verb_with_the_first_line_of_its_own_help(capsys: pytest.CaptureFixture[str]) -> None:
+    group = get_command(app)
+    assert isinstance(group, Verbs)
+    context = Context(group)
+    assert group.list_commands(context) == list(VERBS)
+    for name, summary in VERBS.items():
+        command = group.get_command(context, name)
+        assert command.help.splitlines()[0] == summary, name
+        assert command.name == name
+    help_text = " ".join(group.get_help(context).split())
+    assert all(f"{name} {summary}" in help_text for name, summary in VERBS.items())
 
 
 def test_the_demo_trains_shows_and_writes(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from seqloom.data.batching import Batching
 from seqloom.data.read import read
-from seqloom.evaluation.report import measure
+from seqloom.evaluation.measure import measure
 from seqloom.runs.config import RunConfig, resolve
 from seqloom.tasks import TASKS, infer, task_named
 from seqloom.tasks.base import Context, Rows, Task

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from seqloom.kernels.native import decoder
-from seqloom.kernels.native.abi import GATES, Run
+from seqloom.kernels.native.abi import NATIVE_CELLS, Run
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,7 +73,7 @@ def build() -> Build:
 
 
 def make_run(cell: str = "lstm", steps: int = 5, batch: int = 3, hidden: int = 6, directions: int = 1) -> Run:
-    G = GATES[cell] * hidden
+    G = NATIVE_CELLS[cell].num_gates * hidden
     shapes = [(G, 4), (G, hidden), (G,), (G,)] * directions
     h, c = torch.randn(2, directions, batch, hidden)
     weights = [torch.randn(shape) * hidden**-0.5 for shape in shapes]

@@ -1,7 +1,7 @@
 """The inner loops of csrc/ keep their sums in registers: none goes to the stack and back between products.
 
 The compiler decides that anew with each change of the source and of itself, and a spill costs up to half of
-the speed without a word. So the loops (`product` of product.h, `panel` of decode_product.h) are compiled here
+the speed without a word. So the loops (`gemm_tile`, `interleaved_gemm` of gemm/, `panel` of decoder/gemv.h) are compiled here
 with the library's own flags, and read.
 """
 
@@ -18,22 +18,23 @@ from .conftest import ROOT, Build
 
 # Every tile at its full height, which is where all registers are in use.
 PRODUCTS = """
-#include "product.h"
+#include "gemm/interleaved.h"
+#include "gemm/microkernel.h"
 namespace seqloom::SEQLOOM_VARIANT {
 template <class A>
 void all_of(const void** to) {
-  *to++ = (const void*)&product<A, BY_ROW, rows_for(2), 2>;
-  *to++ = (const void*)&product<A, BY_ROW, rows_for(3), 3>;
-  *to++ = (const void*)&product<A, BY_ROW, rows_for(4), 4>;
-  *to++ = (const void*)&product<A, BY_K, ROWS_BY_K, 2>;
-  *to++ = (const void*)&product_beside<A, 2>;
-  *to++ = (const void*)&product_beside<A, 3>;
-  *to++ = (const void*)&product_beside<A, 4>;
+  *to++ = (const void*)&gemm_tile<A, ROW_MAJOR, tile_rows(2), 2>;
+  *to++ = (const void*)&gemm_tile<A, ROW_MAJOR, tile_rows(3), 3>;
+  *to++ = (const void*)&gemm_tile<A, ROW_MAJOR, tile_rows(4), 4>;
+  *to++ = (const void*)&gemm_tile<A, K_MAJOR, K_MAJOR_ROWS, 2>;
+  *to++ = (const void*)&interleaved_gemm<A, 2>;
+  *to++ = (const void*)&interleaved_gemm<A, 3>;
+  *to++ = (const void*)&interleaved_gemm<A, 4>;
 }
 void every(const void** to) {
-  all_of<Single>(to);
+  all_of<Float32>(to);
 #if defined(__AVX512BF16__)
-  all_of<Pairs>(to + 7);
+  all_of<Bf16Pairs>(to + 7);
 #endif
 }
 }
@@ -41,7 +42,7 @@ void every(const void** to) {
 
 # Of one row, which is what is decoded most; of several where the processor multiplies bytes and pairs itself.
 PANELS = """
-#include "decode_product.h"
+#include "decoder/gemv.h"
 namespace seqloom::SEQLOOM_VARIANT {
 template <class P, int R>
 void all_of(const void** to) {
@@ -120,7 +121,7 @@ def compiled(build: Build, variant: str, source: str, folder: Path) -> list[Loop
 
 @pytest.mark.parametrize("variant", ["avx2", "avx512", "avx512_bf16"])
 def test_products_stay_in_registers(build: Build, tmp_path: Path, variant: str) -> None:
-    found = [loop for loop in compiled(build, variant, PRODUCTS, tmp_path) if "product" in loop.function]
+    found = [loop for loop in compiled(build, variant, PRODUCTS, tmp_path) if "gemm" in loop.function]
     assert len({loop.function for loop in found}) == (14 if variant == "avx512_bf16" else 7)
     # A tile has 8 or 12 sums (AVX2), or 16 or 24 (AVX-512).
     assert min(loop.products for loop in found) >= (8 if variant == "avx2" else 16)

@@ -30,8 +30,8 @@ MEMORY = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-f
 THREADS = ["-fsanitize=thread"]
 
 ABSENT = """
-#include "decode.h"
-#include "recurrence.h"
+#include "include/decoder_api.h"
+#include "recurrence/recurrence.h"
 namespace seqloom::{name} {{
 const Recurrence recurrence = {{}};
 const Decoder decoder = {{}};
@@ -47,8 +47,8 @@ class Fuzz:
         self.levels = [list(build.variants).index(name) for name in variants]
         source = ROOT / "csrc"
         shutil.copytree(source, folder, dirs_exist_ok=True)
-        (folder / "scratch.h").rename(folder / "pooled.h")
-        (folder / "fuzz" / "scratch.h").rename(folder / "scratch.h")
+        (folder / "runtime" / "scratch.h").rename(folder / "runtime" / "pooled.h")
+        (folder / "fuzz" / "scratch.h").rename(folder / "runtime" / "scratch.h")
         jobs = []
         for name, flags in build.variants.items():
             if name in variants:
@@ -65,7 +65,7 @@ class Fuzz:
             file = folder / Path(path).relative_to("csrc")
             to = folder / f"{'_'.join(file.relative_to(folder).parts)}.{name}.o"
             own = [] if "fuzz" in path and sanitizers is MEMORY else sanitizers
-            command = [build.compiler, *build.options, "-O0", "-g1", *flags, *own]
+            command = [build.compiler, *build.options, "-O0", "-g1", f"-I{folder}", *flags, *own]
             _run([*command, "-c", str(file), "-o", str(to)])
             return to
 

@@ -10,12 +10,11 @@ from torch import Tensor
 
 from seqloom.cells.lstm import LSTMState
 from seqloom.cells.projections import Weights, input_product
+from seqloom.cells.spec import CELLS
 from seqloom.kernels import reference
 from seqloom.kernels.recurrence import Request, Zoneout
-from seqloom.kernels.reference import RECURRENCES
 
 T, B, I, H = 6, 4, 3, 5  # noqa: E741
-CELLS = list(RECURRENCES)
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
 # One and the same computation in float64, on other shapes: rounding is some 1e-16 of values near 1.
 EXACT = {"rtol": 0, "atol": 1e-12}
@@ -52,9 +51,7 @@ def test_it_is_the_step_time_after_time(cell: str) -> None:
     result = reference.run(request)
     state: Any = request.state
     for t in range(T):
-        state, _ = RECURRENCES[cell].step(
-            input_product(request.input[t], request.weights), state, request.weights
-        )
+        state, _ = CELLS[cell].step(input_product(request.input[t], request.weights), state, request.weights)
         torch.testing.assert_close(result.output[t], parts(state)[0], **EXACT)
     for mine, expected in zip(parts(result.state), parts(state), strict=True):
         torch.testing.assert_close(mine, expected, **EXACT)

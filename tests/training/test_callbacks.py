@@ -1,39 +1,55 @@
-"""What a person sees of a training where there is no terminal to draw on."""
+"""Callbacks: no-op defaults, and the metrics file."""
 
 from __future__ import annotations
 
-import pytest
+import json
+from pathlib import Path
 
-from seqloom.training.callbacks import QUIET_SECONDS, Terminal
+from seqloom.training.callbacks import Callback, MetricsFile
+from seqloom.training.records import Record
 
-
-def train_record(step: int) -> dict[str, object]:
-    return {
-        "step": step,
-        "seconds": 1.0,
-        "split": "train",
-        "loss_nats_per_word": 5.5,
-        "words_per_second": 1234.5,
-    }
+RECORD = Record(50, 1, 9.5, "train", "word", {"loss_nats_per_word": 2.0}, "wer", {"learning_rate": 0.1})
 
 
-def test_now_and_then_a_line_with_loss_rate_and_time_left(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    times = iter([100.0, 120.0, 121.0])
-    monkeypatch.setattr("seqloom.training.callbacks.time.monotonic", lambda: next(times))
-    terminal = Terminal()
-    terminal.step(0.0, seconds=0.0)
-    terminal.record(train_record(50))
-    terminal.step(0.25, seconds=QUIET_SECONDS)
-    terminal.step(0.26, seconds=QUIET_SECONDS + 1)  # too soon for another line
-    terminal.close()
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == [" 25%  1 min 00 s left   step 50   loss 5.500 nats per word   1,234 words/s"]
+def test_a_callback_overrides_only_what_it_needs() -> None:
+    class Steps(Callback):
+        count = 0
+
+        def on_step(self, progress: float, seconds: float) -> None:  # noqa: ARG002
+            self.count += 1
+
+    steps = Steps()
+    steps.on_step(0.5, 1.0)
+    steps.on_record(RECORD)
+    steps.close()
+    assert (steps.count, steps.written_bytes()) == (1, 0)
 
 
-def test_every_validation_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal = Terminal()
-    terminal.record({"step": 1000, "seconds": 65.0, "split": "validation", "loss_nats_per_word": 4.25})
-    terminal.close()
-    assert capsys.readouterr().err == "step 1,000 after 1 min 05 s: validation 4.2500 nats per word\n"
+def test_a_record_is_a_line_of_json_with_scores_and_details(tmp_path: Path) -> None:
+    metrics = MetricsFile(tmp_path / "metrics.jsonl")
+    metrics.on_record(RECORD)
+    (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()  # before it is closed
+    place = {"step": 50, "epoch": 1, "seconds": 9.5, "split": "train"}
+    assert json.loads(line) == {**place, "loss_nats_per_word": 2.0, "learning_rate": 0.1}
+    assert metrics.written_bytes() == len(line) + 1
+    metrics.close()
+
+
+def test_lines_after_the_checkpoint_are_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("{}\n{}\n")
+    metrics = MetricsFile(path, keep_bytes=3)
+    metrics.on_record(RECORD)
+    metrics.close()
+    first, second = path.read_text().splitlines()
+    assert first == "{}"
+    assert json.loads(second)["step"] == 50
+
+
+def test_a_file_shorter_than_the_checkpoint_says_is_not_padded(tmp_path: Path) -> None:
+    """As after a power cut."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("{}\n")
+    metrics = MetricsFile(path, keep_bytes=100)
+    assert metrics.written_bytes() == 3
+    metrics.close()

@@ -77,7 +77,7 @@ def test_the_state_is_carried_from_window_to_window_and_cut_from_the_graph(
 
     monkeypatch.setattr(Generate, "loss", watched)
     folder, _ = train(small_text, settings=[*SMALL, "training.max_epochs=2"], out=tmp_path / "run")
-    steps = checkpoint.load(folder).position.step
+    steps = checkpoint.load(folder).state.step
     assert len(given) == steps
     begun = [step for step in range(steps) if given[step] is None]
     assert begun[0] == 0
@@ -98,10 +98,10 @@ def test_the_state_is_carried_from_window_to_window_and_cut_from_the_graph(
 )
 def test_limits(small_text: Path, tmp_path: Path, setting: str, reason: str) -> None:
     folder, _ = train(small_text, settings=[*SMALL, setting], out=tmp_path / "run")
-    position = checkpoint.load(folder).position
-    assert position.finished == reason
-    assert "training.max_steps" not in reason or position.step == 7
-    assert "training.max_epochs" not in reason or position.epoch == 2
+    state = checkpoint.load(folder).state
+    assert state.stop_reason == reason
+    assert "training.max_steps" not in reason or state.step == 7
+    assert "training.max_epochs" not in reason or state.epoch == 2
 
 
 def test_early_stopping_keeps_the_best(tmp_path: Path) -> None:
@@ -109,10 +109,10 @@ def test_early_stopping_keeps_the_best(tmp_path: Path) -> None:
     text.write_text("abcabcabc" * 100 + "zyxwzyxw" * 12)  # what is learnt here is wrong there
     settings = [*SMALL, "training.validate_every=5", "training.patience=3", "training.schedule=constant"]
     folder, report = train(text, settings=[*settings, "training.learning_rate=0.01"], out=tmp_path / "run")
-    position = checkpoint.load(folder).position
-    assert position.finished == "no better validation for training.patience=3 times"
-    assert position.step == position.best_step + 15
-    assert report.metrics["loss_nats_per_character"] == pytest.approx(position.best_loss)
+    state = checkpoint.load(folder).state
+    assert state.stop_reason == "training.patience=3 validations without improvement"
+    assert state.step == state.best_step + 15
+    assert report.metrics["loss_nats_per_character"] == pytest.approx(state.best_loss)
 
 
 def test_plateau_lowers_the_rate_when_validation_does_not_improve(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_validation_loss_that_is_not_finite_is_never_the_best(
         found = Generate.loss(*given)
         return found._replace(nats=found.nats * torch.nan)
 
-    monkeypatch.setattr(Generate, "measure", broken)
+    monkeypatch.setattr(Generate, "evaluate_batch", broken)
     with pytest.raises(
         RunError, match=r"the validation loss must be finite\. Got nan\. The last good checkpoint stays"
     ):
@@ -271,10 +271,10 @@ def test_a_run_folder_holds_no_pickle_and_all_that_is_needed(small_text: Path, t
     assert "loss_nats_per_character" in (folder / "README.md").read_text()
 
 
-def test_a_seed_is_a_training(small_text: Path, tmp_path: Path) -> None:
+def test_a_training_depends_on_its_seed_alone(small_text: Path, tmp_path: Path) -> None:
     settings = [*SMALL, "training.max_steps=10"]
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        torch.manual_seed(hash(name) % 1000)
+    for name, seed, global_seed in (("a", 1, 10), ("b", 1, 20), ("c", 2, 10)):
+        torch.manual_seed(global_seed)
         train(small_text, settings=[*settings, f"training.seed={seed}"], out=tmp_path / name)
     weights = {name: checkpoint.load(tmp_path / name).model["output.weight"] for name in "abc"}
     assert torch.equal(weights["a"], weights["b"])

@@ -12,21 +12,21 @@ from seqloom.runs import weights
 from seqloom.runs.run_folder import MODEL
 from seqloom.training import checkpoint
 from seqloom.training.train import train
-from seqloom.training.weight_averaging import EVERY, Average
+from seqloom.training.weight_averaging import STEPS_BETWEEN_UPDATES, WeightAverage
 
 SMALL = ["model.hidden_size=8", "model.num_layers=1", "training.batch_size=2", "training.window=16"]
 
 
 def test_it_is_the_average_of_the_formula() -> None:
     model = nn.Linear(1, 1, bias=False)
-    average = Average(model, decay=0.9)
+    average = WeightAverage(model, decay=0.9)
     expected = model.weight.item()
-    for step in range(1, 10 * EVERY):
+    for step in range(1, 10 * STEPS_BETWEEN_UPDATES):
         with torch.no_grad():
             model.weight.fill_(step)
         average.update(model, step)
-        if step % EVERY == 0:
-            decay = min(0.9, (1 + step) / (10 + step)) ** EVERY
+        if step % STEPS_BETWEEN_UPDATES == 0:
+            decay = min(0.9, (1 + step) / (10 + step)) ** STEPS_BETWEEN_UPDATES
             expected = decay * expected + (1 - decay) * step
     # float32 sums of a dozen numbers below 100
     assert average.weights["weight"].item() == pytest.approx(expected, rel=1e-5)
@@ -34,7 +34,7 @@ def test_it_is_the_average_of_the_formula() -> None:
 
 def test_the_model_has_its_own_weights_back() -> None:
     model = nn.Linear(2, 2)
-    average = Average(model, 0.5)
+    average = WeightAverage(model, 0.5)
     first = model.weight.detach().clone()
     own = first + 1
     with torch.no_grad():

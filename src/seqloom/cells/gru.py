@@ -29,7 +29,7 @@ from seqloom.cells.parameters import (
 )
 from seqloom.cells.projections import Weights, hidden_product, input_product
 
-BLOCKS = (2, 1)
+NORM_BLOCKS = (2, 1)
 """What layer normalization takes together: r and z; n."""
 
 
@@ -53,7 +53,7 @@ def gru_gates(a: Tensor, b: Tensor) -> GRUGates:
 
 def gru_step(a: Tensor, h: Tensor, w: Weights, mask: Tensor | None = None) -> tuple[Tensor, GRUGates]:
     """One step from the input product `a` (B, 3 H) and h (B, H) to the next h and its gates."""
-    r, z, n = gru_gates(a, hidden_product(h, w, mask, BLOCKS))
+    r, z, n = gru_gates(a, hidden_product(h, w, mask, NORM_BLOCKS))
     h = (1 - z) * n + z * h
     return h, GRUGates(r, z, n)
 
@@ -98,7 +98,7 @@ class GRUCell(nn.Module):
     def step(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """One step: input (B, I) and h (B, H) to (output (B, H), h)."""
         w = cell_weights(self)
-        h, _ = gru_step(input_product(input, w, BLOCKS), state, w)
+        h, _ = gru_step(input_product(input, w, NORM_BLOCKS), state, w)
         return h, h
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:

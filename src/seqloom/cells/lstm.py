@@ -98,7 +98,7 @@ class LSTMCell(nn.Module):
         *, layer_norm: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        set_parameters(self, input_size, hidden_size, bias, layer_norm, 4, device, dtype)
+        set_parameters(self, input_size, hidden_size, bias, layer_norm, 4, device, dtype, has_cell_state=True)
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew, as torch.nn does."""

@@ -37,8 +37,8 @@ def check_nonlinearity(where: str, nonlinearity: object) -> str:
 
 
 def set_parameters(
-    cell: Cell, input_size: int, hidden_size: int, bias: bool, layer_norm: bool, gates: int,
-    device: torch.device | str | None, dtype: torch.dtype | None,
+    cell: Cell, input_size: int, hidden_size: int, bias: bool, layer_norm: bool, num_gates: int,
+    device: torch.device | str | None, dtype: torch.dtype | None, *, has_cell_state: bool = False,
 ) -> None:  # fmt: skip
     """Check a cell's arguments, keep them as attributes, and make and draw its parameters."""
     name = type(cell).__name__
@@ -46,7 +46,7 @@ def set_parameters(
     cell.hidden_size = H = check_size(name, "hidden_size", hidden_size)
     cell.bias = check_flag(name, "bias", bias)
     cell.layer_norm = check_flag(name, "layer_norm", layer_norm)
-    G = gates * H
+    G = num_gates * H
     shapes: dict[str, tuple[int, ...] | None] = {
         "weight_ih": (G, input_size),
         "weight_hh": (G, H),
@@ -54,17 +54,17 @@ def set_parameters(
         "bias_hh": (G,) if bias else None,
     }
     if layer_norm:
-        shapes |= norm_shapes(G, H, cell_too=name == "LSTMCell")
+        shapes |= norm_shapes(G, H, has_cell_state=has_cell_state)
     for key, shape in shapes.items():
         value = None if shape is None else nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
         cell.register_parameter(key, value)
     reset(cell)
 
 
-def norm_shapes(G: int, H: int, *, cell_too: bool) -> dict[str, tuple[int, ...]]:
+def norm_shapes(G: int, H: int, *, has_cell_state: bool) -> dict[str, tuple[int, ...]]:
     """Names and shapes of what layer normalization adds to a cell."""
     shapes: dict[str, tuple[int, ...]] = {"gain_ih": (G,), "gain_hh": (G,)}
-    return shapes | {"gain_c": (H,), "shift_c": (H,)} if cell_too else shapes
+    return shapes | {"gain_c": (H,), "shift_c": (H,)} if has_cell_state else shapes
 
 
 def reset(cell: Cell) -> None:

@@ -1,30 +1,76 @@
-"""The command line: one verb a file, each a short call of the public API.
+"""The command line: a verb per file, each a short call of the public API.
 
-Nothing heavy is imported before a verb runs: `seqloom --help` answers at once.
+A verb's file is imported when the verb is used, and heavy packages when it runs: `seqloom --help` is quick.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Any, final
 
 import typer
+from typer.core import TyperGroup
 
-from seqloom.cli import demo, evaluate, generate, predict, toy_data, train, transcribe, translate
-from seqloom.errors import SeqloomError
+from seqloom.errors import ConfigError, SeqloomError, nearest
 
 USER_ERROR = 2
 INTERRUPTED = 130
 
+VERBS = {
+    "demo": "Train on Python's own help texts for a minute, and generate text.",
+    "toy-data": "Write a small made-up data set for a task.",
+    "train": "Train a model on a file or folder of data.",
+    "evaluate": "Measure a trained model on data, beside a baseline.",
+    "predict": "Answer texts, recordings or tables with a trained model.",
+    "generate": "Continue a prompt with a language model.",
+    "translate": "Translate standard input, line by line.",
+    "transcribe": "Transcribe recordings, or a stream while it is recorded.",
+}
+"""Every verb with its summary, which is the first line of its function's docstring."""
+
+PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
+"""Without rich, help and completion start faster."""
+
+
+@final
+class Verbs(TyperGroup):
+    """The verbs, each built when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """Their names, in the order of `--help`."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """The verb of that name.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if cmd_name not in VERBS:
+            raise ConfigError("seqloom", f"unknown verb `{cmd_name}`", hint=nearest(cmd_name, VERBS))
+        verb = typer.Typer(**PLAIN, context_settings={"help_option_names": ["-h", "--help"]})
+        verb.command(cmd_name)(import_module(f"seqloom.cli.{cmd_name.replace('-', '_')}").command)
+        return typer.main.get_command(verb)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write the verbs and their summaries into the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
 app = typer.Typer(
-    help="From sequences to a trained recurrent model: sample, train, evaluate, predict.",
+    **PLAIN,
+    cls=Verbs,
+    help="Recurrent sequence models: from a file of sequences to a trained model in one command.",
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,  # plain help is a tenth of a second faster
-    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, toy_data, train, evaluate, predict, generate, translate, transcribe):
-    app.command(verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.command)
+
+
+@app.callback()
+def start() -> None:
+    """Recurrent sequence models: from a file of sequences to a trained model in one command."""
 
 
 def main() -> None:
@@ -37,5 +83,5 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone; Python would complain once more at the end
+        sys.stderr.close()  # the reader has gone; Python would complain about it at exit
         sys.exit(0)

@@ -7,35 +7,43 @@ from typing import Annotated
 
 import typer
 
+from seqloom.cli.options import json_option
+
 
 def command(
-    out: Annotated[Path | None, typer.Option(help="The run folder; runs/demo if left out.")] = None,
-    minutes: Annotated[float, typer.Option(help="How long to train.")] = 1.0,
-    seed: Annotated[
-        int, typer.Option(help="The same seed trains the same model, as far as time allows.")
-    ] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder.  [default: runs/demo]", show_default=False)
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="How long to train, in minutes.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of training and generation.")] = 0,
+    as_json: Annotated[bool, json_option("of `train --json` and text")] = False,
 ) -> None:
-    """Train on Python's own help texts for a minute, show the loss beside a baseline, and write."""
-    from seqloom.cli.output import print_json, print_report, say
+    """Train on Python's own help texts for a minute, and generate text.
+
+    Shows the model's loss beside a baseline's, and the text that the model writes.
+    """
+    from seqloom.cli.startup import import_torch
+
+    import_torch()
+    from seqloom.cli.output import log, print_json, print_report
+    from seqloom.data.text.python_help import python_help_file
     from seqloom.inference.predictor import load
     from seqloom.runs import run_folder
-    from seqloom.tasks.generate.python_help import python_help_file
     from seqloom.training.train import train
 
     data = python_help_file()
     settings = [f"training.max_minutes={minutes}", f"training.seed={seed}"]
     settings += ["model.dropout=0", "training.learning_rate=6e-3"]  # a minute is too short to overfit
     folder = out or run_folder.free_name(Path("demo"))
-    say("Python's own help texts become a model that writes such texts.\n")
-    folder, report = train(data, settings=settings, out=folder, say=say, show_progress=True)
+    log("Training a language model on Python's own help texts.\n")
+    folder, report = train(data, settings=settings, out=folder, log=log, show_progress=True)
     text = load(folder).generate("The ", max_new_tokens=400, temperature=0.7, seed=seed)
     if as_json:
         print_json({"run": str(folder), **report.to_dict(), "text": f"The {text}"})
         return
     print_report(report)
     print(f"\nIt writes:\n\nThe {text}\n")
-    say(
+    log(
         f"Now yours:\n"
         f"  seqloom generate {folder} --prompt 'A class ' --temperature 0.5\n"
         f"  seqloom train your.txt --set training.max_minutes=5\n"

@@ -3,42 +3,56 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from seqloom.cli.options import Run, json_option
+
 
 def command(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: Run,
     prompt: Annotated[
-        str | None, typer.Option(help="What to write on from; read from standard input where that is a pipe.")
+        str | None,
+        typer.Option(
+            help="The text to continue.  [default: standard input, if that is a pipe]", show_default=False
+        ),
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="The most tokens to write.")] = 256,
+    max_new_tokens: Annotated[int, typer.Option(help="Most tokens to generate.")] = 256,
     temperature: Annotated[
-        float, typer.Option(help="0 always takes the likeliest; above 1 dares more.")
+        float,
+        typer.Option(help="Divides the logits: lower is safer, higher bolder; 0 takes the likeliest token."),
     ] = 1.0,
-    top_k: Annotated[int, typer.Option(help="Choose among the k likeliest; 0 among all.")] = 0,
+    top_k: Annotated[int, typer.Option(help="Sample from the k likeliest tokens; 0: from all.")] = 0,
     top_p: Annotated[
-        float, typer.Option(help="Choose among the likeliest that have this probability together.")
+        float, typer.Option(help="Sample from the likeliest tokens that together have this probability.")
     ] = 1.0,
     repetition_penalty: Annotated[
-        float, typer.Option(help="Above 1: what was written becomes less likely.")
+        float, typer.Option(help="Above 1: tokens that were generated become less likely.")
     ] = 1.0,
     no_repeat_ngram_size: Annotated[
-        int, typer.Option(help="No run of n tokens occurs twice; 0: allowed.")
+        int, typer.Option(help="No sequence of so many tokens occurs twice; 0: any may.")
     ] = 0,
-    num_beams: Annotated[int, typer.Option(help="Beam search with so many beams, instead of chance.")] = 1,
-    length_penalty: Annotated[float, typer.Option(help="Beam search: above 0 favors long texts.")] = 1.0,
-    stop: Annotated[list[str] | None, typer.Option(help="End at this text; may be given again.")] = None,
-    num_sequences: Annotated[int, typer.Option(min=1, help="Write so many texts, side by side.")] = 1,
+    num_beams: Annotated[int, typer.Option(help="Beam search with so many beams; 1: sample instead.")] = 1,
+    length_penalty: Annotated[float, typer.Option(help="Of beam search: above 0 favors long texts.")] = 1.0,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(help="End at this text, which is left out. May be repeated.", show_default=False),
+    ] = None,
+    num_sequences: Annotated[int, typer.Option(min=1, help="How many texts to generate, in one batch.")] = 1,
     precision: Annotated[
-        str, typer.Option(help="float32; or bfloat16 or int8, which are faster and a little less exact.")
+        str, typer.Option(help="float32; bfloat16 and int8 are faster and a little less exact.")
     ] = "float32",
-    seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of sampling.")] = 0,
+    as_json: Annotated[bool, json_option("run, prompt, texts (without the prompt) and seed")] = False,
 ) -> None:
-    """Write on after a prompt, token by token."""
+    """Continue a prompt with a language model.
+
+    Prints the prompt and the text after it, token by token.
+    """
+    from seqloom.cli.startup import import_torch
+
+    import_torch()
     from seqloom.cli.output import print_json
     from seqloom.inference.predictor import load
 
@@ -64,11 +78,11 @@ def command(
             print(piece, end="", flush=True)
         print()
         return
-    written = predictor.generate([text] * num_sequences, **options)
+    continuations = predictor.generate([text] * num_sequences, **options)
     if as_json:
-        print_json({"run": str(run), "prompt": text, "texts": written, "seed": seed})
+        print_json({"run": str(run), "prompt": text, "texts": continuations, "seed": seed})
     else:
-        print("\n\n".join(text + more for more in written))
+        print("\n\n".join(text + continuation for continuation in continuations))
 
 
 def _piped() -> str:

@@ -1,4 +1,4 @@
-"""What verbs print: messages to standard error, results to standard output."""
+"""What verbs print: results to standard output, messages to standard error."""
 
 from __future__ import annotations
 
@@ -12,22 +12,18 @@ if TYPE_CHECKING:
     from seqloom.tasks.base import Output
 
 
-NEXT = {"generate": "generate", "translate": "translate", "transcribe": "transcribe"}
-"""Tasks that have a verb of their own; the others are used by `predict`."""
-
-
-def say(line: str) -> None:
-    """A message for the person."""
+def log(line: str) -> None:
+    """Print a message on standard error."""
     print(line, file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:
-    """The one JSON object on standard output."""
+    """Print the one JSON object on standard output."""
     print(json.dumps(value), flush=True)
 
 
 def print_report(report: Report) -> None:
-    """Model and baseline as a table, and whether the model is worth it."""
+    """Print model and baseline as a table, whether the model is better, and the task's details."""
     from rich.console import Console
     from rich.table import Table
 
@@ -36,8 +32,8 @@ def print_report(report: Report) -> None:
     table = Table("", "model", "95 % interval", report.baseline_name or "baseline")
     for name, value in report.metrics.items():
         low, high = report.interval[name]
-        other = f"{report.baseline[name]:.4f}" if name in report.baseline else "-"
-        table.add_row(name, f"{value:.4f}", f"{low:.4f} to {high:.4f}", other)
+        baseline = f"{report.baseline[name]:.4f}" if name in report.baseline else "-"
+        table.add_row(name, f"{value:.4f}", f"{low:.4f} to {high:.4f}", baseline)
     console = Console()
     console.print(f"{report.data}, {report.split} split", highlight=False, soft_wrap=True)
     console.print(table)
@@ -46,36 +42,37 @@ def print_report(report: Report) -> None:
         console.print(
             f"{len(report.skipped):,} rows skipped, the first: {report.skipped[0]}", highlight=False
         )
-    for name, note in report.details.items():
-        lines = [note] if isinstance(note, str) else note if isinstance(note, list) else [json.dumps(note)]
-        console.print(
-            "\n".join([f"\n{name}:", *map(_line, lines)]), highlight=False, markup=False, soft_wrap=True
-        )
-
-
-def print_answers(answers: Sequence[Output]) -> None:
-    """A line for each; what was wrong with an input is said on standard error."""
-    for answer in answers:
-        print(answer.text, flush=True)
-        if "error" in answer.details:
-            say(f"skipped: {answer.details['error']}")
+    for name, detail in report.details.items():
+        lines = detail if isinstance(detail, list) else [detail]
+        text = "\n".join([f"\n{name}:", *map(_line, lines)])
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _line(value: Any) -> str:
     return f"  {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
 
 
-def decoding_of(settings: Sequence[str] | None) -> dict[str, Any]:
-    """`["decoding.num_beams=5"]` as `{"num_beams": 5}`.
+def print_answers(answers: Sequence[Output]) -> None:
+    """Print a line per answer; what was wrong with an input is a message on standard error."""
+    for answer in answers:
+        print(answer.text, flush=True)
+        if "error" in answer.details:
+            log(f"skipped: {answer.details['error']}")
+
+
+def decoding_settings(settings: Sequence[str] | None) -> dict[str, Any]:
+    """The option `--set` of verbs for trained models: `["decoding.num_beams=5"]` as `{"num_beams": 5}`.
 
     Raises:
-        ConfigError: another part than decoding: a trained model has what it was trained with.
+        ConfigError: a setting of another part, which is fixed once a model is trained.
     """
+    if not settings:
+        return {}
     from seqloom.errors import ConfigError
     from seqloom.runs.config import parse_settings
 
-    nested = parse_settings(settings or [])
-    for part in nested:
+    parts = parse_settings(settings)
+    for part in parts:
         if part != "decoding":
             raise ConfigError("--set", "only decoding.* can be set for a trained model", got=part)
-    return nested.get("decoding", {})
+    return parts["decoding"]

@@ -2,51 +2,55 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from seqloom.cli.options import DecodingSettings, Run, Strict, json_option
+
+KEYS = "run, task and outputs: for each input its input, output, and the task's details"
+
 
 def command(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: Run,
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            help="TextInput, recordings, tables or text files; left out: lines of standard input.",
+            help="Texts; or paths of recordings, tables or text files.  [default: lines of standard input]",
             show_default=False,
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting, as decoding.num_beams=5."),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Stop at a bad input, instead of leaving its line empty.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    settings: DecodingSettings = None,
+    strict: Strict = False,
+    as_json: Annotated[bool, json_option(KEYS)] = False,
 ) -> None:
-    """Answer INPUT with a trained model, a line each."""
-    from seqloom.cli.output import decoding_of, print_answers, print_json
+    """Answer texts, recordings or tables with a trained model.
+
+    Prints a line per input, which is empty where the input cannot be used.
+    """
+    from seqloom.cli.startup import import_torch
+
+    import_torch()
+    from seqloom.cli.output import decoding_settings, print_answers, print_json
     from seqloom.cli.pipe import chunks_of_lines
     from seqloom.inference.inputs import inputs_of
     from seqloom.inference.predictor import load
 
-    predictor, decoding = load(run), decoding_of(settings)
+    predictor, decoding = load(run), decoding_settings(settings)
     if inputs:
         column = predictor.preparation.column
         chunks = [[value for argument in inputs for value in inputs_of(argument, column)]]
     else:
         chunks = chunks_of_lines()
-    found = []
+    outputs = []
     for chunk in chunks:
         answers = predictor.predict(chunk, strict=strict, **decoding)
         if as_json:
-            found += [
+            outputs += [
                 {"input": str(value), "output": text, **details}
                 for value, (text, details) in zip(chunk, answers, strict=True)
             ]
         else:
             print_answers(answers)
     if as_json:
-        print_json({"run": str(run), "task": predictor.config.task.name, "outputs": found})
+        print_json({"run": str(run), "task": predictor.config.task.name, "outputs": outputs})

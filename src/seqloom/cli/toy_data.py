@@ -7,15 +7,25 @@ from typing import Annotated
 
 import typer
 
+from seqloom.cli.options import json_option
+
 
 def command(
-    task: Annotated[str, typer.Argument(help="What it is for: generate, classify, tag, translate …")],
+    task: Annotated[str, typer.Argument(help="generate, classify, tag, translate or transcribe.")],
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
-    seed: Annotated[int, typer.Option(help="The same seed makes the same data.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the data.")] = 0,
+    as_json: Annotated[
+        bool, json_option("task, folder, made_up (true), what (a sentence) and files")
+    ] = False,
 ) -> None:
-    """Write a small made-up data set, to see a task's format and to train on it in a minute."""
-    from seqloom.cli.output import print_json, say
+    """Write a small made-up data set for a task.
+
+    It shows the format that the task takes, and trains in a minute.
+    """
+    from seqloom.cli.startup import import_torch
+
+    import_torch()
+    from seqloom.cli.output import log, print_json
     from seqloom.tasks.toy_data import toy_data
 
     what = toy_data(task, folder, seed=seed)
@@ -23,5 +33,5 @@ def command(
         files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
         print_json({"task": task, "folder": str(folder), "made_up": True, "what": what, "files": files})
         return
-    say(f"{folder}: made-up data for {task}: {what}")
-    say(f"next: seqloom train {folder} --task {task}")
+    log(f"{folder}: made-up data for {task}: {what}")
+    log(f"next: seqloom train {folder} --task {task}")

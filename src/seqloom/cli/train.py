@@ -7,53 +7,80 @@ from typing import Annotated
 
 import typer
 
+from seqloom.cli.options import Strict, json_option
+
+KEYS = "run, and those of `evaluate --json`"
+
 
 def command(
     data: Annotated[
         Path | None,
         typer.Argument(
-            help="A .txt, .csv, .tsv, .jsonl, .parquet or .conll file, or a folder of such or of recordings.",
+            help="A .txt, .csv, .tsv, .jsonl, .parquet or .conll file; or a folder of such files, or of "
+            "recordings. May be left out with --resume.",
             show_default=False,
         ),
     ] = None,
     task: Annotated[
-        str | None, typer.Option(help="What to train for; inferred from the data if left out.")
+        str | None,
+        typer.Option(
+            help="generate, classify, tag, translate or transcribe.  [default: inferred from the data]",
+            show_default=False,
+        ),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="A YAML file of settings.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A YAML file of settings.  [default: none]", show_default=False)
+    ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting, as training.batch_size=32."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting, such as training.batch_size=32; overrides --config. May be repeated.",
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder; runs/NAME if left out.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run folder --out.")] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Stop at a bad row, instead of skipping and counting it.")
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The run folder.  [default: runs/ and the data's name]", show_default=False),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint of the run folder --out.")
     ] = False,
-    seed: Annotated[int | None, typer.Option(help="Short for --set training.seed=N.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    strict: Strict = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Short for --set training.seed=N.  [default: 0]", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, json_option(KEYS)] = False,
 ) -> None:
-    """Train a model on DATA and keep the best of it in a run folder."""
+    """Train a model on a file or folder of data.
+
+    The run folder keeps the weights of the best validation, every setting, and a report beside a baseline.
+    """
+    from seqloom.cli.startup import import_torch
+
+    import_torch()
     from accelerate import PartialState
 
-    from seqloom.cli.output import NEXT, print_json, print_report, say
+    from seqloom.cli.output import log, print_json, print_report
+    from seqloom.runs.usage import usage_of
     from seqloom.training.train import train
 
-    chosen = [*(settings or []), *([f"training.seed={seed}"] if seed is not None else [])]
+    seed_setting = [] if seed is None else [f"training.seed={seed}"]
     folder, report = train(
         data,
         task=task,
         config=config,
-        settings=chosen,
+        settings=[*(settings or []), *seed_setting],
         out=out,
         resume=resume,
         strict=strict,
-        say=say,
+        log=log,
         show_progress=True,
     )
     if not PartialState().is_main_process:
         return
     if as_json:
         print_json({"run": str(folder), **report.to_dict()})
-    else:
-        print_report(report)
-        say(f"next: seqloom {NEXT.get(report.task, 'predict')} {folder}")
+        return
+    print_report(report)
+    log(f"next: {usage_of(folder).command}")

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from seqloom.cli.options import DecodingSettings, Run, json_option
+
+KEYS = "run and translations: for each line its source, translation and tokens"
+
 
 def command(
-    run: Annotated[Path, typer.Argument(help="A run folder of the task translate.")],
+    run: Run,
     num_beams: Annotated[
         int | None,
-        typer.Option(help="Translations searched side by side; 1 is quickest. Left out: the run's."),
+        typer.Option(
+            help="Beam search with so many beams; 1: greedy.  [default: the run's]", show_default=False
+        ),
     ] = None,
     length_penalty: Annotated[
         float | None,
-        typer.Option(help="Beam search: above 0 favors long translations. Left out: the run's."),
+        typer.Option(
+            help="Of beam search: above 0 favors long translations.  [default: the run's]", show_default=False
+        ),
     ] = None,
+    settings: DecodingSettings = None,
     attention: Annotated[
-        bool, typer.Option("--attention", help="With --json: the weights of attention too.")
+        bool, typer.Option("--attention", help="With --json: add the attention weights.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: Annotated[bool, json_option(KEYS)] = False,
 ) -> None:
-    """Translate standard input line by line: an empty line stays one."""
-    from seqloom.cli.output import print_json
+    """Translate standard input, line by line.
+
+    An empty line stays empty.
+    """
+    from seqloom.cli.startup import import_torch
+
+    import_torch()
+    from seqloom.cli.output import decoding_settings, print_json
     from seqloom.cli.pipe import chunks_of_lines
     from seqloom.errors import ConfigError, RunError
     from seqloom.inference.predictor import load
@@ -36,18 +50,19 @@ def command(
     name = predictor.config.task.name
     if name != "translate":
         raise RunError(run, "expected a model of the task translate", got=name, hint="Use `seqloom predict`")
-    given = {"num_beams": num_beams, "length_penalty": length_penalty, "attention": attention or None}
-    decoding: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    found = []
+    options = {"num_beams": num_beams, "length_penalty": length_penalty, "attention": attention or None}
+    decoding: dict[str, Any] = decoding_settings(settings)
+    decoding |= {key: value for key, value in options.items() if value is not None}
+    translations = []
     for lines in chunks_of_lines():
         answers = iter(predictor.predict([line for line in lines if line.strip()], **decoding))
         translated = [next(answers) if line.strip() else Output("") for line in lines]
         if as_json:
-            found += [
+            translations += [
                 {"source": line, "translation": text, **details}
                 for line, (text, details) in zip(lines, translated, strict=True)
             ]
         else:
             print("\n".join(output.text for output in translated), flush=True)
     if as_json:
-        print_json({"run": str(run), "translations": found})
+        print_json({"run": str(run), "translations": translations})

@@ -1,1 +1,1 @@
-"""A model measured on a split, beside its baseline, with a bootstrap interval."""
+"""Evaluation: measure a model on a split, and report it beside its baseline with a bootstrap interval."""

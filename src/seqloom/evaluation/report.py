@@ -1,4 +1,4 @@
-"""Measure a model on a split, beside its baseline, with a bootstrap interval."""
+"""The report of an evaluation: metrics with bootstrap intervals, beside the baseline's."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import numpy
-import torch
-from torch import nn
-
-from seqloom.data.batching import Source, to_device
-from seqloom.tasks.base import Context, Data, Metric, Preparation, Rows, Task
-
-RESAMPLES = 1000
-CONFIDENCE = 0.95
+from seqloom.evaluation.bootstrap import bootstrap
+from seqloom.tasks.base import Data, Metric, Preparation, Rows, Task
 
 
 class Report(NamedTuple):
-    """What an evaluation found."""
+    """How good a model is on a split."""
 
     task: str
     data: str
+    """Path of the data."""
     split: str
     metrics: dict[str, float]
+    """The model's, by name."""
     baseline_name: str | None
+    """None where there is no baseline for the split."""
     baseline: dict[str, float]
+    """The baseline's metrics, by name."""
     interval: dict[str, tuple[float, float]]
-    """95 % bootstrap interval of each metric of the model"""
+    """95 % bootstrap interval of each metric of the model."""
     primary_metric: Metric
-    """The metric by which model and baseline are compared"""
+    """The metric by which model and baseline are compared."""
     skipped: Sequence[str] = ()
-    """What was wrong with the rows that are left out"""
+    """Messages about the rows that could not be used."""
     details: Mapping[str, Any] = MappingProxyType({})
-    """What else the task has to say, as JSON values"""
+    """What else the task reports, as JSON values: how a metric was computed, the worst rows."""
 
     @property
     def is_better(self) -> bool | None:
-        """Whether the interval of the headline metric leaves the baseline behind; None without one."""
+        """Whether the model's primary metric, with its whole interval, is better than the baseline's.
+
+        None where there is no baseline.
+        """
         name, higher = self.primary_metric
         if name not in self.baseline:
             return None
@@ -45,7 +45,12 @@ class Report(NamedTuple):
         return low > self.baseline[name] if higher else high < self.baseline[name]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Plain JSON values, with these keys:
+
+        `task`, `data` (its path), `split`, `metrics`, `baseline` (its `name` and metrics; empty without one),
+        `interval` (metric to [low, high], 95 %), `better_than_baseline` (null without one),
+        `skipped` (number of `rows`, and the `first` five messages), `details` (the task's own).
+        """
         return {
             "task": self.task,
             "data": self.data,
@@ -59,23 +64,7 @@ class Report(NamedTuple):
         }
 
 
-@torch.inference_mode()
-def measure(task: Task, model: nn.Module, source: Source, device: torch.device, context: Context) -> Rows:
-    """Read all of `source` in evaluation mode: what each row of each batch cost."""
-    was_training = model.training
-    model.eval()
-    parts, state = [Rows(numpy.zeros(0), numpy.zeros(0, dtype=int))], None
-    for batch in source.batches(0):
-        found = task.evaluate_batch(model, to_device(batch, device), state, context)
-        state = found.state if source.carries_state else None
-        counted = {name: values.cpu().numpy() for name, values in found.counts.items()}
-        nats, units = found.nats.double().cpu().numpy(), found.units.cpu().numpy()
-        parts.append(Rows(nats, units, counted, found.outputs))
-    model.train(was_training)
-    return Rows.join(parts).charged()
-
-
-def report(
+def make_report(
     task: Task,
     preparation: Preparation,
     data: Data,
@@ -84,8 +73,19 @@ def report(
     skipped: Sequence[str] = (),
     seed: int = 0,
 ) -> Report:
-    """Put a measurement beside the baseline; `seed` draws the interval."""
-    metrics = task.score(rows, preparation.unit)
+    """Put what was measured beside the baseline.
+
+    Args:
+        task: makes metrics of rows.
+        preparation: the model's.
+        data: the baseline learns from its training split.
+        split: its name; `all` has no baseline.
+        rows: what `measure` returned for the split.
+        skipped: messages about the rows that could not be used.
+        seed: draws the bootstrap interval.
+    """
+    unit = preparation.unit
+    metrics = task.score(rows, unit)
     baseline = task.baseline(preparation, data, split)
     return Report(
         task=task.name,
@@ -93,25 +93,9 @@ def report(
         split=split,
         metrics=metrics,
         baseline_name=baseline.name if baseline else None,
-        baseline=task.score(baseline.rows, preparation.unit) if baseline else {},
-        interval=bootstrap(task, preparation.unit, rows, seed),
+        baseline=task.score(baseline.rows, unit) if baseline else {},
+        interval=bootstrap(lambda drawn: task.score(drawn, unit), rows, seed),
         primary_metric=task.primary_metric(metrics),
         skipped=skipped,
         details=task.details(rows),
     )
-
-
-def bootstrap(task: Task, unit: str, rows: Rows, seed: int = 0) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of every metric, over rows drawn with replacement (Efron 1979)."""
-    generator = numpy.random.default_rng(seed)
-    number = len(rows.nats)
-    draws: dict[str, list[float]] = {}
-    for _ in range(RESAMPLES):
-        chosen = generator.integers(number, size=number)
-        for name, value in task.score(rows.take(chosen), unit).items():
-            draws.setdefault(name, []).append(value)
-    tail = (1 - CONFIDENCE) / 2
-    return {
-        name: (float(numpy.quantile(values, tail)), float(numpy.quantile(values, 1 - tail)))
-        for name, values in draws.items()
-    }

@@ -1,1 +1,1 @@
-"""A trained model in use: predictions, generation, evaluation."""
+"""Inference: a trained model in use, to predict, generate, stream and evaluate."""

@@ -1,49 +1,75 @@
-"""What a person names on the command line, as inputs of a model: texts, tables, recordings."""
+"""Arguments of the command line as inputs of a model: a text, a table, a text file, a recording."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from seqloom.data.tables.formats import READERS
-from seqloom.data.tables.records import AUDIO_SUFFIXES, read_inputs
 from seqloom.errors import DataError
 
 
 def inputs_of(argument: str, column: str) -> list[Any]:
-    """The inputs that `argument` stands for.
+    """The inputs that an argument stands for.
 
-    A table gives its column named `column`, a text file its lines, a recording itself. What names no file
-    is an input in itself, where the model reads text.
+    A table stands for the values of one of its columns, a text file for its lines, any other file for
+    itself. Where the model reads text, an argument that names no file is an input as it is.
 
     Args:
         argument: a text, or a path.
-        column: `Preparation.column`, what the model reads.
+        column: the column of a table that the model reads, `Preparation.column`; `file` where it reads files.
 
     Raises:
-        DataError: a file that is not there or cannot be read, or has no such column.
+        DataError: the file is missing, cannot be read, or has no such column.
+
+    >>> inputs_of("a fine film", "text")
+    ['a fine film']
     """
     path = Path(argument)
-    try:
-        is_file = path.is_file()
-    except OSError:  # a text that is too long for a name
-        is_file = False
-    if not is_file:
-        if column == "file" or path.suffix.lower() in (*READERS, *AUDIO_SUFFIXES):
+    if not _exists(path):
+        if column == "file" or _looks_like_file(argument):
             raise DataError(path, "expected a file", got="no such file")
         return [argument]
+    if path.is_dir():
+        if column == "file" or _looks_like_file(argument):
+            raise DataError(path, "expected a file", got="a folder", hint="Name files, or a table of them")
+        return [argument]
+    from seqloom.data.tables.formats import READERS
+
     if path.suffix.lower() in READERS:
-        examples = read_inputs(path)
-        missing = next((example for example in examples if column not in example.fields), None)
-        if missing is not None:
-            got = ", ".join(missing.fields)
-            raise DataError(missing.place, f"expected a column {column}", got=got)
-        return [example.fields[column] for example in examples]
+        return _column_of(path, column)
     if column == "file":
         return [path]
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise DataError(
-            path, "the text must be UTF-8", got=f"byte 0x{error.object[error.start]:02x}"
-        ) from None
+        got = f"byte 0x{error.object[error.start]:02x}"
+        raise DataError(path, "the text must be UTF-8", got=got) from None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a text that is too long for a name, or holds a null character
+        return False
+
+
+def _looks_like_file(argument: str) -> bool:
+    """Whether a text ends like the name of a table, a recording or, without spaces, a text file."""
+    suffix = Path(argument).suffix.lower()
+    if not suffix:
+        return False
+    from seqloom.data.tables.formats import READERS
+    from seqloom.data.tables.records import AUDIO_SUFFIXES
+
+    return suffix in (*READERS, *AUDIO_SUFFIXES) or (suffix == ".txt" and not argument.split()[1:])
+
+
+def _column_of(table: Path, column: str) -> list[Any]:
+    from seqloom.data.tables.records import read_inputs
+
+    examples = read_inputs(table)
+    for example in examples:
+        if column not in example.fields:
+            got = ", ".join(example.fields)
+            raise DataError(example.place, f"expected a column {column}", got=got)
+    return [example.fields[column] for example in examples]

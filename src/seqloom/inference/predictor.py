@@ -1,33 +1,33 @@
-"""A trained model in Python: the words of the command line as methods."""
+"""A trained model in use: predict, generate, stream and evaluate, from a run folder."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from seqloom.data.batching import Batching
-from seqloom.data.bucketing import BATCH_SIZE
-from seqloom.data.read import read
-from seqloom.decoding import DecodingOptions
 from seqloom.errors import ConfigError, DataError, RunError, nearest
-from seqloom.evaluation.report import Report, measure, report
+from seqloom.inference.stopping import stop_texts, until
 from seqloom.runs import run_folder
 from seqloom.runs.config import RunConfig, resolve
 from seqloom.tasks.base import AudioStreaming, Context, Output, TextGeneration
 
+if TYPE_CHECKING:
+    from seqloom.decoding.options import DecodingOptions
+    from seqloom.evaluation.report import Report
+
 
 @final
 class Predictor:
-    """A trained model with all that is needed to use it. Made by `seqloom.load` and `seqloom.train`.
+    """A trained model with all that is needed to use it. `seqloom.load` and `seqloom.train` make it.
 
     Args:
         folder: the run folder.
         config: its configuration.
-        digest: of the training data.
+        digest: digest of the training data, by which `evaluate` recognizes it.
         preparation: its vocabulary or scaler.
         model: in evaluation mode.
     """
@@ -41,20 +41,21 @@ class Predictor:
 
     @torch.inference_mode()
     def predict(self, inputs: Sequence[Any], *, strict: bool = True, **decoding: Any) -> list[Output]:
-        """Answers to `inputs`: texts, paths of recordings, or numbers, as the task takes them.
+        """Answer inputs.
 
         Args:
-            inputs: any number; of any lengths.
-            strict: whether an input that cannot be used is an error; else its answer is empty, and its
-                details say what is wrong with it.
-            decoding: the task's `decoding.*` keys, as `num_beams=5`, over those of the run.
+            inputs: any number of texts, paths of recordings, or arrays of numbers, as the task takes them, of
+                any lengths.
+            strict: whether an unusable input raises; else its answer is empty, with the message in
+                `details["error"]`.
+            decoding: the task's `decoding.*` keys, such as `num_beams=5`; they override the run's.
 
         Returns:
-            For each input its answer: a line of text, and its particulars.
+            An answer for each input: a line of text, and details as JSON values.
 
         Raises:
-            DataError: an input that cannot be used.
-            ConfigError: a key that does not exist, or is out of its range.
+            DataError: an input cannot be used.
+            ConfigError: a key that does not exist or is out of its range.
         """
         context = self.context(**decoding)
         items, places, answers = [], [], [Output("")] * len(inputs)
@@ -66,75 +67,91 @@ class Predictor:
                 if strict:
                     raise
                 answers[place] = Output("", {"error": str(error)})
-        found = self.config.task.predict(self.model, items, context) if items else []
-        for place, answer in zip(places, found, strict=True):
-            answers[place] = answer
+        outputs = self.config.task.predict(self.model, items, context) if items else []
+        for place, output in zip(places, outputs, strict=True):
+            answers[place] = output
         return answers
 
     def context(self, **decoding: Any) -> Context:
-        """What the task is told beside model and batch: the run's `decoding.*` keys, and these over them."""
-        own = self.config.decoding.model_dump()
-        chosen = resolve(self.config.task, [{"decoding": {**own, **decoding}}]).decoding
-        return self.config.context(self.preparation, decoding=chosen)
+        """What the task needs beside model and batch: preparation, settings, and how to decode.
+
+        Args:
+            decoding: the task's `decoding.*` keys; they override the run's.
+
+        Raises:
+            ConfigError: a key that does not exist or is out of its range.
+        """
+        saved = self.config.decoding.model_dump()
+        resolved = resolve(self.config.task, [{"decoding": {**saved, **decoding}}])
+        return self.config.context(self.preparation, decoding=resolved.decoding)
 
     def generate(
         self, prompt: str | Sequence[str] = "", *, stop: str | Sequence[str] = (), **options: Any
     ) -> str | list[str]:
-        """Write on after `prompt`.
+        """Continue a prompt with a language model.
 
         Args:
-            prompt: a text, or several, which are written on side by side.
-            stop: texts that end the writing; they are left out.
+            prompt: a text, or several, which are continued in one batch.
+            stop: a text, or several, that end the continuation; they are left out.
             options: those of `seqloom.DecodingOptions`: `max_new_tokens`, `temperature`, `top_k`, `top_p`,
-                `num_beams`, `seed` and so on; `precision="int8"` writes fastest.
+                `num_beams`, `seed` and so on; `precision="int8"` is fastest.
 
         Returns:
-            What was written after the prompt, or a list of that where `prompt` is one.
+            The continuation, without the prompt; a list of them where `prompt` is a list.
 
         Raises:
-            RunError: the model is not a language model.
+            RunError: the model is no language model.
             ConfigError: an option that does not exist or is out of its range.
         """
-        task, stops = self._language(), _stops(stop)
-        chosen = self._options(options, stops)
-        prompts = [
-            self.preparation.encode(text) for text in ([prompt] if isinstance(prompt, str) else prompt)
-        ]
+        task, stops = self._language_model(), stop_texts(stop)
+        decoding = self._decoding_options(options, stops)
+        texts = [prompt] if isinstance(prompt, str) else prompt
+        prompts = [self.preparation.encode(text) for text in texts]
         if not prompts:
             return []
-        texts = [
-            self.preparation.vocabulary.decode(row) for row in task.generate(self.model, prompts, chosen)
-        ]
-        written = ["".join(until(stops, [text])) for text in texts]
-        return written[0] if isinstance(prompt, str) else written
+        decode = self.preparation.vocabulary.decode
+        rows = task.generate(self.model, prompts, decoding)
+        continuations = ["".join(until(stops, [decode(row)])) for row in rows]
+        return continuations[0] if isinstance(prompt, str) else continuations
 
     def stream(self, prompt: str = "", *, stop: str | Sequence[str] = (), **options: Any) -> Iterator[str]:
-        """As `generate`, giving each piece of text as soon as it is there."""
-        task, stops = self._language(), _stops(stop)
-        chosen = self._options(options, stops)
-        if chosen.num_beams > 1:
-            hint = "A search has no first token before its last: use `generate`"
-            raise ConfigError("stream", "num_beams must be 1", got=chosen.num_beams, hint=hint)
-        tokens = task.stream(self.model, self.preparation.encode(prompt), chosen)
+        """Continue a prompt as `generate` does, and give each piece of text as soon as it is known.
+
+        Args:
+            prompt: a text.
+            stop: a text, or several, that end the continuation; they are left out.
+            options: as for `generate`; no beam search.
+
+        Raises:
+            RunError: the model is no language model.
+            ConfigError: an option that does not exist or is out of its range, or `num_beams` above 1.
+        """
+        task, stops = self._language_model(), stop_texts(stop)
+        decoding = self._decoding_options(options, stops)
+        if decoding.num_beams > 1:
+            hint = "A beam search knows its first token only at the end: use `generate`"
+            raise ConfigError("stream", "num_beams must be 1", got=decoding.num_beams, hint=hint)
+        tokens = task.stream(self.model, self.preparation.encode(prompt), decoding)
         return until(stops, self.preparation.vocabulary.decode_stream(tokens))
 
     def transcribe_stream(self, chunks: Iterable[Any], **decoding: Any) -> Iterator[str]:
-        """Transcribe a recording while it is made.
+        """Transcribe audio while it is recorded.
 
         Args:
             chunks: float32 arrays (samples,) from -1 to 1, of any lengths, at the model's sample rate.
-            decoding: the task's `decoding.*` keys.
+            decoding: the task's `decoding.*` keys; they override the run's.
 
         Returns:
             The text, piece by piece, as soon as it is known.
 
         Raises:
-            RunError: the model is of another task, or reads both ways.
+            RunError: the model does not transcribe audio.
+            ConfigError: the model or the decoding needs the whole recording.
         """
         task: object = self.config.task
         if not isinstance(task, AudioStreaming):
-            got = self.config.task.name
-            raise RunError(self.folder, "expected a model that transcribes audio", got=f"the task {got}")
+            got = f"the task {self.config.task.name}"
+            raise RunError(self.folder, "expected a model that transcribes audio", got=got)
         return task.transcribe_stream(self.model, chunks, self.context(**decoding))
 
     def evaluate(
@@ -149,90 +166,71 @@ class Predictor:
         """Measure the model beside its baseline.
 
         Args:
-            data: as for training.
-            split: `train`, `validation`, `test`, or `all`. None: the test split where there is one; else, of
-                the data that the model learnt from, the validation split; else all.
+            data: a file or folder, as for training.
+            split: `train`, `validation`, `test`, or `all`. None: `test` where there is one; otherwise
+                `validation` for the data that the model was trained on, and `all` for other data.
             seed: draws the bootstrap interval.
-            strict: one bad row among many is an error; else it is skipped and counted.
-            decoding: the task's `decoding.*` keys, as `num_beams=5`, over those of the run.
+            strict: whether one bad row among many raises; else it is skipped and counted.
+            decoding: the task's `decoding.*` keys, such as `num_beams=5`; they override the run's.
 
         Raises:
             DataError: the data cannot be read, or has no such split.
+            ConfigError: a key that does not exist or is out of its range.
         """
+        from seqloom.data.batching import Batching
+        from seqloom.data.bucketing import BATCH_SIZE
+        from seqloom.data.read import read
+        from seqloom.evaluation.measure import measure
+        from seqloom.evaluation.report import make_report
+
         context = self.context(**decoding)
-        found = read(data, strict)
+        splits = read(data, strict)
         batching = Batching(BATCH_SIZE, self.config.training.window, training=False)
         if split is None:
-            learnt = self.preparation.source(found, "train", batching).digest == self._digest
-            split = "test" if "test" in found.splits else "validation" if learnt else "all"
-        if split not in (*found.splits, "all"):
-            raise DataError(data, f"expected a split named {split}", got=", ".join(found.splits))
-        source = self.preparation.source(found, split, batching)
+            is_training_data = self.preparation.source(splits, "train", batching).digest == self._digest
+            split = "test" if "test" in splits.splits else "validation" if is_training_data else "all"
+        if split not in (*splits.splits, "all"):
+            raise DataError(data, f"expected a split named {split}", got=", ".join(splits.splits))
+        source = self.preparation.source(splits, split, batching)
         rows = measure(self.config.task, self.model, source, self.model.device, context)
-        return report(self.config.task, self.preparation, found, split, rows, source.skipped, seed)
+        return make_report(self.config.task, self.preparation, splits, split, rows, source.skipped, seed)
 
-    def _language(self) -> TextGeneration:
+    def _language_model(self) -> TextGeneration:
         task: object = self.config.task
         if not isinstance(task, TextGeneration):
-            got = self.config.task.name
-            raise RunError(self.folder, "expected a model that generates text", got=f"the task {got}")
+            got = f"the task {self.config.task.name}"
+            raise RunError(self.folder, "expected a model that generates text", got=got)
         return task
 
-    def _options(self, options: dict[str, Any], stops: tuple[str, ...]) -> DecodingOptions:
+    def _decoding_options(self, options: dict[str, Any], stops: tuple[str, ...]) -> DecodingOptions:
+        from seqloom.decoding.options import DecodingOptions
+
         known = [field.name for field in dataclasses.fields(DecodingOptions)]
         for name in options:
             if name not in known:
-                raise ConfigError(
-                    "generate", f"unknown option `{name}`", hint=nearest(name, [*known, "stop"])
-                )
-        # Where a stop is a run of tokens, decoding ends there; `until` finds it wherever it lies.
+                hint = nearest(name, [*known, "stop"])
+                raise ConfigError("generate", f"unknown option `{name}`", hint=hint)
+        # Decoding ends early at a stop that is a sequence of tokens; `until` cuts the text at any stop.
         vocabulary = self.preparation.vocabulary
-        runs = tuple(tuple(vocabulary.encode(text)) for text in stops)
-        return DecodingOptions(
-            **options, stop_sequences=tuple(r for r in runs if vocabulary.unknown not in r)
-        )
-
-
-def _stops(stop: str | Sequence[str]) -> tuple[str, ...]:
-    stops = (stop,) if isinstance(stop, str) else tuple(stop)
-    if "" in stops:
-        raise ConfigError("generate", "stop must be a text of at least one character", got="''")
-    return stops
-
-
-def until(stops: Sequence[str], pieces: Iterable[str]) -> Iterator[str]:
-    """The text of `pieces` up to the first of `stops`, each part as soon as no stop can begin in it.
-
-    >>> list(until(["end"], ["a e", "n", "d b"]))
-    ['a ']
-    >>> list(until(["end"], ["a e", "n", "t"]))
-    ['a ', 'ent']
-    """
-    held = ""
-    for piece in pieces:
-        held += piece
-        found = [place for stop in stops if (place := held.find(stop)) >= 0]
-        if found:
-            held = held[: min(found)]
-            break
-        begun = [n for stop in stops for n in range(1, len(stop)) if held.endswith(stop[:n])]
-        ready = len(held) - max(begun, default=0)
-        if ready:
-            yield held[:ready]
-            held = held[ready:]
-    if held:
-        yield held
+        sequences = [tuple(vocabulary.encode(text)) for text in stops]
+        usable = tuple(tokens for tokens in sequences if vocabulary.unknown not in tokens)
+        return DecodingOptions(**options, stop_sequences=usable)
 
 
 def load(folder: Path | str, device: str | None = None) -> Predictor:
-    """Load a run folder.
+    """Load a trained model from its run folder.
 
     Args:
-        folder: as `train` made it.
-        device: where the model goes; None: a GPU where there is one.
+        folder: a run folder, as `train` makes it.
+        device: where the model goes, such as `cpu` or `cuda`; None: a GPU where there is one.
 
     Raises:
         RunError: it is no run folder, is damaged, or was written by a newer version.
+
+    >>> import seqloom
+    >>> model = seqloom.load("runs/reviews")             # doctest: +SKIP
+    >>> model.predict(["a fine film"])[0].text           # doctest: +SKIP
+    'positive'
     """
     folder = Path(folder)
     config, digest = run_folder.read_config(folder)
@@ -252,13 +250,33 @@ def train(
     out: Path | str | None = None,
     resume: bool = False,
     strict: bool = False,
-    say: Callable[[str], object] = str,
+    log: Callable[[str], object] = str,
     show_progress: bool = False,
 ) -> Predictor:
-    """Train a model and load the best of it. Arguments and errors: `seqloom.training.train.train`."""
-    from seqloom.training.train import (
-        train as run_training,  # which needs accelerate; a model that is only used does not
-    )
+    """Train a model, and load it as it was at its best validation.
+
+    Args:
+        data: a file or a folder of a kind that a task takes; may be left out with `resume`.
+        task: a name in `seqloom.tasks.TASKS`; None: inferred from the data.
+        config: a YAML file of settings.
+        settings: settings over that file's: `["training.batch_size=32"]` or `{"training.batch_size": 32}`.
+        out: the run folder, which must be new; None: `runs/` and the data's name.
+        resume: go on from the last checkpoint of the run folder `out`.
+        strict: whether one bad row among many raises; else it is skipped and counted.
+        log: called with each line about what was inferred, and about the course of the training.
+        show_progress: draw a progress bar on standard error.
+
+    Raises:
+        DataError: the data cannot be read, or no task fits it.
+        ConfigError: a setting that does not exist or is out of its range.
+        RunError: the run folder cannot be made, or the loss is not finite.
+        KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
+
+    >>> import seqloom
+    >>> model = seqloom.train("reviews.csv", settings={"training.max_minutes": 5})   # doctest: +SKIP
+    """
+    # A model that is only used needs no trainer and no accelerate.
+    from seqloom.training.train import train as run_training
 
     folder, _ = run_training(
         data,
@@ -268,7 +286,7 @@ def train(
         out=out,
         resume=resume,
         strict=strict,
-        say=say,
+        log=log,
         show_progress=show_progress,
     )
     return load(folder)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
 
-from seqloom.cells.gru import GRUGates
-from seqloom.cells.lstm import LSTMGates, LSTMState
+from seqloom.cells.lstm import LSTMState
 from seqloom.cells.projections import Weights
-from seqloom.cells.rnn import RNNGates
 
-Gates: TypeAlias = "RNNGates | LSTMGates | GRUGates"
+Gates: TypeAlias = Any
+"""The named tuple of a cell's gate values, as its `CellSpec` names it: LSTMGates, say"""
 
 
 class Zoneout(NamedTuple):
@@ -27,7 +26,7 @@ class Request(NamedTuple):
     """One layer, one direction, one whole sequence. Time first, whatever the layer's `batch_first`."""
 
     cell: str
-    """"rnn_tanh", "rnn_relu", "lstm" or "gru" """
+    """The name of its `CellSpec`: "lstm" """
     input: Tensor
     """(T, B, I)"""
     state: Tensor | LSTMState

@@ -5,33 +5,15 @@ Rows that have ended (or, in reverse, not begun) keep their state and put out ze
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from seqloom.cells.gru import BLOCKS, GRUGates, gru_step
-from seqloom.cells.lstm import LSTMGates, LSTMState, lstm_step
+from seqloom.cells.lstm import LSTMState
 from seqloom.cells.projections import input_product
-from seqloom.cells.rnn import RNNGates, rnn_relu_step, rnn_tanh_step
+from seqloom.cells.spec import CELLS
 from seqloom.kernels.recurrence import Request, Result, Zoneout
-
-
-class Recurrence(NamedTuple):
-    """A cell's pure step, the type of its gates, and what layer normalization takes together."""
-
-    step: Callable[..., tuple[Any, Any]]
-    gates: type[RNNGates] | type[LSTMGates] | type[GRUGates]
-    blocks: tuple[int, ...] = (1,)
-
-
-RECURRENCES = {
-    "rnn_tanh": Recurrence(rnn_tanh_step, RNNGates),
-    "rnn_relu": Recurrence(rnn_relu_step, RNNGates),
-    "lstm": Recurrence(lstm_step, LSTMGates),
-    "gru": Recurrence(gru_step, GRUGates, BLOCKS),
-}
 
 
 def run(request: Request) -> Result:
@@ -45,18 +27,18 @@ def run(request: Request) -> Result:
     (tensor([[1., 2., 3.], [1., 0., 0.]]), tensor([3., 1.]))
     """
     x, state, w = request.input, request.state, request.weights
-    cell = RECURRENCES[request.cell]
+    spec = CELLS[request.cell]
     T = len(x)
     real = None
     if request.lengths is not None:
         # What stands in the padding may be anything, NaN included, and NaN times a zero gradient is NaN.
         real = (torch.arange(T, device=x.device).unsqueeze(1) < request.lengths).unsqueeze(-1)
         x = x.masked_fill(~real, 0)
-    a = input_product(x, w, cell.blocks)
+    a = input_product(x, w, spec.norm_blocks)
     outputs: list[Tensor] = []
     gates: list[Any] = []
     for t in reversed(range(T)) if request.reverse else range(T):
-        new, g = cell.step(a[t], state, w, request.hidden_mask)
+        new, g = spec.step(a[t], state, w, request.hidden_mask)
         if request.zoneout is not None:
             new = zone_out(state, new, request.zoneout)
         state = new if real is None else _where(real[t], new, state)
@@ -71,7 +53,7 @@ def run(request: Request) -> Result:
         return Result(h.new_zeros(0, *h.shape), state, _no_gates(request) if request.want_gates else None)
     output = _stack(outputs, real)
     traced = [_stack(values, real) for values in zip(*gates, strict=True)]
-    return Result(output, state, cell.gates(*traced) if request.want_gates else None)
+    return Result(output, state, spec.gates(*traced) if request.want_gates else None)
 
 
 def zone_out(old: Tensor | LSTMState, new: Tensor | LSTMState, zoneout: Zoneout) -> Tensor | LSTMState:
@@ -111,7 +93,7 @@ def _stack(values: list[Tensor] | tuple[Tensor, ...], real: Tensor | None) -> Te
 
 
 def _no_gates(request: Request) -> Any:
-    gates = RECURRENCES[request.cell].gates
+    gates = CELLS[request.cell].gates
     hidden_size = request.state.shape[-1] if isinstance(request.state, Tensor) else request.state.c.shape[-1]
     empty = request.input.new_zeros(0, request.input.shape[1], hidden_size)
     return gates(*(empty for _ in gates._fields))

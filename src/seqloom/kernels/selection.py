@@ -69,6 +69,7 @@ def choose(
     reference_only: Sequence[str] = (),
     native_refusal: str | None = None,
     faster: bool = True,
+    torch_refusal: str | None = None,
 ) -> KernelChoice:
     """Decide which kernel runs.
 
@@ -78,6 +79,7 @@ def choose(
         reference_only: the options in use that only the reference kernel knows.
         native_refusal: why the native kernel cannot do the case; None: it can.
         faster: whether the native kernel is expected to be faster than torch's own.
+        torch_refusal: why torch's kernel cannot do the case; None: it can.
 
     Raises:
         ConfigError: the kernel asked for cannot do the case.
@@ -97,12 +99,14 @@ def choose(
     if asked.kernel == "auto":
         if need:
             return KernelChoice("reference", need)
+        if native_refusal and torch_refusal:
+            return KernelChoice("reference", f"{native_refusal}, and {torch_refusal}")
         if native_refusal:
             return KernelChoice("torch", native_refusal)
         if not faster:
             return KernelChoice("torch", "torch's own kernel is faster at this size")
         return KernelChoice("native", "the compiled kernel is the fastest here")
-    refusal = need or (native_refusal if asked.kernel == "native" else None)
+    refusal = need or (native_refusal if asked.kernel == "native" else torch_refusal)
     if refusal:
         raise ConfigError(where, f"{asked.by} cannot do this: {refusal}", hint='Leave kernel="auto"')
     return KernelChoice(asked.kernel, asked.by)

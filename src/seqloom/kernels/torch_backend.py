@@ -10,12 +10,15 @@ import torch
 from torch import _VF, Tensor
 
 from seqloom.cells.lstm import LSTMState
+from seqloom.cells.spec import CELLS
 from seqloom.kernels.double_backward import twice
 from seqloom.state import select_rows, tensors_of, with_tensors
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-KERNELS = {"rnn_tanh": _VF.rnn_tanh, "rnn_relu": _VF.rnn_relu, "lstm": _VF.lstm, "gru": _VF.gru}
+OPERATORS = {
+    spec.name: getattr(_VF, spec.torch_operator) for spec in CELLS.values() if spec.torch_operator is not None
+}
 
 
 class Stack(NamedTuple):
@@ -52,7 +55,7 @@ def run(stack: Stack, input: Tensor, state: Any) -> tuple[Tensor, Any]:
     cell, weights, *flags = stack
     if first_derivatives_only(stack, input):
         return _run_twice(stack, input, None, state)
-    return _result(KERNELS[cell](input, state, weights, *flags))
+    return _result(OPERATORS[cell](input, state, weights, *flags))
 
 
 @_outside_graphs
@@ -61,7 +64,7 @@ def run_packed(stack: Stack, data: Tensor, batch_sizes: Tensor, state: Any) -> t
     cell, weights, *flags, _ = stack
     if first_derivatives_only(stack, data):
         return _run_twice(stack, data, batch_sizes, state)
-    return _result(KERNELS[cell](data, batch_sizes, state, weights, *flags))
+    return _result(OPERATORS[cell](data, batch_sizes, state, weights, *flags))
 
 
 @_outside_graphs
@@ -112,7 +115,7 @@ def _run_twice(stack: Stack, input: Tensor, batch_sizes: Tensor | None, state: A
         old = with_tensors(state, rest)
         sizes = () if batch_sizes is None else (batch_sizes,)
         flags = stack[2:] if batch_sizes is None else stack[2:-1]
-        return KERNELS[stack.cell](x, *sizes, old, weights, *flags)
+        return OPERATORS[stack.cell](x, *sizes, old, weights, *flags)
 
     def slow(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         with torch.backends.cudnn.flags(enabled=False), torch.autocast(device, autocast[1], autocast[0]):

@@ -13,7 +13,7 @@ from seqloom.cells.gru import GRUCell
 from seqloom.cells.lstm import LSTMCell
 from seqloom.cells.rnn import RNNCell
 from seqloom.errors import ConfigError, nearest
-from seqloom.layers.recurrent import GRU, LSTM, RNN
+from seqloom.layers.recurrent import GRU, LSTM, RNN, Recurrent
 from seqloom.layers.recurrent.parameters import Shape
 
 PAIRS: tuple[tuple[type[nn.Module], type[nn.Module]], ...] = (
@@ -67,6 +67,8 @@ def convert_recurrent(model: nn.Module, to: Literal["seqloom", "torch"] = "seqlo
     for name, module in model.named_modules():
         if parametrize.is_parametrized(module) and type(module).__bases__[0] in targets:
             raise _strange(name, module, list(module.parametrizations))  # type: ignore[arg-type]
+        if to == "torch" and isinstance(module, Recurrent):
+            raise ConfigError(_where(name, module), f"torch.nn has no layer of the cell {module.cell}")
         if type(module) in targets:
             found[module] = _counterpart(name, module, targets[type(module)])
     swapped = {module: _take_over(module, new) for module, new in found.items()}

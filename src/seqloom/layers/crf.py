@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from seqloom.cells.parameters import check_size
 from seqloom.errors import DataError
-from seqloom.layers.recurrent.inputs import INTEGERS, Lengths, check_lengths
+from seqloom.layers.masking import INTEGERS, Lengths, check_lengths
 
 
 class BestPath(NamedTuple):

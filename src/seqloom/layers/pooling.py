@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.errors import ConfigError, DataError
-from seqloom.layers.recurrent.inputs import Lengths, check_lengths
+from seqloom.layers.masking import Lengths, check_lengths
 
 PoolingKind: TypeAlias = Literal["last", "mean", "max", "attention"]
 

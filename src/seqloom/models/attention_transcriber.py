@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.layers.attention import Attention, Memory, Score
-from seqloom.layers.recurrent.inputs import Lengths
+from seqloom.layers.masking import Lengths
 from seqloom.models.ctc_transcriber import Transcriber
 from seqloom.models.dropout import Dropouts, drop
 from seqloom.models.language_model import LAYERS

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.errors import ConfigError, DataError
-from seqloom.layers.recurrent.inputs import Lengths
+from seqloom.layers.masking import Lengths
 from seqloom.models.dropout import Dropouts, drop
 from seqloom.models.language_model import LAYERS
 from seqloom.models.sequence_classifier import Recurrence

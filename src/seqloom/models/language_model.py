@@ -6,18 +6,16 @@ x_t = E[w_t],   h_t, s_t = recurrence(x_t, s_{t-1}),   p(w_{t+1} | w_1 … w_t) 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal, TypeAlias, final
+from typing import final
 
 import torch
 from torch import nn
 
 from seqloom.errors import ConfigError
-from seqloom.layers.recurrent import GRU, LSTM, RNN
+from seqloom.layers.recurrent import CELL_TYPES, GRU, LSTM, RNN, CellType, make_layer
 from seqloom.models.dropout import Dropouts, drop, drop_words
 from seqloom.shapes import Logits, Tokens
 from seqloom.state import State
-
-CellType: TypeAlias = Literal["rnn", "lstm", "gru"]
 
 LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
@@ -64,16 +62,18 @@ class LanguageModel(nn.Module):
         for name, size in {**sizes, "hidden_size": hidden_size, "num_layers": num_layers}.items():
             if size < 1:
                 raise ConfigError("LanguageModel", f"{name} must be an int >= 1", got=size)
-        if cell_type not in LAYERS:
-            raise ConfigError("LanguageModel", f"cell_type must be one of {', '.join(LAYERS)}", got=cell_type)
+        if cell_type not in CELL_TYPES:
+            raise ConfigError(
+                "LanguageModel", f"cell_type must be one of {', '.join(CELL_TYPES)}", got=cell_type
+            )
         widths = [embedding_size, *[hidden_size] * num_layers]
         if tie_weights:
             widths[-1] = embedding_size
         self.dropouts = dropouts
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
-        layer, options = LAYERS[cell_type], {"recurrent_dropout": dropouts.recurrent, "kernel": kernel}
+        options = {"recurrent_dropout": dropouts.recurrent, "kernel": kernel}
         self.layers = nn.ModuleList(
-            layer(below, above, weight_dropout=dropouts.weight, **options)
+            make_layer(cell_type, below, above, weight_dropout=dropouts.weight, **options)
             for below, above in pairwise(widths)
         )
         self.output = nn.Linear(widths[-1], vocabulary_size)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.errors import ConfigError, DataError
+from seqloom.layers.masking import Lengths
 from seqloom.layers.pooling import Pooling, PoolingKind
-from seqloom.layers.recurrent.inputs import Lengths
 from seqloom.models.dropout import Dropouts, drop
 from seqloom.models.language_model import LAYERS, CellType
 from seqloom.models.word_embedding import WordEmbedding, WordEmbeddingConfig

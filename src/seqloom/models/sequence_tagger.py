@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from seqloom.errors import ConfigError, DataError
 from seqloom.layers.crf import CRF
+from seqloom.layers.masking import Lengths, check_lengths
 from seqloom.layers.recurrent import LSTM
-from seqloom.layers.recurrent.inputs import Lengths, check_lengths
 from seqloom.models.dropout import Dropouts, drop, drop_words
 from seqloom.models.language_model import LAYERS
 from seqloom.models.sequence_classifier import Recurrence

@@ -1,14 +1,12 @@
-"""The configuration of a run: strict, from defaults, a YAML file and `--set key=value`, in that order."""
+"""The configuration of a run: defaults, then a YAML file, then `--set key=value`; unknown keys are errors."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from seqloom.errors import ConfigError, nearest
@@ -25,52 +23,57 @@ class TrainingConfig(StrictConfig):
 
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
     batch_size: PositiveInt = 16
-    """Sequences in a step, over all processes."""
+    """Sequences per step, over all processes."""
     batch_units: PositiveInt | None = None
-    """The most tokens or frames of a step, padding included, instead of `batch_size`; where examples are
-    sequences of their own."""
+    """Most tokens or frames per step, padding included, instead of `batch_size`; not for long texts, which
+    are cut into windows."""
     window: PositiveInt = 64
-    """Steps that backpropagation through time goes back in long texts; the state is carried across them."""
+    """Tokens per window of a long text, in truncated backpropagation through time; the state is carried from
+    one window to the next."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the arithmetic in training; the weights are float32. `auto`: bfloat16 where the machine computes it
-    natively, else float32; a run folder holds what it came to."""
+    """Of the arithmetic in training; weights are float32. `auto`: bfloat16 where the machine computes it
+    natively, else float32. The run folder records which it was."""
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Positive = 4e-3
-    """The highest."""
+    """The highest, after the warm-up."""
     weight_decay: NotNegative = 0.0
-    """Of matrices; AdamW's is decoupled."""
+    """Of matrices, not of biases; AdamW's is decoupled."""
     momentum: Probability = 0.0
-    """Of SGD."""
+    """Of `sgd`."""
     schedule: Literal["cosine", "linear", "plateau", "constant"] = "cosine"
-    """`cosine` and `linear` fall to 0 at the limit; `plateau` multiplies by `plateau_factor` whenever
-    validation does not improve `plateau_patience` times running."""
+    """`cosine` and `linear` fall to 0 at the limit; `plateau` multiplies the rate by `plateau_factor` after
+    `plateau_patience` validations in a row without improvement."""
     warmup_steps: Annotated[int, Field(ge=0)] = 100
+    """Steps in which the learning rate rises from 0; at most a tenth of the training."""
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.25
     plateau_patience: PositiveInt = 1
     gradient_clip: Positive | None = 1.0
-    """Largest norm of the whole gradient; none: not clipped."""
+    """Largest norm of the whole gradient; null: not clipped."""
     averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Decay of an exponential average of the weights, which is then what is measured and kept, as 0.999."""
+    """Decay per step of an exponential moving average of the weights, such as 0.999. The average is then what
+    is validated and saved; null: no average."""
 
     max_epochs: PositiveInt | None = None
     max_steps: PositiveInt | None = None
     max_minutes: Positive | None = None
-    """The first limit reached ends the training; where none is set, `max_epochs` is 20."""
+    """The limit that is reached first ends the training; with none set, `max_epochs` is 20."""
     patience: PositiveInt | None = 10
-    """Validations without improvement that end the training; none: never."""
+    """Validations in a row without improvement that end the training; null: none do."""
 
     validate_every: PositiveInt | None = None
-    """Steps; none: once an epoch, within 250 to 2,000 steps, and so seldom that it takes little time."""
+    """Steps between validations; null: once an epoch, within 250 to 2,000 steps, and seldom enough to take
+    little of the time."""
     checkpoint_every: PositiveInt = 500
-    """Steps between checkpoints to resume from."""
+    """Steps between checkpoints, from which a training resumes."""
     log_every: PositiveInt = 50
     """Steps between records of the training loss."""
     tensorboard: bool = False
+    """Write TensorBoard events into the run folder too."""
 
 
 class RunConfig(NamedTuple):
-    """A resolved configuration: one strict model a part."""
+    """A resolved configuration."""
 
     task: Task
     data: Any
@@ -79,7 +82,13 @@ class RunConfig(NamedTuple):
     decoding: Any
 
     def context(self, preparation: Preparation, progress: float = 1.0, decoding: Any = None) -> Context:
-        """What the task is told beside model and batch; `decoding` instead of its own."""
+        """What the task needs beside model and batch.
+
+        Args:
+            preparation: the run's.
+            progress: the share of the training that is done, 0 to 1.
+            decoding: the task's `DecodingConfig`; None: the run's.
+        """
         return Context(preparation, self.model, decoding or self.decoding, progress)
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,7 +101,11 @@ PARTS = ("data", "model", "training", "decoding")
 
 
 def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
-    """Lay nested mappings (`{"training": {"batch_size": 8}}`) over the task's defaults, the last on top.
+    """Resolve a configuration: the task's defaults, overridden by nested mappings, the last of which wins.
+
+    Args:
+        task: whose keys and defaults these are.
+        layers: mappings such as `{"training": {"batch_size": 8}}`.
 
     Raises:
         ConfigError: an unknown key, with the nearest known one, or a value out of its range.
@@ -129,16 +142,18 @@ def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A configuration file.
+    """Read a configuration file.
 
     Raises:
         ConfigError: it is missing, is not YAML, or is not a mapping.
     """
+    from seqloom.runs.yaml_values import YAMLError, parse_yaml
+
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(path, "expected a YAML file", got=error.strerror or "nothing") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         place = getattr(error, "problem_mark", None)
         where = f"{path}, line {place.line + 1}" if place else str(path)
         raise ConfigError(where, "must be YAML", got=getattr(error, "problem", None) or str(error)) from None
@@ -156,6 +171,8 @@ def parse_settings(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
     >>> parse_settings(["training.learning_rate=3e-4", "model.cell_type=gru"])
     {'training': {'learning_rate': 0.0003}, 'model': {'cell_type': 'gru'}}
     """
+    from seqloom.runs.yaml_values import YAMLError, parse_yaml
+
     nested: dict[str, dict[str, Any]] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
@@ -163,8 +180,8 @@ def parse_settings(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
         if not (equals and dot and part and key):
             raise ConfigError("--set", "expected part.key=value, as in training.batch_size=32", got=setting)
         try:
-            nested.setdefault(part, {})[key] = yaml.load(value, Loader=_Loader)
-        except yaml.YAMLError:
+            nested.setdefault(part, {})[key] = parse_yaml(value)
+        except YAMLError:
             raise ConfigError(
                 "--set", f"the value of {name} must be a number, a word or a list", got=value
             ) from None
@@ -179,14 +196,3 @@ def _validated(part: str, schema: type[BaseModel], values: dict[str, Any]) -> An
         key = ".".join(str(place) for place in first["loc"][:1])
         message = first["msg"][0].lower() + first["msg"][1:]
         raise ConfigError(f"{part}.{key}", message, got=json.dumps(first["input"], default=str)) from None
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 3e-4 is a number, as in YAML 1.2 and everywhere else."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$"),
-    list("-+0123456789"),
-)

@@ -28,14 +28,14 @@ CONFIG, MODEL, METRICS, CARD = "config.json", "model.safetensors", "metrics.json
 
 
 def refuse_taken(folder: Path) -> None:
-    """Nothing that is there is ever written over.
+    """Refuse a run folder that would overwrite something.
 
     Raises:
-        RunError: `folder` exists and is not an empty folder, or lies under a file.
+        RunError: `folder` exists and is not an empty folder, or its parent is a file.
     """
-    under = next(parent for parent in folder.absolute().parents if parent.exists())
-    if not under.is_dir():
-        raise RunError(folder, "must lie in a folder", got=f"{under}, a file", hint="Name another with --out")
+    parent = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not parent.is_dir():
+        raise RunError(folder, "must be in a folder", got=f"{parent}, a file", hint="Name another with --out")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     is_run = (folder / CONFIG).exists()
@@ -50,40 +50,45 @@ def refuse_taken(folder: Path) -> None:
 def create(
     folder: Path, config: RunConfig, digest: str, preparation: Preparation, fill: Callable[[Path], None]
 ) -> None:
-    """Make a run folder beside its place, let `fill` put the first checkpoint in, then name it `folder`.
+    """Make a run folder under a temporary name, and rename it once it can be resumed.
 
-    `digest` is that of the training data.
+    Args:
+        folder: its final name; its parents are made.
+        config: the resolved configuration.
+        digest: digest of the training data.
+        preparation: whose files go into the folder.
+        fill: writes the first checkpoint into the folder, whose temporary name it is given.
 
     Raises:
         RunError: something is there already, or it cannot be written.
     """
     refuse_taken(folder)
-    made = None
+    temporary = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        (made / "resume").mkdir()
-        write_config(made, config, digest)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        (temporary / "resume").mkdir()
+        write_config(temporary, config, digest)
         for name, text in preparation.files().items():
-            write_atomically(made / name, text)
-        fill(made)
-        os.chmod(made, 0o755)
-        os.replace(made, folder)
+            write_atomically(temporary / name, text)
+        fill(temporary)
+        os.chmod(temporary, 0o755)
+        os.replace(temporary, folder)
     except OSError as error:
         raise cannot_write(folder, error) from None
     finally:
-        if made is not None and made.exists():
-            shutil.rmtree(made)
+        if temporary is not None and temporary.exists():
+            shutil.rmtree(temporary)
 
 
 def write_config(folder: Path, config: RunConfig, digest: str) -> None:
     """Write or replace `config.json`."""
-    described = {"format": FORMAT, "seqloom": seqloom.__version__, "data_digest": digest, **config.to_dict()}
-    write_atomically(folder / CONFIG, json.dumps(described, indent=2) + "\n")
+    content = {"format": FORMAT, "seqloom": seqloom.__version__, "data_digest": digest, **config.to_dict()}
+    write_atomically(folder / CONFIG, json.dumps(content, indent=2) + "\n")
 
 
 def reopen(folder: Path, config: RunConfig, digest: str) -> None:
-    """Before a training goes on: its configuration as it is now, and no report of what it was."""
+    """Before a training resumes: write its configuration as it is now, and remove the last report."""
     write_config(folder, config, digest)
     (folder / CARD).unlink(missing_ok=True)
 
@@ -125,7 +130,7 @@ def save_model(folder: Path, model: nn.Module) -> None:
 
 
 def load_model(folder: Path, model: nn.Module) -> None:
-    """Put `model.safetensors` into `model`.
+    """Load `model.safetensors` into `model`.
 
     Raises:
         RunError: it is missing, damaged, or of another model.
@@ -141,7 +146,7 @@ def load_model(folder: Path, model: nn.Module) -> None:
 
 
 def free_name(data: Path) -> Path:
-    """`runs/NAME` after the data, or the first of `runs/NAME-2`, `-3` … that is not taken."""
+    """`runs/NAME`, named after the data, or the first of `runs/NAME-2`, `-3` … that does not exist."""
     base = Path("runs") / (data.resolve().stem or "run")
     candidates = (
         base if number == 1 else base.with_name(f"{base.name}-{number}") for number in range(1, 10_000)

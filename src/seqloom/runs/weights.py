@@ -1,4 +1,4 @@
-"""Tensors to safetensors bytes and back; a tensor that two names share is written once."""
+"""Tensors to safetensors and back; a tensor with two names is written once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seqloom.errors import RunError
 
 
 def to_bytes(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
-    """A safetensors file."""
+    """The content of a safetensors file."""
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata)
 
 
@@ -32,21 +32,26 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def unique_state(model: nn.Module) -> dict[str, Tensor]:
-    """The state_dict without second names of the same tensor (tied weights)."""
+    """The state_dict with each tensor under one name: tied weights have several."""
     seen: set[int] = set()
-    found = {}
+    unique = {}
     for name, tensor in model.state_dict().items():
         if tensor.data_ptr() not in seen or tensor.numel() == 0:
             seen.add(tensor.data_ptr())
-            found[name] = tensor
-    return found
+            unique[name] = tensor
+    return unique
 
 
 def load_state(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Put `tensors` into `model`, which must have just these.
+    """Copy `tensors` into the parameters and buffers of `model`, which must be the same by name and shape.
+
+    Args:
+        model: any.
+        tensors: by name, as `unique_state` returns them.
+        path: where they come from, for the error.
 
     Raises:
-        RunError: a name or a shape does not fit.
+        RunError: a name or a shape is not the same.
     """
     own = unique_state(model)
     wrong = sorted(set(own) ^ set(tensors)) or [n for n in own if own[n].shape != tensors[n].shape]

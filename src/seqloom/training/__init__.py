@@ -1,1 +1,1 @@
-"""The loop, its checkpoints, its hooks and its run folder. Knows the task contract and no named task."""
+"""Training: the loop, validation, checkpoints and callbacks. Knows the task contract and no named task."""

@@ -1,48 +1,46 @@
-"""Who listens to a training: the metrics file, TensorBoard, and the person at the terminal."""
+"""What listens to a training: the metrics file and TensorBoard; `progress` has the terminal."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
-import time
 from pathlib import Path
-from typing import Any, Protocol, final
+from typing import final
 
 from seqloom.errors import ConfigError
 from seqloom.files import cannot_write
-
-QUIET_SECONDS = 10.0
-"""Between lines where there is no terminal to draw on."""
+from seqloom.training.records import Record
 
 
-class Hook(Protocol):
-    """Told of what happens; decides nothing."""
+class Callback:
+    """Is told what happens in a training and decides nothing. Every method does nothing unless overridden."""
 
-    def step(self, progress: float, seconds: float) -> None:
-        """After each step: the share of the limit that is used up, and seconds since the start."""
-        ...
+    def on_step(self, progress: float, seconds: float) -> None:
+        """After each step.
 
-    def record(self, record: dict[str, Any]) -> None:
-        """A line for metrics.jsonl."""
-        ...
+        Args:
+            progress: the share of the training that is done, 0 to 1.
+            seconds: time spent in training so far.
+        """
+
+    def on_record(self, record: Record) -> None:
+        """After each measurement: every `training.log_every` steps, and at each validation."""
 
     def written_bytes(self) -> int:
-        """What a resumed training keeps of what this hook has written."""
-        ...
+        """How much of metrics.jsonl a resumed training keeps."""
+        return 0
 
     def close(self) -> None:
-        """The end, however it came."""
-        ...
+        """At the end of the training, whether it finished, failed or was interrupted."""
 
 
 @final
-class MetricsFile:
+class MetricsFile(Callback):
     """`metrics.jsonl`: a line per record.
 
     Args:
         path: the file.
-        keep_bytes: what to keep of it: lines after the checkpoint are about to be written again.
+        keep_bytes: how much of it to keep: lines after the checkpoint are written again.
     """
 
     def __init__(self, path: Path, keep_bytes: int = 0) -> None:
@@ -50,13 +48,14 @@ class MetricsFile:
         self._file = path.open("ab")
         self._file.truncate(min(keep_bytes, path.stat().st_size))
 
-    def step(self, progress: float, seconds: float) -> None:
-        """Nothing."""
+    def on_record(self, record: Record) -> None:
+        """Append a line, which others can read at once.
 
-    def record(self, record: dict[str, Any]) -> None:
-        """Append a line, at once readable by others."""
+        Raises:
+            RunError: it cannot be written, for example because the disk is full.
+        """
         try:
-            self._file.write(json.dumps(record).encode() + b"\n")
+            self._file.write(json.dumps(record.to_dict()).encode() + b"\n")
             self._file.flush()
         except OSError as error:
             raise cannot_write(self._path, error) from None
@@ -67,17 +66,17 @@ class MetricsFile:
         return self._file.tell()
 
     def close(self) -> None:
-        """Close it."""
+        """Close the file."""
         self._file.close()
 
 
 @final
-class TensorBoard:
-    """The same numbers as TensorBoard scalars, under `tensorboard/` of the run folder.
+class TensorBoard(Callback):
+    """Every number of a record as a TensorBoard scalar, under `tensorboard/` of the run folder.
 
     Args:
         folder: the run folder.
-        first_step: records from here on are written again.
+        first_step: records from this step on are written again.
 
     Raises:
         ConfigError: TensorBoard is not installed.
@@ -92,107 +91,15 @@ class TensorBoard:
             ) from None
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
 
-    def step(self, progress: float, seconds: float) -> None:
-        """Nothing."""
-
-    def record(self, record: dict[str, Any]) -> None:
-        """A scalar for every number."""
-        for name, value in _scalars(record):
-            self._writer.add_scalar(f"{record['split']}/{name}", value, record["step"])
-
-    def written_bytes(self) -> int:
-        """TensorBoard has its own order."""
-        return 0
+    def on_record(self, record: Record) -> None:
+        """Write a scalar for every number, as `train/loss_nats_per_character`."""
+        norms = record.details.get("gradient_norms", {})
+        numbers = {**record.scores, **record.details}
+        numbers |= {f"gradient_norms/{parameter}": norm for parameter, norm in norms.items()}
+        for name, value in numbers.items():
+            if isinstance(value, (int, float)):
+                self._writer.add_scalar(f"{record.split}/{name}", value, record.step)
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write what is still in memory."""
         self._writer.close()
-
-
-def _scalars(record: dict[str, Any]) -> list[tuple[str, float]]:
-    flat = {**record, **{f"gradient_norms/{k}": v for k, v in record.get("gradient_norms", {}).items()}}
-    return [
-        (k, v)
-        for k, v in flat.items()
-        if isinstance(v, (int, float)) and k not in ("step", "epoch", "seconds")
-    ]
-
-
-@final
-class Terminal:
-    """Loss, rate and time left: a live line on a terminal, now and then a line elsewhere."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        console = Console(stderr=True)
-        self._live = None
-        self._said = -QUIET_SECONDS
-        self._began: tuple[float, float] | None = None
-        self._train = self._validation = ""
-        if console.is_terminal:
-            columns = TextColumn("{task.percentage:>3.0f} %"), BarColumn(24), TextColumn("{task.description}")
-            self._live = Progress(*columns, console=console)
-            self._bar = self._live.add_task("the first steps", total=1.0)
-            self._live.start()
-
-    def step(self, progress: float, seconds: float) -> None:
-        """Redraw, or say a line if the last one is some time ago."""
-        self._began = self._began or (progress, time.monotonic())
-        before, since = self._began
-        left = (
-            (time.monotonic() - since) * (1 - progress) / (progress - before) if progress > before else None
-        )
-        texts = [f"{clock(left)} left" if left is not None else "", self._train, self._validation]
-        line = "   ".join(text for text in texts if text)
-        if self._live is not None:
-            self._live.update(self._bar, completed=progress, description=line)
-        elif self._train and seconds - self._said >= QUIET_SECONDS:
-            self._said = seconds
-            self._say(f"{progress:4.0%}  {line}")
-
-    def record(self, record: dict[str, Any]) -> None:
-        """Remember what to show; a validation is always shown."""
-        name, loss = next((k, v) for k, v in record.items() if k.startswith("loss_nats_per_"))
-        unit = name.removeprefix("loss_nats_per_")
-        if record["split"] == "train":
-            self._train = (
-                f"step {record['step']:,}   loss {loss:.3f} nats per {unit}   "
-                f"{record[f'{unit}s_per_second']:,.0f} {unit}s/s"
-            )
-            return
-        self._validation = f"{record['split']} {loss:.3f}"
-        place = f"step {record['step']:,} after {clock(record['seconds'])}"
-        scores = "".join(f", {name} {record[name]:.4f}" for name in list(record)[5:8] if name in record)
-        self._say(f"{place}: {record['split']} {loss:.4f} nats per {unit}{scores}")
-
-    def _say(self, line: str) -> None:
-        if self._live is not None:
-            self._live.console.print(line, highlight=False)
-        else:
-            sys.stderr.write(f"{line}\n")
-            sys.stderr.flush()
-
-    def written_bytes(self) -> int:
-        """Nothing on disk."""
-        return 0
-
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-        if self._live is not None:
-            self._live.stop()
-
-
-def clock(seconds: float) -> str:
-    """Seconds for a person.
-
-    >>> clock(59), clock(125), clock(7260)
-    ('59 s', '2 min 05 s', '2 h 01 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

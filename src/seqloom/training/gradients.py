@@ -1,4 +1,4 @@
-"""Say where numbers stopped being finite, and what the gradient of each layer is."""
+"""Gradients: their norms, clipping, and where numbers stopped being finite."""
 
 from __future__ import annotations
 
@@ -8,8 +8,21 @@ import torch
 from torch import Tensor, nn
 
 
+def gradient_norm(model: nn.Module) -> Tensor:
+    """The norm of the whole gradient: 0-dimensional."""
+    return torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+
+
+def clip_gradient(model: nn.Module, limit: float | None, norm: Tensor) -> bool:
+    """Scale the whole gradient to norm `limit` if it is above that; None: never. Returns whether it was."""
+    if limit is None or not norm > limit:
+        return False
+    torch.nn.utils.clip_grads_with_norm_(model.parameters(), limit, norm)
+    return True
+
+
 def gradient_norms(model: nn.Module) -> dict[str, float]:
-    """The norm of the gradient of each parameter."""
+    """The norm of the gradient of each parameter, by the parameter's name."""
     named = [(name, p.grad) for name, p in model.named_parameters() if p.grad is not None]
     if not named:
         return {}
@@ -18,21 +31,24 @@ def gradient_norms(model: nn.Module) -> dict[str, float]:
 
 
 def first_not_finite(model: nn.Module, compute_loss: Callable[[], object]) -> str:
-    """Name the first thing that is not finite: a parameter, a layer's output, else a parameter's gradient.
+    """Name what stopped being finite first: a weight, a layer's output, else a parameter's gradient.
 
     Args:
-        model: as it is after the step that went wrong.
+        model: as it is after the backward pass that went wrong.
         compute_loss: runs the model on the same batch again.
+
+    Returns:
+        The end of a sentence: `in the output of layer layers.0`.
     """
     for name, parameter in model.named_parameters():
         if not parameter.isfinite().all():
             return f"in the weights {name}"
-    found: list[str] = []
+    layers: list[str] = []
 
     def watch(name: str) -> Callable[..., None]:
         def hook(_module: nn.Module, _inputs: object, outputs: object) -> None:
             if not all(tensor.isfinite().all() for tensor in _tensors(outputs)):
-                found.append(name)
+                layers.append(name)
 
         return hook
 
@@ -41,8 +57,8 @@ def first_not_finite(model: nn.Module, compute_loss: Callable[[], object]) -> st
         compute_loss()
     for handle in handles:
         handle.remove()
-    if found:
-        return f"in the output of layer {found[0]}"
+    if layers:
+        return f"in the output of layer {layers[0]}"
     for name, parameter in model.named_parameters():
         if parameter.grad is not None and not parameter.grad.isfinite().all():
             return f"in the gradient of {name}"

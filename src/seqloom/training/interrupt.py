@@ -12,10 +12,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @final
 class Interrupt:
-    """While entered, the first Ctrl-C or SIGTERM sets `asked`; a second one is as without this."""
+    """While entered, the first Ctrl-C or SIGTERM sets `requested`; a second one stops at once."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupt:
@@ -29,7 +29,7 @@ class Interrupt:
         self._restore()
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
+        self.requested = True
         self._restore()
 
     def _restore(self) -> None:

@@ -1,4 +1,4 @@
-"""What is trained, on what: made from a path and settings, or read back from a run folder."""
+"""What is trained, on what: from a path and settings, or from a run folder to resume."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ RESUMABLE = (
     *("learning_rate", "gradient_clip", "patience", "checkpoint_every", "log_every", "tensorboard"),
     *("max_epochs", "max_steps", "max_minutes"),
 )
-"""What may change when a training goes on; anything else would make it another training."""
+"""`training.*` keys that may change when a training resumes; any other would make it another training."""
 
 
 class Job(NamedTuple):
-    """A configuration with the data and the preparation that it is for."""
+    """A configuration, and the data and preparation that it is for."""
 
     config: RunConfig
     preparation: Preparation
@@ -48,16 +48,21 @@ def new_job(
     path: Path,
     task_name: str | None,
     layers: Sequence[Mapping[str, Any]],
-    say: Callable[[str], object],
+    log: Callable[[str], object],
     strict: bool = False,
 ) -> Job:
-    """Infer the task where none is named, resolve the configuration, fit the preparation."""
+    """Infer the task where none is named, resolve the configuration, fit the preparation.
+
+    Raises:
+        DataError: the data cannot be read, or no task fits it.
+        ConfigError: more than one task fits, or a setting does not exist or is out of its range.
+    """
     named = task_name or next((str(layer["task"]) for layer in layers if "task" in layer), None)
-    known = task_named(named) if named else None  # before the data is read: a wrong name should not wait
+    known = task_named(named) if named else None  # a wrong name is refused before the data is read
     data = read(path, strict)
     chosen, reason = (known, "as asked") if known else _infer(data, path)
     config = with_precision(resolve(chosen, layers))
-    say(f"task: {chosen.name} ({chosen.shape}), {'' if known else 'because the data is '}{reason}")
+    log(f"task: {chosen.name} ({chosen.shape}), {'' if known else 'because the data is '}{reason}")
     preparation = chosen.prepare(data, config.data)
     return Job(config, preparation, data, path)
 
@@ -79,7 +84,13 @@ def _infer(data: Any, path: Path) -> tuple[Task, str]:
 def resumed_job(
     data: Path | str | None, config: Path | str | None, layer: Mapping[str, Any], out: Path | str | None
 ) -> tuple[Path, Job, checkpoint.Checkpoint]:
-    """The run folder `out`, what it trains, and where it had come to."""
+    """The run folder `out`, what it trains, and its last checkpoint.
+
+    Raises:
+        ConfigError: `out` is missing, or a setting may not change.
+        DataError: the data has moved.
+        RunError: the run folder is damaged.
+    """
     if out is None:
         raise ConfigError("--resume", "expected --out RUN, the run folder to go on with", got="none")
     if config is not None:

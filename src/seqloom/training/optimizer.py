@@ -1,4 +1,4 @@
-"""The optimizer, and the learning rate as a function of where the training is."""
+"""The optimizer, and the learning rate as a function of step and progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seqloom.runs.config import TrainingConfig
 
 
 def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW or SGD; only matrices decay, never biases, gains or embeddings' single rows of numbers."""
+    """AdamW or SGD, with weight decay on matrices only: never on biases and gains."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
@@ -24,13 +24,13 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opt
 
 
 def learning_rate(config: TrainingConfig, step: int, progress: float, scale: float = 1.0) -> float:
-    """The rate of step `step`.
+    """The learning rate of a step: warm-up times schedule.
 
     Args:
         config: the schedule.
-        step: steps taken so far.
-        progress: share of the training's limit that is used up, 0 to 1.
-        scale: what the plateau schedule has come down to.
+        step: number of steps taken before it.
+        progress: the share of the training that is done, 0 to 1.
+        scale: what the plateau schedule has lowered the rate to, as a share of `config.learning_rate`.
 
     >>> config = TrainingConfig(learning_rate=1.0, warmup_steps=4)
     >>> [round(learning_rate(config, step, step / 100), 2) for step in (0, 3, 50, 100)]

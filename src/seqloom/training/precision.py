@@ -1,4 +1,4 @@
-"""Whether the machine computes bfloat16 natively: about twice as fast, at the same loss."""
+"""The precision of a training: bfloat16, about twice as fast, where the machine computes it natively."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NATIVE = ("avx512_bf16", "amx_bf16")
 
 
 def best_precision() -> Literal["float32", "bfloat16"]:
-    """What `training.precision=auto` comes to on this machine."""
+    """What `training.precision=auto` means on this machine."""
     if torch.cuda.is_available():
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     capabilities = torch.cpu.get_capabilities()
@@ -21,7 +21,7 @@ def best_precision() -> Literal["float32", "bfloat16"]:
 
 
 def with_precision(config: RunConfig) -> RunConfig:
-    """`config` with `auto` replaced by what it comes to, so that a resumed run computes as it began."""
+    """`config` with `auto` resolved, so that a resumed training computes as it began."""
     if config.training.precision != "auto":
         return config
     return config._replace(training=config.training.model_copy(update={"precision": best_precision()}))

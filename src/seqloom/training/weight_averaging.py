@@ -1,8 +1,8 @@
-"""An exponential average of the weights along a training (Polyak and Juditsky 1992): often the better model.
+"""Exponential moving average of the weights (Polyak and Juditsky 1992), often better than the last weights.
 
     average = decay * average + (1 - decay) * weights
 
-with a decay that begins lower, min(decay, (1 + step) / (10 + step)), so that the first weights are forgotten.
+with a decay that starts lower, min(decay, (1 + step) / (10 + step)), to forget the initial weights.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from torch import Tensor, nn
 
 from seqloom.runs.weights import unique_state
 
-EVERY = 8
-"""Steps between updates: each reads and writes all weights, and a decay to the power of 8 is near enough."""
+STEPS_BETWEEN_UPDATES = 8
+"""Each update reads and writes all weights; a decay to the power of 8 is near enough."""
 
 
 @final
-class Average:
+class WeightAverage:
     """The averaged weights of a model.
 
     Args:
         model: whose weights are averaged, from now on.
-        decay: of the average, for each step.
+        decay: share of the old average that is left after a step.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -35,10 +35,10 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Take in the weights as they are after step number `step`."""
-        if step % EVERY:
+        """Add the weights as they are after step number `step`."""
+        if step % STEPS_BETWEEN_UPDATES:
             return
-        decay = min(self._decay, (1 + step) / (10 + step)) ** EVERY
+        decay = min(self._decay, (1 + step) / (10 + step)) ** STEPS_BETWEEN_UPDATES
         for name, tensor in unique_state(model).items():
             if tensor.is_floating_point():
                 self.weights[name].lerp_(tensor, 1 - decay)
@@ -46,20 +46,20 @@ class Average:
                 self.weights[name].copy_(tensor)
 
     def restore(self, weights: Mapping[str, Tensor]) -> None:
-        """Go on from a checkpoint's."""
+        """Take the averaged weights of a checkpoint."""
         for name, tensor in weights.items():
             self.weights[name].copy_(tensor)
 
     @contextmanager
     def swapped_into(self, model: nn.Module) -> Iterator[None]:
-        """The model with the averaged weights, for as long as the context lasts."""
+        """Give the model the averaged weights for as long as the context lasts."""
         own = unique_state(model)
-        kept = {name: tensor.detach().clone() for name, tensor in own.items()}
+        saved = {name: tensor.detach().clone() for name, tensor in own.items()}
         try:
             _copy(self.weights, own)
             yield
         finally:
-            _copy(kept, own)
+            _copy(saved, own)
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from torch import Tensor
 from seqloom.cells.lstm import LSTMState
 from seqloom.cells.projections import Weights
 from seqloom.kernels import reference
-from seqloom.kernels.native.abi import GATES, Run
+from seqloom.kernels.native.abi import NATIVE_CELLS, Run
 from seqloom.kernels.native.operators import recurrence
 from seqloom.kernels.recurrence import Request
 
@@ -46,7 +46,7 @@ def make_run(
     def random(*shape: int, scale: float = 0.5) -> Tensor:
         return (torch.randn(shape) * scale).requires_grad_()
 
-    G = GATES[cell] * hidden
+    G = NATIVE_CELLS[cell].num_gates * hidden
     shapes: list[tuple[int, ...]] = [(G, inputs), (G, hidden), (G,), (G,)]
     # Small weights where they are many, so that sums of products stay near 1.
     weights = [

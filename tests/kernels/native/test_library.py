@@ -20,7 +20,7 @@ from torch import Tensor
 from seqloom import kernels
 from seqloom.errors import ConfigError
 from seqloom.kernels.native import abi, forward_backward, library
-from seqloom.kernels.native.abi import GATES, Run
+from seqloom.kernels.native.abi import NATIVE_CELLS, Run
 
 ROOT = Path(__file__).parents[2]
 COMPILERS = [name for name in (os.environ.get("CXX"), "c++", "g++", "clang++") if name and shutil.which(name)]
@@ -31,7 +31,7 @@ needs_library = pytest.mark.skipif(
 
 
 def make_run(cell: str = "lstm", steps: int = 5, batch: int = 3, hidden: int = 6, directions: int = 1) -> Run:
-    G = GATES[cell] * hidden
+    G = NATIVE_CELLS[cell].num_gates * hidden
     shapes = [(G, 4), (G, hidden), (G,), (G,)] * directions
     h, c = torch.randn(2, directions, batch, hidden)
     weights = [torch.randn(shape) / 2 for shape in shapes]

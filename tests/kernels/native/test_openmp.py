@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from seqloom.kernels.native import forward_backward, library, openmp
-from seqloom.kernels.native.abi import CELLS, Run
+from seqloom.kernels.native.abi import NATIVE_CELLS, Run
 
 from ..conftest import make_run
 
@@ -52,7 +52,7 @@ def test_without_a_runtime_one_thread_does_everything(monkeypatch: pytest.Monkey
 
 
 def test_threads_of_python_do_not_disturb_each_other() -> None:
-    runs = [make_run(cell, steps=30, batch=9, hidden=40, directions=2) for cell in CELLS]
+    runs = [make_run(cell, steps=30, batch=9, hidden=40, directions=2) for cell in NATIVE_CELLS]
     wanted = forward_backward.Wanted(True, True, True)
 
     def both(run: Run) -> list[Tensor]:
@@ -90,7 +90,7 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_two_threads_give_what_one_gives(cell: str, two_threads: None) -> None:
     for batch, directions in ((1, 1), (1, 2), (5, 1), (40, 2)):
         run = make_run(cell, batch=batch, hidden=70, directions=directions)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seqloom.kernels import reference
 from seqloom.kernels.native import forward_backward, library
-from seqloom.kernels.native.abi import CELLS, VALUES, Run
+from seqloom.kernels.native.abi import NATIVE_CELLS, Run
 from seqloom.kernels.native.operators import recurrence
 
 from .runs import LENGTHS, close, derivatives, exact, leaves, make_run, results_of
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not library.available(), reason="seqloom is inst
 
 
 @given(
-    cell=st.sampled_from(list(CELLS)),
+    cell=st.sampled_from(list(NATIVE_CELLS)),
     steps=st.sampled_from([0, 1, 2, 3, 5, 7, 18]),  # the last is no longer few
     lengths=st.lists(st.integers(0, 18), max_size=9),
     sizes=st.sampled_from([(1, 1), (3, 5), (7, 16), (17, 31), (32, 33), (5, 70)]),
@@ -50,7 +50,7 @@ def test_values_and_gradients_are_those_of_the_reference(
 
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("ragged", [False, True])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_larger_sizes(cell: str, ragged: bool, directions: int) -> None:
     lengths = [(7 * row) % 13 for row in range(33)] if ragged else None
     run = make_run(cell, 12, 33, 70, 130, directions=directions, lengths=lengths)
@@ -58,7 +58,7 @@ def test_larger_sizes(cell: str, ragged: bool, directions: int) -> None:
 
 
 @pytest.mark.parametrize("half", [False, True])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_a_single_row_of_many_steps(cell: str, half: bool) -> None:
     if half and library.level() < 3:
         pytest.skip("the processor has no bfloat16")
@@ -73,7 +73,8 @@ def test_a_single_row_of_many_steps(cell: str, half: bool) -> None:
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize(
-    ("cell", "rows"), [*((cell, 5) for cell in CELLS), *((cell, 35) for cell in CELLS if cell != "rnn_relu")]
+    ("cell", "rows"),
+    [*((cell, 5) for cell in NATIVE_CELLS), *((cell, 35) for cell in NATIVE_CELLS if cell != "rnn_relu")],
 )  # of so many a relu has some so near 0 that rounding turns their derivative from 0 to 1
 def test_bfloat16(cell: str, rows: int, dtype: torch.dtype, ragged: bool) -> None:
     lengths = LENGTHS * (rows // 5) if ragged else None
@@ -93,7 +94,7 @@ def test_bfloat16(cell: str, rows: int, dtype: torch.dtype, ragged: bool) -> Non
         assert (value - other).norm() <= 0.03 * other.norm() + 1e-2  # they begin with what is that much off
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_each_result_alone_has_its_gradient(cell: str) -> None:
     run = make_run(cell, directions=2)
     for k in range(3 if cell == "lstm" else 2):
@@ -103,7 +104,7 @@ def test_each_result_alone_has_its_gradient(cell: str) -> None:
         )
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_only_wanted_gradients_are_computed(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted: list[forward_backward.Wanted] = []
     backward = forward_backward.backward
@@ -135,7 +136,7 @@ def test_only_wanted_gradients_are_computed(cell: str, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS])
 @pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_second_derivatives_are_those_of_the_reference(
     cell: str, directions: int, lengths: list[int] | None
 ) -> None:
@@ -212,7 +213,7 @@ def test_states_and_weights_may_be_strided() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_the_same_again_is_the_same_to_the_bit(cell: str, threads: int) -> None:
     run = make_run(cell, 9, 20, 30, 70, directions=2, lengths=[9 - row % 7 for row in range(20)])
     before = torch.get_num_threads()
@@ -228,7 +229,7 @@ def test_the_same_again_is_the_same_to_the_bit(cell: str, threads: int) -> None:
 
 
 @pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_padding_is_never_read(cell: str, directions: int) -> None:
     run = make_run(cell, 5, 5, lengths=LENGTHS, directions=directions)
     poisoned = run.input.detach().clone()
@@ -240,7 +241,7 @@ def test_padding_is_never_read(cell: str, directions: int) -> None:
 
 
 @pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_nan_flows_as_in_the_reference(cell: str, directions: int) -> None:
     run = make_run(cell, 5, 5, lengths=LENGTHS, directions=directions)
     values = run.input.detach().clone()
@@ -251,7 +252,7 @@ def test_nan_flows_as_in_the_reference(cell: str, directions: int) -> None:
         assert torch.equal(mine.isinf(), expected.isinf())
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_what_is_kept_for_gradients_is_little(cell: str) -> None:
     run = make_run(cell, 8, 16, 32, 64)
     found: dict[int, int] = {}
@@ -264,4 +265,4 @@ def test_what_is_kept_for_gradients_is_little(cell: str) -> None:
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         output = recurrence(run)[0]
     given = sum(tensor.numel() * 4 for tensor in leaves(run))
-    assert sum(found.values()) == given + output.numel() * 4 * (1 + VALUES[cell])
+    assert sum(found.values()) == given + output.numel() * 4 * (1 + NATIVE_CELLS[cell].num_saved_values)

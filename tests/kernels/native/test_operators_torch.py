@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.checkpoint import checkpoint
 
 from seqloom.kernels.native import library
-from seqloom.kernels.native.abi import CELLS
+from seqloom.kernels.native.abi import NATIVE_CELLS
 from seqloom.kernels.native.operators import recurrence
 
 from .runs import arguments_of, close, derivatives, exact, leaves, make_run
@@ -17,7 +17,7 @@ from .runs import arguments_of, close, derivatives, exact, leaves, make_run
 pytestmark = pytest.mark.skipif(not library.available(), reason="seqloom is installed without csrc/")
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_checkpointing(cell: str) -> None:
     run = make_run(cell)
     expected = torch.autograd.grad(recurrence(run)[0].pow(2).sum(), leaves(run))
@@ -33,7 +33,7 @@ def test_checkpointing(cell: str) -> None:
 
 
 @pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_the_operators_pass_torchs_own_check(cell: str, directions: int) -> None:
     # Whole vectors of units and all rows to the end: what is kept then has no gaps that torch could compare.
     run = make_run(cell, 3, 2, 4, 32, directions=directions)
@@ -57,7 +57,7 @@ def test_the_operator_itself_is_differentiable_twice() -> None:
 
 
 @pytest.mark.parametrize("batch_first", [False, True])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_fake_tensors_have_the_shapes_and_strides(cell: str, batch_first: bool) -> None:
     run = make_run(cell, directions=2)
     real = recurrence(run, batch_first, keep=True)
@@ -76,7 +76,7 @@ def test_fake_tensors_have_the_shapes_and_strides(cell: str, batch_first: bool) 
                 )
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_torch_func(cell: str) -> None:
     run = make_run(cell, directions=2, lengths=[5, 0, 2])
     x = run.input.detach()
@@ -103,7 +103,7 @@ def test_torch_func(cell: str) -> None:
     close([torch.func.grad(size)(x)], [second.double()])
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_vmap_is_one_run_for_each(cell: str) -> None:
     run = make_run(cell)
     xs = torch.randn(5, 4, 3, 4)  # (T, N, B, I)

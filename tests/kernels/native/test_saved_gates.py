@@ -10,7 +10,7 @@ from seqloom.cells.lstm import LSTMGates, LSTMState
 from seqloom.cells.projections import Weights
 from seqloom.kernels import reference
 from seqloom.kernels.native import forward_backward, library, saved_gates
-from seqloom.kernels.native.abi import CELLS
+from seqloom.kernels.native.abi import NATIVE_CELLS
 from seqloom.kernels.recurrence import Request
 
 from ..conftest import make_run
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not library.available(), reason="seqloom is inst
 
 @pytest.mark.parametrize("lengths", [None, [5, 0, 3, 2, 5]])
 @pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_gates_are_those_of_the_reference(cell: str, directions: int, lengths: list[int] | None) -> None:
     both = make_run(cell, batch=5, hidden=37, directions=directions)
     both = both._replace(lengths=None if lengths is None else torch.tensor(lengths))

@@ -301,7 +301,7 @@ def vectors(tmp_path: Path) -> Path:
 def test_pretrained_vectors_are_needed_only_to_begin(reviews: Records, vectors: Path, tmp_path: Path) -> None:
     settings = [f"data.vectors={vectors}", "training.max_steps=2", "model.hidden_size=8"]
     said: list[str] = []
-    folder, report = train(reviews.path, settings=settings, out=tmp_path / "run", say=said.append)
+    folder, report = train(reviews.path, settings=settings, out=tmp_path / "run", log=said.append)
     assert any("7 tokens, 2 of them with a vector of vectors.txt" in line for line in said)
     vectors.unlink()
     loaded = seqloom.load(folder)

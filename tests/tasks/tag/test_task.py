@@ -16,7 +16,7 @@ from seqloom.data.batching import Batching
 from seqloom.data.read import read
 from seqloom.data.tables.records import Records
 from seqloom.errors import DataError, RunError
-from seqloom.evaluation import report
+from seqloom.evaluation.measure import measure
 from seqloom.models.sequence_tagger import SequenceTagger
 from seqloom.tasks.base import Context, Rows
 from seqloom.tasks.tag.preparation import DataConfig, Preparation, Sentences
@@ -453,7 +453,7 @@ def test_both_directions_learn_what_one_can_only_guess(tmp_path: Path) -> None:
                 (loss.nats.sum() / loss.units.sum()).backward()
                 optimizer.step()
                 optimizer.zero_grad()
-            rows = report.measure(TASK, model, measured, torch.device("cpu"), told)  # type: ignore[arg-type]
+            rows = measure(TASK, model, measured, torch.device("cpu"), told)  # type: ignore[arg-type]
             found[bidirectional] = TASK.score(rows, "token")
             if found[bidirectional]["f1"] >= 0.995:
                 break

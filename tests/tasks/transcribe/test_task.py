@@ -21,7 +21,7 @@ from seqloom.data.read import read
 from seqloom.data.tables.records import Records
 from seqloom.decoding.ctc.beam import CTCBeamOptions, ctc_beam_search
 from seqloom.errors import ConfigError, DataError, RunError
-from seqloom.evaluation.report import measure
+from seqloom.evaluation.measure import measure
 from seqloom.inference.predictor import Predictor
 from seqloom.runs.config import RunConfig, resolve
 from seqloom.tasks.base import Rows

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from seqloom.decoding.ctc.greedy import BLANK, check_scores
 from seqloom.errors import ConfigError, DataError
-from seqloom.layers.recurrent.inputs import Lengths
+from seqloom.layers.masking import Lengths
 
 Prefix: TypeAlias = "tuple[int, ...]"
 

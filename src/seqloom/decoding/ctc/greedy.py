@@ -18,7 +18,7 @@ from torch import Tensor
 
 from seqloom.decoding.checks import check_logits
 from seqloom.errors import DataError
-from seqloom.layers.recurrent.inputs import Lengths, check_lengths
+from seqloom.layers.masking import Lengths, check_lengths
 
 BLANK = 0
 """Id of the blank; the symbols of a model begin at 1."""

@@ -9,13 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from seqloom.cells.spec import CELLS
 from seqloom.errors import DataError
 
-CELLS = {"rnn_tanh": 0, "rnn_relu": 1, "lstm": 2, "gru": 3}
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
-
-VALUES = {"rnn_tanh": 0, "rnn_relu": 0, "lstm": 5, "gru": 4}
-"""How many values of a unit and step are kept for the backward pass; `kept` says which"""
+NATIVE_CELLS = {name: spec for name, spec in CELLS.items() if spec.native_id is not None}
+"""The cells that csrc/cells/ has"""
 
 WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 """Of each direction, in this order; the biases may be None."""
@@ -58,7 +56,7 @@ class Run(NamedTuple):
     """One layer in one or both directions; what its forward and its backward pass both want to know."""
 
     cell: str
-    """One of `CELLS`"""
+    """One of `NATIVE_CELLS`"""
     input: Tensor
     """(T, B, I), float32 or bfloat16"""
     h: Tensor
@@ -88,9 +86,10 @@ def check(run: Run) -> bool:
     """
     cell, x, h, c, lengths, weights, *_ = run
     D = 1 if weights[4] is None else 2
-    if cell not in CELLS or (c is None) == (cell == "lstm"):
+    spec = NATIVE_CELLS.get(cell)
+    if spec is None or (c is None) == spec.has_cell_state:
         raise DataError(
-            _WHERE, f"the cell must be one of {', '.join(CELLS)}, and c is for lstm only", got=cell
+            _WHERE, f"the cell must be one of {', '.join(NATIVE_CELLS)}, and c is for lstm only", got=cell
         )
     if x.dim() != 3 or h.dim() != 3 or not x.is_cpu or x.dtype not in (torch.float32, torch.bfloat16):
         got = f"{x.dtype} {tuple(x.shape)} on {x.device}, and h {tuple(h.shape)}"
@@ -99,7 +98,7 @@ def check(run: Run) -> bool:
         )
     T, B, I = x.shape  # noqa: E741
     H = h.shape[2]
-    G = GATES[cell] * H
+    G = spec.num_gates * H
     _fit("h", h, (D, B, H))
     if c is not None:
         _fit("c", c, (D, B, H))
@@ -122,7 +121,7 @@ def check_backward(run: Run, output: Tensor, kept: Tensor | None, given: Sequenc
     x, h = run.input, run.h
     whole = (*x.shape[:2], len(h) * h.shape[2])
     _fit("output", output, whole, computed_in(run))
-    if VALUES[run.cell]:
+    if CELLS[run.cell].num_saved_values:
         if kept is None:
             raise DataError(
                 _WHERE, "a backward pass needs what the forward pass keeps", hint="Run it with keep=True"
@@ -141,7 +140,7 @@ def kept_shape(run: Run) -> tuple[int, int, int]:
     """(D, T B, values of all units): what a run keeps for its backward pass."""
     T, B, _ = run.input.shape
     D, _, H = run.h.shape
-    return D, T * B, (H + _PAD - 1) // _PAD * _PAD * VALUES[run.cell]
+    return D, T * B, (H + _PAD - 1) // _PAD * _PAD * CELLS[run.cell].num_saved_values
 
 
 def _fit(name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> None:
@@ -191,7 +190,7 @@ def fill(run: Run, output: Tensor, kept: Tensor | None) -> Problem:
     """
     cell, x, h, c, lengths, weights, reverse, half = run
     p = Problem()
-    p.cell, p.reverse, p.half = CELLS[cell], reverse, half or x.dtype == torch.bfloat16
+    p.cell, p.reverse, p.half = CELLS[cell].native_id, reverse, half or x.dtype == torch.bfloat16
     p.wide_input = half and x.dtype == torch.float32
     p.threads = torch.get_num_threads()
     p.steps, p.batch, p.input_size = x.shape

@@ -21,7 +21,7 @@ from torch import Tensor
 from seqloom.cells.projections import Weights
 from seqloom.errors import ConfigError, DataError
 from seqloom.kernels.native import library
-from seqloom.kernels.native.abi import CELLS, GATES
+from seqloom.kernels.native.abi import NATIVE_CELLS
 from seqloom.kernels.native.weight_packing import PRECISIONS, Arena, Layout, Matrix, in_blocks, pack
 from seqloom.state import State, tensors_of, with_tensors
 
@@ -121,8 +121,8 @@ class Decoder:
         output_bias: Tensor | None = None,
         precision: str = "float32",
     ) -> None:
-        if cell not in CELLS:
-            raise ConfigError("Decoder", f"cell must be one of {', '.join(CELLS)}", got=cell)
+        if cell not in NATIVE_CELLS:
+            raise ConfigError("Decoder", f"cell must be one of {', '.join(NATIVE_CELLS)}", got=cell)
         if precision not in PRECISIONS:
             raise ConfigError("Decoder", f"precision must be one of {', '.join(PRECISIONS)}", got=precision)
         _check_weights(cell, embedding, layers, output_weight, output_bias)
@@ -131,7 +131,7 @@ class Decoder:
         self.vocabulary_size, self.embedding_size = embedding.shape
         self.hidden_sizes = tuple(w.weight_hh.shape[1] for w in layers)
         self._width = loaded.seqloom_decoder_width()
-        layout = Layout(precision, self._width, GATES[cell])
+        layout = Layout(precision, self._width, NATIVE_CELLS[cell].num_gates)
         with torch.no_grad():
             self._pack(layout, embedding, layers, output_weight, output_bias)
 
@@ -243,7 +243,11 @@ class Decoder:
     def initial_state(self, batch_size: int) -> State:
         """Zeros: for each layer h (1, B, H), of an LSTM a pair of such."""
         parts = [torch.zeros(1, batch_size, size) for size in self.hidden_sizes]
-        return tuple((h, torch.zeros_like(h)) for h in parts) if self.cell == "lstm" else tuple(parts)
+        return (
+            tuple((h, torch.zeros_like(h)) for h in parts)
+            if NATIVE_CELLS[self.cell].has_cell_state
+            else tuple(parts)
+        )
 
     def seconds_to_read(self, times: int = 16) -> float:
         """How long the threads need to read the packed weights once: what a token takes at least."""
@@ -255,7 +259,7 @@ class Decoder:
         if not 1 <= batch <= MAX_ROWS:
             raise DataError("Decoder", f"a batch must have 1 to {MAX_ROWS} rows", got=batch)
         _fit("logits", logits, (batch, self.vocabulary_size), torch.float32)
-        each = 2 if self.cell == "lstm" else 1
+        each = 2 if NATIVE_CELLS[self.cell].has_cell_state else 1
         parts = tensors_of(state)
         if len(parts) != each * len(self.hidden_sizes):
             expected = f"the state must have {each} tensors for each of {len(self.hidden_sizes)} layers"
@@ -268,7 +272,7 @@ class Decoder:
         if steps < 0:
             raise DataError("Decoder", "steps must be an int >= 0", got=steps)
         call = Decoding()
-        call.cell, call.precision = CELLS[self.cell], PRECISIONS.index(self.precision)
+        call.cell, call.precision = NATIVE_CELLS[self.cell].native_id, PRECISIONS.index(self.precision)
         call.width, call.layers, call.batch = self._width, len(self.hidden_sizes), batch
         call.threads = min(torch.get_num_threads(), self._threads, 1 + self.weight_bytes // BYTES_PER_THREAD)
         call.vocabulary, call.embedding_size, call.steps = self.vocabulary_size, self.embedding_size, steps
@@ -278,7 +282,7 @@ class Decoder:
         return call
 
     def _run(self, call: Decoding, logits: Tensor, state: State) -> tuple[Tensor, State]:
-        each = 2 if self.cell == "lstm" else 1
+        each = 2 if NATIVE_CELLS[self.cell].has_cell_state else 1
         logits = logits.clone(memory_format=torch.contiguous_format)
         parts = [part.clone(memory_format=torch.contiguous_format) for part in tensors_of(state)]
         layers = (Layer * len(self._packed))()
@@ -324,7 +328,7 @@ def _check_weights(
     _fit("embedding", embedding, (V, E), torch.float32)
     sizes = [E, *(w.weight_hh.shape[-1] for w in layers)]
     for w, (below, hidden) in zip(layers, pairwise(sizes), strict=True):
-        G = GATES[cell] * hidden
+        G = NATIVE_CELLS[cell].num_gates * hidden
         if any(part is not None for part in w[4:]):
             raise DataError("Decoder", "a layer must have no projection and no normalization")
         shapes = ((G, below), (G, hidden), (G,), (G,))
@@ -342,10 +346,12 @@ def _biases(cell: str, w: Weights) -> tuple[Tensor, Tensor]:
     outer = zeros if w.bias_ih is None else w.bias_ih
     if w.bias_hh is None:
         return outer, zeros
-    if cell != "gru":
+    spec = NATIVE_CELLS[cell]
+    if not spec.separate_bias:
         return outer + w.bias_hh, zeros
-    inside = torch.arange(len(zeros)) >= len(zeros) // 3 * 2
-    return outer + w.bias_hh.masked_fill(inside, 0.0), w.bias_hh.masked_fill(~inside, 0.0)
+    gates = torch.tensor([name in spec.separate_bias for name in spec.gates._fields[: spec.num_gates]])
+    separate = gates.repeat_interleave(len(zeros) // spec.num_gates)
+    return outer + w.bias_hh.masked_fill(separate, 0.0), w.bias_hh.masked_fill(~separate, 0.0)
 
 
 def _fit(name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:

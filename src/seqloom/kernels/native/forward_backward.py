@@ -11,10 +11,10 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
+from seqloom.cells.spec import CELLS
 from seqloom.errors import ConfigError
 from seqloom.kernels.native import buffer_pool
 from seqloom.kernels.native.abi import (
-    VALUES,
     WEIGHTS,
     Run,
     check,
@@ -69,7 +69,7 @@ def forward(run: Run, batch_first: bool = False, keep: bool = False) -> Forward:
     library, some = _library(run), check(run)
     output, h_n, c_n, _ = empty_results(run, batch_first, keep=False, room=buffer_pool.empty)
     kept = None
-    if keep and VALUES[run.cell]:
+    if keep and CELLS[run.cell].num_saved_values:
         shape = kept_shape(run)
         kept = buffer_pool.empty(
             output, shape, (shape[1] * shape[2], shape[2], 1), dtype=output.dtype, spare=True
@@ -139,7 +139,7 @@ def empty_results(run: Run, batch_first: bool, keep: bool, room: Room = Tensor.n
     x, h = run.input, run.h
     T, B, _ = x.shape
     output = _sequence(x, T, B, h.shape[0] * h.shape[2], batch_first, computed_in(run), room)
-    kept = output.new_empty(kept_shape(run)) if keep and VALUES[run.cell] else None
+    kept = output.new_empty(kept_shape(run)) if keep and CELLS[run.cell].num_saved_values else None
     h_n = _like(h, room)
     assert h_n is not None
     return output, h_n, _like(run.c, room), kept

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from seqloom.cells.lstm import LSTMState
 from seqloom.cells.projections import Weights
+from seqloom.cells.spec import CELLS
 from seqloom.errors import DataError
 from seqloom.kernels import reference
 from seqloom.kernels.native import forward_backward
-from seqloom.kernels.native.abi import VALUES, WEIGHTS, Run
+from seqloom.kernels.native.abi import WEIGHTS, Run
 from seqloom.kernels.native.dispatch import Results, operator
 from seqloom.kernels.recurrence import Request
 
@@ -77,7 +78,7 @@ def _empty_forward(*arguments: Any) -> Results:
 
 def _setup_forward(ctx: Any, inputs: tuple[Any, ...], output: Results) -> None:
     cell, x, h, c, lengths, *weights, ctx.reverse, ctx.half, ctx.batch_first, keep = inputs
-    if VALUES[cell] and not keep:
+    if CELLS[cell].num_saved_values and not keep:
         raise DataError("seqloom::recurrence", "gradients need what only keep=True keeps", got=False)
     ctx.cell = cell
     sequence, _, c_n, kept = output

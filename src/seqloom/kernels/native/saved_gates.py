@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from seqloom.cells.gru import GRUGates
-from seqloom.cells.lstm import LSTMGates
-from seqloom.cells.rnn import RNNGates
-from seqloom.kernels.native.abi import VALUES, Run
+from seqloom.cells.spec import CELLS
+from seqloom.kernels.native.abi import Run
 from seqloom.kernels.native.library import LEVELS, level
 from seqloom.kernels.recurrence import Gates
 
@@ -25,10 +23,11 @@ def gates(run: Run, output: Tensor, kept: Tensor | None) -> list[Gates]:
     """
     T, B, _ = run.input.shape
     D, _, H = run.h.shape
-    if run.cell.startswith("rnn"):
-        return [RNNGates(part) for part in output.chunk(D, dim=-1)]
+    spec = CELLS[run.cell]
+    if not spec.num_saved_values:
+        return [spec.gates(part) for part in output.chunk(D, dim=-1)]
     assert kept is not None
-    lanes, count = _LANES[LEVELS[level()]], VALUES[run.cell]
+    lanes, count = _LANES[LEVELS[level()]], spec.num_saved_values
     values = (
         kept.view(D, T * B, -1, count, lanes).permute(0, 3, 1, 2, 4).reshape(D, count, T * B, -1)[..., :H]
     )
@@ -55,4 +54,5 @@ def _at_their_time(values: Tensor, lengths: Tensor, T: int, *, reverse: bool) ->
 
 
 def _named(cell: str, values: Tensor) -> Gates:
-    return LSTMGates(*values) if cell == "lstm" else GRUGates(*values[:3])
+    gates = CELLS[cell].gates
+    return gates(*values[: len(gates._fields)])

@@ -53,7 +53,7 @@ def torch_stack(layer: Layer, input: Tensor, weights: list[Tensor] | None = None
     # cuDNN gives gradients in its training mode only; without dropout the two modes are the same.
     training = layer.training or (input.is_cuda and torch.is_grad_enabled())
     return torch_backend.Stack(
-        layer.mode.lower(), flat_weights(layer) if weights is None else weights, layer.bias, layer.num_layers,
+        layer.cell, flat_weights(layer) if weights is None else weights, layer.bias, layer.num_layers,
         layer.dropout if layer.training else 0.0, training, layer.bidirectional, layer.batch_first,
     )  # fmt: skip
 
@@ -82,7 +82,7 @@ def _run_native(layer: Layer, batch: Batch, *, want_gates: bool) -> tuple[Tensor
         if k and layer.dropout:
             x = F.dropout(x, layer.dropout, layer.training)
         run = Run(
-            layer.mode.lower(), x, h if L == D else h[k : k + D], c if c is None or L == D else c[k : k + D],
+            layer.cell, x, h if L == D else h[k : k + D], c if c is None or L == D else c[k : k + D],
             batch.lengths, _eight(weights[k * each : (k + D) * each], D), False, half,
         )  # fmt: skip
         # Between layers time comes first, as everywhere: dropout then draws what it draws for every kernel.
@@ -134,7 +134,7 @@ def _request(
     if layer.recurrent_dropout and layer.training:
         h = state if isinstance(state, Tensor) else state.h
         mask = F.dropout(torch.ones_like(h), layer.recurrent_dropout)
-    return Request(layer.mode.lower(), x, state, w, lengths, direction == 1, mask, zoneout(layer))
+    return Request(layer.cell, x, state, w, lengths, direction == 1, mask, zoneout(layer))
 
 
 def _run(

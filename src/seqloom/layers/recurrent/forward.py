@@ -9,15 +9,16 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from seqloom.cells.lstm import LSTMState
+from seqloom.cells.spec import CELLS
 from seqloom.errors import ConfigError
 from seqloom.kernels import torch_backend
 from seqloom.kernels.native import library
 from seqloom.kernels.recurrence import Gates
 from seqloom.kernels.selection import KernelChoice, choose, native_is_faster, requested_kernel
+from seqloom.layers.masking import Lengths
 from seqloom.layers.recurrent.execution import run_layers, torch_stack, zoneout
 from seqloom.layers.recurrent.inputs import (
     Batch,
-    Lengths,
     autocast_type,
     check_packed,
     give,
@@ -149,10 +150,14 @@ def _decide_padded(layer: Layer, batch: Batch) -> KernelChoice:
 def _decide(layer: Layer, input: Tensor, T: int, B: int, lengths: bool) -> KernelChoice:
     where = type(layer).__name__
     asked, only = requested_kernel(where, layer.kernel), _reference_only(layer)
+    spec = CELLS[layer.cell]
+    torch_refusal = None if spec.torch_operator else f"torch has no {spec.name}"
     if only or asked.kernel in ("reference", "torch"):
-        return choose(where, asked, only)
+        return choose(where, asked, only, torch_refusal=torch_refusal)
+    if spec.native_id is None:
+        return choose(where, asked, only, f"native has no {spec.name}", torch_refusal=torch_refusal)
     faster = asked.kernel == "native" or native_is_faster(
-        layer.mode.lower(), T, B, layer.hidden_size, lengths=lengths, training=torch.is_grad_enabled()
+        layer.cell, T, B, layer.hidden_size, lengths=lengths, training=torch.is_grad_enabled()
     )
     refusal = None
     if faster:  # else nobody asks, and a run of one step is that much shorter

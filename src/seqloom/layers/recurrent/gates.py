@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from seqloom.cells.gru import gru_gates
 from seqloom.cells.lstm import LSTMGates, LSTMState, lstm_gates
 from seqloom.cells.projections import hidden_product, input_product
-from seqloom.cells.rnn import RNNGates
+from seqloom.cells.spec import CELLS
 from seqloom.kernels.recurrence import Gates, Request
 
 
@@ -18,18 +17,17 @@ def recover(request: Request, output: Tensor) -> Gates:
     All gates of a step depend on its input and the h before it, which is an output; so they are one product
     over all steps at once. Only an LSTM's c is a recurrence, elementwise.
     """
-    w = request.weights
-    if request.cell.startswith("rnn"):
-        return RNNGates(output)
+    spec, w = CELLS[request.cell], request.weights
+    if spec.gates._fields == ("h",):
+        return spec.gates(output)
     real = _real(request)
     x = request.input if real is None else request.input.masked_fill(~real, 0)
-    a = input_product(x, w)
-    b = hidden_product(_before(request, output), w)
-    if request.cell == "gru":
-        gates = gru_gates(a, b)
+    a, before = input_product(x, w), _before(request, output)
+    if not spec.has_cell_state:
+        _, gates = spec.step(a, before, w)
         return gates if real is None else type(gates)(*(value.masked_fill(~real, 0) for value in gates))
     assert isinstance(request.state, LSTMState)
-    i, f, g, o = lstm_gates(a + b)
+    i, f, g, o = lstm_gates(a + hidden_product(before, w))
     c = _cells(i * g, f, request.state.c, real, request.reverse)
     values = (i, f, g, o, c)
     return LSTMGates(*(values if real is None else (value.masked_fill(~real, 0) for value in values)))

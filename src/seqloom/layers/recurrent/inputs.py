@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from seqloom.cells.lstm import LSTMState
+from seqloom.cells.spec import CELLS
 from seqloom.errors import DataError
+from seqloom.layers.masking import Lengths, check_lengths
 from seqloom.layers.recurrent.parameters import Layer, first_parameter, initial_state
 from seqloom.state import map_state
-
-Lengths: TypeAlias = "Tensor | Sequence[int] | None"
-"""(B,) of any integer type: the real steps of each row"""
-
-INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 class Batch(NamedTuple):
@@ -99,7 +94,7 @@ def take_state(layer: Layer, input: Tensor, B: int, state: Any, batched: bool = 
         return initial_state(layer, B, input.device, input.dtype)
     where = type(layer).__name__
     L, H = len(layer.parameter_names), layer.hidden_size
-    if layer.mode != "LSTM":
+    if not CELLS[layer.cell].has_cell_state:
         return _take_part(layer, "the state", state, (L, B, H), batched)
     if not isinstance(state, tuple | list) or len(state) != 2:
         raise DataError(where, "the state must be a pair (h, c)", got=type(state).__name__)
@@ -115,36 +110,6 @@ def _take_part(layer: Layer, name: str, part: Any, shape: tuple[int, int, int], 
     check_type(layer, name, part)
     # cuDNN refuses a state that is not contiguous, as one turned round or widened by hand is not.
     return part.contiguous() if batched else part.unsqueeze(1).contiguous()
-
-
-def check_lengths(where: str, lengths: Any, B: int, T: int) -> Tensor:
-    """`lengths` as int64 (B,) on the CPU.
-
-    Raises:
-        DataError: another type, another count, or a length outside 0 to T.
-    """
-    if isinstance(lengths, Tensor):
-        if lengths.dtype not in INTEGERS or lengths.dim() != 1:
-            got = f"{lengths.dtype} {tuple(lengths.shape)}"
-            raise DataError(where, f"lengths must be whole numbers of shape ({B},)", got=got)
-        numbers = lengths.tolist()
-    else:
-        try:
-            numbers = [_whole(number) for number in lengths]
-        except TypeError:
-            raise DataError(where, "lengths must be whole numbers, one for each row", got=lengths) from None
-    if len(numbers) != B:
-        raise DataError(where, f"lengths must be {B}, one for each row", got=len(numbers))
-    for row, number in enumerate(numbers):
-        if not 0 <= number <= T:
-            raise DataError(where, f"lengths[{row}] must be 0 to {T}, the steps of the input", got=number)
-    return torch.tensor(numbers, dtype=torch.int64)
-
-
-def _whole(number: Any) -> int:
-    if isinstance(number, bool):
-        raise TypeError
-    return operator.index(number)
 
 
 def check_packed(layer: Layer, packed: PackedSequence, lengths: object) -> None:

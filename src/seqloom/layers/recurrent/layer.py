@@ -15,10 +15,10 @@ from torch.nn.utils.rnn import PackedSequence
 
 from seqloom.cells.lstm import LSTMState
 from seqloom.kernels.selection import KernelChoice
+from seqloom.layers.masking import Lengths
 from seqloom.layers.recurrent import forward as sequence
 from seqloom.layers.recurrent import parameters
 from seqloom.layers.recurrent.forward import Trace
-from seqloom.layers.recurrent.inputs import Lengths
 from seqloom.layers.recurrent.options import LSTMOptions, RecurrentOptions
 from seqloom.layers.recurrent.parameters import Device, Shape
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
 from seqloom.cells.parameters import check_flag
+from seqloom.cells.spec import CellSpec
 from seqloom.errors import ConfigError, nearest
 from seqloom.kernels.selection import KERNELS
 
@@ -59,15 +60,15 @@ DEFAULTS: RecurrentOptions = {
 LSTM_DEFAULTS: LSTMOptions = {**DEFAULTS, "forget_gate_bias": None}
 
 
-def check_options(where: str, options: Mapping[str, Any], *, bias: bool) -> dict[str, Any]:
+def check_options(where: str, options: Mapping[str, Any], spec: CellSpec, *, bias: bool) -> dict[str, Any]:
     """All options of the layer `where`, checked, those not given with their defaults.
 
     Raises:
         ConfigError: an unknown name, or a value out of its range.
     """
-    defaults = LSTM_DEFAULTS if where == "LSTM" else DEFAULTS
+    defaults = LSTM_DEFAULTS if spec.has_cell_state else DEFAULTS
     for name in options:
-        if name == "forget_gate_bias" and where != "LSTM":
+        if name == "forget_gate_bias" and not spec.has_cell_state:
             raise ConfigError(where, "forget_gate_bias is for an LSTM only", got=options[name])
         if name not in defaults:
             raise ConfigError(where, f"there is no option {name!r}", hint=nearest(name, defaults))
@@ -76,7 +77,7 @@ def check_options(where: str, options: Mapping[str, Any], *, bias: bool) -> dict
         check_flag(where, name, full[name])
     for name in ("recurrent_dropout", "weight_dropout"):
         full[name] = check_probability(where, name, full[name])
-    full["zoneout"] = _check_zoneout(where, full["zoneout"])
+    full["zoneout"] = _check_zoneout(where, full["zoneout"], spec)
     value = full.get("forget_gate_bias")
     if value is not None:
         if not _is_number(value):
@@ -96,10 +97,10 @@ def check_probability(where: str, name: str, value: object) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
-def _check_zoneout(where: str, value: object) -> float | tuple[float, float]:
+def _check_zoneout(where: str, value: object, spec: CellSpec) -> float | tuple[float, float]:
     if not isinstance(value, tuple | list):
         return check_probability(where, "zoneout", value)
-    if where != "LSTM" or len(value) != 2:
+    if not spec.has_cell_state or len(value) != 2:
         raise ConfigError(
             where, "zoneout must be a probability, or for an LSTM a pair (of h, of c)", got=value
         )

@@ -15,15 +15,14 @@ from torch.nn import functional as F
 from seqloom.cells.lstm import LSTMState
 from seqloom.cells.parameters import check_flag, check_nonlinearity, check_size, norm_shapes, reset_parameter
 from seqloom.cells.projections import Weights
+from seqloom.cells.spec import CELLS, CellSpec
 from seqloom.errors import ConfigError
 from seqloom.layers.recurrent.options import LSTM_DEFAULTS, check_options, check_probability
 
 Device: TypeAlias = "torch.device | str | None"
 
 Layer: TypeAlias = Any
-"""An `RNN`, `LSTM` or `GRU` of `seqloom.layers.recurrent`, whose attributes the functions here read."""
-
-GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
+"""An `RNN`, `LSTM`, `GRU` or `Recurrent`, whose attributes the functions here read."""
 
 
 class Shape(NamedTuple):
@@ -38,6 +37,11 @@ class Shape(NamedTuple):
     dropout: float
     bidirectional: bool
     proj_size: int = 0
+
+    @property
+    def spec(self) -> CellSpec:
+        """The cell."""
+        return CELLS[self.mode.lower()]
 
 
 def rnn_mode(nonlinearity: str) -> str:
@@ -57,8 +61,12 @@ def build(
     """
     where = type(layer).__name__
     _check_shape(where, shape)
-    for name, value in {**shape._asdict(), **check_options(where, options, bias=shape.bias)}.items():
+    for name, value in {
+        **shape._asdict(),
+        **check_options(where, options, shape.spec, bias=shape.bias),
+    }.items():
         setattr(layer, name, value)
+    layer.cell = shape.spec.name
     layer.dropout = float(shape.dropout)
     layer.parameter_names = [[kind + suffix for kind in torch_kinds(shape)] for suffix in suffixes(shape)]
     for name, size in {**torch_shapes(shape), **extra_shapes(layer)}.items():
@@ -82,7 +90,7 @@ def suffixes(shape: Shape | Layer) -> list[str]:
 def torch_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
     """Names and shapes of torch.nn's parameters, in its order."""
     H, P = shape.hidden_size, shape.proj_size or shape.hidden_size
-    G = GATES[shape.mode] * H
+    G = shape.spec.num_gates * H
     shapes: dict[str, tuple[int, ...]] = {}
     for k, suffix in enumerate(suffixes(shape)):
         below = shape.input_size if k <= shape.bidirectional else P * (1 + shape.bidirectional)
@@ -94,13 +102,14 @@ def torch_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
 def extra_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the parameters that torch.nn does not have."""
     H, P = layer.hidden_size, layer.proj_size or layer.hidden_size
+    spec = CELLS[layer.cell]
     shapes: dict[str, tuple[int, ...]] = {}
     if layer.layer_norm:
-        kinds = norm_shapes(GATES[layer.mode] * H, H, cell_too=layer.mode == "LSTM")
+        kinds = norm_shapes(spec.num_gates * H, H, has_cell_state=spec.has_cell_state)
         shapes |= {kind + suffix: size for suffix in suffixes(layer) for kind, size in kinds.items()}
     if layer.learn_initial_state:
         L = len(layer.parameter_names)
-        shapes |= {"initial_h": (L, P)} | ({"initial_c": (L, H)} if layer.mode == "LSTM" else {})
+        shapes |= {"initial_h": (L, P)} | ({"initial_c": (L, H)} if spec.has_cell_state else {})
     return shapes
 
 
@@ -116,9 +125,10 @@ def reset(layer: Layer) -> None:
                     # The QR decomposition behind the draw knows no bfloat16 and no float16.
                     at_least = torch.promote_types(block.dtype, torch.float32)
                     block.copy_(nn.init.orthogonal_(torch.empty_like(block, dtype=at_least)))
-            if layer.mode == "LSTM" and layer.forget_gate_bias is not None:
-                getattr(layer, "bias_ih" + suffix)[H : 2 * H] = layer.forget_gate_bias
-                getattr(layer, "bias_hh" + suffix)[H : 2 * H] = 0
+            if getattr(layer, "forget_gate_bias", None) is not None:
+                f = CELLS[layer.cell].gates._fields.index("f")
+                getattr(layer, "bias_ih" + suffix)[f * H : (f + 1) * H] = layer.forget_gate_bias
+                getattr(layer, "bias_hh" + suffix)[f * H : (f + 1) * H] = 0
 
 
 def flatten(layer: Layer) -> None:
@@ -197,14 +207,14 @@ def initial_state(
     """
     L = len(layer.parameter_names)
     if layer.learn_initial_state:
-        learnt = [layer.initial_h, *([layer.initial_c] if layer.mode == "LSTM" else [])]
+        learnt = [layer.initial_h, *([layer.initial_c] if CELLS[layer.cell].has_cell_state else [])]
         parts = [p.to(device, dtype).unsqueeze(1).expand(-1, batch_size, -1).contiguous() for p in learnt]
         return LSTMState(*parts) if len(parts) == 2 else parts[0]
     if device is None or dtype is None:
         weight = first_parameter(layer)
         device, dtype = device or weight.device, dtype or weight.dtype
     h = torch.zeros(L, batch_size, layer.proj_size or layer.hidden_size, device=device, dtype=dtype)
-    if layer.mode != "LSTM":
+    if not CELLS[layer.cell].has_cell_state:
         return h
     return LSTMState(h, torch.zeros(L, batch_size, layer.hidden_size, device=device, dtype=dtype))
 

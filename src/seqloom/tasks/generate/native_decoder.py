@@ -8,13 +8,15 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from seqloom.cells.spec import CELLS
 from seqloom.decoding import DecodingOptions
 from seqloom.decoding.native import native_refusal
 from seqloom.kernels.native import library
 from seqloom.kernels.native.decoder import Decoder, digest
 from seqloom.kernels.selection import requested_kernel
+from seqloom.layers.recurrent import LAYER_CLASSES
 from seqloom.layers.recurrent.parameters import plain_weights
-from seqloom.models.language_model import LAYERS, LanguageModel
+from seqloom.models.language_model import LanguageModel
 
 
 class Packed(NamedTuple):
@@ -44,7 +46,7 @@ def compiled_decoder(model: LanguageModel, options: DecodingOptions, batch_size:
 
 def pack(model: LanguageModel, precision: str) -> Decoder:
     """The weights of `model`, to which `why_not_packed` has no objection."""
-    cell = model.layers[0].mode.lower()  # type: ignore[union-attr]
+    cell = model.layers[0].cell  # type: ignore[union-attr]
     layers = [plain_weights(layer)[0] for layer in model.layers]
     return Decoder(cell, model.embedding.weight, layers, model.output.weight, model.output.bias, precision)
 
@@ -63,8 +65,10 @@ def why_not_packed(model: nn.Module) -> str | None:
     if type(model.embedding) is not nn.Embedding or type(model.output) is not nn.Linear:
         return "it takes torch's own embedding and output layer"
     for layer in model.layers:
-        if type(layer) not in LAYERS.values() or layer.mode != model.layers[0].mode:
+        if type(layer) not in LAYER_CLASSES or layer.cell != model.layers[0].cell:
             return "it takes layers of seqloom, all of one kind"
+        if CELLS[layer.cell].native_id is None:
+            return f"it has no {layer.cell}"
         if layer.bidirectional or layer.num_layers != 1 or layer.batch_first:
             return "it takes layers of one direction, one by one"
         if layer.layer_norm or layer.zoneout not in (0, (0, 0)) or layer.proj_size:

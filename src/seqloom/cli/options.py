@@ -1,0 +1,27 @@
+"""Arguments and options that several verbs have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Run = Annotated[Path, typer.Argument(help="The run folder of a trained model.")]
+Data = Annotated[Path, typer.Argument(help="A file or folder of data, as for `seqloom train`.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop at the first unusable row or input instead of skipping it.")
+]
+DecodingSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a decoding setting of the run, such as decoding.num_beams=5. May be repeated.",
+    ),
+]
+
+
+def json_option(keys: str) -> Any:
+    """The option `--json` of a verb whose object has `keys`."""
+    return typer.Option("--json", help=f"Print one JSON object on standard output, with the keys {keys}.")

@@ -1,0 +1,37 @@
+"""Measure a model on a split: what each row of it costs."""
+
+from __future__ import annotations
+
+import numpy
+import torch
+from torch import nn
+
+from seqloom.data.batching import Source, to_device
+from seqloom.tasks.base import Context, Rows, Task
+
+
+@torch.inference_mode()
+def measure(task: Task, model: nn.Module, source: Source, device: torch.device, context: Context) -> Rows:
+    """Read all of a source in evaluation mode.
+
+    Args:
+        task: computes what a batch costs.
+        model: in either mode, which it is left in.
+        source: the batches of a split.
+        device: where the model is.
+        context: preparation, settings, and how to decode.
+
+    Returns:
+        Sums for each row that has units: nats, units, and whatever else the task counts.
+    """
+    was_training = model.training
+    model.eval()
+    parts, state = [Rows(numpy.zeros(0), numpy.zeros(0, dtype=int))], None
+    for batch in source.batches(0):
+        loss = task.evaluate_batch(model, to_device(batch, device), state, context)
+        state = loss.state if source.carries_state else None
+        counts = {name: values.cpu().numpy() for name, values in loss.counts.items()}
+        nats, units = loss.nats.double().cpu().numpy(), loss.units.cpu().numpy()
+        parts.append(Rows(nats, units, counts, loss.outputs))
+    model.train(was_training)
+    return Rows.join(parts).charged()

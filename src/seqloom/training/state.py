@@ -1,0 +1,64 @@
+"""Where a training is: with the weights and the data, all that it needs to go on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+FORMER_NAMES = {
+    "stale_validations": "validations_since_best",
+    "plateau_validations": "validations_since_rate_change",
+    "recent": "sums",
+    "finished": "stop_reason",
+}
+"""Names of fields in checkpoints written before they were renamed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingState:
+    """Everything that the loop decides by and that is neither a tensor nor in the configuration."""
+
+    step: int = 0
+    """Steps taken."""
+    epoch: int = 0
+    batch: int = 0
+    """Number of the next batch of the epoch."""
+    seconds: float = 0.0
+    """Time spent in training, over all its sessions."""
+    learning_rate_scale: float = 1.0
+    """What the plateau schedule has lowered the learning rate to, as a share of `training.learning_rate`."""
+    best_loss: float | None = None
+    """Lowest validation loss in nats per unit; None before the first validation."""
+    best_step: int = 0
+    validations_since_best: int = 0
+    validations_since_rate_change: int = 0
+    """Validations without improvement since the plateau schedule last lowered the learning rate."""
+    clipped_steps: int = 0
+    """Steps whose gradient was clipped."""
+    sums: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Since the last training record, by name: nats, units, and what else the task counts. A float or a
+    list of floats each."""
+    metrics_bytes: int = 0
+    """Length of metrics.jsonl; lines after it are written again when the training resumes."""
+    validated_step: int = -1
+    """The last step after which the model was validated."""
+    stop_reason: str = ""
+    """Why the training is over; empty while it is not."""
+
+    def replace(self, **changes: Any) -> TrainingState:
+        """A copy with other values in some fields."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> TrainingState:
+        """The state that `to_dict` wrote, in this version or an earlier one.
+
+        Raises:
+            TypeError: it has a field that does not exist.
+        """
+        return TrainingState(**{FORMER_NAMES.get(name, name): value for name, value in values.items()})

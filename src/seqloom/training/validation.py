@@ -1,0 +1,88 @@
+"""Measure a model on the splits that it does not learn from, and decide by that: is it the best so far?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+from torch import nn
+
+from seqloom.data.batching import Batching, Source
+from seqloom.data.bucketing import BATCH_SIZE
+from seqloom.evaluation.measure import measure
+from seqloom.runs.config import TrainingConfig
+from seqloom.tasks.base import Rows
+from seqloom.training.job import Job
+from seqloom.training.processes import Processes
+from seqloom.training.state import TrainingState
+
+
+@final
+class Validation:
+    """The splits that a model is measured on. All are read at once: a bad row should not wait for the end.
+
+    Args:
+        job: the task, its preparation and the data.
+        processes: which share the rows of a split.
+    """
+
+    def __init__(self, job: Job, processes: Processes) -> None:
+        training = job.config.training
+        self._job, self._processes = job, processes
+        batching = Batching(BATCH_SIZE, training.window, training.seed, processes.shard, training=False)
+        self._sources = {
+            split: job.preparation.source(job.data, split, batching)
+            for split in job.data.splits
+            if split != "train"
+        }
+
+    def source(self, split: str) -> Source:
+        """The batches of a split."""
+        return self._sources[split]
+
+    def skipped(self) -> Mapping[str, Sequence[str]]:
+        """Messages about unusable rows, by split."""
+        return {split: source.skipped for split, source in self._sources.items()}
+
+    def measure(self, model: nn.Module, split: str, decoding: Any = None) -> Rows:
+        """What each row of a split costs the model as it is now, over all processes.
+
+        Args:
+            model: in either mode.
+            split: `validation` or `test`.
+            decoding: the task's `DecodingConfig`; None: the run's.
+        """
+        config = self._job.config
+        context = config.context(self._job.preparation, decoding=decoding)
+        rows = measure(config.task, model, self._sources[split], self._processes.device, context)
+        return Rows.join(self._processes.gather(rows))
+
+
+def steps_between_validations(config: TrainingConfig, train: Source, validation: Source) -> int:
+    """`training.validate_every`, or once an epoch within 250 to 2,000 steps, and seldom enough that at least
+    five rows are learnt from for one that is measured."""
+    if config.validate_every:
+        return config.validate_every
+    rows = len(validation) * BATCH_SIZE
+    return max(min(max(len(train), 250), 2000), 5 * rows // config.batch_size)
+
+
+def after_validation(config: TrainingConfig, state: TrainingState, loss: float) -> TrainingState:
+    """The state after a validation loss in nats per unit: `best_step` is `step` if it is the lowest so far.
+
+    >>> config = TrainingConfig(schedule="plateau", plateau_patience=1, plateau_factor=0.5)
+    >>> after_validation(config, TrainingState(step=20, best_loss=1.0, best_step=10), 1.5).learning_rate_scale
+    0.5
+    """
+    state = state.replace(validated_step=state.step)
+    if state.best_loss is None or loss < state.best_loss:
+        counts = {"validations_since_best": 0, "validations_since_rate_change": 0}
+        return state.replace(best_loss=loss, best_step=state.step, **counts)
+    state = state.replace(
+        validations_since_best=state.validations_since_best + 1,
+        validations_since_rate_change=state.validations_since_rate_change + 1,
+    )
+    if config.schedule == "plateau" and state.validations_since_rate_change >= config.plateau_patience:
+        scale = state.learning_rate_scale * config.plateau_factor
+        return state.replace(learning_rate_scale=scale, validations_since_rate_change=0)
+    return state

@@ -1,0 +1,108 @@
+"""What a person sees of a training, on a terminal and where there is none to draw on."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from seqloom.training.progress import SECONDS_BETWEEN_LINES, ProgressBar
+from seqloom.training.records import Record
+
+
+def record(split: str, step: int, loss: float, primary_metric: str = "", **scores: float) -> Record:
+    """With the loss first, in the middle or last: the order of scores must not matter."""
+    loss_name = "loss_nats_per_word"
+    scores = {**scores, loss_name: loss, "bits_per_word": 1.44 * loss}
+    details = {"words_per_second": 1234.5} if split == "train" else {}
+    return Record(step, 0, 65.0, split, "word", scores, primary_metric or loss_name, details)
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([100.0, 120.0, 121.0])
+    monkeypatch.setattr("seqloom.training.progress.time.monotonic", lambda: next(times))
+    progress = ProgressBar()
+    progress.on_step(0.0, seconds=0.0)
+    progress.on_record(record("train", 50, 5.5))
+    progress.on_step(0.25, seconds=SECONDS_BETWEEN_LINES)
+    progress.on_step(0.26, seconds=SECONDS_BETWEEN_LINES + 1)  # too soon for another line
+    progress.close()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [" 25%  1 min 00 s left   step 50   loss 5.500 nats per word   1,234 words/s"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "primary_metric", "shown"),
+    [
+        ({}, "", ""),
+        ({"macro_f1": 0.5, "accuracy": 0.75}, "accuracy", ", accuracy 0.7500"),
+        ({"accuracy": 0.75, "macro_f1": 0.5}, "accuracy", ", accuracy 0.7500"),
+        ({"cer": 0.1}, "wer", ""),
+    ],
+)
+def test_a_validation_shows_its_loss_and_primary_metric(
+    capsys: pytest.CaptureFixture[str], scores: dict[str, float], primary_metric: str, shown: str
+) -> None:
+    progress = ProgressBar()
+    progress.on_record(record("validation", 1000, 4.25, primary_metric, **scores))
+    progress.close()
+    line = "step 1,000 after 1 min 05 s: validation 4.2500 nats per word"
+    assert capsys.readouterr().err == f"{line}{shown}\n"
+
+
+PROGRAM = """
+import time
+from seqloom.training.progress import ProgressBar
+from seqloom.training.records import Record
+
+progress = ProgressBar()
+scores = {"loss_nats_per_word": 5.5}
+progress.on_record(Record(50, 0, 9.0, "train", "word", scores, "accuracy", {"words_per_second": 1234.5}))
+progress.on_step(0.0, seconds=1.0)
+progress.on_step(0.25, seconds=2.0)
+time.sleep(0.5)  # long enough for the bar to be redrawn
+scores = {"loss_nats_per_word": 4.25, "accuracy": 0.75}
+progress.on_record(Record(60, 0, 10.0, "validation", "word", scores, "accuracy"))
+progress.on_step(0.5, seconds=3.0)
+progress.close()
+"""
+
+
+def test_a_terminal_has_a_bar_and_keeps_every_validation() -> None:
+    master, slave = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "160", "TERM": "xterm-256color"}
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        environment.pop(name, None)
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdout=slave, stderr=slave, stdin=slave, env=environment
+    )
+    os.close(slave)
+    output = read_all(master)
+    assert process.wait(60) == 0, output
+    assert "━" in output  # the bar
+    assert "25 %" in output
+    assert "50 %" in output
+    assert "step 50   loss 5.500 nats per word   1,234 words/s" in output
+    assert "left   step 50" in output
+    assert "step 60 after 10 s: validation 4.2500 nats per word, accuracy 0.7500" in output
+    assert output.rindex("\x1b[?25h") > output.rindex("\x1b[?25l")  # the cursor is shown again at the end
+
+
+def read_all(terminal: int) -> str:
+    """What a program writes to a pseudo-terminal until it ends."""
+    parts = []
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        parts.append(part)
+    os.close(terminal)
+    return b"".join(parts).decode()
