@@ -71,7 +71,7 @@ def _chunks(
     while steps_left and len(active):
         steps = min(steps_left, max_steps)
         selection = TokenSelection(None if streams is None else streams.draw_many(steps), *filters)
-        tokens, finished, logits, state, is_invalid = decoder.write(logits, state, steps, selection)
+        tokens, finished, logits, state, is_invalid = decoder.generate(logits, state, steps, selection)
         invalid_logits = logits[~finished] if is_invalid else None
         if options.stop_sequences:
             _end_at_stop_sequences(tokens, finished, last_tokens, options)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from seqloom.decoding.checks import check_logits
 from seqloom.errors import DataError
-from seqloom.layers.masking import Lengths, check_lengths
+from seqloom.layers.masking import Lengths, check_lengths, valid_mask, zero_padding
 
 BLANK = 0
 """Id of the blank; the symbols of a model begin at 1."""
@@ -71,7 +71,7 @@ def ctc_greedy_decode_step(
     B, T, _ = scores.shape
     if state is None:
         state = torch.full((1, B), BLANK, device=scores.device)
-    valid = torch.arange(T, device=scores.device) < num_steps[:, None]
+    valid = valid_mask(num_steps, T)
     path = torch.cat([state.mT, scores.argmax(-1)], dim=1)  # the last element before, then these steps
     is_symbol = valid & (path[:, 1:] != path[:, :-1]) & (path[:, 1:] != BLANK)
     rows = [row[mask].tolist() for row, mask in zip(path[:, 1:].cpu(), is_symbol.cpu(), strict=True)]
@@ -90,6 +90,5 @@ def check_scores(where: str, scores: Tensor, lengths: Lengths) -> Tensor:
     B, T, _ = scores.shape
     num_steps = torch.full((B,), T) if lengths is None else check_lengths(where, lengths, B, T)
     num_steps = num_steps.to(scores.device)
-    padding = torch.arange(T, device=scores.device)[None, :, None] >= num_steps[:, None, None]
-    check_logits(scores.masked_fill(padding, 0.0).flatten(0, 1))
+    check_logits(zero_padding(scores, valid_mask(num_steps, T)).flatten(0, 1))
     return num_steps

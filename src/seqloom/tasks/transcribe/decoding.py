@@ -14,6 +14,7 @@ from seqloom.data.audio.spec_augment import SpecAugment
 from seqloom.decoding.ctc.beam import CTCBeamOptions, ctc_beam_search
 from seqloom.decoding.ctc.greedy import BLANK, ctc_greedy_decode, ctc_greedy_decode_step
 from seqloom.errors import ConfigError
+from seqloom.layers.masking import valid_mask, zero_padding
 from seqloom.models.ctc_transcriber import Transcriber
 from seqloom.state import State
 from seqloom.tasks.base import Context, Loss
@@ -64,8 +65,7 @@ def _cross_entropy(logits: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
     """Of each row, summed over its real targets: (B,)."""
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     nats = nn.functional.cross_entropy(wide.mT, targets, reduction="none")
-    beyond = torch.arange(targets.shape[1], device=nats.device) >= lengths[:, None]
-    return nats.masked_fill(beyond, 0.0).sum(1)
+    return zero_padding(nats, valid_mask(lengths, targets.shape[1])).sum(1)
 
 
 def write_symbols(model: Any, heard: Any, lengths: Tensor, context: Context) -> list[list[int]]:
