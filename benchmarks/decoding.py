@@ -25,7 +25,7 @@ from torch import Tensor, nn
 import seqloom
 from seqloom.data.read import read
 from seqloom.data.text.python_help import python_help
-from seqloom.decoding import DecodingOptions, decode_compiled
+from seqloom.decoding import DecodingOptions, decode_native
 from seqloom.models.language_model import LanguageModel
 from seqloom.tasks.generate.native_decoder import pack
 
@@ -58,7 +58,7 @@ class Ours:
 
     def __call__(self) -> object:
         """Decode."""
-        return decode_compiled(self.decoder, self.logits, self.state, self.options)
+        return decode_native(self.decoder, self.logits, self.state, self.options)
 
 
 def nn_loop(model: LanguageModel) -> Callable[[], object]:
@@ -128,7 +128,7 @@ class Onnx:
 
 def same(ours: Ours, onnx: Onnx) -> None:
     """A peer that decodes something else is no peer."""
-    written = decode_compiled(ours.decoder, ours.logits, ours.state, ours.options).tokens[0]
+    written = decode_native(ours.decoder, ours.logits, ours.state, ours.options).tokens[0]
     assert written[1:33].tolist() == onnx.remote.outputs["tokens"].tolist()
 
 
@@ -154,7 +154,7 @@ def losses(steps: int = 1000) -> dict[str, float]:
         path.write_text(python_help(), encoding="utf-8")
         settings = [f"training.max_steps={steps}", "training.seed=0"]
         trained = seqloom.train(path, settings=settings, out=Path(folder) / "run")
-        numbers = trained.preparation.tokens(read(path), "validation").numbers
+        numbers = trained.preparation.tokens(read(path), "validation").ids
         text = torch.from_numpy(numbers[: len(numbers) // 8 * 8].astype("int64")).view(8, -1)
         return {name: float(pack(trained.model, name).nats(text).mean()) for name in FLOORS}
 

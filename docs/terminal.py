@@ -1,8 +1,8 @@
 """Draw docs/terminal.svg: a terminal in which seqloom really trains and writes.
 
 The commands run in a pseudo-terminal. What they print is recorded with its times, and becomes an SVG that
-shows it again, faster: text as text, no script, nothing fetched. Where nothing moves (for a reader who wants no
-motion, in a program that draws no animation), it is the last screen.
+shows it again, faster: text as text, no script, nothing fetched. Where nothing moves (for a reader who wants
+no motion, in a program that draws no animation), it is the last screen.
 
 python docs/terminal.py [MINUTES]
 """

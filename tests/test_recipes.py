@@ -80,6 +80,6 @@ def test_the_penn_treebank_has_the_tokens_that_everyone_has(data_dir: Path) -> N
     generate = task_named("generate")
     config = resolve(generate, [{"data": {"unit": "word"}}])
     preparation = generate.prepare(data, config.data)
-    counts = {split: len(preparation.tokens(data, split).numbers) for split in data.splits}  # type: ignore[attr-defined]
+    counts = {split: len(preparation.tokens(data, split).ids) for split in data.splits}  # type: ignore[attr-defined]
     assert counts == {"train": 929_589, "validation": 73_760, "test": 82_430}
     assert preparation.describe() == "10,000 words"

@@ -29,7 +29,9 @@ PAGES = {
 """Files of the repository, and their pages in the site."""
 
 SECTIONS = {"How to add a cell": "add-a-cell.md", "How to add a task": "add-a-task.md"}
-"""Sections of CONTRIBUTING.md that are pages of their own."""
+"""Sections of CONTRIBUTING.md, and the pages in docs/ that show them in the place of the mark below."""
+
+MARK = "<!-- The section of CONTRIBUTING.md is shown here. -->"
 
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#]*)(#[^)\s]*)?\)")
 CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", re.DOTALL | re.MULTILINE)
@@ -40,8 +42,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = {
         page: site_links((ROOT / source).read_text(), source, Path(page)) for source, page in PAGES.items()
     }
-    pages["contributing.md"], sections = without_sections(pages["contributing.md"])
-    pages |= sections
+    pages["contributing.md"], _ = without_sections(pages["contributing.md"])
     pages["settings.md"] = settings.page()
     pages["command-line.md"] = command_line.page()
     for name, text in pages.items():
@@ -53,18 +54,21 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """A page in docs/ links to files of the repository, so that it can be read there too."""
     if page.file.generated_by is not None:
         return markdown
+    if MARK in markdown:
+        _, sections = without_sections((ROOT / "CONTRIBUTING.md").read_text())
+        markdown = markdown.replace(MARK, sections[page.file.src_uri])
     return site_links(markdown, f"docs/{page.file.src_uri}", Path(page.file.src_uri))
 
 
 def without_sections(text: str) -> tuple[str, dict[str, str]]:
-    """CONTRIBUTING.md without the sections that are pages of their own, and these pages."""
-    pages = {}
+    """CONTRIBUTING.md with links in the place of the sections that are shown elsewhere, and these by page."""
+    sections = {}
     for title, page in SECTIONS.items():
         before, _, rest = text.partition(f"\n## {title}\n")
         section, heading, after = rest.partition("\n## ")
-        pages[page] = re.sub("^##", "#", f"# {title}\n{section}", flags=re.MULTILINE).replace("# #", "##")
-        text = before + f"\n- [{title}]({page})\n" + heading + after
-    return text, pages
+        sections[page] = section.strip()
+        text = f"{before}\n## {title}\n\nWorked through: [{title.lower()}]({page}).\n{heading}{after}"
+    return text, sections
 
 
 def site_links(text: str, source: str, page: Path) -> str:

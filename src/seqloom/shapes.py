@@ -1,8 +1,8 @@
-"""The one legend of dimension letters, and the tensor types that are written with them.
+"""The dimension letters of every docstring, and tensor types that use them.
 
 | letter | dimension |
 |---|---|
-| B | batch: sequences side by side |
+| B | batch: rows, a sequence each |
 | T | time: steps of a sequence |
 | I | input features of one step |
 | H | hidden units (`hidden_size`) |
@@ -20,7 +20,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 Tokens: TypeAlias = Int64[Tensor, "B T"]
-"""Token numbers, batch first, as text is read."""
+"""Token numbers, batch first"""
 
 Logits: TypeAlias = Float[Tensor, "B T V"]
-"""Unnormalized log-probabilities of the next token."""
+"""Unnormalized log-probabilities of the next token"""

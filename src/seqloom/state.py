@@ -1,7 +1,6 @@
-"""State is a value: a tensor, or a tuple of states. The batch is dimension 1 of every tensor in it.
+"""Recurrent states: a state is a tensor or a tuple of states, and dimension 1 of every tensor is the batch.
 
-That one rule lets decoding reorder beams, and training carry, split and store a state, without
-knowing which model it came from.
+So decoding can reorder beams, and training can carry, split and store a state, without knowing the model.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import TypeAlias, TypeVar
 from torch import Tensor
 
 State: TypeAlias = "Tensor | tuple[State, ...]"
-"""A recurrent state: `Tensor` (layers, batch, hidden), or a (named) tuple of such."""
+"""A recurrent state: `Tensor` (layers, batch, hidden), or a (named) tuple of states"""
 
 S = TypeVar("S")
 
@@ -34,9 +33,9 @@ def map_state(function: Callable[[Tensor], Tensor], state: S) -> S:
 
 def tensors_of(state: State) -> list[Tensor]:
     """The tensors of `state`, in order."""
-    found: list[Tensor] = []
-    map_state(lambda tensor: found.append(tensor) or tensor, state)
-    return found
+    tensors: list[Tensor] = []
+    map_state(lambda tensor: tensors.append(tensor) or tensor, state)
+    return tensors
 
 
 def with_tensors(state: S, tensors: Sequence[Tensor]) -> S:
@@ -46,7 +45,7 @@ def with_tensors(state: S, tensors: Sequence[Tensor]) -> S:
 
 
 def detach(state: S) -> S:
-    """The same values, cut from the graph: where truncated backpropagation truncates."""
+    """The state detached from the graph, as truncated backpropagation needs it."""
     return map_state(lambda tensor: tensor.detach(), state)
 
 

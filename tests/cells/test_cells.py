@@ -41,9 +41,7 @@ def state_for(cell: nn.Module, *shape: int) -> Any:
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("ours", "theirs", "keywords"), PAIRS)
-def test_a_step_and_its_gradients_are_those_of_torch(
-    ours: Any, theirs: Any, keywords: dict[str, str], bias: bool
-) -> None:
+def test_step_and_gradients_match_torch(ours: Any, theirs: Any, keywords: dict[str, str], bias: bool) -> None:
     cell = ours(I, H, bias, dtype=torch.float64, **keywords)
     other = theirs(I, H, bias, dtype=torch.float64, **keywords)
     other.load_state_dict(cell.state_dict())
@@ -59,7 +57,9 @@ def test_a_step_and_its_gradients_are_those_of_torch(
 
 
 @pytest.mark.parametrize(("ours", "theirs", "keywords"), PAIRS)
-def test_the_same_seed_gives_the_weights_of_torch(ours: Any, theirs: Any, keywords: dict[str, str]) -> None:
+def test_initialization_matches_torch_for_the_same_seed(
+    ours: Any, theirs: Any, keywords: dict[str, str]
+) -> None:
     torch.manual_seed(3)
     cell = ours(I, H, **keywords)
     torch.manual_seed(3)
@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_weights_of_torch(ours: Any, theirs: Any, keywor
 
 @pytest.mark.parametrize(("ours", "theirs", "keywords"), PAIRS)
 @pytest.mark.parametrize("batched", [True, False])
-def test_a_cell_is_called_as_that_of_torch(
+def test_forward_takes_the_arguments_of_torch(
     ours: Any, theirs: Any, keywords: dict[str, str], batched: bool
 ) -> None:
     cell, other = ours(I, H, **keywords), theirs(I, H, **keywords)
@@ -101,7 +101,7 @@ def test_first_and_second_derivatives(Cell: Any, layer_norm: bool) -> None:
 
 
 @pytest.mark.parametrize("Cell", CELLS)
-def test_step_gives_output_and_state(Cell: Any) -> None:
+def test_step_returns_output_and_state(Cell: Any) -> None:
     cell = Cell(I, H)
     x, state = torch.randn(B, I), cell.initial_state(B)
     output, new = cell.step(x, state)
@@ -112,7 +112,7 @@ def test_step_gives_output_and_state(Cell: Any) -> None:
         assert torch.equal(mine, called)
 
 
-def test_the_rnn_is_its_equation() -> None:
+def test_rnn_matches_its_equation() -> None:
     x, h, w = torch.randn(B, I), torch.randn(B, H), weights(1)
     a = x @ w.weight_ih.T + w.bias_ih + h @ w.weight_hh.T + w.bias_hh
     for step, phi in ((rnn_tanh_step, torch.tanh), (rnn_relu_step, torch.relu)):
@@ -121,7 +121,7 @@ def test_the_rnn_is_its_equation() -> None:
         assert gates.h is new
 
 
-def test_the_lstm_is_its_equation() -> None:
+def test_lstm_matches_its_equation() -> None:
     x, h, c, w = torch.randn(B, I), torch.randn(B, H), torch.randn(B, H), weights(4)
     a = x @ w.weight_ih.T + w.bias_ih + h @ w.weight_hh.T + w.bias_hh
     i, f, g, o = (
@@ -137,7 +137,7 @@ def test_the_lstm_is_its_equation() -> None:
     torch.testing.assert_close(new.h, o * torch.tanh(f * c + i * g))
 
 
-def test_the_gru_is_its_equation() -> None:
+def test_gru_matches_its_equation() -> None:
     x, h, w = torch.randn(B, I), torch.randn(B, H), weights(3)
     a, b = x @ w.weight_ih.T + w.bias_ih, h @ w.weight_hh.T + w.bias_hh
     r, z = (a + b)[:, :H].sigmoid(), (a + b)[:, H : 2 * H].sigmoid()
@@ -162,7 +162,7 @@ def test_layer_norm_of_an_lstm_normalizes_both_products_and_the_cell() -> None:
     torch.testing.assert_close(new.h, new_h)
 
 
-def test_layer_norm_of_a_gru_takes_its_gates_together_and_its_candidate_apart() -> None:
+def test_layer_norm_of_a_gru_normalizes_gates_and_candidate_separately() -> None:
     cell = GRUCell(I, H, layer_norm=True)
     randomize(cell)
     x, h = torch.randn(B, I), torch.randn(B, H)
@@ -189,7 +189,7 @@ def test_layer_norm_of_an_rnn_normalizes_both_products() -> None:
 
 
 @pytest.mark.parametrize("Cell", CELLS)
-def test_layer_norm_starts_as_plain_normalization(Cell: Any) -> None:
+def test_layer_norm_has_gain_one_and_no_shift_initially(Cell: Any) -> None:
     parameters = dict(Cell(I, H, layer_norm=True).named_parameters())
     assert all((value == 1).all() for name, value in parameters.items() if name.startswith("gain"))
     assert all((value == 0).all() for name, value in parameters.items() if name.startswith("shift"))
@@ -206,19 +206,19 @@ def test_layer_norm_starts_as_plain_normalization(Cell: Any) -> None:
         ((3, 4, 1), r"^GRUCell: bias must be True or False\. Got 1\.$"),
     ],
 )
-def test_a_wrong_argument_is_named(arguments: tuple[Any, ...], message: str) -> None:
+def test_invalid_arguments_are_refused_by_name(arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         GRUCell(*arguments)
 
 
-def test_a_wrong_option_is_named() -> None:
+def test_invalid_options_are_refused_by_name() -> None:
     with pytest.raises(ConfigError, match=r"^RNNCell: layer_norm must be True or False\. Got yes\.$"):
         RNNCell(3, 4, layer_norm="yes")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r'^RNNCell: nonlinearity must be "tanh" or "relu"\. Got sin\.$'):
         RNNCell(3, 4, nonlinearity="sin")
 
 
-def test_a_wrong_tensor_is_named() -> None:
+def test_invalid_tensors_are_refused_by_name() -> None:
     cell = LSTMCell(3, 4)
     zeros = torch.zeros
     with pytest.raises(DataError, match=r"^LSTMCell: input must be \(B, 3\) or \(3,\)\. Got \(2, 5\)\.$"):

@@ -93,7 +93,7 @@ def test_a_closed_pipe_ends_generation_quietly(place: Path) -> None:
     [
         (
             "train nowhere.txt",
-            "or a folder of such, or of recordings. Got no such file or folder.",
+            "or a folder of such files or of recordings. Got no such file or folder.",
         ),
         ("train empty.txt", "empty.txt: expected a text. Got an empty file."),
         ("train latin.txt", "latin.txt, byte 8: the text must be UTF-8. Got byte 0xfc (invalid start byte)."),

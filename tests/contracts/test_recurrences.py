@@ -67,7 +67,7 @@ def kernels_of(layer: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(("Layer", "options"), ALL)
-def test_step_by_step_is_whole_for_every_kernel(Layer: Any, options: dict[str, Any]) -> None:
+def test_steps_match_the_whole_sequence_on_every_kernel(Layer: Any, options: dict[str, Any]) -> None:
     layer = build(Layer, options)
     x = torch.randn(T, B, I, dtype=torch.float64)
     layer.kernel = "reference"
@@ -90,7 +90,7 @@ def test_step_by_step_is_whole_for_every_kernel(Layer: Any, options: dict[str, A
 @given(cuts=st.lists(st.integers(0, T), max_size=4))
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize(("Layer", "options"), ALL)
-def test_any_chunks_are_whole(
+def test_chunks_match_the_whole_sequence(
     Layer: Any, options: dict[str, Any], batch_first: bool, cuts: list[int]
 ) -> None:
     layer = build(Layer, options, batch_first=batch_first)
@@ -111,7 +111,7 @@ def test_any_chunks_are_whole(
 @given(lengths=st.lists(st.integers(0, T), min_size=1, max_size=4), padding=st.integers(0, 3))
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "two-way"])
 @pytest.mark.parametrize(("Layer", "options"), ALL)
-def test_neither_padding_nor_company_changes_anything(
+def test_results_do_not_depend_on_padding_or_batch(
     Layer: Any, options: dict[str, Any], bidirectional: bool, lengths: list[int], padding: int
 ) -> None:
     layer = build(Layer, options, bidirectional=bidirectional)
@@ -151,7 +151,7 @@ def test_neither_padding_nor_company_changes_anything(
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize(("Layer", "options"), PLAIN)
-def test_rows_of_no_steps_keep_what_they_started_from(
+def test_rows_of_length_zero_keep_the_initial_state(
     Layer: Any, options: dict[str, Any], batch_first: bool, kernel: str
 ) -> None:
     layer = build(Layer, options, bidirectional=True, batch_first=batch_first, kernel=kernel)
@@ -173,7 +173,7 @@ def test_rows_of_no_steps_keep_what_they_started_from(
 
 
 @pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
-def test_zoneout_of_everything_gives_the_starting_state(Layer: Any) -> None:
+def test_zoneout_with_probability_one_returns_the_initial_state(Layer: Any) -> None:
     layer = build(Layer, {"zoneout": 1.0}).train()
     x = torch.full((T, B, I), torch.nan, dtype=torch.float64)
     lengths = [2, 6, 0, 3]
@@ -193,7 +193,7 @@ def test_zoneout_of_everything_gives_the_starting_state(Layer: Any) -> None:
 # torch's compiler reads the .grad of tensors between two graphs, and torch itself warns of that.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf Tensor")
 @pytest.mark.parametrize(("Layer", "options"), PLAIN)
-def test_a_compiled_layer_takes_lengths(Layer: Any, options: dict[str, Any]) -> None:
+def test_compiled_layer_takes_lengths(Layer: Any, options: dict[str, Any]) -> None:
     layer = build(Layer, options)
     x = torch.randn(T, B, I, dtype=torch.float64)
     lengths = [2, 6, 0, 3]
@@ -210,7 +210,7 @@ def test_a_compiled_layer_takes_lengths(Layer: Any, options: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize(("Layer", "options"), PLAIN)
-def test_no_rows_and_no_steps_are_allowed(Layer: Any, options: dict[str, Any], kernel: str) -> None:
+def test_empty_batches_and_sequences(Layer: Any, options: dict[str, Any], kernel: str) -> None:
     layer = build(Layer, options, bidirectional=True, kernel=kernel)
     width = 2 * (options.get("proj_size") or H)
     for shape in ((0, B, I), (T, 0, I), (0, 0, I)):
@@ -252,7 +252,7 @@ def test_save_and_load(Layer: Any, options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize(("Layer", "options"), PLAIN)
-def test_a_run_leaves_nothing_behind(Layer: Any, options: dict[str, Any], kernel: str) -> None:
+def test_run_has_no_side_effects(Layer: Any, options: dict[str, Any], kernel: str) -> None:
     layer = build(Layer, options, kernel=kernel)
     x = torch.randn(T, B, I, dtype=torch.float64)
     kept = x.clone()
@@ -269,7 +269,7 @@ def test_a_run_leaves_nothing_behind(Layer: Any, options: dict[str, Any], kernel
 
 @pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize(("Layer", "Cell"), [(RNN, RNNCell), (LSTM, LSTMCell), (GRU, GRUCell)])
-def test_a_cell_step_by_step_is_the_layer(Layer: Any, Cell: Any, layer_norm: bool) -> None:
+def test_cell_steps_match_the_layer(Layer: Any, Cell: Any, layer_norm: bool) -> None:
     layer = Layer(I, H, layer_norm=layer_norm, dtype=torch.float64)
     cell = Cell(I, H, layer_norm=layer_norm, dtype=torch.float64)
     cell.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.state_dict().items()})
@@ -283,7 +283,7 @@ def test_a_cell_step_by_step_is_the_layer(Layer: Any, Cell: Any, layer_norm: boo
 
 
 @pytest.mark.parametrize(("Layer", "options"), PLAIN)
-def test_one_tiny_batch_is_learnt_by_heart(Layer: Any, options: dict[str, Any]) -> None:
+def test_overfits_a_tiny_batch(Layer: Any, options: dict[str, Any]) -> None:
     layer, head = Layer(2, 16, **options), torch.nn.Linear(options.get("proj_size") or 16, 1)
     x, y = torch.randn(5, 2, 2), torch.randn(5, 2, 1)
     optimizer = torch.optim.Adam([*layer.parameters(), *head.parameters()], lr=0.03)

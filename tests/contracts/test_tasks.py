@@ -158,7 +158,7 @@ def test_padding_costs_little(case: Case) -> None:
     source = case.preparation.source(case.data, "train", Batching(batch_size=16, window=40))
     if source.carries_state:
         pytest.skip("its windows have no padding")
-    assert source.padding() <= 1.15
+    assert source.padding_ratio() <= 1.15
 
 
 def test_an_answer_depends_on_its_own_input_alone(case: Case) -> None:

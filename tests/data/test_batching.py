@@ -1,4 +1,4 @@
-"""Batches of a text: what is read, in which order, and that any place of it can be taken up again."""
+"""Streams of a text: which tokens are read, in which order, and resuming in the middle of an epoch."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ def tokens(count: int) -> TokenArray:
     return TokenArray(numpy.arange(count, dtype=numpy.uint16), "digest")
 
 
-def test_targets_are_what_comes_next() -> None:
+def test_targets_are_the_next_tokens() -> None:
     for batch in TokenStreams(tokens(1000), batch_size=4, window=10, seed=0).batches(0):
         assert torch.equal(batch.targets, batch.inputs + 1)
 
 
-def test_a_window_goes_on_where_the_last_one_stopped() -> None:
+def test_a_window_continues_the_window_before() -> None:
     batches = list(TokenStreams(tokens(1000), batch_size=4, window=10, seed=0).batches(0))
     for before, after in pairwise(batches):
         assert torch.equal(after.inputs[:, 0], before.targets[:, -1])
 
 
-def test_an_epoch_learns_every_token_but_the_remainder() -> None:
+def test_an_epoch_has_every_token_but_the_remainder_as_target_once() -> None:
     source = TokenStreams(tokens(1003), batch_size=4, window=10, seed=0)
     for epoch in range(5):
-        seen = torch.cat([batch.targets.flatten() for batch in source.batches(epoch)]).tolist()
-        assert len(seen) == len(set(seen))
-        assert len(seen) > 1002 - 10 - 4  # where the epoch begins, and less than one token a stream
+        targets = torch.cat([batch.targets.flatten() for batch in source.batches(epoch)]).tolist()
+        assert len(targets) == len(set(targets))
+        assert len(targets) > 1002 - 10 - 4  # minus the offset, and a remainder of less than a token a stream
 
 
-def test_epochs_begin_at_different_places() -> None:
+def test_epochs_begin_at_different_offsets() -> None:
     source = TokenStreams(tokens(1000), batch_size=2, window=50, seed=0)
     firsts = {int(next(source.batches(epoch)).inputs[0, 0]) for epoch in range(10)}
     assert len(firsts) > 3
 
 
-def test_an_epoch_can_be_taken_up_anywhere() -> None:
+def test_an_epoch_resumes_at_any_batch() -> None:
     source = TokenStreams(tokens(500), batch_size=3, window=20, seed=1)
     whole = list(source.batches(2))
     for first in range(len(whole)):
@@ -52,16 +52,16 @@ def test_an_epoch_can_be_taken_up_anywhere() -> None:
         assert torch.equal(rest[0].inputs, whole[first].inputs)
 
 
-def test_processes_share_the_rows_of_a_batch() -> None:
+def test_processes_divide_the_rows_of_a_batch() -> None:
     whole = list(TokenStreams(tokens(500), batch_size=4, window=20, seed=1).batches(0))
-    shares = [TokenStreams(tokens(500), 4, 20, seed=1, shard=Shard(rank, 2)).batches(0) for rank in range(2)]
-    for all_rows, first, second in zip(whole, *shares, strict=True):
+    parts = [TokenStreams(tokens(500), 4, 20, seed=1, shard=Shard(rank, 2)).batches(0) for rank in range(2)]
+    for all_rows, first, second in zip(whole, *parts, strict=True):
         assert torch.equal(all_rows.inputs, torch.cat([first.inputs, second.inputs]))
 
 
-def test_a_batch_that_processes_cannot_share_is_refused() -> None:
+def test_a_batch_size_that_processes_do_not_divide_is_refused() -> None:
     with pytest.raises(
-        DataError, match=r"training\.batch_size: must be divisible by the 2 processes\. Got 3\."
+        DataError, match=r"training\.batch_size: must be divisible by the 2 processes\. Got 3\. Set it to 4\."
     ):
         TokenStreams(tokens(500), batch_size=3, window=20, seed=0, shard=Shard(0, 2))
 
@@ -74,26 +74,28 @@ def test_a_text_shorter_than_one_window_is_refused() -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 100, 1000, 1001])
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
-@pytest.mark.parametrize("world", [1, 3])
-def test_reading_charges_every_token_but_the_first_once(count: int, batch_size: int, world: int) -> None:
-    charged: Counter[int] = Counter()
-    for rank in range(world):
+@pytest.mark.parametrize("world_size", [1, 3])
+def test_evaluation_has_every_token_but_the_first_as_target_once(
+    count: int, batch_size: int, world_size: int
+) -> None:
+    counts: Counter[int] = Counter()
+    for rank in range(world_size):
         for batch in EvaluationStreams(
-            tokens(count), batch_size, window=8, shard=Shard(rank, world)
+            tokens(count), batch_size, window=8, shard=Shard(rank, world_size)
         ).batches():
-            real = batch.targets != IGNORE_INDEX
-            assert torch.equal(batch.targets[real], batch.inputs[real] + 1)
-            charged.update(batch.targets[real].tolist())
-    assert charged == Counter(range(1, count))
+            mask = batch.targets != IGNORE_INDEX
+            assert torch.equal(batch.targets[mask], batch.inputs[mask] + 1)
+            counts.update(batch.targets[mask].tolist())
+    assert counts == Counter(range(1, count))
 
 
-def test_reading_warms_each_stream_up_on_what_comes_before_it() -> None:
+def test_evaluation_streams_warm_up_on_the_window_before_their_part() -> None:
     first = next(EvaluationStreams(tokens(1000), batch_size=4, window=50).batches())
     assert (first.targets[0] != IGNORE_INDEX).all()
     assert (first.targets[1:] == IGNORE_INDEX).all()
     assert first.inputs[1, -1] + 1 == 250  # the next window begins with the stream's own first token
 
 
-def test_nothing_to_read_is_refused() -> None:
+def test_evaluation_of_a_single_token_is_refused() -> None:
     with pytest.raises(DataError, match=r"the text to evaluate: must have at least 2 tokens\. Got 1\."):
         EvaluationStreams(tokens(1), batch_size=1, window=8)

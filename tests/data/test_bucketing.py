@@ -1,4 +1,4 @@
-"""Batches by length: every item once, little padding, the same again from any place."""
+"""Length bucketing: every item once an epoch, little padding, resuming at any batch."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ from collections import Counter
 
 import numpy
 import pytest
-import torch
 from torch import Tensor
 
 from seqloom.data.batching import Batching, Shard
-from seqloom.data.bucketing import Buckets, digest_of, lengths_of, map_by_length, pad
+from seqloom.data.bucketing import Buckets, compute_digest, map_by_length
+from seqloom.data.padding import pad
 
 Item = tuple[int, numpy.ndarray]
 
 
-def items(count: int = 500, seed: int = 0) -> list[Item]:
+def make_items(count: int = 500, seed: int = 0) -> list[Item]:
     generator = numpy.random.default_rng(seed)
     return [(number, numpy.arange(generator.integers(1, 80))) for number in range(count)]
 
 
-def collate(some: list[Item]) -> tuple[tuple[int, ...], Tensor, Tensor]:
-    arrays = [array for _, array in some]
-    return tuple(number for number, _ in some), pad(arrays), lengths_of(arrays)
+def collate(items: list[Item]) -> tuple[tuple[int, ...], Tensor]:
+    return tuple(number for number, _ in items), pad([array for _, array in items])
 
 
-def buckets(some: list[Item], batching: Batching) -> Buckets[Item]:
-    return Buckets(some, [len(array) for _, array in some], collate, batching)
+def make_buckets(items: list[Item], batching: Batching) -> Buckets[Item]:
+    return Buckets(items, [len(array) for _, array in items], collate, batching)
 
 
 def numbers(source: Buckets[Item], epoch: int = 0, first: int = 0) -> list[tuple[int, ...]]:
@@ -37,90 +36,82 @@ def numbers(source: Buckets[Item], epoch: int = 0, first: int = 0) -> list[tuple
     "batching", [Batching(16), Batching(16, batch_units=800), Batching(7, training=False)]
 )
 def test_an_epoch_has_every_item_once(batching: Batching) -> None:
-    source = buckets(items(), batching)
+    source = make_buckets(make_items(), batching)
     for epoch in range(3):
-        found = numbers(source, epoch)
-        assert sorted(number for batch in found for number in batch) == list(range(500))
+        assert sorted(number for batch in numbers(source, epoch) for number in batch) == list(range(500))
     assert len(source) == len(numbers(source))
 
 
 @pytest.mark.parametrize("batching", [Batching(16), Batching(16, batch_units=800)])
-def test_mixed_lengths_cost_little_more_than_their_sum(batching: Batching) -> None:
-    """The bar is 1.15 times the sum of the real lengths; in no order they would cost nearly twice as much."""
-    some = items()
-    source = buckets(some, batching)
+def test_padding_adds_at_most_15_percent(batching: Batching) -> None:
+    """Unsorted, these lengths would need nearly twice as many steps."""
+    items = make_items()
+    source = make_buckets(items, batching)
     padded = sum(batch[1].numel() for batch in source.batches(0))
-    real = sum(len(array) for _, array in some)
-    assert padded / real <= 1.15
-    assert source.padding() == pytest.approx(padded / real)
+    unpadded = sum(len(array) for _, array in items)
+    assert padded / unpadded <= 1.15
+    assert source.padding_ratio() == pytest.approx(padded / unpadded)
 
 
-def test_a_batch_has_no_more_units_than_asked_for() -> None:
-    source = buckets(items(), Batching(1, batch_units=800))
+def test_batch_units_limit_the_steps_of_a_batch() -> None:
+    source = make_buckets(make_items(), Batching(1, batch_units=800))
     sizes = [batch[1].numel() for batch in source.batches(0)]
     assert max(sizes) <= 800
     assert numpy.median(sizes) > 700  # and is nearly full
 
 
-def test_an_item_longer_than_a_batch_is_a_batch() -> None:
-    source = buckets([(0, numpy.arange(50)), (1, numpy.arange(3))], Batching(1, batch_units=10))
+def test_an_item_longer_than_batch_units_is_a_batch_of_its_own() -> None:
+    source = make_buckets([(0, numpy.arange(50)), (1, numpy.arange(3))], Batching(1, batch_units=10))
     assert sorted(numbers(source)) == [(0,), (1,)]
 
 
-def test_it_goes_on_at_any_batch() -> None:
-    source = buckets(items(), Batching(16, seed=3))
+def test_an_epoch_resumes_at_any_batch() -> None:
+    source = make_buckets(make_items(), Batching(16, seed=3))
     for epoch in range(2):
         assert numbers(source, epoch, first=11) == numbers(source, epoch)[11:]
 
 
-def test_epochs_and_seeds_differ_and_the_same_seed_does_not() -> None:
-    some = items()
-    source = buckets(some, Batching(16, seed=3))
-    assert numbers(source, 0) == numbers(buckets(some, Batching(16, seed=3)), 0)
+def test_the_order_depends_on_epoch_and_seed_only() -> None:
+    items = make_items()
+    source = make_buckets(items, Batching(16, seed=3))
+    assert numbers(source, 0) == numbers(make_buckets(items, Batching(16, seed=3)), 0)
     assert numbers(source, 0) != numbers(source, 1)
-    assert numbers(source, 0) != numbers(buckets(some, Batching(16, seed=4)), 0)
+    assert numbers(source, 0) != numbers(make_buckets(items, Batching(16, seed=4)), 0)
 
 
-def test_items_meet_others_in_other_epochs() -> None:
-    source = buckets(items(), Batching(16))
-    company = [next(set(batch) for batch in numbers(source, epoch) if 7 in batch) for epoch in range(6)]
-    assert len(set.union(*company)) > 20
+def test_batches_are_composed_anew_in_every_epoch() -> None:
+    source = make_buckets(make_items(), Batching(16))
+    batches = [next(set(batch) for batch in numbers(source, epoch) if 7 in batch) for epoch in range(6)]
+    assert len(set.union(*batches)) > 20
 
 
-def test_the_order_for_measuring_is_always_the_same() -> None:
-    source = buckets(items(), Batching(16, training=False))
+def test_evaluation_has_the_same_order_in_every_epoch() -> None:
+    source = make_buckets(make_items(), Batching(16, training=False))
     assert numbers(source, 0) == numbers(source, 5)
 
 
 @pytest.mark.parametrize("count", [500, 5])
-def test_processes_share_each_batch(count: int) -> None:
-    some = items(count)
-    whole = numbers(buckets(some, Batching(4)))
-    shares = [numbers(buckets(some, Batching(4, shard=Shard(rank, 2)))) for rank in range(2)]
-    assert all(len(shard) == len(shares[0]) for shard in shares)
-    together = [Counter(a + b) for a, b in zip(*shares, strict=True)]
+def test_processes_divide_every_batch(count: int) -> None:
+    items = make_items(count)
+    whole = numbers(make_buckets(items, Batching(4)))
+    parts = [numbers(make_buckets(items, Batching(4, shard=Shard(rank, 2)))) for rank in range(2)]
+    assert len(parts[0]) == len(parts[1])
+    together = [Counter(a + b) for a, b in zip(*parts, strict=True)]
     assert sum(together, Counter()) == Counter(number for batch in whole for number in batch)
-    assert all(batch for shard in shares for batch in shard)  # nobody is left without a row
+    assert all(batch for part in parts for batch in part)  # no process is left without a row
 
 
-def test_the_digest_is_that_of_the_items() -> None:
-    assert digest_of([(1, numpy.arange(3), "a")]) == digest_of([(1, numpy.arange(3), "a")])
-    others = [(2, numpy.arange(3), "a")], [(1, numpy.arange(4), "a")], [(1, numpy.arange(3), "b")], [(1,)]
-    assert len({digest_of(other) for other in others}) == 4
+def test_the_digest_depends_on_every_value() -> None:
+    assert compute_digest([(1, numpy.arange(3), "a")]) == compute_digest([(1, numpy.arange(3), "a")])
+    variants = [(2, numpy.arange(3), "a")], [(1, numpy.arange(4), "a")], [(1, numpy.arange(3), "b")], [(1,)]
+    assert len({compute_digest(variant) for variant in variants}) == 4
 
 
-def test_padding_is_exact() -> None:
-    features = [numpy.ones((2, 3), dtype=numpy.float32), numpy.ones((4, 3), dtype=numpy.float32)]
-    padded = pad(features)
-    assert padded.shape == (2, 4, 3)
-    assert padded.dtype == torch.float32
-    assert padded[0, 2:].abs().sum() == 0
-    assert lengths_of(features).tolist() == [2, 4]
-
-
-def test_results_come_back_in_the_order_given() -> None:
-    some = ["ccc", "a", "bb", "dddd", ""]
-    seen: list[list[str]] = []
-    found = map_by_length(some, [len(text) for text in some], lambda batch: seen.append(batch) or batch, 2)
-    assert found == some
-    assert seen == [["", "a"], ["bb", "ccc"], ["dddd"]]
+def test_map_by_length_sorts_its_calls_and_keeps_the_order_of_results() -> None:
+    texts = ["ccc", "a", "bb", "dddd", ""]
+    calls: list[list[str]] = []
+    results = map_by_length(
+        texts, [len(text) for text in texts], lambda batch: calls.append(batch) or batch, 2
+    )
+    assert results == texts
+    assert calls == [["", "a"], ["bb", "ccc"], ["dddd"]]

@@ -1,4 +1,4 @@
-"""Small models for the tests of decoding: only their step callables are shown to a decoder."""
+"""Small models for the decoding tests, as step callables."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from seqloom.state import State
 def _recurrent_step(
     vocabulary_size: int, *, hidden_size: int = 12, dtype: torch.dtype = torch.float32, spread: float = 6.0
 ) -> tuple[Step, Callable[[int], State]]:
-    """A random GRU or so: a step callable, and its state for a batch of any size.
+    """A random GRU language model: its step callable, and a function from batch size to initial state.
 
     Weights are drawn from the test's seed. `spread` scales the logits, so that distributions are neither
-    flat nor certain. The state is a nested tuple, the hardest a decoder meets.
+    uniform nor certain. The state is a nested tuple, the most general case.
     """
     embedding = nn.Embedding(vocabulary_size, hidden_size, dtype=dtype)
     gru = nn.GRU(hidden_size, hidden_size, batch_first=True, dtype=dtype)
     head = nn.Linear(hidden_size, vocabulary_size, dtype=dtype)
-    for parameter in gru.parameters():  # torch's own are so small that greedy decoding soon repeats itself
+    for parameter in gru.parameters():  # with torch's initialization, greedy decoding soon repeats itself
         nn.init.uniform_(parameter, -1.5, 1.5)
 
     def step(tokens: Tensor, state: State) -> tuple[Tensor, State]:
@@ -39,7 +39,7 @@ def _recurrent_step(
 
 
 def _table_step(probabilities: list[list[float]]) -> Step:
-    """A Markov chain: row t holds the probabilities of the token after t."""
+    """A Markov chain: row t has the probabilities of the token after t."""
     logits = torch.tensor(probabilities, dtype=torch.float64).log()
 
     def step(tokens: Tensor, state: State) -> tuple[Tensor, State]:

@@ -1,4 +1,4 @@
-"""The contracts of decoding: a batch is its rows, a stream is its collection, a stop is the end."""
+"""Decoding: rows do not depend on their batch, `decode` collects `stream`, and rows end at stops."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def mode(request: pytest.FixtureRequest) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_batch_of_8_is_8_singles(recurrent_step, mode: dict[str, float], dtype: torch.dtype) -> None:
+def test_rows_of_a_batch_are_decoded_as_alone(
+    recurrent_step, mode: dict[str, float], dtype: torch.dtype
+) -> None:
     step, start = recurrent_step(11, dtype=dtype)
     options = DecodingOptions(**mode, **STOPS, seed=40)
     together = decode(step, *prefill(step, PROMPT, start(8)), options, PROMPT)
@@ -44,11 +46,11 @@ def test_a_batch_of_8_is_8_singles(recurrent_step, mode: dict[str, float], dtype
         alone = decode(step, *prefill(step, [row], start(1)), options, [row])
         assert alone.tokens[0].tolist() == together.tokens[i, : together.lengths[i]].tolist()
         assert alone.stop_lengths[0] == together.stop_lengths[i]
-    if mode in SAMPLED:  # a greedy toy may run in circles
+    if mode in SAMPLED:  # greedy decoding of a small model may repeat itself
         assert len(set(together.lengths.tolist())) > 2  # rows left at different steps
 
 
-def test_the_order_of_rows_changes_nothing(recurrent_step, mode: dict[str, float]) -> None:
+def test_the_order_of_rows_does_not_matter(recurrent_step, mode: dict[str, float]) -> None:
     step, start = recurrent_step(11)
     options = DecodingOptions(**mode, **STOPS, seed=(1, 2, 3, 4, 5, 6, 7, 8))
     forward = decode(step, *prefill(step, PROMPT, start(8)), options, PROMPT).rows()
@@ -58,53 +60,53 @@ def test_the_order_of_rows_changes_nothing(recurrent_step, mode: dict[str, float
 
 
 @pytest.mark.parametrize("mode", STREAMED.values(), ids=STREAMED)
-def test_streaming_is_collected(recurrent_step, mode: dict[str, float]) -> None:
+def test_decode_collects_the_steps_of_stream(recurrent_step, mode: dict[str, float]) -> None:
     step, start = recurrent_step(11)
     options = DecodingOptions(**mode, **STOPS)
-    begin = prefill(step, PROMPT, start(8))
-    steps = list(stream(step, *begin, options, PROMPT))
-    collected = decode(step, *begin, options, PROMPT)
-    assert torch.equal(torch.stack([each.tokens for each in steps], dim=1), collected.tokens)
+    prefilled = prefill(step, PROMPT, start(8))
+    steps = list(stream(step, *prefilled, options, PROMPT))
+    collected = decode(step, *prefilled, options, PROMPT)
+    assert torch.equal(torch.stack([tokens for tokens, _ in steps], dim=1), collected.tokens)
     assert steps[-1].finished.all()
     assert not steps[-2].finished.all()
     for before, after in pairwise(steps):
-        # Finished rows stay finished and say no more; others say a token.
+        # Finished rows stay finished and have no more tokens; other rows have one.
         assert torch.equal(after.finished | before.finished, after.finished)
         assert torch.equal(after.tokens == NO_TOKEN, before.finished)
-    finished = torch.stack([each.finished for each in steps], dim=1)
+    finished = torch.stack([finished for _, finished in steps], dim=1)
     assert torch.equal((~finished).sum(1) + 1, collected.lengths)
 
 
-def test_a_seed_decides(recurrent_step) -> None:
+def test_tokens_depend_on_the_seed_only(recurrent_step) -> None:
     step, start = recurrent_step(11)
-    begin = prefill(step, PROMPT, start(8))
+    prefilled = prefill(step, PROMPT, start(8))
 
-    def tokens(seed: int) -> list[list[int]]:
-        return decode(step, *begin, DecodingOptions(seed=seed, max_new_tokens=20)).tokens.tolist()
+    def sample(seed: int) -> list[list[int]]:
+        return decode(step, *prefilled, DecodingOptions(seed=seed, max_new_tokens=20)).tokens.tolist()
 
-    assert tokens(1) == tokens(1)
+    assert sample(1) == sample(1)
     assert (
-        tokens(1)[1:]
+        sample(1)[1:]
         == decode(
             step, *prefill(step, PROMPT[1:], start(7)), DecodingOptions(seed=2, max_new_tokens=20)
         ).rows()
     )
-    assert tokens(1) != tokens(100)
+    assert sample(1) != sample(100)
 
 
-def test_the_global_random_state_is_neither_read_nor_changed(recurrent_step) -> None:
+def test_the_global_random_state_is_neither_used_nor_changed(recurrent_step) -> None:
     step, start = recurrent_step(11)
-    begin = prefill(step, PROMPT, start(8))
-    first = decode(step, *begin, DecodingOptions(max_new_tokens=20)).tokens
+    prefilled = prefill(step, PROMPT, start(8))
+    first = decode(step, *prefilled, DecodingOptions(max_new_tokens=20)).tokens
     before = torch.random.get_rng_state()
     torch.manual_seed(1)
-    assert torch.equal(decode(step, *begin, DecodingOptions(max_new_tokens=20)).tokens, first)
+    assert torch.equal(decode(step, *prefilled, DecodingOptions(max_new_tokens=20)).tokens, first)
     torch.random.set_rng_state(before)
-    decode(step, *begin, DecodingOptions(max_new_tokens=20))
+    decode(step, *prefilled, DecodingOptions(max_new_tokens=20))
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_greedy_is_the_argmax_of_every_step(recurrent_step) -> None:
+def test_greedy_decoding_is_the_argmax_of_every_step(recurrent_step) -> None:
     step, start = recurrent_step(11)
     (row,) = decode(
         step, *prefill(step, [[1, 2]], start(1)), DecodingOptions(temperature=0, max_new_tokens=30)
@@ -115,14 +117,14 @@ def test_greedy_is_the_argmax_of_every_step(recurrent_step) -> None:
 
 def test_top_k_of_1_is_greedy(recurrent_step) -> None:
     step, start = recurrent_step(11)
-    begin = prefill(step, PROMPT, start(8))
-    greedy = decode(step, *begin, DecodingOptions(temperature=0, max_new_tokens=30))
+    prefilled = prefill(step, PROMPT, start(8))
+    greedy = decode(step, *prefilled, DecodingOptions(temperature=0, max_new_tokens=30))
     assert torch.equal(
-        decode(step, *begin, DecodingOptions(top_k=1, max_new_tokens=30)).tokens, greedy.tokens
+        decode(step, *prefilled, DecodingOptions(top_k=1, max_new_tokens=30)).tokens, greedy.tokens
     )
 
 
-def test_a_row_ends_with_its_stop(recurrent_step, mode: dict[str, float]) -> None:
+def test_a_row_ends_with_its_first_stop(recurrent_step, mode: dict[str, float]) -> None:
     step, start = recurrent_step(11)
     options = DecodingOptions(**mode, **STOPS)
     decoded = decode(step, *prefill(step, PROMPT, start(8)), options, PROMPT)
@@ -136,7 +138,7 @@ def test_a_row_ends_with_its_stop(recurrent_step, mode: dict[str, float]) -> Non
         assert stop_length > 0 or length == 100 or "no_repeat_ngram_size" in mode
 
 
-def test_stops_do_not_look_at_the_prompt(table_step, empty_state) -> None:
+def test_stops_do_not_include_the_prompt(table_step, empty_state) -> None:
     step = table_step([[0, 1, 0], [0, 0, 1], [0, 1, 0]])  # 1 2 1 2 ...
     options = DecodingOptions(temperature=0, max_new_tokens=6, stop_sequences=((1, 2, 1),))
     logits, state = prefill(step, [[1, 2]], empty_state(1))
@@ -145,21 +147,21 @@ def test_stops_do_not_look_at_the_prompt(table_step, empty_state) -> None:
     assert decoded.rows() == [[]]
 
 
-def test_the_last_token_is_not_fed(table_step, empty_state) -> None:
+def test_the_last_token_needs_no_step(table_step, empty_state) -> None:
     shapes = []
 
     def step(tokens, state):
         shapes.append(tuple(tokens.shape))
         return table_step([[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 1]])(tokens, state)
 
-    begin = prefill(step, [[0], [2]], empty_state(2))
+    prefilled = prefill(step, [[0], [2]], empty_state(2))
     shapes.clear()
-    decode(step, *begin, DecodingOptions(temperature=0, max_new_tokens=5, stop_tokens=(3,)))
-    # The second row stops at once and leaves; the first says 1 2 3.
+    decode(step, *prefilled, DecodingOptions(temperature=0, max_new_tokens=5, stop_tokens=(3,)))
+    # The second row stops at once and leaves; the first gives 1 2 3.
     assert shapes == [(1, 1), (1, 1)]
 
 
-def test_a_stream_is_lazy(table_step, empty_state) -> None:
+def test_streaming_is_lazy(table_step, empty_state) -> None:
     calls = 0
 
     def step(tokens, state):
@@ -167,39 +169,40 @@ def test_a_stream_is_lazy(table_step, empty_state) -> None:
         calls += 1
         return table_step([[0, 1], [1, 0]])(tokens, state)
 
-    begin = prefill(step, [[0]], empty_state(1))
-    steps = stream(step, *begin, DecodingOptions(max_new_tokens=10**9))
-    assert [each.tokens.item() for each in islice(steps, 3)] == [1, 0, 1]
+    prefilled = prefill(step, [[0]], empty_state(1))
+    steps = stream(step, *prefilled, DecodingOptions(max_new_tokens=10**9))
+    assert [tokens.item() for tokens, _ in islice(steps, 3)] == [1, 0, 1]
     assert calls == 1 + 2
 
 
-def test_a_stream_leaves_the_grad_mode_to_its_reader(recurrent_step) -> None:
+def test_streaming_does_not_change_the_grad_mode_of_its_caller(recurrent_step) -> None:
     step, start = recurrent_step(11)
     modes = []
 
-    def spy(tokens, state):
+    def record_mode(tokens, state):
         modes.append(torch.is_inference_mode_enabled())
         return step(tokens, state)
 
-    for _ in stream(spy, *prefill(spy, [[1]], start(1)), DecodingOptions(max_new_tokens=3)):
+    for _ in stream(record_mode, *prefill(record_mode, [[1]], start(1)), DecodingOptions(max_new_tokens=3)):
         assert torch.is_grad_enabled()
         assert not torch.is_inference_mode_enabled()
     assert modes == [True] * 3
 
 
+def count_repeated(tokens: list[int], size: int) -> int:
+    ngrams = [tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1)]
+    return len(ngrams) - len(set(ngrams))
+
+
 @pytest.mark.parametrize("size", [1, 2, 3])
 @pytest.mark.parametrize("mode", [{"temperature": 0}, {}, {"num_beams": 3}])
-def test_no_ngram_occurs_twice(recurrent_step, size: int, mode: dict[str, float]) -> None:
+def test_no_ngram_is_repeated(recurrent_step, size: int, mode: dict[str, float]) -> None:
     step, start = recurrent_step(5)
     prompt = [[1, 2, 1], [3], [0, 4], [4, 4]]
     options = DecodingOptions(**mode, no_repeat_ngram_size=size, max_new_tokens=60)
     rows = decode(step, *prefill(step, prompt, start(4)), options, prompt).rows()
     for before, after in zip(prompt, rows, strict=True):
-        whole = before + after
-        grams = [tuple(whole[i : i + size]) for i in range(len(whole) - size + 1)]
-        repeated = len(grams) - len(set(grams))
-        own = [tuple(before[i : i + size]) for i in range(len(before) - size + 1)]
-        assert repeated == len(own) - len(set(own))  # none but the prompt's own
+        assert count_repeated(before + after, size) == count_repeated(before, size)
 
 
 @pytest.mark.parametrize("mode", [{"temperature": 0}, {}, {"num_beams": 2}])
@@ -212,8 +215,8 @@ def test_a_row_ends_where_every_token_is_banned(table_step, empty_state, mode: d
     assert decoded.stop_lengths.tolist() == [0, 0]
 
 
-def test_repetition_penalty_counts_prompt_and_new_tokens(empty_state) -> None:
-    def step(tokens, state):  # whatever came before, so that each token falls behind once it was said
+def test_repetition_penalty_applies_to_prompt_and_new_tokens(empty_state) -> None:
+    def step(tokens, state):  # constant logits: a token falls behind once it is penalized
         return torch.tensor([2.0, 1.9, 1.8, 1.5]).expand(*tokens.shape, 4), state
 
     options = DecodingOptions(temperature=0, repetition_penalty=2.0, max_new_tokens=3)
@@ -224,23 +227,23 @@ def test_repetition_penalty_counts_prompt_and_new_tokens(empty_state) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision(mode: dict[str, float], empty_state, dtype: torch.dtype) -> None:
+def test_half_precision_logits_are_decoded(mode: dict[str, float], empty_state, dtype: torch.dtype) -> None:
     table = 3 * torch.randn(11, 11).to(dtype)
     options = DecodingOptions(**mode, max_new_tokens=20)
     decoded = decode(lambda tokens, state: (table[tokens], state), table[:2], empty_state(2), options)
     assert decoded.lengths.tolist() == [20, 20]
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_logits_are_numbers(mode: dict[str, float], empty_state, bad: float) -> None:
+@pytest.mark.parametrize("invalid", [float("nan"), float("inf")])
+def test_invalid_logits_are_refused(mode: dict[str, float], empty_state, invalid: float) -> None:
     logits = torch.zeros(2, 11)
-    logits[1, 5] = bad
+    logits[1, 5] = invalid
     with pytest.raises(DataError) as caught:
         decode(lambda tokens, state: (logits[tokens], state), logits, empty_state(2), DecodingOptions(**mode))
     assert str(caught.value).startswith(
-        f"decoding: logits must be finite, or -inf for a banned token. Got {bad} in row "
+        f"decoding: logits must be finite, or -inf for a banned token. Got {invalid} in row "
     )
-    assert str(caught.value).endswith("Look for a diverged training: nan in the weights or in the state.")
+    assert str(caught.value).endswith("Has the training diverged? Look for nan in the weights and the state.")
 
 
 @pytest.mark.parametrize(
@@ -251,7 +254,7 @@ def test_logits_are_numbers(mode: dict[str, float], empty_state, bad: float) -> 
         (torch.zeros(2, 5, dtype=torch.int64), "torch.int64 of shape (2, 5)"),
     ],
 )
-def test_decoding_begins_with_one_position(empty_state, logits: torch.Tensor, got: str) -> None:
+def test_logits_of_another_shape_or_type_are_refused(empty_state, logits: torch.Tensor, got: str) -> None:
     message = "logits must be floats of shape (B, V), those after the last token of the prompt. Got "
     for who, options in (("stream", {}), ("beam_search", {"num_beams": 2})):
         with pytest.raises(DataError, match=re.escape(f"{who}: {message}{got}.")):
@@ -259,7 +262,7 @@ def test_decoding_begins_with_one_position(empty_state, logits: torch.Tensor, go
 
 
 @pytest.mark.parametrize("stops", [{"stop_tokens": (1, 5)}, {"stop_sequences": ((1,), (2, 5))}])
-def test_stops_are_in_the_vocabulary(empty_state, stops: dict[str, tuple]) -> None:
+def test_stops_outside_the_vocabulary_are_refused(empty_state, stops: dict[str, tuple]) -> None:
     with pytest.raises(
         ConfigError, match=r"stream: stop tokens must be below 5, the size of the vocabulary. Got 5."
     ):
@@ -285,7 +288,7 @@ class Pair(NamedTuple):
         ),
     ],
 )
-def test_the_rows_of_the_state_are_those_of_the_batch(state: State, message: str) -> None:
+def test_a_state_of_another_batch_size_is_refused(state: State, message: str) -> None:
     def step(tokens: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         return torch.zeros(*tokens.shape, 5), state
 
@@ -296,20 +299,20 @@ def test_the_rows_of_the_state_are_those_of_the_batch(state: State, message: str
             decode(step, torch.zeros(2, 5), state, DecodingOptions(**options))
 
 
-def test_errors_come_before_the_first_step(empty_state) -> None:
-    def begin(options: DecodingOptions, previous: list[list[int]] | None = None) -> None:
+def test_errors_are_raised_before_the_first_step(empty_state) -> None:
+    def start(options: DecodingOptions, previous: list[list[int]] | None = None) -> None:
         stream(lambda *_: None, torch.zeros(2, 5), empty_state(2), options, previous)  # never iterated
 
     with pytest.raises(
         ConfigError,
-        match=r"stream: num_beams must be 1, because a beam search has no token before its end. Got 4.",
+        match=r"stream: num_beams must be 1, because beam search has no result before its end. Got 4.",
     ):
-        begin(DecodingOptions(num_beams=4))
+        start(DecodingOptions(num_beams=4))
     with pytest.raises(ConfigError, match=r"one seed for each of the 2 rows. Got 3 seeds"):
-        begin(DecodingOptions(seed=(1, 2, 3)))
-    with pytest.raises(DataError, match=r"decoding: previous must have 2 rows, as logits has. Got 1."):
-        begin(DecodingOptions(), [[1]])
+        start(DecodingOptions(seed=(1, 2, 3)))
+    with pytest.raises(DataError, match=r"decoding: previous must have 2 rows, as many as logits. Got 1."):
+        start(DecodingOptions(), [[1]])
     with pytest.raises(
-        DataError, match=r"decoding: previous must have token numbers below 5, as logits has. Got 9."
+        DataError, match=r"decoding: previous must have token ids below 5, the size of the vocabulary. Got 9."
     ):
-        begin(DecodingOptions(), [[1], [9]])
+        start(DecodingOptions(), [[1], [9]])

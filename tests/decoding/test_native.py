@@ -1,4 +1,4 @@
-"""Decoding by the compiled decoder: the tokens that `stream` and `decode` give, many a call."""
+"""Decoding by the native decoder: the same tokens as `stream` and `decode`, many steps per call."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seqloom.decoding import DecodingOptions, decode, decode_compiled, native, prefill, stream_compiled
-from seqloom.decoding.native import why_not_compiled
+from seqloom.decoding import DecodingOptions, decode, decode_native, native, prefill, stream_native
+from seqloom.decoding.native import native_refusal
 from seqloom.errors import ConfigError, DataError
 from seqloom.kernels.native import library
 from seqloom.kernels.native.decoder import Decoder
@@ -17,7 +17,7 @@ from seqloom.models.language_model import LanguageModel
 from seqloom.state import State
 from seqloom.tasks.generate.native_decoder import pack
 
-pytestmark = pytest.mark.skipif(not library.available(), reason="there is no compiled library")
+pytestmark = pytest.mark.skipif(not library.available(), reason="the native library is not built")
 
 PROMPTS = [[1, 2, 3], [4], [5, 6], [7, 8, 9, 10]]
 
@@ -37,7 +37,7 @@ def decoder(model: LanguageModel) -> Decoder:
 
 
 @pytest.fixture
-def begun(model: LanguageModel) -> tuple[Tensor, State]:
+def prefilled(model: LanguageModel) -> tuple[Tensor, State]:
     return prefill(model.step, PROMPTS, None)
 
 
@@ -56,56 +56,56 @@ OPTIONS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("steps", [1, 7, 64, 1000])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_it_is_decode(
+def test_tokens_are_those_of_decode(
     options: dict[str, Any],
     steps: int,
     model: LanguageModel,
     decoder: Decoder,
-    begun: tuple[Tensor, State],
+    prefilled: tuple[Tensor, State],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(native, "MAX_STEPS", steps)
-    asked = DecodingOptions(**{"max_new_tokens": 150, **options})
-    wanted = decode(model.step, *begun, asked)
-    found = decode_compiled(decoder, *begun, asked)
-    assert all(map(torch.equal, found, wanted))
-    chunks = list(stream_compiled(decoder, *begun, asked))
+    decoding_options = DecodingOptions(**{"max_new_tokens": 150, **options})
+    expected = decode(model.step, *prefilled, decoding_options)
+    output = decode_native(decoder, *prefilled, decoding_options)
+    assert all(map(torch.equal, output, expected))
+    chunks = list(stream_native(decoder, *prefilled, decoding_options))
     assert max(chunk.shape[1] for chunk in chunks) <= steps
-    assert torch.equal(torch.cat(chunks, 1)[:, : found.tokens.shape[1]], found.tokens)
+    assert torch.equal(torch.cat(chunks, 1)[:, : output.tokens.shape[1]], output.tokens)
 
 
-def test_a_chunk_reads_no_more_than_it_may(
-    decoder: Decoder, begun: tuple[Tensor, State], monkeypatch: pytest.MonkeyPatch
+def test_max_bytes_limits_the_steps_of_a_call(
+    decoder: Decoder, prefilled: tuple[Tensor, State], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for bytes_, length in ((1, 1), (decoder.weight_bytes * 5, 5)):
-        monkeypatch.setattr(native, "MAX_BYTES", bytes_)
-        first = next(stream_compiled(decoder, *begun, DecodingOptions()))
-        assert first.shape == (4, length)
+    for max_bytes, length in ((1, 1), (decoder.weight_bytes * 5, 5)):
+        monkeypatch.setattr(native, "MAX_BYTES", max_bytes)
+        chunk = next(stream_native(decoder, *prefilled, DecodingOptions()))
+        assert chunk.shape == (4, length)
 
 
-def test_what_came_before_a_wrong_number_is_given_and_then_it_is_refused(model: LanguageModel) -> None:
+def test_tokens_before_a_nan_are_yielded_and_then_it_is_refused(model: LanguageModel) -> None:
     decoder = pack(model, "float32")
     logits, state = prefill(model.step, [[1], [2]], None)
     state = tuple(part.clone() for part in state)  # type: ignore[union-attr]
     state[0][0, 1] = torch.nan
-    chunks = stream_compiled(decoder, logits, state, DecodingOptions(temperature=0))
+    chunks = stream_native(decoder, logits, state, DecodingOptions(temperature=0))
     assert next(chunks).shape == (2, 1)
     with pytest.raises(DataError, match=r"logits must be finite.* Got nan in row 1"):
         next(chunks)
 
 
-def test_refuses_what_it_cannot_do(decoder: Decoder, begun: tuple[Tensor, State]) -> None:
+def test_unsupported_options_are_refused(decoder: Decoder, prefilled: tuple[Tensor, State]) -> None:
     for options, batch, reason in (
-        ({"num_beams": 2}, 1, "it searches no beams"),
-        ({"repetition_penalty": 1.1}, 1, "it does not look back"),
-        ({"no_repeat_ngram_size": 3}, 1, "it does not look back"),
-        ({}, 65, "it takes 64 rows at most"),
+        ({"num_beams": 2}, 1, "it has no beam search"),
+        ({"repetition_penalty": 1.1}, 1, "it has no repetition penalty and no n-gram ban"),
+        ({"no_repeat_ngram_size": 3}, 1, "it has no repetition penalty and no n-gram ban"),
+        ({}, 65, "it takes at most 64 rows"),
     ):
-        assert reason in str(why_not_compiled(DecodingOptions(**options), batch))
-    assert why_not_compiled(DecodingOptions(stop_sequences=((1, 2),)), 64) is None
-    with pytest.raises(ConfigError, match=r"cannot do this: it searches no beams\. Use `stream`"):
-        stream_compiled(decoder, *begun, DecodingOptions(num_beams=2))
+        assert reason in str(native_refusal(DecodingOptions(**options), batch))
+    assert native_refusal(DecodingOptions(stop_sequences=((1, 2),)), 64) is None
+    with pytest.raises(ConfigError, match=r"cannot do this: it has no beam search\. Use `stream`"):
+        stream_native(decoder, *prefilled, DecodingOptions(num_beams=2))
     with pytest.raises(ConfigError, match="stop tokens must be below 23"):
-        stream_compiled(decoder, *begun, DecodingOptions(stop_tokens=(23,)))
+        stream_native(decoder, *prefilled, DecodingOptions(stop_tokens=(23,)))
     with pytest.raises(ConfigError, match="one seed for each of the 4 rows"):
-        stream_compiled(decoder, *begun, DecodingOptions(seed=(1,)))
+        stream_native(decoder, *prefilled, DecodingOptions(seed=(1,)))

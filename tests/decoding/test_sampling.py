@@ -1,4 +1,4 @@
-"""Sampling draws from the softmax, and each row from its own stream."""
+"""Sampling draws from the softmax, every row with its own random stream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from seqloom.decoding import DecodingOptions, decode
 from seqloom.decoding.greedy import argmax_token
-from seqloom.decoding.sampling import BLOCK, RandomStreams, active_filters, sample_token
+from seqloom.decoding.sampling import BLOCK, RandomStreams, sample_token, select_filters
 from seqloom.errors import ConfigError
 
 INF = float("inf")
@@ -25,17 +25,17 @@ def chi_square(counts: list[int], probabilities: list[float]) -> float:
     return sum((count - expected) ** 2 / expected for count, expected in pairs)
 
 
-def renormalized(kept: set[int]) -> list[float]:
-    mass = math.fsum(PROBABILITIES[token] for token in kept)
-    return [p / mass if token in kept else 0.0 for token, p in enumerate(PROBABILITIES)]
+def renormalize(tokens: set[int]) -> list[float]:
+    mass = math.fsum(PROBABILITIES[token] for token in tokens)
+    return [p / mass if token in tokens else 0.0 for token, p in enumerate(PROBABILITIES)]
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
         ({}, PROBABILITIES),
-        ({"top_k": 3}, renormalized({0, 1, 2})),
-        ({"top_p": 0.7}, renormalized({0, 1, 2})),
+        ({"top_k": 3}, renormalize({0, 1, 2})),
+        ({"top_p": 0.7}, renormalize({0, 1, 2})),
         ({"temperature": 0.5}, [p * p / math.fsum(q * q for q in PROBABILITIES) for p in PROBABILITIES]),
     ],
 )
@@ -45,11 +45,11 @@ def test_samples_follow_the_distribution(
 ) -> None:
     logits = torch.tensor(PROBABILITIES).log().repeat(rows, 1)
     step = table_step([PROBABILITIES] * 8)
-    asked = DecodingOptions(**options, max_new_tokens=steps, seed=3)
-    tokens = decode(step, logits, empty_state(rows), asked).tokens
+    decoding_options = DecodingOptions(**options, max_new_tokens=steps, seed=3)
+    tokens = decode(step, logits, empty_state(rows), decoding_options).tokens
     counts = torch.bincount(tokens.flatten(), minlength=8).tolist()
-    # The 99.9 % point of chi-square at 6 degrees of freedom (7 tokens can occur) is 22.46. Seeds are
-    # fixed, so this passes always or never; across rows it also tests seeds that follow each other.
+    # The 99.9 % quantile of chi-square with 6 degrees of freedom (7 tokens can occur) is 22.46. Seeds are
+    # fixed, so this always passes or never; across rows it also tests consecutive seeds.
     assert chi_square(counts, expected) < 22.46
 
 
@@ -57,57 +57,57 @@ def test_samples_follow_the_distribution(
     st.lists(st.floats(-30, 30) | st.just(-INF), min_size=1, max_size=10).filter(lambda row: max(row) > -INF),
     st.floats(0, 1, exclude_max=True),
 )
-def test_the_inverse_of_the_cumulative_distribution(row: list[float], uniform: float) -> None:
+def test_sample_token_inverts_the_cumulative_distribution(row: list[float], uniform: float) -> None:
     logits = torch.tensor([row], dtype=torch.float64)
     (token,) = sample_token(logits, torch.tensor([uniform], dtype=torch.float64)).tolist()
     probabilities = logits.softmax(-1)[0].tolist()
     assert probabilities[token] > 0
-    # 1e-12: the sums of ten float64 probabilities, in another order of rounding.
+    # 1e-12: sums of ten float64 probabilities, rounded in another order.
     assert math.fsum(probabilities[:token]) <= uniform + 1e-12
     assert uniform <= math.fsum(probabilities[: token + 1]) + 1e-12
 
 
 @pytest.mark.parametrize("uniform", [0.0, 1 - 2**-53])
-def test_the_ends_of_the_interval_never_draw_a_banned_token(uniform: float) -> None:
+def test_extreme_uniforms_never_draw_a_banned_token(uniform: float) -> None:
     logits = torch.tensor([[-INF, 0.1, 0.2, 0.3, -INF]])
     assert sample_token(logits, torch.tensor([uniform], dtype=torch.float64)).item() in (1, 3)
 
 
-def test_last_bits_of_logits_do_not_change_the_choice() -> None:
+def test_rounding_of_logits_does_not_change_the_token() -> None:
     logits = torch.randn(500, 200)
-    disturbed = logits * (1 + 1e-7 * torch.randn(500, 200).sign())
+    rounded = logits * (1 + 1e-7 * torch.randn(500, 200).sign())
     uniforms = torch.rand(500, dtype=torch.float64)
-    # Each choice changes with a probability of about 1e-7, so of 500 none does.
-    assert torch.equal(sample_token(logits, uniforms), sample_token(disturbed, uniforms))
+    # A token changes with a probability of about 1e-7, so of 500 none does.
+    assert torch.equal(sample_token(logits, uniforms), sample_token(rounded, uniforms))
 
 
 @pytest.mark.parametrize("row", [[-INF, -INF], [math.nan, 0.0], [0.0, math.nan], [INF, 0.0]])
-def test_a_row_with_nothing_to_choose_says_so(row: list[float]) -> None:
+def test_a_row_without_a_valid_token_gives_the_vocabulary_size(row: list[float]) -> None:
     logits = torch.tensor([row, [0.0, 1.0]])
     assert argmax_token(logits).tolist() == [2, 1]
     assert sample_token(logits, torch.tensor([0.5, 0.5], dtype=torch.float64)).tolist() == [2, 1]
 
 
-def test_rows_have_their_own_streams() -> None:
+def test_rows_have_independent_random_streams() -> None:
     together = RandomStreams(5, 3, "cpu")
     alone = [RandomStreams(5 + row, 1, "cpu") for row in range(3)]
     for _ in range(2 * BLOCK + 3):
-        assert together.draw().tolist() == [each.draw().item() for each in alone]
+        assert together.draw().tolist() == [stream.draw().item() for stream in alone]
 
 
-def test_streams_go_on_when_rows_leave() -> None:
-    together, named = RandomStreams(5, 3, "cpu"), RandomStreams((7, 5), 2, "cpu")
-    together.draw(), named.draw()
-    together.select([2, 0])
+def test_random_streams_continue_when_rows_leave() -> None:
+    three, two = RandomStreams(5, 3, "cpu"), RandomStreams((7, 5), 2, "cpu")
+    three.draw(), two.draw()
+    three.select([2, 0])
     for _ in range(2 * BLOCK):
-        assert together.draw().tolist() == named.draw().tolist()
+        assert three.draw().tolist() == two.draw().tolist()
 
 
 def test_seeds_of_rows_wrap_at_32_bits() -> None:
     assert RandomStreams(2**32 - 1, 2, "cpu").draw()[1] == RandomStreams(0, 1, "cpu").draw()[0]
 
 
-def test_as_many_seeds_as_rows() -> None:
+def test_another_number_of_seeds_than_rows_is_refused() -> None:
     with pytest.raises(
         ConfigError,
         match=r"DecodingOptions: seed must be an int, or have one seed for each of the 3 rows. Got 2 s",
@@ -115,6 +115,6 @@ def test_as_many_seeds_as_rows() -> None:
         RandomStreams((1, 2), 3, "cpu")
 
 
-def test_filters_that_are_off_are_absent() -> None:
-    assert active_filters(DecodingOptions()) == ()
-    assert len(active_filters(DecodingOptions(temperature=0.5, top_k=2, top_p=0.5))) == 3
+def test_only_filters_that_are_on_are_selected() -> None:
+    assert select_filters(DecodingOptions()) == ()
+    assert len(select_filters(DecodingOptions(temperature=0.5, top_k=2, top_p=0.5))) == 3

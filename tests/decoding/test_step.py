@@ -1,4 +1,4 @@
-"""A prompt gives the same in chunks of any size, and rows of different lengths are not padded."""
+"""Prefill: any chunk size gives the same, and rows of different lengths are not padded."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ ROWS = [[1, 2, 3, 4, 5], [6], [2, 2, 0], [5, 4, 3], [1, 2, 3, 4, 5, 6, 0]]
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 100])
-def test_chunked_is_whole(recurrent_step, chunk: int) -> None:
+def test_any_chunk_size_gives_the_same_logits_and_state(recurrent_step, chunk: int) -> None:
     step, start = recurrent_step(7, dtype=torch.float64)
     prompt = torch.randint(0, 7, (3, 7))
     logits, state = prefill(step, prompt, start(3))
     logits_in_chunks, state_in_chunks = prefill(step, prompt, start(3), chunk=chunk)
-    # The same float64 sums in blocks of another size: a few roundings of numbers near 1.
+    # The same float64 sums in blocks of another size: a few roundings of values near 1.
     torch.testing.assert_close(logits_in_chunks, logits, rtol=0, atol=1e-13)
-    for one, other in zip(tensors_of(state_in_chunks), tensors_of(state), strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-13)
+    for actual, expected in zip(tensors_of(state_in_chunks), tensors_of(state), strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("chunk", [None, 1, 2])
-def test_rows_of_different_lengths_are_each_as_alone(recurrent_step, chunk: int | None) -> None:
+def test_rows_of_different_lengths_are_prefilled_as_alone(recurrent_step, chunk: int | None) -> None:
     step, start = recurrent_step(7, dtype=torch.float64)
     logits, (hidden, (count,)) = prefill(step, ROWS, start(len(ROWS)), chunk=chunk)
-    assert count.flatten().tolist() == [len(row) for row in ROWS]  # no padding was fed
+    assert count.flatten().tolist() == [len(row) for row in ROWS]  # without padding
     for i, row in enumerate(ROWS):
         alone, (hidden_alone, _) = prefill(step, [row], start(1))
         # As above: the same sums, blocked differently.
@@ -36,7 +36,7 @@ def test_rows_of_different_lengths_are_each_as_alone(recurrent_step, chunk: int 
         torch.testing.assert_close(hidden[:, i : i + 1], hidden_alone, rtol=0, atol=1e-13)
 
 
-def test_chunks_bound_what_the_step_sees(recurrent_step) -> None:
+def test_chunk_limits_the_tokens_of_a_step(recurrent_step) -> None:
     step, start = recurrent_step(7)
     widths = []
 
@@ -49,7 +49,7 @@ def test_chunks_bound_what_the_step_sees(recurrent_step) -> None:
 
 
 @pytest.mark.parametrize("prompt", [[[1, 2], [3, 4]], [[1, 2], [3]]])
-def test_a_state_may_begin_as_none(prompt: list[list[int]]) -> None:
+def test_the_initial_state_may_be_none(prompt: list[list[int]]) -> None:
     def step(tokens, state):
         count = torch.zeros(1, tokens.shape[0], 1) if state is None else state
         return torch.zeros(*tokens.shape, 5), count + tokens.shape[1]
@@ -59,20 +59,20 @@ def test_a_state_may_begin_as_none(prompt: list[list[int]]) -> None:
 
 
 @pytest.mark.parametrize(("prompt", "lengths"), [([[1], []], "[1, 0]"), ([], "[]")])
-def test_every_row_needs_a_token(recurrent_step, prompt: list[list[int]], lengths: str) -> None:
+def test_a_row_without_tokens_is_refused(recurrent_step, prompt: list[list[int]], lengths: str) -> None:
     step, start = recurrent_step(7)
     with pytest.raises(DataError) as caught:
         prefill(step, prompt, start(2))
     assert str(caught.value) == (
         "prefill: prompt must have at least one row, and every row at least one token. "
-        f"Got lengths {lengths}. Begin rows with the start token."
+        f"Got lengths {lengths}. Begin every row with the start token."
     )
 
 
-def test_a_prompt_tensor_is_int64_and_has_two_dimensions(recurrent_step) -> None:
+def test_a_prompt_tensor_of_another_type_or_shape_is_refused(recurrent_step) -> None:
     step, start = recurrent_step(7)
     message = (
-        r"prefill: prompt must be int64 of shape \(B, T\), or a sequence of token numbers per row. Got torch"
+        r"prefill: prompt must be int64 of shape \(B, T\), or a sequence of token ids per row. Got torch"
     )
     with pytest.raises(DataError, match=message + r".int32 of shape \(2, 3\)."):
         prefill(step, torch.zeros(2, 3, dtype=torch.int32), start(2))
@@ -80,13 +80,13 @@ def test_a_prompt_tensor_is_int64_and_has_two_dimensions(recurrent_step) -> None
         prefill(step, torch.zeros(3, dtype=torch.int64), start(1))
 
 
-def test_a_chunk_has_a_token(recurrent_step) -> None:
+def test_a_chunk_of_0_tokens_is_refused(recurrent_step) -> None:
     step, start = recurrent_step(7)
     with pytest.raises(ConfigError, match=r"prefill: chunk must be an int >= 1, or None. Got 0."):
         prefill(step, [[1]], start(1), chunk=0)
 
 
-def test_a_step_returns_logits_for_every_token() -> None:
+def test_a_step_without_logits_for_every_token_is_refused() -> None:
     with pytest.raises(
         DataError, match=r"step: logits must have shape \(B, T, V\) with B, T = \(1, 2\). Got shape \(1, 5\)."
     ):

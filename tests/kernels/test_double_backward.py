@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seqloom.kernels import torch_backend
-from seqloom.kernels.double_backward import twice
+from seqloom.kernels.double_backward import with_double_backward
 from seqloom.layers.recurrent import GRU, LSTM, RNN
 
 
@@ -42,7 +42,7 @@ def random(*shape: int) -> Tensor:
     return torch.randn(shape, dtype=torch.float64, requires_grad=True)
 
 
-def test_the_kernel_alone_cannot_be_differentiated_twice() -> None:
+def test_kernel_alone_has_no_second_derivatives() -> None:
     a, b = random(3), random(3)
     (first,) = torch.autograd.grad(fast([a, b])[0].pow(2).sum(), a, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
@@ -51,38 +51,38 @@ def test_the_kernel_alone_cannot_be_differentiated_twice() -> None:
 
 def test_first_and_second_derivatives() -> None:
     inputs = (random(3), random(3))
-    assert torch.autograd.gradcheck(lambda a, b: twice(fast, slow, [a, b])[0], inputs)
-    assert torch.autograd.gradgradcheck(lambda a, b: twice(fast, slow, [a, b])[0], inputs)
+    assert torch.autograd.gradcheck(lambda a, b: with_double_backward(fast, slow, [a, b])[0], inputs)
+    assert torch.autograd.gradgradcheck(lambda a, b: with_double_backward(fast, slow, [a, b])[0], inputs)
 
 
-def test_one_input_may_be_computed_from_another() -> None:
+def test_one_input_may_depend_on_another() -> None:
     a = random(3)
-    (y,) = twice(fast, slow, [a, a * a])
+    (y,) = with_double_backward(fast, slow, [a, a * a])
     (first,) = torch.autograd.grad(y.sum(), a, create_graph=True)
     torch.testing.assert_close(first, 3 * a**2)
     torch.testing.assert_close(torch.autograd.grad(first.sum(), a)[0], 6 * a)
 
 
-def test_a_gradient_that_is_not_wanted_is_not_computed() -> None:
+def test_gradients_that_are_not_needed_are_not_computed() -> None:
     a, b = random(3), random(3).detach()
-    (y,) = twice(fast, slow, [a, b])
+    (y,) = with_double_backward(fast, slow, [a, b])
     torch.testing.assert_close(torch.autograd.grad(y.sum(), a, create_graph=True)[0], b)
 
 
-def test_the_second_run_is_for_second_derivatives_only() -> None:
+def test_second_kernel_runs_for_second_derivatives_only() -> None:
     def never(tensors: Sequence[Tensor]) -> list[Tensor]:
         raise AssertionError("the other kernel ran")
 
     a, b = random(3), random(3)
-    twice(fast, never, [a, b])[0].sum().backward()
+    with_double_backward(fast, never, [a, b])[0].sum().backward()
     assert torch.equal(a.grad, b)
     with torch.no_grad():
-        assert twice(fast, never, [a, b])[0].grad_fn is None
-    assert twice(fast, never, [a.detach(), b.detach()])[0].grad_fn is None
+        assert with_double_backward(fast, never, [a, b])[0].grad_fn is None
+    assert with_double_backward(fast, never, [a.detach(), b.detach()])[0].grad_fn is None
 
 
 @pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
-def test_the_state_of_a_layer_may_be_changed_in_place(Layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_state_may_be_changed_in_place(Layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = Layer(2, 3, dtype=torch.float64)
     x = random(4, 3, 2)
 
@@ -99,7 +99,7 @@ def test_the_state_of_a_layer_may_be_changed_in_place(Layer: Any, monkeypatch: p
 
 
 @pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
-def test_a_layer_goes_through_functional_gradients(Layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layer_works_with_torch_func_gradients(Layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = Layer(2, 3, dtype=torch.float64)
     x, parameters = random(4, 3, 2).detach(), dict(layer.named_parameters())
 
@@ -121,7 +121,7 @@ def test_a_layer_goes_through_functional_gradients(Layer: Any, monkeypatch: pyte
 
 @pytest.mark.parametrize("lengths", [None, [4, 0, 2]])
 @pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
-def test_a_layer_keeps_its_values_and_derivatives(
+def test_layer_has_the_same_values_and_derivatives(
     Layer: Any, lengths: list[int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The guard of cuDNN's kernels, put around those of the CPU."""

@@ -46,7 +46,7 @@ def parts(state: Any) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_it_is_the_step_time_after_time(cell: str) -> None:
+def test_sequence_matches_repeated_steps(cell: str) -> None:
     request = request_for(cell)
     result = reference.run(request)
     state: Any = request.state
@@ -59,7 +59,7 @@ def test_it_is_the_step_time_after_time(cell: str) -> None:
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_each_row_is_run_as_if_alone(cell: str, reverse: bool) -> None:
+def test_rows_of_a_batch_are_independent(cell: str, reverse: bool) -> None:
     lengths = [3, 0, T, 1]
     request = request_for(cell, lengths=torch.tensor(lengths), reverse=reverse, want_gates=True)
     result = reference.run(request)
@@ -75,7 +75,7 @@ def test_each_row_is_run_as_if_alone(cell: str, reverse: bool) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_reverse_is_the_sequence_turned_round(cell: str) -> None:
+def test_reverse_matches_the_reversed_sequence(cell: str) -> None:
     request = request_for(cell)
     back = reference.run(request._replace(reverse=True))
     turned = reference.run(request._replace(input=request.input.flip(0)))
@@ -83,7 +83,7 @@ def test_reverse_is_the_sequence_turned_round(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_row_of_length_zero_keeps_its_state(cell: str) -> None:
+def test_row_of_length_zero_keeps_its_state(cell: str) -> None:
     request = request_for(cell, lengths=torch.zeros(B, dtype=torch.int64))
     result = reference.run(request)
     assert (result.output == 0).all()
@@ -92,7 +92,7 @@ def test_a_row_of_length_zero_keeps_its_state(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_no_steps_give_no_output_and_the_state(cell: str) -> None:
+def test_empty_sequence_returns_the_initial_state(cell: str) -> None:
     request = request_for(cell, want_gates=True)
     result = reference.run(request._replace(input=request.input[:0]))
     assert result.output.shape == (0, B, H)
@@ -101,7 +101,7 @@ def test_no_steps_give_no_output_and_the_state(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_mask_of_h_is_the_same_at_every_step(cell: str) -> None:
+def test_hidden_mask_is_the_same_at_every_step(cell: str) -> None:
     request = request_for(cell)
     mask = torch.tensor([0.0, 2.0, 0.0, 2.0, 2.0], dtype=torch.float64)
     masked = reference.run(request._replace(hidden_mask=mask.expand(B, H)))
@@ -113,7 +113,7 @@ def test_the_mask_of_h_is_the_same_at_every_step(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_zoneout_outside_training_is_the_expectation(cell: str) -> None:
+def test_zoneout_in_evaluation_is_the_expectation(cell: str) -> None:
     request = request_for(cell)
     zoned = reference.run(request._replace(input=request.input[:1], zoneout=Zoneout(0.3, 0.6, False)))
     plain = reference.run(request._replace(input=request.input[:1]))
@@ -124,7 +124,7 @@ def test_zoneout_outside_training_is_the_expectation(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("probability", [0.0, 1.0])
-def test_zoneout_of_nothing_and_of_everything(cell: str, probability: float) -> None:
+def test_zoneout_with_probability_zero_and_one(cell: str, probability: float) -> None:
     request = request_for(cell)
     zoned = reference.run(request._replace(zoneout=Zoneout(probability, probability, True)))
     expected = request.state if probability else reference.run(request).state
@@ -132,7 +132,7 @@ def test_zoneout_of_nothing_and_of_everything(cell: str, probability: float) -> 
         assert torch.equal(mine, kept)
 
 
-def test_zoneout_keeps_as_many_units_as_it_says() -> None:
+def test_zoneout_keeps_the_expected_share_of_units() -> None:
     rows = 4000
     request = request_for("lstm")
     state = LSTMState(torch.full((rows, H), 7.0).double(), torch.full((rows, H), 9.0).double())
@@ -144,7 +144,7 @@ def test_zoneout_keeps_as_many_units_as_it_says() -> None:
     assert (result.state.c == 9).double().mean().item() == pytest.approx(0.7, abs=0.018)
 
 
-def test_zoneout_draws_anew_at_every_step() -> None:
+def test_zoneout_draws_a_new_mask_at_every_step() -> None:
     request = request_for("rnn_tanh", zoneout=Zoneout(0.5, 0.5, True))
     output = torch.cat([request.state.unsqueeze(0), reference.run(request).output])  # type: ignore[union-attr]
     kept = output[1:] == output[:-1]

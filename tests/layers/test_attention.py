@@ -39,7 +39,7 @@ def score_of(attention: Attention, q: Tensor, m: Tensor) -> float:
 
 
 @torch.no_grad()
-def test_it_is_the_equation(score: str) -> None:
+def test_matches_the_equation(score: str) -> None:
     attention, (query, values) = make(score), inputs()
     context, weights = attention(query, attention.remember(values, LENGTHS))
     for b in range(B):
@@ -52,7 +52,7 @@ def test_it_is_the_equation(score: str) -> None:
             torch.testing.assert_close(context[b, t], mean, rtol=1e-12, atol=1e-12)
 
 
-def test_what_lies_beyond_a_length_has_no_part(score: str) -> None:
+def test_padding_has_no_weight(score: str) -> None:
     attention, (query, values) = make(score), inputs()
     other = values.clone()
     for b in range(B):
@@ -63,14 +63,14 @@ def test_what_lies_beyond_a_length_has_no_part(score: str) -> None:
     assert all((weights[b, :, LENGTHS[b] :] == 0).all() for b in range(B))
 
 
-def test_no_lengths_are_all_places(score: str) -> None:
+def test_without_lengths_every_step_is_valid(score: str) -> None:
     attention, (query, values) = make(score), inputs()
     whole = attention(query, attention.remember(values, torch.full((B,), S)))
     for one, other in zip(whole, attention(query, attention.remember(values)), strict=True):
         assert torch.equal(one, other)
 
 
-def test_a_row_without_places_has_nothing_and_spoils_nothing(score: str) -> None:
+def test_row_of_length_zero_has_context_zero_and_finite_gradients(score: str) -> None:
     attention, (query, values) = make(score), inputs()
     values.requires_grad_()
     context, weights = attention(query, attention.remember(values, torch.tensor([5, 0, 4])))
@@ -82,7 +82,7 @@ def test_a_row_without_places_has_nothing_and_spoils_nothing(score: str) -> None
     assert all(p.grad.isfinite().all() for p in attention.parameters() if p.grad is not None)
 
 
-def test_rows_of_a_memory_may_be_asked_more_than_once(score: str) -> None:
+def test_memory_rows_may_be_repeated(score: str) -> None:
     attention, (query, values) = make(score), inputs()
     rows = torch.tensor([2, 0, 2])
     memory = attention.remember(values, LENGTHS).rows(rows)
@@ -102,7 +102,7 @@ def test_under_autocast_weights_are_float32(score: str) -> None:
     torch.testing.assert_close(context.float(), expected, rtol=0.05, atol=0.05)
 
 
-def test_gradients_are_right(score: str) -> None:
+def test_gradients(score: str) -> None:
     attention, (query, values) = make(score), inputs()
 
     def ask(query: Tensor, values: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ def test_gradients_are_right(score: str) -> None:
     assert torch.autograd.gradcheck(ask, (query.requires_grad_(), values.requires_grad_()))
 
 
-def test_lengths_of_other_rows_are_refused(score: str) -> None:
+def test_lengths_of_the_wrong_shape_are_refused(score: str) -> None:
     attention, (_, values) = make(score), inputs()
     with pytest.raises(DataError, match=r"Attention: lengths must be 3, one for each row\. Got \(2,\)\."):
         attention.remember(values, torch.tensor([1, 2]))
@@ -130,7 +130,7 @@ def test_sizes_are_checked(score: str) -> None:
             Attention("dot", 3, 4)
 
 
-def test_there_is_no_other_score(score: str) -> None:
+def test_unknown_score_is_refused(score: str) -> None:
     with pytest.raises(
         ConfigError, match=rf"score must be one of additive, multiplicative, dot\. Got {score}s\."
     ):

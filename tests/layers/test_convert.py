@@ -49,7 +49,7 @@ LAYERS = [
 
 
 @pytest.mark.parametrize(("module", "ours"), LAYERS)
-def test_there_and_back(module: nn.Module, ours: type[nn.Module]) -> None:
+def test_round_trip(module: nn.Module, ours: type[nn.Module]) -> None:
     module.eval()
     x = torch.randn(5, I) if "Cell" in type(module).__name__ else torch.randn(5, 2, I)
     there = convert_recurrent(module)
@@ -64,7 +64,7 @@ def test_there_and_back(module: nn.Module, ours: type[nn.Module]) -> None:
         assert all(a == b and p is q for (a, p), (b, q) in named)
 
 
-def test_a_model_is_changed_in_place_and_computes_what_it_did() -> None:
+def test_model_is_changed_in_place_with_the_same_results() -> None:
     model, tokens = Tagger(), torch.randint(10, (3, 6))
     before = model(tokens)
     parameters = dict(model.named_parameters())
@@ -82,7 +82,7 @@ def test_a_model_is_changed_in_place_and_computes_what_it_did() -> None:
 
 
 @pytest.mark.parametrize("to", ["seqloom", "torch"])
-def test_an_optimizer_made_before_stays_valid(to: Any) -> None:
+def test_existing_optimizer_stays_valid(to: Any) -> None:
     model, tokens = Tagger(), torch.randint(10, (3, 6))
     if to == "torch":
         convert_recurrent(model)
@@ -96,7 +96,7 @@ def test_an_optimizer_made_before_stays_valid(to: Any) -> None:
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-def test_a_layer_that_is_used_twice_stays_one() -> None:
+def test_shared_layer_stays_shared() -> None:
     shared = nn.GRU(I, I)
     model = nn.ModuleList([shared, shared, nn.ModuleList([shared])])
     convert_recurrent(model)
@@ -139,7 +139,7 @@ def test_hooks_are_kept(register: str) -> None:
 
 
 @pytest.mark.parametrize("to", ["seqloom", "torch"])
-def test_what_was_set_on_a_layer_is_kept(to: Any) -> None:
+def test_further_attributes_are_kept(to: Any) -> None:
     layer = GRU(I, H) if to == "torch" else nn.GRU(I, H)
     before = set(vars(convert_recurrent(nn.GRU(I, H)) if to == "seqloom" else nn.GRU(I, H)))
     layer.note = "mine"
@@ -158,7 +158,7 @@ def test_what_was_set_on_a_layer_is_kept(to: Any) -> None:
     assert set(vars(new)) - before == {"note"}
 
 
-def test_other_modules_are_left_alone() -> None:
+def test_other_modules_are_unchanged() -> None:
     class Own(nn.LSTM):
         """A class derived from torch's, which may do anything."""
 
@@ -172,7 +172,7 @@ def test_other_modules_are_left_alone() -> None:
     assert convert_recurrent(ours) is ours
 
 
-def test_options_over_once_the_weights_are_drawn_go_back() -> None:
+def test_initialization_options_can_be_converted_back() -> None:
     layer = LSTM(I, H, forget_gate_bias=1.0, orthogonal_init=True, kernel="reference")
     assert type(convert_recurrent(layer, to="torch")) is nn.LSTM
 
@@ -187,7 +187,7 @@ def test_options_over_once_the_weights_are_drawn_go_back() -> None:
         ({"weight_dropout": 0.1, "learn_initial_state": True}, "weight_dropout and no learn_initial_state"),
     ],
 )
-def test_what_torch_cannot_express_is_refused_before_anything_is_swapped(
+def test_options_without_counterpart_are_refused_and_the_model_unchanged(
     options: dict[str, Any], message: str
 ) -> None:
     plain = GRU(I, H)
@@ -209,19 +209,19 @@ def test_what_torch_cannot_express_is_refused_before_anything_is_swapped(
         (nn.utils.weight_norm, "GRU", "weight_hh_l0, weight_hh_l0_g, weight_hh_l0_v"),
     ],
 )
-def test_parameters_that_are_not_torchs_own_are_refused(weight_norm: Any, name: str, got: str) -> None:
+def test_replaced_parameters_are_refused(weight_norm: Any, name: str, got: str) -> None:
     plain = nn.GRU(I, H)
     model = nn.Sequential(plain, weight_norm(nn.GRU(I, H), "weight_hh_l0"))
     message = (
         rf"^convert_recurrent: {name} at '1': its parameters must be torch\.nn's own\. "
-        rf"Got {got}\. Undo what put others in their place \(weight_norm, say\) first\.$"
+        rf"Got {got}\. Remove weight_norm, or whatever replaced them, first\.$"
     )
     with pytest.raises(ConfigError, match=message):
         convert_recurrent(model)
     assert model[0] is plain
 
 
-def test_where_to_is_one_of_two() -> None:
+def test_unknown_target_is_refused() -> None:
     message = r'^convert_recurrent: `to` must be "seqloom" or "torch"\. Got pytorch\. Did you mean `torch`\?$'
     with pytest.raises(ConfigError, match=message):
         convert_recurrent(nn.GRU(I, H), to="pytorch")  # type: ignore[arg-type]

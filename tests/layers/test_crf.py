@@ -41,7 +41,7 @@ def all_paths(crf: CRF, emissions: Tensor) -> dict[tuple[int, ...], float]:
 
 @pytest.mark.parametrize("num_tags", [1, 2, 3])
 @pytest.mark.parametrize("T", [1, 2, 5])
-def test_the_likelihood_is_that_of_the_sum_over_all_paths(num_tags: int, T: int) -> None:
+def test_likelihood_matches_the_sum_over_all_paths(num_tags: int, T: int) -> None:
     crf, emissions = drawn(num_tags), torch.randn(4, T, num_tags, dtype=torch.float64)
     tags = torch.randint(num_tags, (4, T))
     for row, found in enumerate(crf(emissions, tags)):
@@ -51,7 +51,7 @@ def test_the_likelihood_is_that_of_the_sum_over_all_paths(num_tags: int, T: int)
         assert found.item() == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
-def test_the_likelihoods_of_all_paths_sum_to_one() -> None:
+def test_likelihoods_of_all_paths_sum_to_one() -> None:
     crf, T = drawn(), 4
     paths = torch.tensor(list(itertools.product(range(K), repeat=T)))
     emissions = torch.randn(T, K, dtype=torch.float64).expand(len(paths), T, K)
@@ -61,7 +61,7 @@ def test_the_likelihoods_of_all_paths_sum_to_one() -> None:
 
 @pytest.mark.parametrize("num_tags", [1, 2, 3])
 @pytest.mark.parametrize("T", [1, 2, 5])
-def test_the_best_path_is_the_best_of_all(num_tags: int, T: int) -> None:
+def test_best_path_is_the_maximum_over_all_paths(num_tags: int, T: int) -> None:
     crf, emissions = drawn(num_tags), torch.randn(4, T, num_tags, dtype=torch.float64)
     best = crf.best_path(emissions)
     for row in range(4):
@@ -71,7 +71,7 @@ def test_the_best_path_is_the_best_of_all(num_tags: int, T: int) -> None:
         assert best.score[row].item() == pytest.approx(scores[expected], rel=1e-12)  # float64
 
 
-def test_at_zero_each_tag_is_chosen_as_if_it_stood_alone() -> None:
+def test_initial_parameters_make_tags_independent() -> None:
     crf, emissions, tags = CRF(K).double(), torch.randn(2, 6, K).double(), torch.randint(K, (2, 6))
     alone = emissions.log_softmax(-1).gather(2, tags.unsqueeze(2)).sum((1, 2))
     torch.testing.assert_close(crf(emissions, tags), alone)
@@ -90,7 +90,7 @@ def test_gradients() -> None:
     assert torch.autograd.gradcheck(likelihood, (emissions, *parameters))
 
 
-def test_the_gradient_of_an_emission_is_what_is_missing_from_its_probability() -> None:
+def test_gradient_of_an_emission_is_target_minus_marginal() -> None:
     crf, T = drawn(), 4
     emissions, tags = torch.randn(1, T, K, dtype=torch.float64, requires_grad=True), torch.randint(K, (1, T))
     crf(emissions, tags).sum().backward()
@@ -104,7 +104,7 @@ def test_the_gradient_of_an_emission_is_what_is_missing_from_its_probability() -
 
 
 @pytest.mark.parametrize("rubbish", [0.0, 1e30, math.inf, math.nan])
-def test_what_lies_beyond_a_length_changes_nothing(rubbish: float) -> None:
+def test_padding_has_no_influence(rubbish: float) -> None:
     crf, lengths = drawn(dtype=torch.float32), [5, 3, 1, 0]
     emissions, tags = torch.randn(4, 5, K), torch.randint(K, (4, 5))
     padded, numbers = emissions.clone(), tags.clone()
@@ -133,7 +133,7 @@ def test_what_lies_beyond_a_length_changes_nothing(rubbish: float) -> None:
         torch.testing.assert_close(gradient[name], parameter.grad, rtol=1e-5, atol=1e-6)  # sums over rows
 
 
-def test_of_a_row_without_a_step_the_empty_sequence_is_certain() -> None:
+def test_row_of_length_zero_has_probability_one() -> None:
     crf = drawn()
     nothing = torch.zeros(2, 0, K, dtype=torch.float64)
     assert crf(nothing, torch.zeros(2, 0, dtype=torch.int64)).tolist() == [0, 0]
@@ -156,7 +156,7 @@ def test_half_precision_is_summed_in_float32() -> None:
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-3)
 
 
-def test_great_scores_stay_finite() -> None:
+def test_large_scores_stay_finite() -> None:
     crf, tags = drawn(), torch.zeros(1, 3, dtype=torch.int64)
     emissions = torch.tensor([[[1e4, -1e4, 0.0]] * 3], dtype=torch.float64, requires_grad=True)
     likelihood = crf(emissions, tags)
@@ -166,7 +166,7 @@ def test_great_scores_stay_finite() -> None:
     assert emissions.grad.isfinite().all()
 
 
-def test_it_learns_what_may_follow_what() -> None:
+def test_learns_transitions() -> None:
     """Emissions say nothing; the tags alternate."""
     crf, tags = CRF(2), torch.tensor([[0, 1, 0, 1, 0, 1]])
     optimizer = torch.optim.Adam(crf.parameters(), lr=0.1)
@@ -198,7 +198,7 @@ def test_it_learns_what_may_follow_what() -> None:
          r"lengths must be 2, one for each row\. Got 1\."),
     ],
 )  # fmt: skip
-def test_what_does_not_fit(arguments: tuple[Any, ...], message: str) -> None:
+def test_invalid_arguments_are_refused(arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(DataError, match=f"^CRF: {message}$"):
         CRF(K)(*arguments)
 

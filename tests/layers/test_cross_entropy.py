@@ -28,7 +28,7 @@ def expected_of(features: Tensor, weight: Tensor, bias: Tensor, targets: Tensor,
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("at_once", [1, 4 * V, 1 << 20], ids=["one row", "four rows", "all rows"])
-def test_values_and_gradients_are_those_of_torch(
+def test_values_and_gradients_match_torch(
     smoothing: float, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cross_entropy, "LOGITS_AT_ONCE", at_once)
@@ -43,7 +43,7 @@ def test_values_and_gradients_are_those_of_torch(
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
-def test_huge_logits_stay_finite() -> None:
+def test_large_logits_stay_finite() -> None:
     features, weight, bias, targets = inputs(torch.float32)
     found = output_cross_entropy(features * 1e4, weight, bias, targets)
     expected = expected_of(features * 1e4, weight, bias, targets, 0.0)
@@ -52,7 +52,7 @@ def test_huge_logits_stay_finite() -> None:
     )  # float32: logits near 1e5 have steps of 0.008
 
 
-def test_no_rows_cost_nothing() -> None:
+def test_empty_batch() -> None:
     features, weight, bias, targets = inputs(torch.float32)
     nats = output_cross_entropy(features[:0], weight, bias, targets[:0])
     nats.sum().backward()
@@ -75,7 +75,7 @@ def test_under_autocast_products_are_bfloat16_and_sums_float32() -> None:
         torch.testing.assert_close(one, other, rtol=0.05, atol=0.1)  # sums of 17 such terms
 
 
-def test_it_can_be_measured_without_gradients() -> None:
+def test_values_without_gradients() -> None:
     *leaves, targets = inputs(torch.float64)
     with torch.inference_mode():
         found = output_cross_entropy(*leaves, targets)  # type: ignore[arg-type]

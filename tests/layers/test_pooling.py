@@ -34,7 +34,7 @@ def by_hand(pooling: Pooling, kind: PoolingKind, row: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_is_its_equation_over_the_real_steps(kind: PoolingKind, bidirectional: bool) -> None:
+def test_each_kind_matches_its_equation_over_valid_steps(kind: PoolingKind, bidirectional: bool) -> None:
     pooling, output = Pooling(6, [kind], bidirectional).double(), outputs()
     pooled = pooling(output, LENGTHS)
     expected = [by_hand(pooling, kind, output[:length, row]) for row, length in enumerate(LENGTHS)]
@@ -42,7 +42,7 @@ def test_each_kind_is_its_equation_over_the_real_steps(kind: PoolingKind, bidire
     torch.testing.assert_close(pooled, torch.stack(expected), rtol=0, atol=1e-12)
 
 
-def test_last_is_the_state_that_a_layer_ends_with() -> None:
+def test_last_is_the_final_state_of_a_layer() -> None:
     layer, steps = GRU(3, 4, bidirectional=True).double(), torch.randn(7, 4, 3, dtype=torch.float64)
     output, state = layer(steps, lengths=LENGTHS)
     assert torch.equal(Pooling(8, ["last"], bidirectional=True)(output, LENGTHS), torch.cat([*state], dim=1))
@@ -50,7 +50,7 @@ def test_last_is_the_state_that_a_layer_ends_with() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("rubbish", [1e30, float("inf"), float("nan")])
-def test_no_value_and_no_gradient_depends_on_padding(kind: PoolingKind, rubbish: float) -> None:
+def test_values_and_gradients_do_not_depend_on_padding_values(kind: PoolingKind, rubbish: float) -> None:
     pooling, clean = Pooling(6, [kind]).double(), outputs()
     found = []
     for filling in (0.0, rubbish):
@@ -67,19 +67,19 @@ def test_no_value_and_no_gradient_depends_on_padding(kind: PoolingKind, rubbish:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_more_padding_changes_nothing(kind: PoolingKind) -> None:
+def test_results_do_not_depend_on_the_amount_of_padding(kind: PoolingKind) -> None:
     pooling, output = Pooling(6, [kind]).double(), outputs()
     longer = torch.cat([output, torch.randn(9, 4, 6, dtype=torch.float64)])
     # float64: a longer sum may be added up in another order
     torch.testing.assert_close(pooling(longer, LENGTHS), pooling(output, LENGTHS), rtol=0, atol=1e-12)
 
 
-def test_without_lengths_every_step_is_real() -> None:
+def test_without_lengths_every_step_is_valid() -> None:
     pooling, output = Pooling(6, KINDS).double(), outputs()
     assert torch.equal(pooling(output), pooling(output, [7] * 4))
 
 
-def test_batch_first_is_the_same_turned_round() -> None:
+def test_batch_first_is_the_transpose() -> None:
     first, second = Pooling(6, KINDS).double(), Pooling(6, KINDS, batch_first=True).double()
     second.load_state_dict(first.state_dict())
     output = outputs()
@@ -87,7 +87,7 @@ def test_batch_first_is_the_same_turned_round() -> None:
     assert torch.equal(second.weights(output.transpose(0, 1), LENGTHS), first.weights(output, LENGTHS).t())
 
 
-def test_several_kinds_stand_side_by_side_in_the_order_asked_for() -> None:
+def test_several_kinds_are_concatenated_in_order() -> None:
     output = outputs()
     both = Pooling(6, ["mean", "max"])
     assert both.output_size == 12
@@ -96,7 +96,7 @@ def test_several_kinds_stand_side_by_side_in_the_order_asked_for() -> None:
     assert torch.equal(largest, Pooling(6, ["max"])(output, LENGTHS))
 
 
-def test_the_weights_of_attention_are_shares_of_the_real_steps() -> None:
+def test_attention_weights_sum_to_one_over_valid_steps() -> None:
     weights = Pooling(6, ["attention"]).double().weights(outputs(), LENGTHS)
     torch.testing.assert_close(weights.sum(0), torch.ones(4, dtype=torch.float64))
     for row, length in enumerate(LENGTHS):
@@ -105,7 +105,7 @@ def test_the_weights_of_attention_are_shares_of_the_real_steps() -> None:
 
 
 @pytest.mark.parametrize("steps", [0, 3])
-def test_a_row_of_no_steps_gives_zeros_and_no_gradient(steps: int) -> None:
+def test_row_of_length_zero_gives_zeros_and_no_gradient(steps: int) -> None:
     pooling = Pooling(6, KINDS).double()
     output = torch.full((steps, 2, 6), float("nan"), dtype=torch.float64, requires_grad=True)
     pooled = pooling(output, [0, 0])
@@ -139,7 +139,7 @@ def test_arguments_out_of_range(arguments: tuple[object, ...], message: str) -> 
         Pooling(*arguments)  # type: ignore[arg-type]
 
 
-def test_what_does_not_fit_is_said() -> None:
+def test_invalid_inputs_are_refused() -> None:
     with pytest.raises(DataError, match=r"Pooling: output must be \(T, B, 4\)\. Got \(2, 3\)\."):
         Pooling(4)(torch.zeros(2, 3))
     with pytest.raises(DataError, match=r"Pooling: output must be \(B, T, 4\)\. Got \(2, 3, 5\)\."):

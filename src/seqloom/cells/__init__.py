@@ -1,4 +1,4 @@
-"""One recurrence a file: its equation, its parameters, one step."""
+"""Recurrent cells, a file each: equation, gates and one step. `spec` is the table of them."""
 
 from __future__ import annotations
 

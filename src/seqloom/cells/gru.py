@@ -30,7 +30,7 @@ from seqloom.cells.parameters import (
 from seqloom.cells.projections import Weights, hidden_product, input_product
 
 NORM_BLOCKS = (2, 1)
-"""What layer normalization takes together: r and z; n."""
+"""Layer normalization takes r and z together, and n alone."""
 
 
 class GRUGates(NamedTuple):
@@ -88,7 +88,7 @@ class GRUCell(nn.Module):
         set_parameters(self, input_size, hidden_size, bias, layer_norm, 3, device, dtype)
 
     def reset_parameters(self) -> None:
-        """Draw the parameters anew, as torch.nn does."""
+        """Initialize the parameters as torch.nn does."""
         reset(self)
 
     def initial_state(self, batch_size: int) -> Tensor:

@@ -101,7 +101,7 @@ class LSTMCell(nn.Module):
         set_parameters(self, input_size, hidden_size, bias, layer_norm, 4, device, dtype, has_cell_state=True)
 
     def reset_parameters(self) -> None:
-        """Draw the parameters anew, as torch.nn does."""
+        """Initialize the parameters as torch.nn does."""
         reset(self)
 
     def initial_state(self, batch_size: int) -> LSTMState:

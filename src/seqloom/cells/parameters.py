@@ -1,4 +1,4 @@
-"""What every cell shares: checked arguments, parameters with torch.nn's names and draws, a description."""
+"""Common code of the cell modules: argument checks, parameters initialized as torch.nn's, description."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ Cell: TypeAlias = Any
 
 
 def check_size(where: str, name: str, size: object) -> int:
-    """`size`, if it is an int >= 1."""
+    """`size`, checked to be an int >= 1."""
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise ConfigError(where, f"{name} must be an int >= 1", got=size)
     return size
 
 
 def check_flag(where: str, name: str, flag: object) -> bool:
-    """`flag`, if it is a bool."""
+    """`flag`, checked to be a bool."""
     if not isinstance(flag, bool):
         raise ConfigError(where, f"{name} must be True or False", got=flag)
     return flag
 
 
 def check_nonlinearity(where: str, nonlinearity: object) -> str:
-    """`nonlinearity`, if it is "tanh" or "relu"."""
+    """`nonlinearity`, checked to be "tanh" or "relu"."""
     if nonlinearity not in ("tanh", "relu"):
         raise ConfigError(where, 'nonlinearity must be "tanh" or "relu"', got=nonlinearity)
     return cast(str, nonlinearity)
@@ -40,7 +40,7 @@ def set_parameters(
     cell: Cell, input_size: int, hidden_size: int, bias: bool, layer_norm: bool, num_gates: int,
     device: torch.device | str | None, dtype: torch.dtype | None, *, has_cell_state: bool = False,
 ) -> None:  # fmt: skip
-    """Check a cell's arguments, keep them as attributes, and make and draw its parameters."""
+    """Check a cell's arguments, set them as attributes, and create and initialize its parameters."""
     name = type(cell).__name__
     cell.input_size = check_size(name, "input_size", input_size)
     cell.hidden_size = H = check_size(name, "hidden_size", hidden_size)
@@ -62,20 +62,20 @@ def set_parameters(
 
 
 def norm_shapes(G: int, H: int, *, has_cell_state: bool) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of what layer normalization adds to a cell."""
+    """Names and shapes of the parameters of layer normalization."""
     shapes: dict[str, tuple[int, ...]] = {"gain_ih": (G,), "gain_hh": (G,)}
     return shapes | {"gain_c": (H,), "shift_c": (H,)} if has_cell_state else shapes
 
 
 def reset(cell: Cell) -> None:
-    """Draw in torch.nn's order, so that the same seed gives the same weights."""
+    """Initialize the parameters in torch.nn's order, so that the same seed gives the same weights."""
     bound = 1 / math.sqrt(cell.hidden_size)
     for name, parameter in cell.named_parameters():
         reset_parameter(name, parameter, bound)
 
 
 def reset_parameter(name: str, parameter: Tensor, bound: float) -> None:
-    """Draw one parameter as its name says."""
+    """Initialize one parameter according to its name."""
     if name.startswith("gain"):
         nn.init.ones_(parameter)
     elif name.startswith(("shift", "initial")):
@@ -85,7 +85,7 @@ def reset_parameter(name: str, parameter: Tensor, bound: float) -> None:
 
 
 def cell_weights(cell: Cell) -> Weights:
-    """The cell's parameters, as the step wants them."""
+    """The cell's parameters as the step's argument."""
     return Weights(
         *(getattr(cell, name) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")),
         *(getattr(cell, name, None) for name in Weights._fields[4:]),
@@ -97,11 +97,11 @@ def zero_hidden(cell: Cell, batch_size: int) -> Tensor:
     return cell.weight_hh.new_zeros(batch_size, cell.hidden_size)
 
 
-def batched(cell: Cell, input: Tensor, h: Tensor | None, called: str = "the state") -> tuple[Tensor, Tensor]:
-    """`input` (B, I) and `h` (B, H): a batch dimension for unbatched ones, and zeros for None.
+def batched(cell: Cell, input: Tensor, h: Tensor | None, label: str = "the state") -> tuple[Tensor, Tensor]:
+    """`input` (B, I) and `h` (B, H), with a batch dimension added if it is missing, and zeros for None.
 
     Raises:
-        DataError: a shape or a type that does not fit; `called` is how it names `h`.
+        DataError: a shape or a type that does not fit; the message calls `h` by `label`.
     """
     name, size = type(cell).__name__, cell.input_size
     if not isinstance(input, Tensor):
@@ -115,18 +115,18 @@ def batched(cell: Cell, input: Tensor, h: Tensor | None, called: str = "the stat
     expected = (*input.shape[:-1], cell.hidden_size)
     if not isinstance(h, Tensor) or h.shape != expected:
         got = f"{tuple(h.shape)}" if isinstance(h, Tensor) else type(h).__name__
-        raise DataError(name, f"{called} must be {expected}", got=got)
-    _check_type(cell, called, h)
+        raise DataError(name, f"{label} must be {expected}", got=got)
+    _check_type(cell, label, h)
     return x, h if input.dim() == 2 else h.unsqueeze(0)
 
 
-def _check_type(cell: Cell, called: str, tensor: Tensor) -> None:
+def _check_type(cell: Cell, label: str, tensor: Tensor) -> None:
     dtype = cell.weight_hh.dtype
     if tensor.dtype != dtype and not torch.is_autocast_enabled(tensor.device.type):
         hint = f"Convert it with .to({dtype}), or the cell with .to({tensor.dtype})"
         where = type(cell).__name__
         raise DataError(
-            where, f"{called} must be {dtype}, as the weights are", got=f"{tensor.dtype}", hint=hint
+            where, f"{label} must be {dtype}, as the weights are", got=f"{tensor.dtype}", hint=hint
         )
 
 

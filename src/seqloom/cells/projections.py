@@ -1,4 +1,4 @@
-"""What a recurrence multiplies with, and the two products that every gate is made of."""
+"""The weights of a cell, and the two products that every gate is computed from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 class Weights(NamedTuple):
-    """The weights of one cell: torch.nn's, then those of layer normalization. What a cell lacks is None.
+    """The weights of one cell: torch.nn's, then those of layer normalization; None for absent ones.
 
     G is the number of gates times H; P is the width of h: H, or `proj_size` where an LSTM projects.
     """
@@ -45,7 +45,7 @@ def hidden_product(
 ) -> Tensor:
     """W_hh h + b_hh, or LN(W_hh h) + b_hh: (..., P) to (..., G).
 
-    `mask` (B, P), if given, is the dropout mask of h (Gal and Ghahramani, 2016, arXiv:1512.05287).
+    `mask` (B, P) is an optional dropout mask of h (Gal and Ghahramani, 2016, arXiv:1512.05287).
     """
     return _product(h if mask is None else h * mask, w.weight_hh, w.bias_hh, w.gain_hh, blocks)
 
@@ -53,7 +53,7 @@ def hidden_product(
 def normalize(a: Tensor, gain: Tensor, shift: Tensor | None, blocks: tuple[int, ...] = (1,)) -> Tensor:
     """Layer normalization of the last dimension (Ba, Kiros and Hinton, 2016, arXiv:1607.06450).
 
-    `blocks` says which parts are normalized apart, in proportion: the GRU's (2, 1) is [r z] and [n].
+    `blocks` are the parts that are normalized separately, in gates: the GRU's (2, 1) is [r z] and [n].
     """
     if len(blocks) == 1:
         return F.layer_norm(a, a.shape[-1:], gain, shift)

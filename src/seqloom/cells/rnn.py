@@ -77,7 +77,7 @@ class RNNCell(nn.Module):
         set_parameters(self, input_size, hidden_size, bias, layer_norm, 1, device, dtype)
 
     def reset_parameters(self) -> None:
-        """Draw the parameters anew, as torch.nn does."""
+        """Initialize the parameters as torch.nn does."""
         reset(self)
 
     def initial_state(self, batch_size: int) -> Tensor:

@@ -34,8 +34,8 @@ class CellSpec(NamedTuple):
     separate_bias: tuple[str, ...] = ()
     """Gates whose hidden bias cannot be added to the input bias: the hidden product is scaled first"""
     num_saved_values: int = 0
-    """Values of a unit and step that the native kernel saves for backward, the gates first; 0: none, as it can
-    do with the output"""
+    """Values of a unit and step that the native kernel saves for backward, the gates first; 0: the output is
+    enough"""
     torch_operator: str | None = None
     """torch's operator for sequences; None: torch has none"""
     native_id: int | None = None

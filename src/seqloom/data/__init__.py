@@ -1,1 +1,1 @@
-"""From a path to examples, vocabularies and batches."""
+"""Data: from a path to examples, vocabularies, features and batches."""

@@ -1,7 +1,7 @@
-"""Batches, in an order that can be taken up at any place.
+"""Batches in an order that can be resumed anywhere.
 
-A source is asked for the batches of an epoch from a given one on, so that a training that was stopped
-in the middle of an epoch goes on with the batch that it would have had next.
+A `Source` yields the batches of an epoch from any batch on, so that a training interrupted in the middle of
+an epoch resumes with the batch that would have come next.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from seqloom.errors import DataError
 from seqloom.shapes import Tokens as TokenTensor
 
 IGNORE_INDEX = -100
-"""A target that no loss counts: torch's own default `ignore_index`."""
+"""Target of positions that no loss counts: the default `ignore_index` of torch's cross-entropy."""
 
 Batch: TypeAlias = "tuple[Any, ...]"
-"""A named tuple of tensors, of which each row is an example, and of what else goes with rows, as texts."""
+"""A named tuple of tensors, one row per example, and of other values that belong to rows, such as texts."""
 
 B = TypeVar("B")
 
 
 def to_device(batch: B, device: torch.device) -> B:
-    """Every tensor of `batch` on `device`; what is no tensor as it is.
+    """Move every tensor of a (nested) tuple to `device`; other values are returned unchanged.
 
     >>> to_device((torch.zeros(1), ("a text",)), torch.device("cpu"))
     (tensor([0.]), ('a text',))
@@ -41,48 +41,48 @@ def to_device(batch: B, device: torch.device) -> B:
 
 
 class Shard(NamedTuple):
-    """Which of the processes this one is: it takes the rows of a global batch that fall to it."""
+    """Which of the processes this one is; each takes its own rows of every global batch."""
 
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
 
 
 class Batching(NamedTuple):
-    """How a split is cut into batches."""
+    """How a split is divided into batches."""
 
     batch_size: int
-    """Sequences, over all processes"""
+    """Sequences per batch, over all processes"""
     window: int = 64
-    """Steps of a window, where one long sequence is cut into such"""
+    """Steps per window, where a long sequence is read in windows (truncated backpropagation)"""
     seed: int = 0
     shard: Shard = Shard()
     training: bool = True
-    """False: every unit once, in order"""
+    """True: shuffled; False: every unit once, in a fixed order"""
     batch_units: int | None = None
-    """The most steps of a batch, padding included, instead of `batch_size`"""
+    """Maximum steps per batch, padding included; takes the place of `batch_size`"""
 
 
 class Source(Protocol):
-    """Where batches come from."""
+    """The batches of a split, epoch by epoch: what a task's preparation gives to training and evaluation."""
 
     carries_state: bool
-    """Whether a batch goes on where the one before it stopped, row by row."""
+    """Whether every row of a batch continues the same row of the batch before it."""
     digest: str
-    """Changes when the data does."""
+    """A hash of the data, which changes when the data does."""
     skipped: tuple[str, ...]
-    """What was wrong with the examples that are left out, a line each."""
+    """One message for every example that was skipped."""
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """Number of batches in an epoch."""
         ...
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """The batches of `epoch`, from number `first` on."""
+        """Yield the batches of `epoch`, from batch number `first` on."""
         ...
 
 
 class Window(NamedTuple):
-    """A stretch of `batch_size` streams: what is read, and what comes next after each token of it."""
+    """A window of parallel streams, (B, T): input tokens, and as targets the token after each of them."""
 
     inputs: TokenTensor
     targets: TokenTensor
@@ -90,18 +90,18 @@ class Window(NamedTuple):
 
 @final
 class TokenStreams:
-    """A text as `batch_size` streams side by side, read in windows: truncated backpropagation's batches.
+    """A text as `batch_size` parallel streams, read in windows for truncated backpropagation through time.
 
-    Window n + 1 goes on where window n stopped, row by row, so that a state can be carried. In each epoch the
-    streams begin at another place within the first window, drawn from the seed, so that windows are not
-    cut at the same places every time. A remainder shorter than one token a stream is left out of an epoch.
+    Every row of window n + 1 continues the same row of window n, so that the state can be carried. Epochs
+    begin at different offsets, drawn from the seed and shorter than a window, so that window boundaries
+    differ. The last tokens, fewer than there are streams, are left out of an epoch.
 
     Args:
         tokens: the text.
-        batch_size: streams, over all processes.
-        window: tokens of one window.
-        seed: draws where an epoch begins.
-        shard: which rows are this process's.
+        batch_size: number of streams, over all processes.
+        window: tokens per window.
+        seed: seed of the offsets.
+        shard: the rows of this process.
 
     Raises:
         DataError: the text is shorter than one window for every stream.
@@ -114,59 +114,61 @@ class TokenStreams:
         self, tokens: TokenArray, batch_size: int, window: int, seed: int, shard: Shard = Shard()
     ) -> None:
         self.digest = tokens.digest
-        self._numbers, self._batch_size, self._window = tokens.numbers, batch_size, window
+        self._ids, self._batch_size, self._window = tokens.ids, batch_size, window
         self._seed, self._shard = seed, shard
-        if batch_size % shard.world:
+        if batch_size % shard.world_size:
             raise DataError(
-                "training.batch_size", f"must be divisible by the {shard.world} processes", got=batch_size
+                "training.batch_size",
+                f"must be divisible by the {shard.world_size} processes",
+                got=batch_size,
+                hint=f"Set it to {-(-batch_size // shard.world_size) * shard.world_size}",
             )
-        if self._length(offset=0) < window:
+        if self._stream_length(offset=0) < window:
             raise DataError(
                 "the training text",
                 f"must have at least {batch_size} x {window} + 1 = {batch_size * window + 1:,} tokens "
                 "(training.batch_size x training.window)",
-                got=f"{len(tokens.numbers):,}",
+                got=f"{len(tokens.ids):,}",
                 hint="Use a longer text, or set training.batch_size or training.window lower",
             )
 
     def __len__(self) -> int:
-        return -(-self._length(offset=0) // self._window)
+        return -(-self._stream_length(offset=0) // self._window)
 
-    def _length(self, offset: int) -> int:
-        """Targets in each stream."""
-        return (len(self._numbers) - 1 - offset) // self._batch_size
+    def _stream_length(self, offset: int) -> int:
+        """Targets per stream."""
+        return (len(self._ids) - 1 - offset) // self._batch_size
 
-    def _offset(self, epoch: int) -> int:
-        slack = max(len(self._numbers) - 1 - self._batch_size * self._window, 0)
+    def _draw_offset(self, epoch: int) -> int:
+        slack = max(len(self._ids) - 1 - self._batch_size * self._window, 0)
         return int(numpy.random.default_rng([self._seed, epoch]).integers(min(self._window, slack + 1)))
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Window]:
-        """Windows `first`, `first` + 1, … of an epoch: inputs and targets (rows of this process, window)."""
-        offset = self._offset(epoch)
-        length = self._length(offset)
-        rows = self._batch_size // self._shard.world
+        """Yield the windows of an epoch from number `first` on, with the rows of this process."""
+        offset = self._draw_offset(epoch)
+        length = self._stream_length(offset)
+        rows = self._batch_size // self._shard.world_size
         streams = offset + numpy.arange(rows)[:, None] * length + self._shard.rank * rows * length
         for start in range(first * self._window, length, self._window):
             steps = numpy.arange(start, min(start + self._window, length))
             inputs, targets = (
-                torch.from_numpy(self._numbers[streams + steps + shift].astype(numpy.int64))
-                for shift in (0, 1)
+                torch.from_numpy(self._ids[streams + steps + shift].astype(numpy.int64)) for shift in (0, 1)
             )
             yield Window(inputs, targets)
 
 
 @final
 class EvaluationStreams:
-    """A text as streams for evaluation: every token but the first is predicted once.
+    """A text as parallel streams for evaluation: every token but the first is a target exactly once.
 
-    Each stream but the first reads `warm_up` tokens before its own, which no loss counts, so that the figure
-    hardly depends on into how many streams the text is cut.
+    Every stream but the first begins one window before its own part, with targets that no loss counts, so
+    that the loss hardly depends on the number of streams.
 
     Args:
         tokens: the text.
-        batch_size: streams, over all processes; fewer where the text is short.
-        window: tokens of one window.
-        shard: which rows are this process's.
+        batch_size: number of streams, over all processes; fewer where the text is short.
+        window: tokens per window.
+        shard: the rows of this process.
 
     Raises:
         DataError: the text has fewer than two tokens.
@@ -176,29 +178,31 @@ class EvaluationStreams:
     skipped: tuple[str, ...] = ()
 
     def __init__(self, tokens: TokenArray, batch_size: int, window: int, shard: Shard = Shard()) -> None:
-        self.digest, self._numbers, self._window, self._shard = tokens.digest, tokens.numbers, window, shard
-        count = len(tokens.numbers) - 1
+        self.digest, self._ids, self._window, self._shard = tokens.digest, tokens.ids, window, shard
+        count = len(tokens.ids) - 1
         if count < 1:
             raise DataError("the text to evaluate", "must have at least 2 tokens", got=count + 1)
         streams = max(min(batch_size, count // (4 * window)), 1)
-        self._length = -(-count // streams)
-        starts = numpy.arange(streams) * self._length
-        begins = numpy.maximum(starts - window, 0)
-        self._starts, self._begins = starts[starts < count], begins[starts < count]
-        self._stops = numpy.minimum(self._starts + self._length, count)
+        length = -(-count // streams)
+        starts = numpy.arange(streams) * length
+        starts = starts[starts < count]
+        # A stream reads from `warm_up`, its targets count from `start` to `stop`.
+        self._warm_ups, self._starts = numpy.maximum(starts - window, 0), starts
+        self._stops = numpy.minimum(starts + length, count)
 
     def __len__(self) -> int:
-        return -(-int((self._stops - self._begins).max()) // self._window)
+        return -(-int((self._stops - self._warm_ups).max()) // self._window)
 
     def batches(self, epoch: int = 0, first: int = 0) -> Iterator[Window]:
-        """All windows, in order; the targets that are not this stream's own are `IGNORE_INDEX`."""
+        """Yield the windows in order; targets outside a stream's own part are `IGNORE_INDEX`."""
         del epoch
-        rows = slice(self._shard.rank, None, self._shard.world)
-        begins, starts, stops = self._begins[rows, None], self._starts[rows, None], self._stops[rows, None]
+        rows = slice(self._shard.rank, None, self._shard.world_size)
+        warm_ups = self._warm_ups[rows, None]
+        starts, stops = self._starts[rows, None], self._stops[rows, None]
         for number in range(first, len(self)):
-            places = begins + number * self._window + numpy.arange(self._window)
-            inside = numpy.minimum(places, stops - 1)
-            targets = self._numbers[inside + 1].astype(numpy.int64)
-            targets[(places < starts) | (places >= stops)] = IGNORE_INDEX
-            inputs = self._numbers[inside].astype(numpy.int64)
+            positions = warm_ups + number * self._window + numpy.arange(self._window)
+            clipped = numpy.minimum(positions, stops - 1)
+            targets = self._ids[clipped + 1].astype(numpy.int64)
+            targets[(positions < starts) | (positions >= stops)] = IGNORE_INDEX
+            inputs = self._ids[clipped].astype(numpy.int64)
             yield Window(torch.from_numpy(inputs), torch.from_numpy(targets))

@@ -1,4 +1,4 @@
-"""Which split a file belongs to, by its name; and a validation split where nobody made one."""
+"""Data splits: which split a file belongs to, by its name, and a validation split where there is none."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ SPLITS = ("train", "validation", "test")
 NAMES = {name: name for name in SPLITS} | dict.fromkeys(("valid", "val", "dev"), "validation")
 
 HELD_OUT = 0.1
+"""Share of the data that is held out for validation"""
 HELD_OUT_ROWS = 2000
-"""Of many rows no more than these are held out: measuring more makes a figure hardly surer, only later."""
+"""Maximum rows that are held out: more would make validation slower and hardly more precise."""
 SEED = 0
 
 
-def split_name(file: Path, folder: Path) -> str | None:
-    """`train` for train.txt, for train-00000-of-00002.parquet and for anything under a folder train/.
+def infer_split(file: Path, folder: Path) -> str | None:
+    """The split of a file in a data folder, by the name of the file or of a folder above it; None: unnamed.
 
-    >>> split_name(Path("data/dev/a.txt"), Path("data")), split_name(Path("data/notes.txt"), Path("data"))
+    train.txt, train-00000-of-00002.parquet and anything in a folder train/ are `train`.
+
+    >>> infer_split(Path("data/dev/a.txt"), Path("data")), infer_split(Path("data/notes.txt"), Path("data"))
     ('validation', None)
     """
     names = [*file.relative_to(folder).parts[:-1], file.stem, file.stem.partition("-")[0]]
@@ -27,14 +30,20 @@ def split_name(file: Path, folder: Path) -> str | None:
 
 
 def hold_out(groups: Sequence[Hashable]) -> numpy.ndarray:
-    """Which rows are held out for validation: (N,) bool. Rows of one group stay together.
+    """Choose the rows that are held out for validation; rows of one group stay together.
 
-    A tenth of the groups, 2,000 at most and one at least where there are two; drawn with a fixed seed, so
-    that the same data is always split the same way.
+    A tenth of the groups, at most 2,000, and at least one if there are two or more. The seed is fixed, so
+    that the same data always has the same split.
+
+    Args:
+        groups: the group of every row, N of them.
+
+    Returns:
+        (N,) bool, true for rows that are held out.
     """
     numbers: dict[Hashable, int] = {}
-    group = numpy.array([numbers.setdefault(name, len(numbers)) for name in groups], dtype=int)
+    group_of_row = numpy.array([numbers.setdefault(name, len(numbers)) for name in groups], dtype=int)
     count = min(max(round(HELD_OUT * len(numbers)), 1), HELD_OUT_ROWS) if len(numbers) > 1 else 0
-    chosen = numpy.zeros(len(numbers), dtype=bool)
-    chosen[numpy.random.default_rng(SEED).permutation(len(numbers))[:count]] = True
-    return chosen[group] if len(group) else numpy.zeros(0, dtype=bool)
+    held_out = numpy.zeros(len(numbers), dtype=bool)
+    held_out[numpy.random.default_rng(SEED).permutation(len(numbers))[:count]] = True
+    return held_out[group_of_row] if len(group_of_row) else numpy.zeros(0, dtype=bool)

@@ -1,4 +1,4 @@
-"""Decoding: from the logits of a step callable to tokens. It knows no model class."""
+"""Decoding: greedy, sampling and beam search over a step callable, independent of model classes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from seqloom.decoding.generation import NO_TOKEN, DecodedStep, DecodeOutput, dec
 from seqloom.decoding.logits import (
     apply_temperature,
     ban_repeated_ngrams,
-    keep_top_k,
-    keep_top_p,
+    filter_top_k,
+    filter_top_p,
     penalize_repetition,
 )
-from seqloom.decoding.native import decode_compiled, stream_compiled
+from seqloom.decoding.native import decode_native, stream_native
 from seqloom.decoding.options import DecodingOptions
 from seqloom.decoding.step import Step, prefill
 
@@ -26,11 +26,11 @@ __all__ = [
     "ban_repeated_ngrams",
     "beam_search",
     "decode",
-    "decode_compiled",
-    "keep_top_k",
-    "keep_top_p",
+    "decode_native",
+    "filter_top_k",
+    "filter_top_p",
     "penalize_repetition",
     "prefill",
     "stream",
-    "stream_compiled",
+    "stream_native",
 ]

@@ -1,4 +1,4 @@
-"""What every decoder asks of the values it begins with."""
+"""Checks of what decoding starts from: logits, state and options."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from seqloom.errors import ConfigError, DataError
 from seqloom.state import State
 
 
-def check_start(who: str, logits: Tensor, state: State, options: DecodingOptions) -> None:
-    """Refuse logits that are not (B, V) floats, a state of other rows, and stops outside the vocabulary.
+def check_inputs(who: str, logits: Tensor, state: State, options: DecodingOptions) -> None:
+    """Check the shape of logits and state, and that stop tokens are in the vocabulary.
 
     Raises:
-        DataError: the logits or the state.
-        ConfigError: a stop that no row could ever produce.
+        DataError: logits that are not (B, V) floats, or a state of another batch size.
+        ConfigError: a stop token outside the vocabulary.
     """
     if logits.dim() != 2 or 0 in logits.shape or not logits.is_floating_point():
         raise DataError(
@@ -24,7 +24,8 @@ def check_start(who: str, logits: Tensor, state: State, options: DecodingOptions
             got=f"{logits.dtype} of shape {tuple(logits.shape)}",
         )
     check_state(who, state, logits.shape[0])
-    for token in (*options.stop_tokens, *(token for run in options.stop_sequences for token in run)):
+    sequence_tokens = (token for sequence in options.stop_sequences for token in sequence)
+    for token in (*options.stop_tokens, *sequence_tokens):
         if token >= logits.shape[1]:
             raise ConfigError(
                 who, f"stop tokens must be below {logits.shape[1]}, the size of the vocabulary", got=token
@@ -32,10 +33,10 @@ def check_start(who: str, logits: Tensor, state: State, options: DecodingOptions
 
 
 def check_state(who: str, state: State, batch_size: int, name: str = "state") -> None:
-    """Refuse a state that is not of `batch_size` rows, in dimension 1 of every tensor.
+    """Check that every tensor of a state has `batch_size` rows in dimension 1.
 
     Raises:
-        DataError: it names the tensor, as `state[0].h`.
+        DataError: with the name of the tensor, such as `state[0].h`.
     """
     if isinstance(state, Tensor):
         if state.dim() < 2 or state.shape[1] != batch_size:
@@ -48,21 +49,21 @@ def check_state(who: str, state: State, batch_size: int, name: str = "state") ->
     if not isinstance(state, tuple):
         raise DataError(who, f"{name} must be a tensor or a tuple of states", got=type(state).__name__)
     fields = getattr(state, "_fields", None)
-    for k, part in enumerate(state):
-        check_state(who, part, batch_size, f"{name}.{fields[k]}" if fields else f"{name}[{k}]")
+    for index, part in enumerate(state):
+        check_state(who, part, batch_size, f"{name}.{fields[index]}" if fields else f"{name}[{index}]")
 
 
-def refuse_non_numbers(logits: Tensor) -> None:
-    """Refuse nan and +inf: only -inf has a meaning, a banned token.
+def check_logits(logits: Tensor) -> None:
+    """Check that logits have no nan or +inf; -inf is allowed, and marks a banned token.
 
     Raises:
-        DataError: any nan or +inf.
+        DataError: with the first such value and its row.
     """
-    wrong = ~(logits < torch.inf)
-    if wrong.any():
+    invalid = ~(logits < torch.inf)
+    if invalid.any():
         raise DataError(
             "decoding",
             "logits must be finite, or -inf for a banned token",
-            got=f"{logits[wrong][0].item()} in row {int(wrong.any(dim=-1).nonzero()[0])}",
-            hint="Look for a diverged training: nan in the weights or in the state",
+            got=f"{logits[invalid][0].item()} in row {int(invalid.any(dim=-1).nonzero()[0])}",
+            hint="Has the training diverged? Look for nan in the weights and the state",
         )

@@ -1,4 +1,4 @@
-"""Greedy decoding and sampling, one step at a time; and all at once, which collects the steps."""
+"""Generation: `stream` decodes a batch step by step (greedy or sampling), `decode` to its end."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from seqloom.decoding.beam import beam_search
-from seqloom.decoding.checks import check_start, refuse_non_numbers
+from seqloom.decoding.checks import check_inputs, check_logits
 from seqloom.decoding.greedy import argmax_token
-from seqloom.decoding.history import History, Previous, needs_history
+from seqloom.decoding.history import History, PreviousTokens, needs_history
 from seqloom.decoding.options import DecodingOptions
-from seqloom.decoding.sampling import RandomStreams, active_filters, sample_token
+from seqloom.decoding.sampling import RandomStreams, sample_token, select_filters
 from seqloom.decoding.step import Step, advance
 from seqloom.errors import ConfigError
 from seqloom.state import State, select_rows
 
 NO_TOKEN = -1
-"""Stands where a row has no token, because it ended before. No embedding takes it by mistake."""
+"""Padding after the end of a row. It is no valid token id, so that no embedding accepts it by mistake."""
 
 
 class DecodedStep(NamedTuple):
@@ -27,7 +27,7 @@ class DecodedStep(NamedTuple):
 
     Fields:
         tokens: (B,) int64; `NO_TOKEN` in rows that ended before.
-        finished: (B,) bool; rows that have ended, those whose last token this is included.
+        finished: (B,) bool; rows that have ended, before or with this token.
     """
 
     tokens: Tensor
@@ -35,13 +35,12 @@ class DecodedStep(NamedTuple):
 
 
 class DecodeOutput(NamedTuple):
-    """The tokens of a batch.
+    """The generated tokens of a batch.
 
     Fields:
         tokens: (B, T) int64, stops included; `NO_TOKEN` after a row's end.
-        lengths: (B,) int64; tokens of each row, its stop included.
-        stop_lengths: (B,) int64; how many of them, at the end, are the stop: 0 where a row ended
-            without one.
+        lengths: (B,) int64; number of tokens of every row, its stop included.
+        stop_lengths: (B,) int64; how many of the last tokens are the stop; 0 in rows that ended without one.
     """
 
     tokens: Tensor
@@ -49,38 +48,38 @@ class DecodeOutput(NamedTuple):
     stop_lengths: Tensor
 
     def rows(self) -> list[list[int]]:
-        """The tokens of every row, its stop left out."""
+        """The tokens of every row, without its stop."""
         ends = (self.lengths - self.stop_lengths).tolist()
         return [row[:end] for row, end in zip(self.tokens.tolist(), ends, strict=True)]
 
 
 def stream(
-    step: Step, logits: Tensor, state: State, options: DecodingOptions, previous: Previous = None
+    step: Step, logits: Tensor, state: State, options: DecodingOptions, previous: PreviousTokens = None
 ) -> Iterator[DecodedStep]:
-    """Decode step by step, greedy or sampling as `options` says.
+    """Decode step by step, greedy or sampling, as `options` say.
 
-    The first token needs no call of `step`; each later one needs one, made when it is asked for.
-    Rows that end leave the batch: `step` sees live rows only. The iteration ends when all have ended.
-    A row ends with a stop, after `max_new_tokens`, or, with `NO_TOKEN` as its last, where every token
-    is banned.
+    The first token needs no call of `step`; every later one needs one call, made when that token is
+    requested. Rows that end leave the batch, so that `step` gets active rows only. The iteration ends when
+    all rows have ended. A row ends with a stop, after `max_new_tokens`, or where every token is banned; then
+    its last token is `NO_TOKEN`.
 
-    A batch gives the tokens that its rows give alone, as far as `step` gives the same logits: where two
-    sizes of a batch differ in their last bits, two tokens that close to equal may change places.
+    A row's tokens do not depend on the other rows, as far as the logits of `step` don't: where these differ
+    in their last bits between batch sizes, two tokens with nearly equal logits may change places.
 
     Args:
         step: see `Step`. It is called under `torch.inference_mode`.
         logits: (B, V), after the last token of the prompt: see `prefill`.
         state: the state there.
         options: `num_beams` must be 1.
-        previous: the tokens of the prompt, for `repetition_penalty` and `no_repeat_ngram_size`, which
-            otherwise see the new tokens only. Stops never look at them.
+        previous: the tokens of the prompts, for `repetition_penalty` and `no_repeat_ngram_size`, which
+            otherwise apply to new tokens only. Stops always do.
 
     Yields:
         `DecodedStep`, at most `max_new_tokens` times.
 
     Raises:
-        ConfigError: options that don't fit the batch or the vocabulary; `num_beams` above 1.
-        DataError: logits of another shape or with nan or inf; a state or `previous` that doesn't fit.
+        ConfigError: options that do not fit the batch or the vocabulary; `num_beams` above 1.
+        DataError: logits of another shape or with nan or inf; a state or `previous` that does not fit.
 
     >>> from seqloom.decoding import prefill
     >>> def step(tokens, state):  # the token after t is t + 1
@@ -92,11 +91,11 @@ def stream(
     [3, -1] [False, True]
     [4, -1] [True, True]
     """
-    check_start("stream", logits, state, options)
+    check_inputs("stream", logits, state, options)
     if options.num_beams > 1:
         raise ConfigError(
             "stream",
-            "num_beams must be 1, because a beam search has no token before its end",
+            "num_beams must be 1, because beam search has no result before its end",
             got=options.num_beams,
             hint="Use `decode`",
         )
@@ -115,61 +114,61 @@ def _steps(
     streams: RandomStreams | None,
 ) -> Iterator[DecodedStep]:
     batch_size, vocabulary_size = logits.shape
-    filters = () if options.is_greedy else active_filters(options)
-    # The number that stands for "nothing to choose" ends a row as a stop does.
+    filters = () if options.is_greedy else select_filters(options)
+    # `vocabulary_size`, which means that no token is valid, ends a row as a stop token does.
     ends = {*options.stop_tokens, vocabulary_size}
-    live = list(range(batch_size))
+    active = list(range(batch_size))
     finished = torch.zeros(batch_size, dtype=torch.bool, device=logits.device)
-    index: Tensor | None = None  # of live rows in the batch; None while all are live
+    index: Tensor | None = None  # active rows of the batch; None while all are active
     tokens = torch.empty(0)
 
     for position in range(options.max_new_tokens):
         if position:
             logits, state = advance(step, tokens.unsqueeze(1), state)
         scores = logits if history is None else history.ban(history.penalize(logits))
-        shaped = scores
-        for narrow in filters:
-            shaped = narrow(shaped)
-        tokens = argmax_token(shaped) if streams is None else sample_token(shaped, streams.draw())
+        filtered = scores
+        for apply_filter in filters:
+            filtered = apply_filter(filtered)
+        tokens = argmax_token(filtered) if streams is None else sample_token(filtered, streams.draw())
 
-        chosen = tokens.tolist()
-        staying = [i for i, token in enumerate(chosen) if token not in ends]
-        if vocabulary_size in chosen:
-            refuse_non_numbers(scores)
+        token_list = tokens.tolist()
+        remaining = [i for i, token in enumerate(token_list) if token not in ends]
+        if vocabulary_size in token_list:
+            check_logits(scores)
             tokens = tokens.masked_fill(tokens == vocabulary_size, NO_TOKEN)
         if history is not None:
-            # Rows with nothing to choose leave now: whatever is written for them is never read.
-            history.append([min(token, vocabulary_size - 1) for token in chosen])
-            staying = [i for i in staying if not options.stop_length(history.produced[i])]
+            # Rows without a valid token leave below: what is appended for them is never read.
+            history.append([min(token, vocabulary_size - 1) for token in token_list])
+            remaining = [i for i in remaining if not options.stop_length(history.generated[i])]
         if position + 1 == options.max_new_tokens:
-            staying = []
+            remaining = []
 
-        whole = (
-            tokens if index is None else tokens.new_full((batch_size,), NO_TOKEN).index_copy(0, index, tokens)
-        )
-        if len(staying) == len(live):
-            yield DecodedStep(whole, finished)
+        all_tokens = tokens
+        if index is not None:
+            all_tokens = tokens.new_full((batch_size,), NO_TOKEN).index_copy(0, index, tokens)
+        if len(remaining) == len(active):
+            yield DecodedStep(all_tokens, finished)
             continue
-        kept = torch.tensor(staying, dtype=torch.int64, device=logits.device)
-        live = [live[i] for i in staying]
-        index = torch.tensor(live, dtype=torch.int64, device=logits.device)
+        active = [active[i] for i in remaining]
+        index = torch.tensor(active, dtype=torch.int64, device=logits.device)
         finished = torch.ones_like(finished).index_fill(0, index, False)
-        yield DecodedStep(whole, finished)
-        if not live:
+        yield DecodedStep(all_tokens, finished)
+        if not active:
             return
-        tokens, state = tokens[kept], select_rows(state, kept)
+        rows = torch.tensor(remaining, dtype=torch.int64, device=logits.device)
+        tokens, state = tokens[rows], select_rows(state, rows)
         if history is not None:
-            history.select(staying)
+            history.select(remaining)
         if streams is not None:
-            streams.select(staying)
+            streams.select(remaining)
 
 
 def decode(
-    step: Step, logits: Tensor, state: State, options: DecodingOptions, previous: Previous = None
+    step: Step, logits: Tensor, state: State, options: DecodingOptions, previous: PreviousTokens = None
 ) -> DecodeOutput:
-    """Decode a batch to its end: greedy, sampling or the best of a beam search, as `options` says.
+    """Decode a batch to its end: greedy, sampling, or the best hypotheses of a beam search, as `options` say.
 
-    Arguments and errors are those of `stream`, whose steps this collects, and of `beam_search`.
+    Arguments and errors are those of `stream` and `beam_search`.
 
     Returns:
         `DecodeOutput`.
@@ -182,19 +181,19 @@ def decode(
     [[2, 3], []]
     """
     if options.num_beams > 1:
-        rows = [found[0].tokens for found in beam_search(step, logits, state, options, previous)]
+        rows = [best.tokens for best, *_ in beam_search(step, logits, state, options, previous)]
     else:
-        steps = [each.tokens for each in stream(step, logits, state, options, previous)]
+        steps = [tokens for tokens, _ in stream(step, logits, state, options, previous)]
         rows = [[t for t in row if t != NO_TOKEN] for row in torch.stack(steps, dim=1).tolist()]
     return collect(rows, options, logits.device)
 
 
 def collect(rows: Sequence[Sequence[int]], options: DecodingOptions, device: torch.device) -> DecodeOutput:
-    """What was decoded, from the tokens of each row."""
+    """Collect the tokens of every row in a padded `DecodeOutput`."""
     longest = max(len(row) for row in rows)
-    filled = [[*row, *[NO_TOKEN] * (longest - len(row))] for row in rows]
+    padded = [[*row, *[NO_TOKEN] * (longest - len(row))] for row in rows]
     return DecodeOutput(
-        torch.tensor(filled, dtype=torch.int64, device=device),
+        torch.tensor(padded, dtype=torch.int64, device=device),
         torch.tensor([len(row) for row in rows], device=device),
         torch.tensor([options.stop_length(row) for row in rows], device=device),
     )

@@ -1,4 +1,4 @@
-"""Greedy choice: the most probable token."""
+"""Greedy decoding: the most probable token."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from torch import Tensor
 
 
 def argmax_token(logits: Tensor) -> Tensor:
-    """The most probable token of every row; the lowest number among equals.
+    """The most probable token of every row; of equal logits, the lowest token id.
 
     Args:
         logits: (B, V).
 
     Returns:
-        (B,) int64; V where a row has nothing to choose, because its greatest logit is no finite number.
+        (B,) int64; V in rows without a valid token, whose greatest logit is not finite.
 
     >>> argmax_token(torch.tensor([[0.0, 2.0, 1.0], [float("-inf")] * 3]))
     tensor([1, 3])

@@ -1,4 +1,4 @@
-"""What each row has said so far, kept for the filters that look back."""
+"""The tokens of every row so far, for repetition penalty, n-gram bans and stop sequences."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from seqloom.decoding.logits import ban_repeated_ngrams, penalize_repetition
 from seqloom.decoding.options import DecodingOptions
 from seqloom.errors import DataError
 
-Previous: TypeAlias = "Tensor | Sequence[Sequence[int]] | None"
-"""The tokens before decoding: (B, T) int64, or one sequence per row. Numbers below 0 are padding."""
+PreviousTokens: TypeAlias = "Tensor | Sequence[Sequence[int]] | None"
+"""The tokens of the prompts: (B, T) int64, or one sequence per row. Negative numbers are padding."""
 
 
 @final
 class History:
-    """The tokens of every row, and the two filters that need them.
+    """The tokens of every row, and the two logits filters that depend on them.
 
     Args:
-        options: says which of the filters is on.
-        previous: see `Previous`.
+        options: `repetition_penalty` and `no_repeat_ngram_size` switch the filters on.
+        previous: see `PreviousTokens`.
         logits: (B, V), for its shape and device.
 
     Raises:
-        DataError: not one sequence per row, or a token that is not in the vocabulary.
+        DataError: `previous` has another number of rows, or a token outside the vocabulary.
     """
 
-    def __init__(self, options: DecodingOptions, previous: Previous, logits: Tensor) -> None:
+    def __init__(self, options: DecodingOptions, previous: PreviousTokens, logits: Tensor) -> None:
         batch_size, vocabulary_size = logits.shape
-        given = previous.tolist() if isinstance(previous, Tensor) else previous
-        rows = [[]] * batch_size if given is None else [[int(t) for t in row if t >= 0] for row in given]
+        lists = previous.tolist() if isinstance(previous, Tensor) else previous
+        rows = [[]] * batch_size if lists is None else [[int(t) for t in row if t >= 0] for row in lists]
         if len(rows) != batch_size:
             raise DataError(
-                "decoding", f"previous must have {batch_size} rows, as logits has", got=f"{len(rows)}"
+                "decoding", f"previous must have {batch_size} rows, as many as logits", got=len(rows)
             )
-        greatest = max((max(row, default=0) for row in rows), default=0)
-        if greatest >= vocabulary_size:
+        max_token = max((max(row, default=0) for row in rows), default=0)
+        if max_token >= vocabulary_size:
             raise DataError(
                 "decoding",
-                f"previous must have token numbers below {vocabulary_size}, as logits has",
-                got=greatest,
+                f"previous must have token ids below {vocabulary_size}, the size of the vocabulary",
+                got=max_token,
             )
         self._options = options
         self._previous = rows
-        self.produced: list[list[int]] = [[] for _ in rows]
+        self.generated: list[list[int]] = [[] for _ in rows]
         self._seen: Tensor | None = None
         if options.repetition_penalty != 1:
             self._seen = torch.zeros_like(logits, dtype=torch.bool)
@@ -54,28 +54,30 @@ class History:
                 self._seen[row, tokens] = True
 
     def penalize(self, logits: Tensor) -> Tensor:
-        """Apply `repetition_penalty`, if on."""
+        """Apply `repetition_penalty` to logits (B, V), if it is on."""
         if self._seen is None:
             return logits
         return penalize_repetition(logits, self._seen, self._options.repetition_penalty)
 
     def ban(self, logits: Tensor) -> Tensor:
-        """Apply `no_repeat_ngram_size`, if on."""
+        """Apply `no_repeat_ngram_size` to logits (B, V), if it is on."""
         if not self._options.no_repeat_ngram_size:
             return logits
-        whole = [before + after for before, after in zip(self._previous, self.produced, strict=True)]
-        return ban_repeated_ngrams(logits, whole, self._options.no_repeat_ngram_size)
+        tokens = [
+            prompt + generated for prompt, generated in zip(self._previous, self.generated, strict=True)
+        ]
+        return ban_repeated_ngrams(logits, tokens, self._options.no_repeat_ngram_size)
 
     def select(self, rows: Sequence[int]) -> None:
-        """Keep these rows, in this order, repeats allowed."""
+        """Select these rows, in this order; a row may be repeated."""
         self._previous = [self._previous[row] for row in rows]
-        self.produced = [list(self.produced[row]) for row in rows]
+        self.generated = [list(self.generated[row]) for row in rows]
         if self._seen is not None:
             self._seen = self._seen[list(rows)]
 
     def append(self, tokens: Sequence[int]) -> None:
-        """Add one token to every row."""
-        for row, token in zip(self.produced, tokens, strict=True):
+        """Append one token to every row."""
+        for row, token in zip(self.generated, tokens, strict=True):
             row.append(token)
         if self._seen is not None:
             column = torch.tensor(tokens, dtype=torch.int64, device=self._seen.device)
@@ -83,5 +85,5 @@ class History:
 
 
 def needs_history(options: DecodingOptions) -> bool:
-    """Whether a filter or a stop looks further back than the last token."""
+    """Whether a filter or a stop sequence depends on more than the last token."""
     return bool(options.repetition_penalty != 1 or options.no_repeat_ngram_size or options.stop_sequences)

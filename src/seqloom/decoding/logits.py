@@ -1,4 +1,4 @@
-"""Filters on the logits of one position: (B, V) in, (B, V) out; a token at -inf is banned."""
+"""Logits filters: (B, V) to (B, V), for the next token of every row. A banned token has -inf."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor
 
 BANNED = float("-inf")
 
-# A nucleus is mostly far smaller than a large vocabulary, and to sort 1024 tokens costs a tenth of
-# sorting 32,000. Where it is not, the whole is sorted: the result is the same.
+# The nucleus is mostly far smaller than a large vocabulary, and sorting 1,024 tokens takes a tenth of the
+# time of sorting 32,000. If the nucleus is larger, all tokens are sorted: the result is the same.
 NUCLEUS_GUESS = 1024
 
 
@@ -22,9 +22,9 @@ def apply_temperature(logits: Tensor, temperature: float) -> Tensor:
         temperature: above 0.
 
     Returns:
-        (B, V): the logits divided, each row shifted so that its greatest is 0. The shift changes no
-        probability, and keeps a tiny temperature from overflowing. Divided in float64, where a temperature
-        too small for float32 is still above 0.
+        (B, V): the divided logits, shifted so that the maximum of every row is 0. The shift changes no
+        probability, and prevents overflow at a tiny temperature. The division is in float64, where a
+        temperature too small for float32 is still above 0.
 
     Source: Ackley, Hinton and Sejnowski, "A learning algorithm for Boltzmann machines", 1985.
 
@@ -35,8 +35,8 @@ def apply_temperature(logits: Tensor, temperature: float) -> Tensor:
     return (shifted.double() / temperature).to(logits.dtype)
 
 
-def keep_top_k(logits: Tensor, top_k: int) -> Tensor:
-    """Ban all but the `top_k` most probable tokens; tokens equal to the last kept one stay too.
+def filter_top_k(logits: Tensor, top_k: int) -> Tensor:
+    """Top-k filtering: ban all but the `top_k` most probable tokens and those that tie with the last of them.
 
     Args:
         logits: (B, V).
@@ -44,45 +44,46 @@ def keep_top_k(logits: Tensor, top_k: int) -> Tensor:
 
     Source: Fan, Lewis and Dauphin, "Hierarchical neural story generation", ACL 2018.
 
-    >>> keep_top_k(torch.tensor([[1.0, 3.0, 2.0]]), 2)
+    >>> filter_top_k(torch.tensor([[1.0, 3.0, 2.0]]), 2)
     tensor([[-inf, 3., 2.]])
     """
     if top_k >= logits.shape[-1]:
         return logits
-    least = logits.topk(top_k, dim=-1).values[:, -1:]
-    return logits.masked_fill(logits < least, BANNED)
+    threshold = logits.topk(top_k, dim=-1).values[:, -1:]
+    return logits.masked_fill(logits < threshold, BANNED)
 
 
-def keep_top_p(logits: Tensor, top_p: float) -> Tensor:
-    """Ban all but the nucleus: the smallest set of tokens whose probability is at least `top_p`.
+def filter_top_p(logits: Tensor, top_p: float) -> Tensor:
+    """Nucleus filtering: ban all but the smallest set of tokens with a probability of at least `top_p`.
 
     Args:
         logits: (B, V).
-        top_p: above 0, at most 1. The most probable token always stays.
+        top_p: above 0, at most 1. The most probable token is never banned.
 
     Source: Holtzman et al., "The curious case of neural text degeneration", ICLR 2020.
 
-    >>> keep_top_p(torch.tensor([[0.1, 0.6, 0.3]]).log(), 0.7).exp()
+    >>> filter_top_p(torch.tensor([[0.1, 0.6, 0.3]]).log(), 0.7).exp()
     tensor([[0.0000, 0.6000, 0.3000]])
     """
-    # float64: over a large vocabulary the rounding of a float32 sum exceeds the tail it must measure.
+    # In float64: over a large vocabulary a float32 sum has rounding errors greater than the tail.
     probabilities = logits.softmax(dim=-1, dtype=torch.float64)
-    order = _most_probable(logits, NUCLEUS_GUESS)
+    order = _sort_most_probable(logits, NUCLEUS_GUESS)
     mass = probabilities.gather(-1, order).cumsum(dim=-1)
     if order.shape[-1] < logits.shape[-1]:
-        # The guess holds the whole nucleus if what is strictly above its last token reaches top_p:
-        # tokens equal to the last may be missing from it, and a row must not depend on which.
+        # The guess contains the nucleus if the tokens strictly above its last one reach top_p: of tokens
+        # that tie with the last some may be missing, and the result must not depend on which.
         ordered = logits.gather(-1, order)
         if not ((mass >= top_p) & (ordered > ordered[:, -1:])).any(dim=-1).all():
-            order = _most_probable(logits, logits.shape[-1])
+            order = _sort_most_probable(logits, logits.shape[-1])
             mass = probabilities.gather(-1, order).cumsum(dim=-1)
-    inside = torch.ones_like(mass, dtype=torch.bool)
-    inside[:, 1:] = mass[:, :-1] < top_p
-    return logits.masked_fill(~torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, inside), BANNED)
+    is_inside = torch.ones_like(mass, dtype=torch.bool)
+    is_inside[:, 1:] = mass[:, :-1] < top_p
+    nucleus = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, is_inside)
+    return logits.masked_fill(~nucleus, BANNED)
 
 
-def _most_probable(logits: Tensor, count: int) -> Tensor:
-    """The numbers of the `count` most probable tokens, best first, the lowest first among equals."""
+def _sort_most_probable(logits: Tensor, count: int) -> Tensor:
+    """The `count` most probable tokens, best first; ties in the order of their ids."""
     if count >= logits.shape[-1]:
         return logits.argsort(dim=-1, descending=True, stable=True)
     tokens = logits.topk(count, dim=-1, sorted=False).indices.sort(dim=-1).values
@@ -90,11 +91,11 @@ def _most_probable(logits: Tensor, count: int) -> Tensor:
 
 
 def penalize_repetition(logits: Tensor, seen: Tensor, repetition_penalty: float) -> Tensor:
-    """Make tokens that came before less probable: positive logits divided, negative ones multiplied.
+    """Make tokens that occurred before less probable: divide their logits if positive, else multiply them.
 
     Args:
         logits: (B, V).
-        seen: (B, V) bool: the tokens that came before.
+        seen: (B, V) bool, the tokens that occurred before.
         repetition_penalty: above 1 discourages, below 1 encourages, 1 changes nothing.
 
     Source: Keskar et al., "CTRL", 2019, section 4.1; the case of negative logits is transformers'.
@@ -107,11 +108,11 @@ def penalize_repetition(logits: Tensor, seen: Tensor, repetition_penalty: float)
 
 
 def ban_repeated_ngrams(logits: Tensor, previous: Sequence[Sequence[int]], size: int) -> Tensor:
-    """Ban the tokens that would complete an n-gram for the second time.
+    """Ban the tokens that would repeat an n-gram.
 
     Args:
         logits: (B, V).
-        previous: the tokens before this position, one sequence of any length per row.
+        previous: the tokens so far, one sequence of any length per row.
         size: n, at least 1.
 
     Source: Paulus, Xiong and Socher, "A deep reinforced model for abstractive summarization", 2017,
@@ -123,19 +124,19 @@ def ban_repeated_ngrams(logits: Tensor, previous: Sequence[Sequence[int]], size:
     rows: list[int] = []
     banned: list[int] = []
     for row, tokens in enumerate(previous):
-        followers = ngram_followers(tokens, size)
-        rows += [row] * len(followers)
-        banned += followers
+        completions = find_repeating_tokens(tokens, size)
+        rows += [row] * len(completions)
+        banned += completions
     if not rows:
         return logits
     index = (torch.tensor(rows, device=logits.device), torch.tensor(banned, device=logits.device))
     return logits.index_put(index, logits.new_tensor(BANNED))
 
 
-def ngram_followers(tokens: Sequence[int], size: int) -> list[int]:
-    """The tokens that have followed the last `size - 1` tokens before, ascending.
+def find_repeating_tokens(tokens: Sequence[int], size: int) -> list[int]:
+    """The tokens, in ascending order, with which `tokens` would end in an n-gram that it already contains.
 
-    >>> ngram_followers([1, 2, 9, 1, 3, 1], 2)
+    >>> find_repeating_tokens([1, 2, 9, 1, 3, 1], 2)
     [2, 3]
     """
     count = size - 1
@@ -143,7 +144,7 @@ def ngram_followers(tokens: Sequence[int], size: int) -> list[int]:
         return []
     start = len(tokens) - count
     tail = tokens[start:]
-    # Compare one token before the slice: a slice per position would make long rows slow.
+    # The first token is compared before the slice, because a slice at every position is slow in long rows.
     first = tail[0] if count else None
     return sorted(
         {

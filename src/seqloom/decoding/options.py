@@ -1,4 +1,4 @@
-"""What may be chosen about decoding: one frozen value, checked when it is made."""
+"""Decoding options: one frozen dataclass, validated when it is made."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import final
 
 from seqloom.errors import ConfigError
-
-PRECISIONS = ("float32", "bfloat16", "int8")
+from seqloom.kernels.native.weight_packing import PRECISIONS
 
 
 @final
@@ -17,35 +16,34 @@ PRECISIONS = ("float32", "bfloat16", "int8")
 class DecodingOptions:
     """How tokens are chosen. Names and meanings are those of transformers' generation.
 
-    One rule says which decoder runs, and there is no `do_sample`:
+    These two decide the decoding method; there is no `do_sample`:
 
     - `num_beams > 1`: beam search for the most probable sequence;
     - otherwise `temperature == 0`: greedy, the most probable token at every step;
     - otherwise: sampling.
 
-    Each filter is off at its default, and then costs nothing.
+    All filters are off by default, and then cost nothing.
 
     Args:
-        num_beams: hypotheses kept per sequence in beam search; 1 is no beam search.
-        length_penalty: beam scores are log-probability / length ** length_penalty, the stop counted in
-            the length: above 0 favors long sequences, below 0 short ones, 0 compares log-probabilities;
-            from -10 to 10.
+        num_beams: beams per sequence; 1 is no beam search.
+        length_penalty: beam search scores log-probability / length ** length_penalty, where the length
+            includes the stop: above 0 favors long sequences, below 0 short ones; from -10 to 10.
         early_stopping: end a beam search as soon as a sequence has `num_beams` finished hypotheses.
-            False searches until no live hypothesis can win any more, which is exact and slower
-            (transformers calls it "never").
+            False searches until no unfinished hypothesis can win, which is exact and slower
+            ("never" in transformers).
         temperature: divides the logits before sampling; 0 is greedy.
         top_k: sample from the k most probable tokens; 0 is off.
-        top_p: sample from the smallest set of tokens whose probability is at least this; 1 is off.
-        repetition_penalty: above 1 makes tokens that came before less probable; 1 is off.
-        no_repeat_ngram_size: n-grams of this size never occur twice in a row; 0 is off.
-        max_new_tokens: tokens after which a row ends in any case.
-        stop_tokens: token numbers that end a row.
-        stop_sequences: runs of token numbers that end a row once it has produced one in full.
-        seed: row r of a batch draws from its own random stream, seeded with `seed + r`, or with
-            `seed[r]` where this is a tuple. Seeds are below 2 ** 32.
-        precision: what weights are kept in while the compiled decoder reads them: "float32", "bfloat16" or
-            "int8", each faster than the one before, and each a little less exact. What the compiled decoder
-            cannot do, as a beam search, is done in the model's own precision whatever this says.
+        top_p: sample from the smallest set of tokens with at least this probability; 1 is off.
+        repetition_penalty: above 1 makes tokens that occurred before less probable; 1 is off.
+        no_repeat_ngram_size: n-grams of this size occur at most once in a sequence; 0 is off.
+        max_new_tokens: maximum tokens per row, the stop included.
+        stop_tokens: token ids that end a row.
+        stop_sequences: sequences of token ids; a row ends when its last tokens are one of them.
+        seed: row r of a batch has its own random stream, seeded with `seed + r`, or with `seed[r]` if
+            this is a tuple. Seeds are below 2 ** 32.
+        precision: format of the weights in the native decoder: "float32", or the faster and less exact
+            "bfloat16" and "int8". Decoding that the native decoder does not support, such as beam search,
+            runs in the precision of the model.
 
     Raises:
         ConfigError: a value out of its range, or two that contradict each other.
@@ -77,7 +75,7 @@ class DecodingOptions:
         self._require_int("top_k", 0)
         self._require_int("no_repeat_ngram_size", 0)
         self._require_int("max_new_tokens", 1)
-        # The greatest int in use, 2 ** 63, to the power of 10 is still a float.
+        # The greatest max_new_tokens in use, 2 ** 63, to the power of 10 is still a finite float.
         penalty = self.length_penalty
         self._require("length_penalty", "be from -10 to 10", _is_number(penalty) and -10 <= penalty <= 10)
         self._require("early_stopping", "be true or false", isinstance(self.early_stopping, bool))
@@ -85,40 +83,40 @@ class DecodingOptions:
         self._require("top_p", "be > 0 and <= 1", _is_number(self.top_p) and 0 < self.top_p <= 1)
         penalty = self.repetition_penalty
         self._require("repetition_penalty", "be > 0", _is_number(penalty) and penalty > 0)
-        self._require("stop_tokens", "be a tuple of token numbers >= 0", _are_tokens(self.stop_tokens))
+        self._require("stop_tokens", "be a tuple of token ids >= 0", _are_tokens(self.stop_tokens))
         sequences = self.stop_sequences
         self._require(
             "stop_sequences",
-            "be a tuple of non-empty tuples of token numbers >= 0",
-            isinstance(sequences, tuple) and all(_are_tokens(run) and run for run in sequences),
+            "be a tuple of non-empty tuples of token ids >= 0",
+            isinstance(sequences, tuple) and all(_are_tokens(tokens) and tokens for tokens in sequences),
         )
         seeds = self.seed if isinstance(self.seed, tuple) else (self.seed,)
         self._require(
             "seed",
-            "be an int from 0 to 2 ** 32 - 1, or a tuple of such, one per row",
-            # torch's CPU generator keeps 32 bits of a seed: larger ones would silently collide.
+            "be an int from 0 to 2 ** 32 - 1, or a tuple of such ints, one per row",
+            # torch's CPU generator uses 32 bits of a seed: larger ones would silently collide.
             all(_is_int(seed) and 0 <= seed < 2**32 for seed in seeds),
         )
-        known = " or ".join(f'"{name}"' for name in PRECISIONS)
-        self._require("precision", f"be {known}", self.precision in PRECISIONS)
+        names = ", ".join(f'"{name}"' for name in PRECISIONS)
+        self._require("precision", f"be one of {names}", self.precision in PRECISIONS)
         if self.num_beams > 1 and not (self.temperature in (0, 1) and self.top_k == 0 and self.top_p == 1):
             raise ConfigError(
                 "DecodingOptions",
-                "with num_beams > 1 nothing is sampled, so temperature must be 0 or 1, top_k 0 and top_p 1",
+                "with num_beams > 1, which does not sample, temperature must be 0 or 1, top_k 0 and top_p 1",
                 got=f"temperature={self.temperature}, top_k={self.top_k}, top_p={self.top_p}",
                 hint="Use num_beams=1 to sample",
             )
 
     @property
     def is_greedy(self) -> bool:
-        """Whether every step takes its most probable token."""
+        """Whether every step takes the most probable token, without beams."""
         return self.num_beams == 1 and self.temperature == 0
 
     def stop_length(self, tokens: Sequence[int]) -> int:
-        """How many tokens at the end of `tokens` are a stop: 0 where the row goes on.
+        """How many of the last tokens are a stop: 0 if the row does not end here.
 
         Args:
-            tokens: what one row has produced, its prompt left out.
+            tokens: the generated tokens of one row, without its prompt.
 
         >>> options = DecodingOptions(stop_tokens=(0,), stop_sequences=((7, 7),))
         >>> [options.stop_length(tokens) for tokens in ([5, 0], [5, 7, 7], [7, 5])]
@@ -126,18 +124,18 @@ class DecodingOptions:
         """
         if tokens and tokens[-1] in self.stop_tokens:
             return 1
-        for run in self.stop_sequences:
-            if tuple(tokens[-len(run) :]) == run:
-                return len(run)
+        for sequence in self.stop_sequences:
+            if tuple(tokens[-len(sequence) :]) == sequence:
+                return len(sequence)
         return 0
 
-    def _require(self, name: str, what: str, holds: bool) -> None:
-        if not holds:
-            raise ConfigError("DecodingOptions", f"{name} must {what}", got=repr(getattr(self, name)))
+    def _require(self, name: str, requirement: str, is_met: bool) -> None:
+        if not is_met:
+            raise ConfigError("DecodingOptions", f"{name} must {requirement}", got=repr(getattr(self, name)))
 
-    def _require_int(self, name: str, least: int) -> None:
+    def _require_int(self, name: str, minimum: int) -> None:
         value = getattr(self, name)
-        self._require(name, f"be an int >= {least}", _is_int(value) and value >= least)
+        self._require(name, f"be an int >= {minimum}", _is_int(value) and value >= minimum)
 
 
 def _is_int(value: object) -> bool:

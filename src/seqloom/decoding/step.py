@@ -1,4 +1,4 @@
-"""The one thing decoding knows of a model: a callable that takes tokens and a state."""
+"""The step callable, which is all that decoding knows of a model, and the prefill of a prompt."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from seqloom.state import State, select_rows, tensors_of, with_tensors
 Step: TypeAlias = "Callable[[Tokens, State], tuple[Logits, State]]"
 """`step(tokens (B, T) int64, state) -> (logits (B, T, V), state)`.
 
-Rows are independent, and whatever differs between rows is in the state, whose batch is dimension 1
-of every tensor: decoding reorders, repeats and drops rows, always by `select_rows`. What a row needs
-but never changes, as the memory of an attention, need not be copied with it: keep the row's number in
-the state, int64 of shape (1, B), and look the memory up by it.
+Rows are independent. Whatever differs between rows is in the state, with the batch in dimension 1 of every
+tensor: decoding reorders, repeats and drops rows by `select_rows`. What belongs to a row and never changes,
+such as the memory of an attention, need not be copied with it: put the row's index into the state, int64 of
+shape (1, B), and look the memory up by it.
 """
 
 
 def advance(step: Step, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
-    """Feed `tokens` (B, T); return the logits (B, V) after the last of them, and the state.
+    """Call `step` with tokens (B, T); return the logits (B, V) after the last token, and the new state.
 
     Raises:
         DataError: `step` returned logits of another shape than (B, T, V).
@@ -48,23 +48,23 @@ def prefill(
     chunk: int | None = None,
     device: torch.device | str | None = None,
 ) -> tuple[Tensor, State]:
-    """Feed a prompt; return what decoding begins with. Every size of chunk gives the same.
+    """Run `step` over a prompt and return what decoding starts from. Any chunk size gives the same.
 
-    Rows may differ in length. No padding is fed: the batch shrinks as rows end, and every row's
-    logits and state are those after its own last token.
+    Rows may differ in length. They are not padded: the batch shrinks as rows end, and every row has the
+    logits and the state after its own last token.
 
     Args:
         step: see `Step`.
-        prompt: (B, T) int64, or one sequence of token numbers per row, each of at least one token.
-        state: the state before the prompt; None where `step` takes None for its beginning.
-        chunk: tokens per call of `step`, which bounds memory; None feeds as much as it can at once.
-        device: where the tokens go, if the prompt is not a tensor.
+        prompt: (B, T) int64, or one sequence of token ids per row, each of at least one token.
+        state: the state before the prompt; None if `step` takes None as its initial state.
+        chunk: maximum tokens per row and call of `step`, which limits memory; None: no limit.
+        device: device of the tokens, if the prompt is not a tensor.
 
     Returns:
-        logits (B, V) after the last token of every row, and the state there.
+        The logits (B, V) after the last token of every row, and the state there.
 
     Raises:
-        DataError: a row without tokens, a prompt of another shape, or a state of other rows.
+        DataError: a row without tokens, a prompt of another shape, or a state of another batch size.
         ConfigError: chunk below 1.
 
     >>> def step(tokens, state):  # the next token is the sum so far, modulo 5
@@ -76,20 +76,20 @@ def prefill(
     """
     if chunk is not None and chunk < 1:
         raise ConfigError("prefill", "chunk must be an int >= 1, or None", got=chunk)
-    rows = _padded(prompt, device)
+    rows = _pad_prompt(prompt, device)
     lengths = [rows.shape[1]] * rows.shape[0] if isinstance(prompt, Tensor) else [len(row) for row in prompt]
     if not lengths or min(lengths) == 0:
         raise DataError(
             "prefill",
             "prompt must have at least one row, and every row at least one token",
             got=f"lengths {lengths}",
-            hint="Begin rows with the start token",
+            hint="Begin every row with the start token",
         )
 
     if state is not None:
         check_state("prefill", state, len(lengths))
 
-    live = list(range(len(lengths)))
+    active = list(range(len(lengths)))
     ended: list[int] = []
     parts: list[tuple[Tensor, State]] = []
     logits, position = torch.empty(0), 0
@@ -99,32 +99,32 @@ def prefill(
             logits, state = advance(step, rows[:, position : position + size], state)
             position += size
         assert state is not None  # every row has a token, so `step` was called
-        staying = [i for i, row in enumerate(live) if lengths[row] > end]
-        if not staying and not parts:  # all rows of one length: nothing to reorder, nothing to copy
+        remaining = [i for i, row in enumerate(active) if lengths[row] > end]
+        if not remaining and not parts:  # all rows have one length: nothing to reorder, nothing to copy
             return logits, state
-        ending = [i for i, row in enumerate(live) if lengths[row] == end]
+        ending = [i for i, row in enumerate(active) if lengths[row] == end]
         index = torch.tensor(ending, device=rows.device)
         parts.append((logits[index], select_rows(state, index)))
-        ended += [live[i] for i in ending]
-        live = [live[i] for i in staying]
-        index = torch.tensor(staying, dtype=torch.int64, device=rows.device)
+        ended += [active[i] for i in ending]
+        active = [active[i] for i in remaining]
+        index = torch.tensor(remaining, dtype=torch.int64, device=rows.device)
         rows, state = rows[index], select_rows(state, index)
 
-    back = torch.tensor(ended, device=rows.device).argsort()
+    inverse = torch.tensor(ended, device=rows.device).argsort()
     columns = zip(*(tensors_of(part) for _, part in parts), strict=True)
     joined = with_tensors(parts[0][1], [torch.cat(tensors, dim=1) for tensors in columns])
-    return torch.cat([part for part, _ in parts])[back], select_rows(joined, back)
+    return torch.cat([part for part, _ in parts])[inverse], select_rows(joined, inverse)
 
 
-def _padded(prompt: Tensor | Sequence[Sequence[int]], device: torch.device | str | None) -> Tensor:
+def _pad_prompt(prompt: Tensor | Sequence[Sequence[int]], device: torch.device | str | None) -> Tensor:
     if isinstance(prompt, Tensor):
         if prompt.dim() != 2 or prompt.dtype != torch.int64:
             raise DataError(
                 "prefill",
-                "prompt must be int64 of shape (B, T), or a sequence of token numbers per row",
+                "prompt must be int64 of shape (B, T), or a sequence of token ids per row",
                 got=f"{prompt.dtype} of shape {tuple(prompt.shape)}",
             )
         return prompt
     longest = max((len(row) for row in prompt), default=0)
-    filled = [[*row, *[0] * (longest - len(row))] for row in prompt]
-    return torch.tensor(filled, dtype=torch.int64, device=device).reshape(len(filled), longest)
+    padded = [[*row, *[0] * (longest - len(row))] for row in prompt]
+    return torch.tensor(padded, dtype=torch.int64, device=device).reshape(len(padded), longest)

@@ -59,9 +59,9 @@ def _looks_like_file(argument: str) -> bool:
     if not suffix:
         return False
     from seqloom.data.tables.formats import READERS
-    from seqloom.data.tables.records import RECORDINGS
+    from seqloom.data.tables.records import AUDIO_SUFFIXES
 
-    return suffix in (*READERS, *RECORDINGS) or (suffix == ".txt" and not argument.split()[1:])
+    return suffix in (*READERS, *AUDIO_SUFFIXES) or (suffix == ".txt" and not argument.split()[1:])
 
 
 def _column_of(table: Path, column: str) -> list[Any]:

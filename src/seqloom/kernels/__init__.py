@@ -1,1 +1,1 @@
-"""Running sequences: `reference` defines it, `aten` and `native` are fast, `choose` says which, and why."""
+"""Kernels that run a recurrence over a sequence: the reference, torch's, the compiled, and the selection."""

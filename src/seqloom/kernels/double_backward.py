@@ -1,8 +1,8 @@
-"""Second derivatives around a kernel that has only first ones, as cuDNN's have.
+"""Second derivatives around a kernel that has only first ones, as cuDNN's do.
 
-The kernel runs between two functions that do nothing. Where a gradient is asked for that is to be
-differentiated again (`create_graph=True`), the first of them throws away what the kernel's own backward
-pass gave, runs another kernel of the same equation, and lets autograd differentiate that.
+The kernel runs between two identity functions. Where a gradient will be differentiated again
+(`create_graph=True`), the backward of the first identity discards what the kernel's own backward computed,
+runs another kernel of the same equation, and lets autograd differentiate that.
 """
 
 from __future__ import annotations
@@ -17,42 +17,45 @@ Function = Callable[[Sequence[Tensor]], Sequence[Tensor]]
 
 
 class _Shared:
-    """What the two ends of one run tell each other."""
+    """What `_Exit` passes to `_Entry` in one backward."""
 
-    def __init__(self, slow: Function) -> None:
-        self.slow = slow
+    def __init__(self, differentiable: Function) -> None:
+        self.differentiable = differentiable
         self.gradients: tuple[Tensor, ...] = ()
 
 
-def twice(fast: Function, slow: Function, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
-    """`fast(tensors)`, with the first gradients of `fast` and the second and further ones of `slow`.
+def with_double_backward(
+    kernel: Function, differentiable: Function, tensors: Sequence[Tensor]
+) -> Sequence[Tensor]:
+    """`kernel(tensors)`, with its own first gradients and the higher ones of `differentiable`.
 
     Args:
-        fast, slow: one and the same function of `tensors`; `slow` can be differentiated any number of times.
-        tensors: everything that gradients are wanted for.
+        kernel: a function of `tensors` with first derivatives.
+        differentiable: the same function, differentiable any number of times.
+        tensors: every tensor that may need a gradient.
 
     Returns:
-        What `fast` returns; all but the first may be changed in place.
+        The results of `kernel`; all but the first may be changed in place.
 
     >>> x = torch.tensor([2.0], requires_grad=True)
-    >>> (y,) = twice(lambda t: [t[0] ** 3], lambda t: [t[0] ** 3], [x])
+    >>> (y,) = with_double_backward(lambda t: [t[0] ** 3], lambda t: [t[0] ** 3], [x])
     >>> (first,) = torch.autograd.grad(y, x, create_graph=True)
     >>> first.item(), torch.autograd.grad(first, x)[0].item()
     (12.0, 12.0)
     """
-    wanted = [k for k, tensor in enumerate(tensors) if tensor.requires_grad]
-    if not wanted or not torch.is_grad_enabled():
-        return fast(tensors)
+    needed = [k for k, tensor in enumerate(tensors) if tensor.requires_grad]
+    if not needed or not torch.is_grad_enabled():
+        return kernel(tensors)
 
-    def all_tensors(some: Sequence[Tensor]) -> list[Tensor]:
+    def all_tensors(replaced: Sequence[Tensor]) -> list[Tensor]:
         full = list(tensors)
-        for k, tensor in zip(wanted, some, strict=True):
+        for k, tensor in zip(needed, replaced, strict=True):
             full[k] = tensor
         return full
 
-    shared = _Shared(lambda some: slow(all_tensors(some)))
-    inside = _Entry.apply(shared, *(tensors[k] for k in wanted))
-    return _Exit.apply(shared, *fast(all_tensors(inside)))
+    shared = _Shared(lambda replaced: differentiable(all_tensors(replaced)))
+    entered = _Entry.apply(shared, *(tensors[k] for k in needed))
+    return _Exit.apply(shared, *kernel(all_tensors(entered)))
 
 
 class _Entry(torch.autograd.Function):
@@ -69,18 +72,20 @@ class _Entry(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         if not torch.is_grad_enabled():
             return None, *gradients
-        shared, given = ctx.shared, ctx.shared.gradients
+        shared, output_gradients = ctx.shared, ctx.shared.gradients
         shared.gradients = ()
-        # Views, so that the gradients are partial: one tensor may have been computed from another.
+        # Views, since one tensor may have been computed from another, and the gradients must be partial ones.
         tensors = [tensor.view_as(tensor) for tensor in ctx.saved_tensors]
-        outputs = shared.slow(tensors)
-        return None, *torch.autograd.grad(outputs, tensors, given, create_graph=True, allow_unused=True)
+        outputs = shared.differentiable(tensors)
+        return None, *torch.autograd.grad(
+            outputs, tensors, output_gradients, create_graph=True, allow_unused=True
+        )
 
 
 class _Exit(torch.autograd.Function):
     @staticmethod
     def forward(_shared: _Shared, output: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        # Nobody may change a view in place here, and a state is small enough to copy.
+        # A view made here cannot be changed in place; a state is small enough to copy.
         return output.view_as(output), *(part.clone() for part in state)
 
     @staticmethod

@@ -1,9 +1,10 @@
-"""What a kernel is asked for, and what it gives back: one layer, one direction, one whole sequence."""
+"""Arguments and results of a kernel: one layer, one direction, whole sequences."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
 
+import torch
 from torch import Tensor
 
 from seqloom.cells.lstm import LSTMState
@@ -14,7 +15,7 @@ Gates: TypeAlias = Any
 
 
 class Zoneout(NamedTuple):
-    """Zoneout (Krueger et al., 2016, arXiv:1606.01305): the probability that a unit keeps its value."""
+    """Probabilities that a unit keeps its old value: zoneout (Krueger et al., 2016, arXiv:1606.01305)."""
 
     hidden: float
     cell: float
@@ -23,31 +24,39 @@ class Zoneout(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One layer, one direction, one whole sequence. Time first, whatever the layer's `batch_first`."""
+    """One layer in one direction over whole sequences; time first, whatever the layer's `batch_first`."""
 
     cell: str
     """The name of its `CellSpec`: "lstm" """
     input: Tensor
     """(T, B, I)"""
     state: Tensor | LSTMState
-    """What the recurrence starts from: h (B, P), or LSTMState(h (B, P), c (B, H))"""
+    """The initial state: h (B, P), or LSTMState(h (B, P), c (B, H))"""
     weights: Weights
     lengths: Tensor | None = None
-    """(B,) int64 on the device of `input`, each 0 to T; None: every row has T steps"""
+    """(B,) int64 on the device of `input`, 0 to T; None: T for every row"""
     reverse: bool = False
-    """From each row's own last step to its first"""
+    """Whether to run from each row's last valid step to its first"""
     hidden_mask: Tensor | None = None
-    """(B, P): multiplies h wherever W_hh does (recurrent dropout); None: nothing"""
+    """(B, P): what h is multiplied by before W_hh (recurrent dropout); None: no dropout"""
     zoneout: Zoneout | None = None
     want_gates: bool = False
 
 
 class Result(NamedTuple):
-    """What a kernel gives back. Everything beyond a row's length is exactly 0."""
+    """The results of a kernel, exactly 0 beyond a row's length."""
 
     output: Tensor
-    """(T, B, P): h of every step, each at its own time, in either direction"""
+    """(T, B, P): h of every step, at the time of its input in either direction"""
     state: Tensor | LSTMState
-    """The state after the row's last step taken; of a row of length 0, the one it started from"""
+    """The state after each row's last step; the initial state for a row of length 0"""
     gates: Gates | None = None
-    """Each (T, B, H); None unless the request wants them and the kernel gives them"""
+    """(T, B, H) each; None unless requested, and from kernels that do not compute them"""
+
+
+def valid_steps(request: Request) -> Tensor | None:
+    """(T, B, 1) bool: whether a step is within its row's length; None: every step is."""
+    if request.lengths is None:
+        return None
+    times = torch.arange(len(request.input), device=request.input.device)
+    return (times.unsqueeze(1) < request.lengths).unsqueeze(-1)

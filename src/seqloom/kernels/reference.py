@@ -1,6 +1,6 @@
-"""The definition of a recurrence over a sequence: a loop over the cell's step, with all that can be asked.
+"""The reference kernel: a loop over the cell's step, with every option. It defines what all kernels compute.
 
-Rows that have ended (or, in reverse, not begun) keep their state and put out zero.
+Beyond its length a row keeps its state, and its output is 0.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 from seqloom.cells.lstm import LSTMState
 from seqloom.cells.projections import input_product
 from seqloom.cells.spec import CELLS
-from seqloom.kernels.recurrence import Request, Result, Zoneout
+from seqloom.kernels.recurrence import Request, Result, Zoneout, valid_steps
 
 
 def run(request: Request) -> Result:
@@ -28,12 +28,10 @@ def run(request: Request) -> Result:
     """
     x, state, w = request.input, request.state, request.weights
     spec = CELLS[request.cell]
-    T = len(x)
-    real = None
-    if request.lengths is not None:
-        # What stands in the padding may be anything, NaN included, and NaN times a zero gradient is NaN.
-        real = (torch.arange(T, device=x.device).unsqueeze(1) < request.lengths).unsqueeze(-1)
-        x = x.masked_fill(~real, 0)
+    T, valid = len(x), valid_steps(request)
+    if valid is not None:
+        # Padding may hold anything, NaN included, and NaN times a zero gradient is NaN.
+        x = x.masked_fill(~valid, 0)
     a = input_product(x, w, spec.norm_blocks)
     outputs: list[Tensor] = []
     gates: list[Any] = []
@@ -41,7 +39,7 @@ def run(request: Request) -> Result:
         new, g = spec.step(a[t], state, w, request.hidden_mask)
         if request.zoneout is not None:
             new = zone_out(state, new, request.zoneout)
-        state = new if real is None else _where(real[t], new, state)
+        state = new if valid is None else _where(valid[t], new, state)
         outputs.append(_hidden(state))
         if request.want_gates:
             gates.append(g)
@@ -50,14 +48,14 @@ def run(request: Request) -> Result:
         gates.reverse()
     if not outputs:
         h = _hidden(state)
-        return Result(h.new_zeros(0, *h.shape), state, _no_gates(request) if request.want_gates else None)
-    output = _stack(outputs, real)
-    traced = [_stack(values, real) for values in zip(*gates, strict=True)]
+        return Result(h.new_zeros(0, *h.shape), state, _empty_gates(request) if request.want_gates else None)
+    output = _stack(outputs, valid)
+    traced = [_stack(values, valid) for values in zip(*gates, strict=True)]
     return Result(output, state, spec.gates(*traced) if request.want_gates else None)
 
 
 def zone_out(old: Tensor | LSTMState, new: Tensor | LSTMState, zoneout: Zoneout) -> Tensor | LSTMState:
-    """Let units of the state keep their old value (Krueger et al., 2016, arXiv:1606.01305)."""
+    """Units of the state keep their old value: at random in training, in expectation otherwise."""
     if isinstance(new, Tensor):
         assert isinstance(old, Tensor)
         return _zone_out(old, new, zoneout.hidden, zoneout.training)
@@ -81,18 +79,18 @@ def _hidden(state: Tensor | LSTMState) -> Tensor:
     return state if isinstance(state, Tensor) else state.h
 
 
-def _where(real: Tensor, new: Any, old: Any) -> Any:
+def _where(valid: Tensor, new: Any, old: Any) -> Any:
     if isinstance(new, Tensor):
-        return torch.where(real, new, old)
-    return LSTMState(torch.where(real, new.h, old.h), torch.where(real, new.c, old.c))
+        return torch.where(valid, new, old)
+    return LSTMState(torch.where(valid, new.h, old.h), torch.where(valid, new.c, old.c))
 
 
-def _stack(values: list[Tensor] | tuple[Tensor, ...], real: Tensor | None) -> Tensor:
+def _stack(values: list[Tensor] | tuple[Tensor, ...], valid: Tensor | None) -> Tensor:
     stacked = torch.stack(tuple(values))
-    return stacked if real is None else stacked.masked_fill(~real, 0)
+    return stacked if valid is None else stacked.masked_fill(~valid, 0)
 
 
-def _no_gates(request: Request) -> Any:
+def _empty_gates(request: Request) -> Any:
     gates = CELLS[request.cell].gates
     hidden_size = request.state.shape[-1] if isinstance(request.state, Tensor) else request.state.c.shape[-1]
     empty = request.input.new_zeros(0, request.input.shape[1], hidden_size)

@@ -1,4 +1,4 @@
-"""Which kernel runs, and why. A pure function of what is asked and what the case needs."""
+"""Which kernel runs, and why: a pure function of the request and of what each kernel can do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from seqloom.errors import ConfigError, nearest
-from seqloom.kernels.native.library import LEVELS, VARIABLE, why_not_level
+from seqloom.kernels.native.library import CPU_TARGETS, KERNEL_VARIABLE, why_not_cpu_target
 
 KERNELS = ("auto", "reference", "torch", "native")
 
@@ -20,47 +20,51 @@ class KernelChoice(NamedTuple):
 
 
 class KernelRequest(NamedTuple):
-    """The kernel that was asked for, and by whom."""
+    """The requested kernel, and the option or variable that requests it."""
 
     kernel: str
     by: str
 
 
 AUTO = KernelRequest("auto", "")
-"""Nobody asks for a kernel of their own."""
+"""No request: the fastest kernel runs."""
 
 
 def requested_kernel(where: str, option: str) -> KernelRequest:
-    """What the layer's option asks for; if that is "auto", what the environment asks for.
+    """The kernel that a layer's option requests; if that is "auto", the environment variable's.
 
-    The environment may name an instruction set as well ("native:avx2"). The library takes it when it is
-    loaded, so it holds for the whole program, and no option of a single layer can ask for it.
+    The variable may name an instruction set too ("native:avx2"). It takes effect when the library is loaded,
+    for the whole process, so no option of a layer can request one.
 
     Raises:
-        ConfigError: the environment names a kernel that does not exist, or an instruction set that does
-            not or that the processor lacks.
+        ConfigError: the variable names a kernel or an instruction set that does not exist, or one that the
+            processor lacks.
     """
     if option != "auto":
         return KernelRequest(option, f"kernel={option!r}")
     asked = _in_environment()
     if not asked or asked == "auto":
         return AUTO
-    kernel, _, level = asked.partition(":")
-    names = (*KERNELS, *(f"native:{name}" for name in LEVELS))
+    kernel, _, target = asked.partition(":")
+    names = (*KERNELS, *(f"native:{name}" for name in CPU_TARGETS))
     if asked not in names:
-        raise ConfigError(where, f"{VARIABLE} must name a kernel", got=asked, hint=nearest(asked, names))
-    refusal = why_not_level(level) if level else None
+        raise ConfigError(
+            where, f"{KERNEL_VARIABLE} must name a kernel", got=asked, hint=nearest(asked, names)
+        )
+    refusal = why_not_cpu_target(target) if target else None
     if refusal:
         raise ConfigError(
-            where, f"{VARIABLE}={asked} cannot be had: {refusal}", hint=f'Set {VARIABLE}="native"'
+            where,
+            f"{KERNEL_VARIABLE}={asked} cannot be had: {refusal}",
+            hint=f'Set {KERNEL_VARIABLE}="native"',
         )
-    return KernelRequest(kernel, f"{VARIABLE}={asked}")
+    return KernelRequest(kernel, f"{KERNEL_VARIABLE}={asked}")
 
 
 def _in_environment() -> str | None:
-    # os.environ.get raises two errors for a name that is not there: a tenth of a small layer's step.
-    found = os.environ._data.get(os.environ.encodekey(VARIABLE))  # type: ignore[attr-defined]
-    return None if found is None else os.environ.decodevalue(found)
+    # os.environ.get raises two exceptions for an unset variable: a tenth of the time of a small layer's step.
+    value = os.environ._data.get(os.environ.encodekey(KERNEL_VARIABLE))  # type: ignore[attr-defined]
+    return None if value is None else os.environ.decodevalue(value)
 
 
 def choose(
@@ -74,15 +78,15 @@ def choose(
     """Decide which kernel runs.
 
     Args:
-        where: who is speaking, for the error.
-        asked: the kernel asked for; "auto" takes the fastest that can do the case.
-        reference_only: the options in use that only the reference kernel knows.
-        native_refusal: why the native kernel cannot do the case; None: it can.
-        faster: whether the native kernel is expected to be faster than torch's own.
-        torch_refusal: why torch's kernel cannot do the case; None: it can.
+        where: the layer's class, for errors.
+        asked: the requested kernel; "auto" takes the fastest that can run the case.
+        reference_only: the options in use that only the reference kernel has.
+        native_refusal: why the native kernel cannot run the case; None: it can.
+        faster: whether the native kernel is expected to be faster than torch's.
+        torch_refusal: why torch's kernel cannot run the case; None: it can.
 
     Raises:
-        ConfigError: the kernel asked for cannot do the case.
+        ConfigError: the requested kernel cannot run the case.
 
     >>> choose("GRU", KernelRequest("auto", ""))
     KernelChoice(kernel='native', reason='the compiled kernel is the fastest here')
@@ -103,7 +107,7 @@ def choose(
             return KernelChoice("reference", f"{native_refusal}, and {torch_refusal}")
         if native_refusal:
             return KernelChoice("torch", native_refusal)
-        if not faster:
+        if not faster and not torch_refusal:
             return KernelChoice("torch", "torch's own kernel is faster at this size")
         return KernelChoice("native", "the compiled kernel is the fastest here")
     refusal = need or (native_refusal if asked.kernel == "native" else torch_refusal)
@@ -117,14 +121,14 @@ def native_is_faster(
 ) -> bool:
     """Whether the native kernel is expected to be faster than torch's own; "auto" takes the faster.
 
-    Measured by benchmarks/sweep.py, on a processor with AVX-512. It nearly always is. Of a single step the
-    backward pass lays out the weights for one use, and of very small layers torch, which is called with less
-    ado, is done before we have begun.
+    As measured by benchmarks/sweep.py on a processor with AVX-512. It nearly always is, but for the backward
+    of a single step, which packs the weights for one use, and for tiny layers, where torch's call overhead is
+    lower.
 
     Args:
-        cell: "rnn_tanh", "rnn_relu", "lstm" or "gru".
+        cell: the name of a cell that both kernels have.
         lengths: whether rows may end before the last step; torch has to pack them.
-        training: whether gradients will be asked for.
+        training: whether gradients will be computed.
 
     >>> [native_is_faster("rnn_tanh", 1, 1, H, lengths=False, training=False) for H in (8, 256)]
     [False, True]

@@ -1,1 +1,1 @@
-"""Layers: recurrences over whole sequences, and what stands beside them."""
+"""Layers: recurrent ones over whole sequences, attention, pooling, CRF and cross-entropy."""

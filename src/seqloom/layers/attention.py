@@ -1,4 +1,4 @@
-r"""Attention: for every query a mean of the memory, weighted by how well each of its places answers.
+r"""Attention: for every query a weighted mean of the memory.
 
 .. math::
 
@@ -16,7 +16,7 @@ with one of three scores:
 
 Additive: Bahdanau, Cho and Bengio, 2015, arXiv:1409.0473. The other two: Luong, Pham and Manning, 2015,
 arXiv:1508.04025, who call the second `general`. What a score needs of the memory alone is computed once, in
-`remember`, however many steps then ask.
+`remember`, for any number of queries.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.errors import ConfigError, DataError
+from seqloom.layers.masking import valid_mask
 
 Score: TypeAlias = Literal["additive", "multiplicative", "dot"]
 
@@ -34,34 +35,34 @@ SCORES = ("additive", "multiplicative", "dot")
 
 
 class Memory(NamedTuple):
-    """What is attended to.
+    """The sequence that queries attend to.
 
     Fields:
         values: m, (B, S, M).
-        keys: of each place what its score needs: W_m m + b (B, S, A), W m (B, S, Q), or m itself.
-        absent: (B, S) bool, true beyond a row's length.
+        keys: the part of the score that depends on m alone: W_m m + b (B, S, A), W m (B, S, Q), or m itself.
+        padding: (B, S) bool, true beyond a row's length.
     """
 
     values: Tensor
     keys: Tensor
-    absent: Tensor
+    padding: Tensor
 
     def rows(self, index: Tensor) -> Memory:
-        """Some rows, in the order of `index` (n,), repeats allowed."""
+        """The rows `index` (n,), in that order, repeats allowed."""
         return Memory(*(part.index_select(0, index) for part in self))
 
 
 @final
 class Attention(nn.Module):
-    """Weights over a memory, and the mean that they give.
+    """Attention weights over a memory, and the weighted mean of its values.
 
-    A row's places beyond its length have weight exactly 0; a row of length 0 has context 0.
+    Padding has weight exactly 0; a row of length 0 has context 0.
 
     Args:
         score: `additive`, `multiplicative` or `dot`.
         query_size: Q, features of a query.
-        memory_size: M, features of a place of the memory.
-        size: A, units of the additive score; None: Q. The other scores have none.
+        memory_size: M, features of a step of the memory.
+        size: A, units of the additive score; None: Q. The other scores have no such size.
 
     Raises:
         ConfigError: another score; a size below 1; for `dot` two sizes that differ; `size` for a score that
@@ -104,7 +105,7 @@ class Attention(nn.Module):
 
         Args:
             values: (B, S, M).
-            lengths: (B,) whole numbers, the real places of each row, 0 allowed; None: all.
+            lengths: (B,) integers, the valid steps of each row, 0 allowed; None: all.
 
         Raises:
             DataError: lengths of another shape.
@@ -116,26 +117,27 @@ class Attention(nn.Module):
             raise DataError(
                 "Attention", f"lengths must be {B}, one for each row", got=f"{tuple(lengths.shape)}"
             )
-        absent = torch.arange(S, device=values.device) >= lengths.to(values.device)[:, None]
-        return Memory(values, values if self.score == "dot" else self.key(values), absent)
+        padding = ~valid_mask(lengths.to(values.device), S)
+        return Memory(values, values if self.score == "dot" else self.key(values), padding)
 
     def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Ask.
+        """The context of every query.
 
         Args:
             query: (B, T, Q).
-            memory: as `remember` gives it, of the same rows.
+            memory: as `remember` returns it, of the same rows.
 
         Returns:
-            The context (B, T, M), and the weights (B, T, S): of each query they sum to 1.
+            The context (B, T, M), and the weights (B, T, S), which sum to 1 for each query.
         """
         if self.score == "additive":
             summed = self.query(query).unsqueeze(2) + memory.keys.unsqueeze(1)  # (B, T, S, A)
             scores = self.vector(torch.tanh(summed)).squeeze(3)
         else:
             scores = query @ memory.keys.mT
-        absent = memory.absent.unsqueeze(1)
-        # The least finite number, not -inf, so that a row without any place has no nan.
+        padding = memory.padding.unsqueeze(1)
+        # The lowest finite number, not -inf, whose softmax over a whole row is NaN.
         scores = scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
-        weights = scores.masked_fill(absent, torch.finfo(scores.dtype).min).softmax(-1).masked_fill(absent, 0)
+        lowest = torch.finfo(scores.dtype).min
+        weights = scores.masked_fill(padding, lowest).softmax(-1).masked_fill(padding, 0)
         return weights.to(memory.values.dtype) @ memory.values, weights

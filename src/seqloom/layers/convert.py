@@ -1,4 +1,4 @@
-"""Swap the recurrent layers of anybody's PyTorch model for seqloom's, or back, around the same parameters."""
+"""Replace the recurrent layers of any PyTorch model by seqloom's, or back, with the same parameters."""
 
 from __future__ import annotations
 
@@ -26,29 +26,35 @@ PAIRS: tuple[tuple[type[nn.Module], type[nn.Module]], ...] = (
 )
 
 NOT_IN_TORCH = ("layer_norm", "recurrent_dropout", "weight_dropout", "zoneout", "learn_initial_state")
-"""Options that change what a layer computes. The others are over once the weights are drawn, or do not."""
+"""Options that change the results of a layer, unlike those for initialization or speed."""
 
-MODULE = ("training", "_buffers", "_modules", "_non_persistent_buffers_set", "_is_full_backward_hook")
-"""Of what every module keeps about itself, what is not its class's, beside its hooks."""
+MODULE_ATTRIBUTES = (
+    "training",
+    "_buffers",
+    "_modules",
+    "_non_persistent_buffers_set",
+    "_is_full_backward_hook",
+)
+"""The attributes of nn.Module, apart from its hooks, that are taken over."""
 
 
 def convert_recurrent(model: nn.Module, to: Literal["seqloom", "torch"] = "seqloom") -> nn.Module:
-    """Swap every RNN, LSTM, GRU and cell in `model`, in place, for seqloom's, or back for torch.nn's.
+    """Replace every RNN, LSTM, GRU and cell in `model`, in place, by seqloom's, or back by torch.nn's.
 
-    The new layers hold the very same Parameter objects, so an optimizer made before stays valid. Hooks,
-    training mode, and what was set on a layer beyond its own (attributes, buffers, child modules) are kept.
-    Classes derived from torch.nn's are left as they are.
+    The new layers have the same Parameter objects, so an existing optimizer remains valid. Hooks, training
+    mode, and further attributes, buffers and child modules of a layer are taken over. Subclasses of
+    torch.nn's are not replaced.
 
     Args:
-        model: any module; one that is itself recurrent is not changed, its counterpart is returned.
+        model: any module; if it is itself recurrent, it is unchanged and its counterpart is returned.
         to: "seqloom" or "torch".
 
     Returns:
         `model`, or its counterpart.
 
     Raises:
-        ConfigError: a layer cannot be swapped: torch has no such option, or its parameters are not its own
-            (weight_norm puts others in their place). Nothing has been swapped then.
+        ConfigError: a layer cannot be replaced, as torch.nn has no such cell or option, or as its parameters
+            have been replaced (by weight_norm, say). Then the model is unchanged.
 
     >>> model = nn.Sequential(nn.Embedding(10, 3), nn.LSTM(3, 4))
     >>> convert_recurrent(model)
@@ -63,20 +69,20 @@ def convert_recurrent(model: nn.Module, to: Literal["seqloom", "torch"] = "seqlo
         hint = nearest(str(to), ("seqloom", "torch"))
         raise ConfigError("convert_recurrent", '`to` must be "seqloom" or "torch"', got=to, hint=hint)
     targets = dict(PAIRS) if to == "seqloom" else {o: t for t, o in PAIRS}
-    found = {}
+    counterparts = {}
     for name, module in model.named_modules():
         if parametrize.is_parametrized(module) and type(module).__bases__[0] in targets:
-            raise _strange(name, module, list(module.parametrizations))  # type: ignore[arg-type]
+            raise _replaced_parameters_error(name, module, list(module.parametrizations))  # type: ignore[arg-type]
         if to == "torch" and isinstance(module, Recurrent):
             raise ConfigError(_where(name, module), f"torch.nn has no layer of the cell {module.cell}")
         if type(module) in targets:
-            found[module] = _counterpart(name, module, targets[type(module)])
-    swapped = {module: _take_over(module, new) for module, new in found.items()}
+            counterparts[module] = _counterpart(name, module, targets[type(module)])
+    replaced = {module: _take_over(module, new) for module, new in counterparts.items()}
     for module in list(model.modules()):
-        for name, child in list(module._modules.items()):  # named_children() names a shared one once
-            if child is not None and child in swapped:
-                setattr(module, name, swapped[child])
-    return swapped.get(model, model)
+        for name, child in list(module._modules.items()):  # named_children() lists a shared child once
+            if child is not None and child in replaced:
+                setattr(module, name, replaced[child])
+    return replaced.get(model, model)
 
 
 def _counterpart(name: str, module: nn.Module, target: type[nn.Module]) -> nn.Module:
@@ -84,23 +90,23 @@ def _counterpart(name: str, module: nn.Module, target: type[nn.Module]) -> nn.Mo
     if options:
         raise ConfigError(_where(name, module), f"torch.nn has no {' and no '.join(options)}")
     new = _build(module, target)
-    strange = set(module._parameters) ^ set(new._parameters)
-    if strange:
-        raise _strange(name, module, sorted(strange))
+    mismatch = set(module._parameters) ^ set(new._parameters)
+    if mismatch:
+        raise _replaced_parameters_error(name, module, sorted(mismatch))
     return new
 
 
 def _take_over(old: nn.Module, new: nn.Module) -> nn.Module:
-    """Give `new` the parameters of `old`, and whatever somebody has set on it."""
+    """Give `new` the parameters of `old`, and whatever has been set on it."""
     for key, parameter in old._parameters.items():
         setattr(new, key, parameter)
-    its_own = vars(_build(old, type(old)))
+    own = vars(_build(old, type(old)))
     for key, value in vars(old).items():
-        if key in MODULE or "_hooks" in key or key not in its_own:
+        if key in MODULE_ATTRIBUTES or "_hooks" in key or key not in own:
             setattr(new, key, value)
     hooks: dict[int, Any] = new._load_state_dict_pre_hooks  # type: ignore[assignment]
     for hook in hooks.values():
-        if hook.with_module:  # the one kind of hook that keeps its module
+        if hook.with_module:  # the only kind of hook that refers to its module
             hook.module = weakref.ref(new)
     return new
 
@@ -109,14 +115,14 @@ def _where(name: str, module: nn.Module) -> str:
     return f"convert_recurrent: {type(module).__name__}" + (f" at {name!r}" if name else "")
 
 
-def _strange(name: str, module: nn.Module, parameters: list[str]) -> ConfigError:
-    hint = "Undo what put others in their place (weight_norm, say) first"
+def _replaced_parameters_error(name: str, module: nn.Module, parameters: list[str]) -> ConfigError:
+    hint = "Remove weight_norm, or whatever replaced them, first"
     expected = "its parameters must be torch.nn's own"
     return ConfigError(_where(name, module), expected, got=", ".join(parameters), hint=hint)
 
 
 def _build(module: nn.Module, target: type[nn.Module]) -> nn.Module:
-    """A `target` with the arguments of `module`, its parameters without memory."""
+    """A `target` with the arguments of `module`, on the meta device."""
     return (_cell if hasattr(module, "weight_ih") else _layer)(module, target)
 
 
@@ -132,7 +138,7 @@ def _layer(layer: Any, target: type[nn.Module]) -> nn.Module:
         keywords["proj_size"] = shape.proj_size
     names = ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of dropout in one layer: whoever built the layer has been told
+        warnings.simplefilter("ignore")  # of dropout in one layer: building it has already warned
         return target(
             layer.input_size, layer.hidden_size, device="meta",
             **{name: getattr(shape, name) for name in names}, **keywords,

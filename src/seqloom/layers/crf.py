@@ -1,4 +1,4 @@
-r"""A linear-chain conditional random field: tags of a sequence are chosen together, each by its neighbors.
+r"""A linear-chain conditional random field over the tags of a sequence.
 
 .. math::
 
@@ -6,9 +6,9 @@ r"""A linear-chain conditional random field: tags of a sequence are chosen toget
     \log p(y \mid x) &= s(x, y) - \log \sum_{y'} \exp s(x, y') \\
     \hat{y} &= \operatorname{argmax}_y s(x, y)
 
-e are the emissions, scores of each tag at each step, which a network gives; a, A and b are learnt here.
+e are the emissions, a network's scores of each tag at each step; a, A and b are learned here.
 Lafferty, McCallum and Pereira, 2001 (ICML, pages 282 to 289); on recurrent layers: Lample et al., 2016,
-arXiv:1603.01360. The sum over all paths is the forward algorithm's, the best path Viterbi's.
+arXiv:1603.01360. The sum over all paths is computed by the forward algorithm, the best path by Viterbi's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from seqloom.cells.parameters import check_size
 from seqloom.errors import DataError
-from seqloom.layers.masking import INTEGERS, Lengths, check_lengths
+from seqloom.layers.masking import INTEGERS, Lengths, check_lengths, valid_mask, zero_padding
 
 
 class BestPath(NamedTuple):
@@ -36,12 +36,11 @@ class BestPath(NamedTuple):
 class CRF(nn.Module):
     """The probability of a whole sequence of tags, and the best one.
 
-    What lies beyond a row's length changes nothing, whatever it is; of a row without a step the empty
-    sequence is certain. Everything is computed in float32 at least, under autocast too. The parameters begin
-    at zero, where each tag is chosen as if it stood alone.
+    Padding has no influence, whatever its values; a row of length 0 has probability 1. Everything is computed
+    in float32 at least, under autocast too. The parameters begin at zero, which makes the tags independent.
 
     Args:
-        num_tags: K, tags there are.
+        num_tags: K, number of tags.
 
     Raises:
         ConfigError: a size that is no int >= 1.
@@ -66,20 +65,20 @@ class CRF(nn.Module):
 
         Args:
             emissions: (B, T, K).
-            tags: (B, T) whole numbers, 0 to K - 1; beyond a row's length anything.
-            lengths: (B,) integers, the real steps of each row, 0 allowed; None: all.
+            tags: (B, T) integers, 0 to K - 1; anything beyond a row's length.
+            lengths: (B,) integers, the valid steps of each row, 0 allowed; None: all.
 
         Returns:
-            log p (B,), never above 0 but for rounding.
+            log p (B,), at most 0 but for rounding.
 
         Raises:
             DataError: a shape, a type, a tag or a length that does not fit.
         """
         steps = emissions.shape[:2]
-        emissions, real = self._take(emissions, lengths)
-        tags = self._take_tags(tags, steps, real)
+        emissions, valid = self._check_emissions(emissions, lengths)
+        tags = self._check_tags(tags, steps, valid)
         with torch.autocast(emissions.device.type, enabled=False):
-            return self._score(emissions, tags, real) - self._log_partition(emissions, real)
+            return self._score(emissions, tags, valid) - self._log_partition(emissions, valid)
 
     @torch.no_grad()
     def best_path(self, emissions: Tensor, lengths: Lengths = None) -> BestPath:
@@ -92,45 +91,45 @@ class CRF(nn.Module):
             DataError: as `forward`.
         """
         steps = emissions.shape[:2]
-        emissions, real = self._take(emissions, lengths)
+        emissions, valid = self._check_emissions(emissions, lengths)
         start, A, end = (part.to(emissions.dtype) for part in (self.start, self.transitions, self.end))
         best, pointers = start + emissions[:, 0], []
-        for t in range(1, real.shape[1]):
+        for t in range(1, valid.shape[1]):
             longer, before = (best.unsqueeze(2) + A).max(1)
-            best = torch.where(real[:, t, None], longer + emissions[:, t], best)
+            best = torch.where(valid[:, t, None], longer + emissions[:, t], best)
             pointers.append(before)
         score, tag = (best + end).max(1)
-        path = [tag]  # a row's last tag stands until its last step is reached
-        for t in range(real.shape[1] - 1, 0, -1):
+        path = [tag]  # a row's last tag is repeated back to its last valid step
+        for t in range(valid.shape[1] - 1, 0, -1):
             before = pointers[t - 1].gather(1, tag.unsqueeze(1)).squeeze(1)
-            tag = torch.where(real[:, t], before, tag)
+            tag = torch.where(valid[:, t], before, tag)
             path.append(tag)
-        tags = torch.stack(path[::-1], 1).masked_fill(~real, 0)
-        return BestPath(tags[:, : steps[1]], score.masked_fill(~real[:, 0], 0))
+        tags = torch.stack(path[::-1], 1).masked_fill(~valid, 0)
+        return BestPath(tags[:, : steps[1]], score.masked_fill(~valid[:, 0], 0))
 
     def extra_repr(self) -> str:
         """The arguments."""
         return f"{self.num_tags}"
 
-    def _score(self, emissions: Tensor, tags: Tensor, real: Tensor) -> Tensor:
+    def _score(self, emissions: Tensor, tags: Tensor, valid: Tensor) -> Tensor:
         """s(x, y) (B,)."""
         start, A, end = self.start, self.transitions, self.end
         steps = emissions.gather(2, tags.unsqueeze(2)).squeeze(2)
         steps = steps + torch.cat([start[tags[:, :1]], A[tags[:, :-1], tags[:, 1:]]], dim=1)
-        last = tags.gather(1, (real.sum(1, keepdim=True) - 1).clamp(min=0)).squeeze(1)
-        return steps.masked_fill(~real, 0).sum(1) + end[last].masked_fill(~real[:, 0], 0)
+        last = tags.gather(1, (valid.sum(1, keepdim=True) - 1).clamp(min=0)).squeeze(1)
+        return steps.masked_fill(~valid, 0).sum(1) + end[last].masked_fill(~valid[:, 0], 0)
 
-    def _log_partition(self, emissions: Tensor, real: Tensor) -> Tensor:
+    def _log_partition(self, emissions: Tensor, valid: Tensor) -> Tensor:
         """log of the sum of exp s(x, y') over all y' (B,)."""
         # alpha_k: the same sum over the paths so far that end in tag k.
         alpha = self.start + emissions[:, 0]
-        for t in range(1, real.shape[1]):
+        for t in range(1, valid.shape[1]):
             longer = (alpha.unsqueeze(2) + self.transitions).logsumexp(1) + emissions[:, t]
-            alpha = torch.where(real[:, t, None], longer, alpha)
-        return (alpha + self.end).logsumexp(1).masked_fill(~real[:, 0], 0)
+            alpha = torch.where(valid[:, t, None], longer, alpha)
+        return (alpha + self.end).logsumexp(1).masked_fill(~valid[:, 0], 0)
 
-    def _take(self, emissions: Tensor, lengths: Lengths) -> tuple[Tensor, Tensor]:
-        """Emissions in float32 at least, 0 in the padding, and which steps are real; of one step at least."""
+    def _check_emissions(self, emissions: Tensor, lengths: Lengths) -> tuple[Tensor, Tensor]:
+        """Emissions in float32 at least, 0 in the padding, and the mask of valid steps; both with T >= 1."""
         if emissions.dim() != 3 or emissions.shape[2] != self.num_tags or not emissions.is_floating_point():
             got = f"{emissions.dtype} {tuple(emissions.shape)}"
             raise DataError("CRF", f"emissions must be floating point (B, T, {self.num_tags})", got=got)
@@ -138,19 +137,18 @@ class CRF(nn.Module):
         counts = check_lengths("CRF", [T] * B if lengths is None else lengths, B, T).to(emissions.device)
         if T == 0:
             emissions = nn.functional.pad(emissions, (0, 0, 0, 1))
-        real = torch.arange(emissions.shape[1], device=emissions.device) < counts.unsqueeze(1)
+        valid = valid_mask(counts, emissions.shape[1])
         emissions = emissions.to(torch.promote_types(emissions.dtype, torch.float32))
-        # Padding may hold anything, and 0 x infinity is no number, in the gradient either.
-        return emissions.masked_fill(~real.unsqueeze(2), 0), real
+        return zero_padding(emissions, valid), valid
 
-    def _take_tags(self, tags: Tensor, steps: torch.Size, real: Tensor) -> Tensor:
-        """Tags of the shape of `real`, 0 in the padding; `steps` is that of the caller's emissions."""
+    def _check_tags(self, tags: Tensor, steps: torch.Size, valid: Tensor) -> Tensor:
+        """Tags of the shape of `valid`, 0 in the padding; `steps` is (B, T) of the caller's emissions."""
         if tags.dtype not in INTEGERS or tags.shape != steps:
             got = f"{tags.dtype} {tuple(tags.shape)}"
             raise DataError("CRF", f"tags must be whole numbers of shape {tuple(steps)}", got=got)
-        if tags.shape != real.shape:
-            tags = tags.new_zeros(real.shape)
-        tags = tags.to(torch.int64).masked_fill(~real, 0)
+        if tags.shape != valid.shape:
+            tags = tags.new_zeros(valid.shape)
+        tags = tags.to(torch.int64).masked_fill(~valid, 0)
         wrong = tags[(tags < 0) | (tags >= self.num_tags)]
         if len(wrong):
             raise DataError("CRF", f"tags must be 0 to {self.num_tags - 1}", got=int(wrong[0]))

@@ -1,4 +1,4 @@
-r"""Output layer and cross-entropy in one, for many classes.
+r"""Output layer and cross-entropy in one function, for large vocabularies.
 
 .. math::
 
@@ -6,10 +6,10 @@ r"""Output layer and cross-entropy in one, for many classes.
     \ell_n &= \log \sum_v e^{z_{nv}} - (1 - \epsilon) z_{n y_n} - \frac{\epsilon}{V} \sum_v z_{nv} \\
     \partial \ell_n / \partial z_{nv} &= \mathrm{softmax}(z_n)_v - (1 - \epsilon) [v = y_n] - \epsilon / V
 
-With label smoothing ε (Szegedy et al., 2016, arXiv:1512.00567). The logits of all positions at once would be
-the largest thing in a training's memory, read and written some ten times by log-softmax, loss and their
-backwards. Here they exist for some rows at a time, stay in the cache, and leave behind their gradient, which
-the equation gives at once and which the backward only scales.
+With label smoothing ε (Szegedy et al., 2016, arXiv:1512.00567). The logits of all positions would be the
+largest tensor in training, read and written some ten times by log-softmax, loss and their backwards. Here
+they are computed for a block of rows at a time, which stays in the cache, and only their gradient is stored.
+Forward computes it, and backward scales it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 LOGITS_AT_ONCE = 1 << 20
-"""Elements: 4 MB, which a core's cache holds or nearly."""
+"""Elements of a block: 4 MB, about a core's cache."""
 
 
 def output_cross_entropy(
@@ -28,7 +28,7 @@ def output_cross_entropy(
 ) -> Tensor:
     """The cross-entropy of `targets` under an output layer.
 
-    Under autocast the products are in its type; sums are in float32 at least.
+    Under autocast products are computed in its type, sums in float32 at least.
 
     Args:
         features: f, (N, E).
@@ -38,7 +38,7 @@ def output_cross_entropy(
         label_smoothing: ε, from 0 to 1.
 
     Returns:
-        (N,) nats. They can be differentiated once.
+        (N,) nats, which can be differentiated once.
 
     >>> features, weight, bias = torch.randn(3, 4), torch.randn(5, 4), torch.zeros(5)
     >>> targets = torch.tensor([1, 0, 4])
@@ -66,30 +66,30 @@ class _OutputCrossEntropy(torch.autograd.Function):
             size = max(LOGITS_AT_ONCE // classes, 1)
             for start in range(0, len(features), size):
                 rows = slice(start, start + size)
-                right = targets[rows, None]
+                target = targets[rows, None]
                 logits = torch.mm(features[rows], low.T).to(wide).add_(bias)
                 logits -= logits.amax(1, keepdim=True)
-                expected = (1 - smoothing) * logits.gather(1, right)
+                expected = (1 - smoothing) * logits.gather(1, target)
                 if smoothing:
                     expected += smoothing * logits.mean(1, keepdim=True)
-                chances = logits.exp_()
-                total = chances.sum(1, keepdim=True)
+                probabilities = logits.exp_()
+                total = probabilities.sum(1, keepdim=True)
                 nats[rows] = (total.log() - expected)[:, 0]
                 if gradient is not None:
-                    chances /= total
-                    chances.scatter_add_(1, right, chances.new_full(right.shape, smoothing - 1))
-                    gradient[rows] = chances.sub_(smoothing / classes) if smoothing else chances
+                    probabilities /= total
+                    probabilities.scatter_add_(1, target, probabilities.new_full(target.shape, smoothing - 1))
+                    gradient[rows] = probabilities.sub_(smoothing / classes) if smoothing else probabilities
         if gradient is not None:
             ctx.save_for_backward(features, low, gradient)
         return nats
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, given: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, d_nats: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:  # type: ignore[override]
         features, low, gradient = ctx.saved_tensors
         with torch.autocast(features.device.type, enabled=False):
-            scale = given.to(features.dtype)[:, None]
-            of_features = torch.mm(gradient, low) * scale
-            scaled = torch.cat([features * scale, scale], 1)  # a column of ones beside: the bias
-            of_weights = torch.mm(gradient.T, scaled).to(given.dtype)
-        return of_features, of_weights[:, :-1], of_weights[:, -1], None, None
+            scale = d_nats.to(features.dtype)[:, None]
+            d_features = torch.mm(gradient, low) * scale
+            scaled = torch.cat([features * scale, scale], 1)  # the last column is for the bias
+            d_weights = torch.mm(gradient.T, scaled).to(d_nats.dtype)
+        return d_features, d_weights[:, :-1], d_weights[:, -1], None, None

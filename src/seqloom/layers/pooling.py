@@ -1,4 +1,4 @@
-"""From the outputs of all steps to one vector a row: the last, the mean, the largest, or by attention."""
+"""Pool the outputs of all steps into one vector for each row: last, mean, max or attention."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.errors import ConfigError, DataError
-from seqloom.layers.masking import Lengths, check_lengths
+from seqloom.layers.masking import Lengths, check_lengths, valid_mask, zero_padding
 
 PoolingKind: TypeAlias = Literal["last", "mean", "max", "attention"]
 
@@ -18,24 +18,24 @@ KINDS: tuple[PoolingKind, ...] = get_args(PoolingKind)
 
 @final
 class Pooling(nn.Module):
-    r"""One vector for each row from its real steps; several ways are put side by side.
+    r"""One vector for each row from its valid steps; several kinds are concatenated.
 
-    `last` is what a direction had made when it had read everything: the output of a row's last step, and, of
-    the direction that reads from the end, that of its first. `mean` and `max` are over steps, unit by unit.
-    `attention` is the sum of all steps, each by its weight (Yang et al., 2016, aclanthology.org/N16-1174):
+    `last` is the output of each direction after the whole sequence: of a row's last step, and for the reverse
+    direction of its first. `mean` and `max` are over steps, unit by unit. `attention` is a weighted sum over
+    steps (Yang et al., 2016, aclanthology.org/N16-1174):
 
     .. math:: \alpha = \mathrm{softmax}_t(u^\top \tanh(W h_t + b)), \quad v = \sum_t \alpha_t h_t
 
-    Steps beyond a row's length count nothing, whatever stands there; a row of no steps gives zeros.
+    Padding has no influence, whatever its values; a row of length 0 gives zeros.
 
     Args:
         width: H, the width of an output, both directions together.
-        kinds: `last`, `mean`, `max` or `attention`, one or several, in the order in which they are wanted.
-        bidirectional: whether the second half of an output read from the end.
+        kinds: `last`, `mean`, `max` or `attention`, one or several, in the order of the result.
+        bidirectional: whether the second half of an output is the reverse direction's.
         batch_first: whether outputs are (B, T, H), not (T, B, H).
 
     Raises:
-        ConfigError: no kind, one that does not exist or twice the same, or a width that does not fit.
+        ConfigError: no kind, an unknown or repeated one, or a width that does not fit.
 
     >>> pooling = Pooling(4, ["max", "mean"])
     >>> pooling(torch.ones(5, 2, 4), lengths=[5, 3]).shape
@@ -68,15 +68,15 @@ class Pooling(nn.Module):
 
     @property
     def output_size(self) -> int:
-        """Width of what comes out."""
+        """Width of the result."""
         return self.width * len(self.kinds)
 
     def forward(self, output: Tensor, lengths: Lengths = None) -> Tensor:
-        """Pool.
+        """Pool the outputs of every row.
 
         Args:
             output: (T, B, H), or (B, T, H) if `batch_first`.
-            lengths: (B,) integers, the real steps of each row, 0 allowed; None: all.
+            lengths: (B,) integers, the valid steps of each row, 0 allowed; None: all.
 
         Returns:
             (B, H times kinds).
@@ -84,13 +84,13 @@ class Pooling(nn.Module):
         Raises:
             DataError: a shape or a length that does not fit.
         """
-        output, real = self._take(output, lengths)
-        parts = [self._pool(kind, output, real) for kind in self.kinds]
-        # What a row of no steps would take from its padding is nothing.
-        return torch.cat(parts, dim=-1).masked_fill(~real.any(0).unsqueeze(-1), 0)
+        output, valid = self._check_output(output, lengths)
+        parts = [self._pool(kind, output, valid) for kind in self.kinds]
+        # `last` and `max` would take values from the padding of a row without a step.
+        return torch.cat(parts, dim=-1).masked_fill(~valid.any(0).unsqueeze(-1), 0)
 
     def weights(self, output: Tensor, lengths: Lengths = None) -> Tensor:
-        """How much attention gives to each step: (T, B), or (B, T) if `batch_first`; a row's sum is 1.
+        """The attention weights (T, B), or (B, T) if `batch_first`; each row sums to 1.
 
         Raises:
             ConfigError: `attention` is not among the kinds.
@@ -98,16 +98,16 @@ class Pooling(nn.Module):
         """
         if "attention" not in self.kinds:
             raise ConfigError("Pooling", "only attention has weights", got=f"{', '.join(self.kinds)}")
-        output, real = self._take(output, lengths)
-        weights = self._weights(output, real)
+        output, valid = self._check_output(output, lengths)
+        weights = self._weights(output, valid)
         return weights.t() if self.batch_first else weights
 
     def extra_repr(self) -> str:
         """The arguments."""
         return f"{self.width}, {', '.join(self.kinds)}" + (", bidirectional=True" * self.bidirectional)
 
-    def _take(self, output: Tensor, lengths: Lengths) -> tuple[Tensor, Tensor]:
-        """Outputs (T, B, H), T at least 1, and which steps are real (T, B)."""
+    def _check_output(self, output: Tensor, lengths: Lengths) -> tuple[Tensor, Tensor]:
+        """Outputs (T, B, H) with T >= 1, 0 in the padding, and the mask of valid steps (T, B)."""
         if output.dim() != 3 or output.shape[-1] != self.width:
             dims = f"(B, T, {self.width})" if self.batch_first else f"(T, B, {self.width})"
             raise DataError("Pooling", f"output must be {dims}", got=f"{tuple(output.shape)}")
@@ -117,40 +117,39 @@ class Pooling(nn.Module):
         if lengths is None and T > 0:
             return output, output.new_ones(T, B, dtype=torch.bool)
         counts = check_lengths("Pooling", [0] * B if lengths is None else lengths, B, T).to(output.device)
-        real = torch.arange(max(T, 1), device=output.device).unsqueeze(1) < counts
+        valid = valid_mask(counts, max(T, 1), batch_first=False)
         if T == 0:
-            return output.new_zeros(1, B, self.width), real
-        # Padding may hold anything, and 0 x infinity is no number, in the gradient either.
-        return output.masked_fill(~real.unsqueeze(-1), 0), real
+            return output.new_zeros(1, B, self.width), valid
+        return zero_padding(output, valid), valid
 
-    def _pool(self, kind: PoolingKind, output: Tensor, real: Tensor) -> Tensor:
+    def _pool(self, kind: PoolingKind, output: Tensor, valid: Tensor) -> Tensor:
         if kind == "last":
-            return self._last(output, real)
+            return self._last(output, valid)
         if kind == "mean":
-            return _sum(output) / real.sum(0).clamp(min=1).unsqueeze(-1)
+            return _sum(output) / valid.sum(0).clamp(min=1).unsqueeze(-1)
         if kind == "attention":
-            return _sum(output * self._weights(output, real).unsqueeze(-1))
-        return output.masked_fill(~real.unsqueeze(-1), torch.finfo(output.dtype).min).amax(0)
+            return _sum(output * self._weights(output, valid).unsqueeze(-1))
+        return output.masked_fill(~valid.unsqueeze(-1), torch.finfo(output.dtype).min).amax(0)
 
-    def _last(self, output: Tensor, real: Tensor) -> Tensor:
-        final_steps = (real.sum(0) - 1).clamp(min=0)
+    def _last(self, output: Tensor, valid: Tensor) -> Tensor:
+        final_steps = (valid.sum(0) - 1).clamp(min=0)
         last = output[final_steps, torch.arange(output.shape[1], device=output.device)]
         if not self.bidirectional:
             return last
         half = self.width // 2
         return torch.cat([last[:, :half], output[0, :, half:]], dim=-1)
 
-    def _weights(self, output: Tensor, real: Tensor) -> Tensor:
+    def _weights(self, output: Tensor, valid: Tensor) -> Tensor:
         scores = torch.tanh(self.key(output)) @ self.query
-        scores = scores.to(_wide(scores))
-        lowest = torch.finfo(scores.dtype).min  # not -infinity: the softmax of a row of those is no number
-        return scores.masked_fill(~real, lowest).softmax(0).masked_fill(~real, 0)
+        scores = scores.to(_at_least_float32(scores))
+        lowest = torch.finfo(scores.dtype).min  # not -inf, whose softmax over a whole row is NaN
+        return scores.masked_fill(~valid, lowest).softmax(0).masked_fill(~valid, 0)
 
 
 def _sum(values: Tensor) -> Tensor:
-    """Over steps (T, B, H), in float32 at least: a long sum of bfloat16 loses what its later terms add."""
-    return values.sum(0, dtype=_wide(values))
+    """Over steps (T, B, H), in float32 at least: a long sum in bfloat16 loses its later terms."""
+    return values.sum(0, dtype=_at_least_float32(values))
 
 
-def _wide(values: Tensor) -> torch.dtype:
+def _at_least_float32(values: Tensor) -> torch.dtype:
     return torch.promote_types(values.dtype, torch.float32)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 
-from seqloom.optional import optional_package
+from seqloom.optional import import_optional
 
 RATES = {"wer": "words", "cer": "characters"}
 WORST = 10
@@ -23,7 +23,7 @@ def count_errors(expected: Sequence[str], found: Sequence[str]) -> dict[str, num
     >>> count_errors(["one two three"], ["one too"])["words"]
     array([[1, 1, 0, 3]])
     """
-    jiwer = optional_package("jiwer", "speech")
+    jiwer = import_optional("jiwer", "speech")
     outputs = {
         "words": jiwer.process_words(list(expected), list(found)),
         "characters": jiwer.process_characters(list(expected), list(found)),
@@ -58,7 +58,7 @@ def worst(outputs: Sequence[Mapping[str, str]]) -> list[str]:
     Args:
         outputs: of each row its `file`, and what was `expected` and `found`.
     """
-    jiwer = optional_package("jiwer", "speech")
+    jiwer = import_optional("jiwer", "speech")
     if not outputs:
         return []
     counted = count_errors(*([row[name] for row in outputs] for name in ("expected", "found")))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from seqloom.errors import ConfigError, DataError
 from seqloom.layers.crf import CRF
-from seqloom.layers.masking import Lengths, check_lengths
+from seqloom.layers.masking import Lengths, check_lengths, valid_mask
 from seqloom.layers.recurrent import LSTM
 from seqloom.models.dropout import Dropouts, drop, drop_words
 from seqloom.models.language_model import LAYERS
@@ -221,4 +221,4 @@ def _real(emissions: Tensor, lengths: Lengths) -> Tensor:
     """Which steps are real (B, T)."""
     B, T = emissions.shape[:2]
     counts = check_lengths("SequenceTagger", [T] * B if lengths is None else lengths, B, T)
-    return torch.arange(T, device=emissions.device) < counts.to(emissions.device).unsqueeze(1)
+    return valid_mask(counts.to(emissions.device), T)

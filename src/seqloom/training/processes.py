@@ -31,7 +31,7 @@ class Processes:
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum of every process's `values`, on all of them."""
-        if self.shard.world == 1:
+        if self.shard.world_size == 1:
             return values
         total = self._accelerator.reduce(values, "sum")
         assert isinstance(total, Tensor)
@@ -47,11 +47,11 @@ class Processes:
 
     def gather(self, value: T) -> list[T]:
         """Every process's `value`, in the order of processes, on all of them."""
-        return gather_object([value]) if self.shard.world > 1 else [value]
+        return gather_object([value]) if self.shard.world_size > 1 else [value]
 
     def agree(self, stop: bool, seconds: float) -> tuple[bool, float]:
         """Whether any process was asked to stop, and the main process's clock: the same on all of them."""
-        if self.shard.world == 1:
+        if self.shard.world_size == 1:
             return stop, seconds
         mine = torch.tensor([float(stop), seconds if self.is_main else 0.0], device=self.device)
         stops, seconds = self.sum(mine).tolist()

@@ -119,7 +119,7 @@ class Trainer:
         loss = self._compute_loss(batch)
         sums = self.processes.sum_named(sum_rows(loss))
         # Processes average their gradients; times their number, that is the mean over all units.
-        self._accelerator.backward(loss.nats.sum() * (self.processes.shard.world / sums["units"]))
+        self._accelerator.backward(loss.nats.sum() * (self.processes.shard.world_size / sums["units"]))
         norm = gradient_norm(self.model)
         if not norm.isfinite():
             place = first_not_finite(self.model, lambda: self._compute_loss(batch))
@@ -245,7 +245,7 @@ class Trainer:
 
     def _restore(self, resumed: Checkpoint) -> None:
         shard, device = self.processes.shard, self.processes.device
-        checkpoint.refuse_other_training(resumed, self.source.digest, shard.world)
+        checkpoint.refuse_other_training(resumed, self.source.digest, shard.world_size)
         self.state = resumed.state
         weights.load_state(self.model, resumed.model, checkpoint.FILE)
         checkpoint.restore_optimizer(self._optimizer, resumed.optimizer)

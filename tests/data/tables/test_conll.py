@@ -1,4 +1,4 @@
-"""Reading CoNLL columns: sentences, what stands between them, and lines that cannot be read."""
+"""Reading CoNLL files: sentences, comments and document markers, and lines that cannot be read."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "train.conll"
 
 
-def good(file: Path, content: str) -> list[tuple[int, list[str], list[str]]]:
-    """The sentences of a file in which nothing is wrong."""
+def read_valid(file: Path, content: str) -> list[tuple[int, list[str], list[str]]]:
+    """The sentences of a file without errors."""
     file.write_text(content, encoding="utf-8")
-    found = list(read_conll(file))
-    assert [sentence.error for sentence in found if sentence.error] == []
-    return [sentence[:3] for sentence in found]
+    sentences = list(read_conll(file))
+    assert [sentence.error for sentence in sentences if sentence.error] == []
+    return [sentence[:3] for sentence in sentences]
 
 
 PAIR = [(1, ["Anna", "sang"], ["B-PER", "O"]), (4, ["Bob"], ["B-PER"])]
@@ -41,38 +41,41 @@ PAIR = [(1, ["Anna", "sang"], ["B-PER", "O"]), (4, ["Bob"], ["B-PER"])]
         "\ufeffAnna B-PER\nsang O\n\nBob B-PER\n",
         "Anna NNP B-NP B-PER\nsang VBD B-VP O\n\nBob NNP B-NP B-PER\n",
     ],
-    ids=["blanks", "no last line end", "tabs", "more blanks", "Windows", "byte order mark", "four columns"],
+    ids=["spaces", "no last newline", "tabs", "more spaces", "Windows", "byte order mark", "four columns"],
 )
 def test_the_first_column_is_the_token_and_the_last_its_tag(file: Path, content: str) -> None:
-    assert good(file, content) == PAIR
+    assert read_valid(file, content) == PAIR
 
 
-def test_what_stands_between_sentences_is_left_out(file: Path) -> None:
+def test_document_markers_and_comments_are_skipped(file: Path) -> None:
     content = "-DOCSTART- -X- -X- O\n\nAnna NNP x B-PER\n\n#begin document (a); part 0\n# a comment\n#\n"
     content += "Bob NNP x B-PER\n#end document\n-DOCSTART- -X- -X- O\nCarl NNP x B-PER\n"
-    assert good(file, content) == [
+    assert read_valid(file, content) == [
         (3, ["Anna"], ["B-PER"]),
         (8, ["Bob"], ["B-PER"]),
         (11, ["Carl"], ["B-PER"]),
     ]
 
 
-def test_a_token_may_begin_with_the_sign_of_a_comment(file: Path) -> None:
-    assert good(file, "#music O\n# O\n\n#\tO\n") == [(1, ["#music", "#"], ["O", "O"]), (4, ["#"], ["O"])]
+def test_a_token_may_begin_with_a_hash(file: Path) -> None:
+    assert read_valid(file, "#music O\n# O\n\n#\tO\n") == [
+        (1, ["#music", "#"], ["O", "O"]),
+        (4, ["#"], ["O"]),
+    ]
 
 
-def test_with_tabs_a_token_may_hold_blanks(file: Path) -> None:
-    assert good(file, "New York\tB-LOC\n10\u00a0000\tO\n") == [
+def test_with_tabs_a_token_may_contain_spaces(file: Path) -> None:
+    assert read_valid(file, "New York\tB-LOC\n10\u00a0000\tO\n") == [
         (1, ["New York", "10\u00a0000"], ["B-LOC", "O"])
     ]
 
 
-def test_a_blank_that_is_no_blank_is_part_of_a_token(file: Path) -> None:
-    assert good(file, "10\u00a0000 O\na\u2028b O\n") == [(1, ["10\u00a0000", "a\u2028b"], ["O", "O"])]
+def test_unicode_spaces_are_part_of_a_token(file: Path) -> None:
+    assert read_valid(file, "10\u00a0000 O\na\u2028b O\n") == [(1, ["10\u00a0000", "a\u2028b"], ["O", "O"])]
 
 
-def test_a_long_sentence(file: Path) -> None:
-    assert [len(tokens) for _, tokens, _ in good(file, "a O\n" * 20_000)] == [20_000]
+def test_a_sentence_may_be_long(file: Path) -> None:
+    assert [len(tokens) for _, tokens, _ in read_valid(file, "a O\n" * 20_000)] == [20_000]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +88,7 @@ def test_a_long_sentence(file: Path) -> None:
         (b"\xdcber O", r"the line must be UTF-8\. Got byte 0xdc .*\. Convert it, as with: iconv -f WIND.*"),
     ],
 )
-def test_a_line_that_cannot_be_read_spoils_its_sentence_only(file: Path, line: Any, message: str) -> None:
+def test_a_bad_line_makes_only_its_sentence_unusable(file: Path, line: Any, message: str) -> None:
     bad = line if isinstance(line, bytes) else line.encode()
     file.write_bytes(b"Anna B-PER\n\nand O\n" + bad + b"\nsang O\nlong\n\nBob B-PER\n")
     first, second, third = read_conll(file)
@@ -96,12 +99,12 @@ def test_a_line_that_cannot_be_read_spoils_its_sentence_only(file: Path, line: A
         raise second.error  # type: ignore[misc]
 
 
-def test_the_first_line_may_be_the_one_that_is_wrong(file: Path) -> None:
+def test_the_first_line_may_be_bad(file: Path) -> None:
     file.write_text("title\n\nAnna NNP B-PER\n\nBob NNP B-PER\n")
     assert [sentence.error is None for sentence in read_conll(file)] == [False, True, True]
 
 
-def test_records_name_the_place_and_count_what_is_bad(file: Path) -> None:
+def test_records_name_lines_and_skip_bad_sentences(file: Path) -> None:
     file.write_text("Anna B-PER\n\nBob\n\nCarl B-PER\nsang O\n")
     data = read(file)
     assert isinstance(data, Records)

@@ -1,46 +1,46 @@
-"""Parts of words: which there are, which are known, and that the same come back from a file."""
+"""Character n-grams: extraction, fitting, ids and JSON."""
 
 from __future__ import annotations
 
-from seqloom.data.text.char_ngrams import LEAST_WORDS, MOST_PARTS, CharNgrams, parts_of
+from seqloom.data.text.char_ngrams import MAX_NGRAMS, MIN_WORDS, CharNgrams, extract_ngrams
 
 
-def test_parts_are_the_letter_n_grams_between_two_marks() -> None:
+def test_ngrams_include_the_word_boundaries() -> None:
     word = "<abcde>"
     expected = {word[i : i + n] for n in (3, 4, 5) for i in range(len(word) - n + 1)}
-    assert set(parts_of("abcde")) == expected
-    assert len(parts_of("abcde")) == len(expected)
-    assert parts_of("a") == []
-    assert parts_of("aaaaaaaa").count("aaa") == 1
+    assert set(extract_ngrams("abcde")) == expected
+    assert len(extract_ngrams("abcde")) == len(expected)
+    assert extract_ngrams("a") == []
+    assert extract_ngrams("aaaaaaaa").count("aaa") == 1
 
 
-def test_a_part_is_known_if_several_words_share_it() -> None:
+def test_fit_takes_the_ngrams_that_several_words_share() -> None:
     subwords = CharNgrams.fit(["loved", "clover", "glove", "dove", "do"])
     counts = {
-        part: sum(part in parts_of(word) for word in ("loved", "clover", "glove", "dove"))
-        for part in subwords.parts
+        ngram: sum(ngram in extract_ngrams(word) for word in ("loved", "clover", "glove", "dove"))
+        for ngram in subwords.ngrams
     }
     assert counts == {"lov": 3, "love": 3, "ove": 4}
-    assert min(counts.values()) >= LEAST_WORDS
+    assert min(counts.values()) >= MIN_WORDS
     assert len(subwords) == 3
 
 
-def test_the_numbers_of_a_word_are_those_of_its_known_parts() -> None:
+def test_a_word_is_encoded_as_the_ids_of_its_known_ngrams() -> None:
     subwords = CharNgrams.fit(["loved", "clover", "glove", "dove"])
-    assert subwords.numbers("beloved").tolist() == [1, 2, 3] + [0] * (MOST_PARTS - 3)
-    assert subwords.numbers("stove").tolist() == [3] + [0] * (MOST_PARTS - 1)
-    assert not subwords.numbers("xyz").any()
-    assert not subwords.numbers("").any()
+    assert subwords.encode("beloved").tolist() == [1, 2, 3] + [0] * (MAX_NGRAMS - 3)
+    assert subwords.encode("stove").tolist() == [3] + [0] * (MAX_NGRAMS - 1)
+    assert not subwords.encode("xyz").any()
+    assert not subwords.encode("").any()
 
 
-def test_of_a_very_long_word_the_beginning_counts() -> None:
+def test_a_long_word_is_encoded_by_its_first_ngrams() -> None:
     letters = "abcdefghijklmnopqrstuvwxyz"
     subwords = CharNgrams.fit([letters] * 3)
-    assert (subwords.numbers(letters) > 0).all()
-    assert [subwords.parts[n - 1] for n in subwords.numbers(letters)] == parts_of(letters)[:MOST_PARTS]
+    assert (subwords.encode(letters) > 0).all()
+    assert [subwords.ngrams[n - 1] for n in subwords.encode(letters)] == extract_ngrams(letters)[:MAX_NGRAMS]
 
 
-def test_json_gives_the_same_back() -> None:
+def test_json_round_trip_is_exact() -> None:
     subwords = CharNgrams.fit(["schön", "schöner", "verschönt"])
-    assert "schön" in subwords.parts
-    assert CharNgrams.from_json(subwords.to_json()).parts == subwords.parts
+    assert "schön" in subwords.ngrams
+    assert CharNgrams.from_json(subwords.to_json()).ngrams == subwords.ngrams

@@ -1,4 +1,4 @@
-"""Reading text: splits, pieces, and what is refused."""
+"""Text corpora: splits, reading in chunks, and errors."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from seqloom.data.text import corpus
-from seqloom.data.text.corpus import pieces, read_text
+from seqloom.data.text.corpus import read_chunks, read_text
 from seqloom.errors import DataError
 
 
 def content(corpus: corpus.TextCorpus, split: str) -> str:
-    return "".join(pieces(corpus.splits[split]))
+    return "".join(read_chunks(corpus.splits[split]))
 
 
 def test_the_last_tenth_of_a_file_is_validation(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_the_last_tenth_of_a_file_is_validation(tmp_path: Path) -> None:
     assert content(corpus, "validation") == "0123456789" * 2
 
 
-def test_a_split_never_cuts_a_character(tmp_path: Path) -> None:
+def test_a_split_never_divides_a_character(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     for length in range(10, 30):
         whole = "aé日🙂"[length % 4] * length
@@ -32,7 +32,7 @@ def test_a_split_never_cuts_a_character(tmp_path: Path) -> None:
         assert content(corpus, "train") + content(corpus, "validation") == whole
 
 
-def test_files_named_after_splits_are_taken_at_their_word(tmp_path: Path) -> None:
+def test_splits_are_named_by_files(tmp_path: Path) -> None:
     for name in ("train", "validation", "test"):
         (tmp_path / f"{name}.txt").write_text(name)
     corpus = read_text(tmp_path)
@@ -43,7 +43,7 @@ def test_files_named_after_splits_are_taken_at_their_word(tmp_path: Path) -> Non
     }
 
 
-def test_folders_named_after_splits_hold_any_number_of_files(tmp_path: Path) -> None:
+def test_splits_are_named_by_folders(tmp_path: Path) -> None:
     for name in ("train/b", "train/a", "test/c"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.txt").write_text(name[-1] * 10)
@@ -53,7 +53,7 @@ def test_folders_named_after_splits_hold_any_number_of_files(tmp_path: Path) -> 
     assert content(corpus, "test") == "c" * 10
 
 
-def test_other_names_of_validation_count_and_what_is_left_over_is_said(tmp_path: Path) -> None:
+def test_valid_names_validation_and_unnamed_files_are_reported(tmp_path: Path) -> None:
     for name in ("train", "valid", "notes"):
         (tmp_path / f"{name}.txt").write_text(name)
     corpus = read_text(tmp_path)
@@ -72,19 +72,19 @@ def test_a_test_file_is_never_learnt_from(tmp_path: Path) -> None:
     assert content(corpus, "test") == "test" * 10
 
 
-def test_no_more_than_4_mebibytes_of_a_file_are_held_out(tmp_path: Path) -> None:
+def test_at_most_4_mebibytes_of_a_file_are_held_out(tmp_path: Path) -> None:
     file = tmp_path / "long.txt"
     file.write_bytes(b"a line of text.\n" * (50 << 16))
     assert read_text(file).size_bytes("validation") == 4 << 20
 
 
-def test_a_single_character_of_several_bytes(tmp_path: Path) -> None:
+def test_a_file_may_be_a_single_multibyte_character(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     file.write_text("é", encoding="utf-8")
     assert content(read_text(file), "validation") == "é"
 
 
-def test_other_folders_give_the_last_tenth_of_every_file(tmp_path: Path) -> None:
+def test_without_named_splits_a_tenth_of_every_file_is_held_out(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "a.txt").write_text("a" * 10)
     (tmp_path / "deep" / "b.txt").write_text("b" * 20)
@@ -94,31 +94,33 @@ def test_other_folders_give_the_last_tenth_of_every_file(tmp_path: Path) -> None
     assert corpus.size_bytes("validation") == 3
 
 
-def test_pieces_end_with_lines_and_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus, "PIECE_BYTES", 16)
+def test_chunks_end_at_line_ends_and_join_to_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpus, "CHUNK_BYTES", 16)
     whole = "\ufefffirst line\nzwölf Boxkämpfer\n\n" + "🙂" * 40 + "\nend" * 10
     file = tmp_path / "a.txt"
     file.write_text(whole, encoding="utf-8")
     read = read_text(file)
-    found = [*pieces(read.splits["train"]), *pieces(read.splits["validation"])]
-    assert "".join(found) == whole.removeprefix("\ufeff")
-    assert len(found) > 10
-    assert found[0] == "first line\n"
+    chunks = [*read_chunks(read.splits["train"]), *read_chunks(read.splits["validation"])]
+    assert "".join(chunks) == whole.removeprefix("\ufeff")
+    assert len(chunks) > 10
+    assert chunks[0] == "first line\n"
 
 
-def test_bytes_that_are_not_utf8_are_refused_with_their_place(tmp_path: Path) -> None:
+def test_invalid_utf8_is_refused_with_its_position(tmp_path: Path) -> None:
     file = tmp_path / "latin.txt"
     file.write_bytes(b"good line\n" * 20 + "Über".encode("latin-1") + b"\n" * 30)
     with pytest.raises(
         DataError, match=r"latin\.txt, byte 200: the text must be UTF-8\. Got byte 0xdc .*iconv"
     ):
-        list(pieces(read_text(file).splits["train"]))
+        list(read_chunks(read_text(file).splits["train"]))
 
 
-def test_only_a_test_file_is_nothing_to_learn_from(tmp_path: Path) -> None:
+def test_a_corpus_without_a_training_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "test.txt").write_text("test")
     with pytest.raises(
-        DataError, match=r"expected text to learn from\. Got validation and test files only\."
+        DataError, match=r"expected a training text\. Got files for validation and test only\."
     ):
         read_text(tmp_path)
 
@@ -131,10 +133,10 @@ def test_only_a_test_file_is_nothing_to_learn_from(tmp_path: Path) -> None:
             r"missing\.txt: expected a text file or a folder of them\. Got no such file or folder\.",
         ),
         ("empty.txt", r"empty\.txt: expected a text\. Got an empty file\."),
-        ("folder", r"folder: expected at least one \.txt file in this folder\. Got none\."),
+        ("folder", r"folder: expected at least one \.txt file in this folder\. Got none\. Other formats are"),
     ],
 )
-def test_nothing_to_read(tmp_path: Path, name: str, message: str) -> None:
+def test_missing_and_empty_paths_are_refused(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "empty.txt").touch()
     (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match=message):

@@ -1,4 +1,4 @@
-"""Vocabularies: text to numbers and back, the same after a round trip through JSON."""
+"""Vocabularies: text to token ids and back, streaming, sizes and JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqloom.data.text.vocabulary import Unit, Vocabulary
@@ -17,17 +17,17 @@ TEXT = "To be, or not to be,\nthat is the question:\nZwölf Boxkämpfer 🙂\n" 
 
 
 @pytest.mark.parametrize("unit", ["character", "byte", "bpe"])
-def test_decoding_gives_the_text_back(unit: Unit) -> None:
+def test_decoding_inverts_encoding(unit: Unit) -> None:
     vocabulary = Vocabulary.fit(unit, [TEXT])
     assert vocabulary.decode(vocabulary.encode(TEXT)) == TEXT
 
 
-def test_words_come_back_with_a_space_before_each() -> None:
+def test_words_are_decoded_with_a_space_before_each() -> None:
     vocabulary = Vocabulary.fit("word", [TEXT])
     assert vocabulary.decode(vocabulary.encode("not to  be,\nthe")) == " not to be,\n the"
 
 
-def test_the_end_of_a_line_is_a_word_as_in_the_penn_treebank() -> None:
+def test_a_line_end_is_a_word_as_in_the_penn_treebank() -> None:
     vocabulary = Vocabulary.fit("word", [" a b <unk> \n c \n"])
     tokens = [vocabulary.tokenizer.id_to_token(t) for t in vocabulary.encode(" a <unk> \n c \n")]
     assert tokens == ["a", "<unk>", "<eos>", "c", "<eos>"]
@@ -35,23 +35,24 @@ def test_the_end_of_a_line_is_a_word_as_in_the_penn_treebank() -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_pieces_give_what_the_whole_gives(unit: Unit) -> None:
+def test_chunks_are_encoded_like_their_lines(unit: Unit) -> None:
     vocabulary = Vocabulary.fit(unit, TEXT.splitlines(keepends=True))
     lines = TEXT.splitlines(keepends=True)
-    pieces = numpy.concatenate(list(vocabulary.encode_pieces(lines)))
-    assert pieces.tolist() == [token for line in lines for token in vocabulary.encode(line)]
-    assert pieces.dtype == numpy.uint16
+    ids = numpy.concatenate(list(vocabulary.encode_chunks(lines)))
+    assert ids.tolist() == [token for line in lines for token in vocabulary.encode(line)]
+    assert ids.dtype == numpy.uint16
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_a_stream_of_tokens_reads_like_the_whole(unit: Unit) -> None:
+def test_streaming_decodes_the_same_text(unit: Unit) -> None:
     vocabulary = Vocabulary.fit(unit, [TEXT])
     tokens = vocabulary.encode(TEXT)
     assert "".join(vocabulary.decode_stream(tokens)) == vocabulary.decode(tokens)
 
 
+@settings(max_examples=40)
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=40))
-def test_bytes_know_every_text(text: str) -> None:
+def test_byte_units_encode_every_text(text: str) -> None:
     vocabulary = Vocabulary.fit("byte", [])
     assert len(vocabulary) == 256
     assert len(vocabulary.encode(text)) == len(text.encode())
@@ -59,22 +60,22 @@ def test_bytes_know_every_text(text: str) -> None:
 
 
 @pytest.mark.parametrize(("unit", "size"), [("character", 5), ("word", 4), ("bpe", 300)])
-def test_size_bounds_the_vocabulary_and_keeps_the_commonest(unit: Unit, size: int) -> None:
+def test_size_limits_the_vocabulary_to_the_most_frequent(unit: Unit, size: int) -> None:
     vocabulary = Vocabulary.fit(unit, [TEXT], size)
     assert len(vocabulary) == size
     if unit == "word":
-        kept = [vocabulary.tokenizer.id_to_token(t) for t in range(4)]
-        assert kept == ["<unk>", "<eos>", "be,", "Boxkämpfer"]
+        tokens = [vocabulary.tokenizer.id_to_token(t) for t in range(4)]
+        assert tokens == ["<unk>", "<eos>", "be,", "Boxkämpfer"]
 
 
-def test_what_training_did_not_have_is_unknown() -> None:
+def test_unseen_characters_are_unknown() -> None:
     vocabulary = Vocabulary.fit("character", ["abc"])
     assert vocabulary.encode("azc") == [1, vocabulary.unknown, 3]
     assert vocabulary.decode([1, 0, 3]) == "a<unk>c"
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_json_gives_the_same_vocabulary(unit: Unit, tmp_path: Path) -> None:
+def test_json_round_trip_is_exact(unit: Unit, tmp_path: Path) -> None:
     vocabulary = Vocabulary.fit(unit, [TEXT])
     (tmp_path / "tokenizer.json").write_text(vocabulary.to_json())
     again = Vocabulary.load(tmp_path / "tokenizer.json")
@@ -82,12 +83,12 @@ def test_json_gives_the_same_vocabulary(unit: Unit, tmp_path: Path) -> None:
     assert again.to_json() == vocabulary.to_json()
 
 
-def test_more_than_65536_tokens_take_four_bytes() -> None:
+def test_more_than_65536_tokens_need_four_bytes() -> None:
     vocabulary = Vocabulary.fit("word", [" ".join(map(str, range(70_000)))], 70_000)
     assert vocabulary.dtype is numpy.uint32
 
 
-def test_damage_is_named(tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(RunError, match=r"tokenizer\.json: expected a tokenizer\.json\. Got "):
         Vocabulary.load(tmp_path / "tokenizer.json")
@@ -98,9 +99,13 @@ def test_damage_is_named(tmp_path: Path) -> None:
     [
         ("word", 1, r"data\.vocabulary_size: must be an int >= 2 for word units\. Got 1\."),
         ("bpe", 255, r"data\.vocabulary_size: must be an int >= 256 for bpe units\. Got 255\."),
-        ("byte", 100, r"data\.vocabulary_size: must be left out for bytes: there are 256\. Got 100\."),
+        (
+            "byte",
+            100,
+            r"data\.vocabulary_size: must be left out for byte units, of which there are 256\. Got 100\.",
+        ),
     ],
 )
-def test_sizes_that_are_refused(unit: Unit, size: int, message: str) -> None:
+def test_invalid_sizes_are_refused(unit: Unit, size: int, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Vocabulary.fit(unit, [TEXT], size)

@@ -87,4 +87,4 @@ def derivatives(results: list[Tensor], run: Run, *, twice: bool = False) -> list
 
 
 def arguments_of(run: Run, *flags: bool) -> tuple[Any, ...]:
-    return (*run[:5], *run.weights, run.reverse, run.half, *flags)
+    return (*run[:5], *run.weights, run.reverse, run.bf16, *flags)

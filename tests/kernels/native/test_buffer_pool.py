@@ -22,7 +22,7 @@ def room(size: int = SIZE, *, spare: bool = False) -> Tensor:
     return buffer_pool.empty(torch.empty(0), (size,), (1,), torch.float32, spare=spare)
 
 
-def test_memory_is_used_again_when_nothing_lies_in_it() -> None:
+def test_free_buffers_are_reused() -> None:
     tensor, other = room(), room()
     place = tensor.data_ptr()
     assert other.data_ptr() != place
@@ -30,7 +30,7 @@ def test_memory_is_used_again_when_nothing_lies_in_it() -> None:
     assert room().data_ptr() == place
 
 
-def test_a_part_of_a_tensor_keeps_its_memory() -> None:
+def test_buffer_with_a_view_is_not_free() -> None:
     tensor = room()
     place, part = tensor.data_ptr(), tensor[5:7]
     del tensor
@@ -38,21 +38,21 @@ def test_a_part_of_a_tensor_keeps_its_memory() -> None:
     assert part.data_ptr() == place + 20
 
 
-def test_what_is_given_is_a_tensor_of_its_own() -> None:
+def test_tensors_are_no_views() -> None:
     tensor = buffer_pool.empty(torch.empty(0), (2, SIZE), (SIZE, 1), torch.bfloat16)
     assert (tensor.shape, tensor.stride(), tensor.dtype) == ((2, SIZE), (SIZE, 1), torch.bfloat16)
     assert not tensor._is_view()
     assert tensor.untyped_storage().nbytes() == 2 * SIZE * 2
 
 
-def test_only_what_nobody_sees_lies_in_more_memory_than_it_needs() -> None:
+def test_only_spare_tensors_have_larger_storage() -> None:
     place = room(2 * SIZE).data_ptr()
     assert room(SIZE).data_ptr() != place
     assert room(SIZE, spare=True).untyped_storage().nbytes() in (4 * SIZE, 8 * SIZE)
     assert room(SIZE // 2, spare=True).untyped_storage().nbytes() < 8 * SIZE
 
 
-def test_memory_that_was_resized_is_not_used_again() -> None:
+def test_resized_buffers_are_not_reused() -> None:
     tensor = room()
     tensor.untyped_storage().resize_(8 * SIZE)
     place = tensor.data_ptr()
@@ -60,13 +60,13 @@ def test_memory_that_was_resized_is_not_used_again() -> None:
     assert room().data_ptr() != place
 
 
-def test_small_tensors_are_not_remembered() -> None:
+def test_small_tensors_are_not_pooled() -> None:
     room(100)
     assert buffer_pool._buffers == []
 
 
-def test_no_more_is_remembered_than_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffer_pool, "MOST_BYTES", 10 * SIZE)
+def test_pool_size_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffer_pool, "MAX_BYTES", 10 * SIZE)
     first, second = room(), room()
     third = room()
     assert [len(buffer) for buffer in buffer_pool._buffers] == [4 * SIZE] * 2
@@ -78,7 +78,7 @@ def test_no_more_is_remembered_than_is_allowed(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.skipif(not library.available(), reason=library.why_unavailable())
-def test_a_training_step_leaves_its_memory_to_the_next() -> None:
+def test_training_step_reuses_buffers_of_the_previous() -> None:
     layer, x = seqloom.LSTM(64, 128, kernel="native"), torch.randn(100, 16, 64)
 
     def step() -> list[Tensor]:

@@ -32,10 +32,10 @@ def relu(model: LanguageModel) -> LanguageModel:
     return model
 
 
-@pytest.mark.parametrize("level", range(len(library.LEVELS)))
+@pytest.mark.parametrize("level", range(len(library.CPU_TARGETS)))
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("cell", [*CELLS, "relu"])
-def test_reads_as_the_model_does(
+def test_logits_match_the_model(
     cell: str, size: tuple[int, int, int, int, bool, int], level: int, levels: Callable[[int], None]
 ) -> None:
     levels(level)
@@ -66,28 +66,28 @@ def tuple_double(state: Any) -> Any:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
 @pytest.mark.parametrize("cell", CELLS)
-def test_threads_chunks_and_neighbors_change_nothing(cell: str, precision: str) -> None:
+def test_results_do_not_depend_on_threads_chunks_or_batch(cell: str, precision: str) -> None:
     decoder = pack(make(cell, (200, 61, 20, 2, False, 5)), precision)
     logits, state = start(decoder, 5)
     choice = TokenSelection(torch.rand(5, 40, dtype=torch.float64), 0.9, 20)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        whole = decoder.write(logits, state, 40, choice)
+        whole = decoder.generate(logits, state, 40, choice)
         torch.set_num_threads(2)
-        both = decoder.write(logits, state, 40, choice)
+        both = decoder.generate(logits, state, 40, choice)
     finally:
         torch.set_num_threads(threads)
     assert whole.tokens.unique().numel() > 10
     same(whole, both)
-    first = decoder.write(logits, state, 13, choice._replace(uniforms=choice.uniforms[:, :13]))  # type: ignore[index]
-    rest = decoder.write(first.logits, first.state, 27, choice._replace(uniforms=choice.uniforms[:, 13:]))  # type: ignore[index]
+    first = decoder.generate(logits, state, 13, choice._replace(uniforms=choice.uniforms[:, :13]))  # type: ignore[index]
+    rest = decoder.generate(first.logits, first.state, 27, choice._replace(uniforms=choice.uniforms[:, 13:]))  # type: ignore[index]
     assert torch.equal(torch.cat([first.tokens, rest.tokens], 1), whole.tokens)
     same(whole, rest._replace(tokens=whole.tokens))
     for row in range(5):
         one = [tensor[:, row : row + 1] for tensor in tensors_of(state)]
         pairs = tuple(zip(one[::2], one[1::2], strict=True)) if cell == "lstm" else tuple(one)
-        alone = decoder.write(
+        alone = decoder.generate(
             logits[row : row + 1],
             pairs,
             40,
@@ -105,7 +105,9 @@ def same(one: Any, other: Any) -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
-def test_without_a_table_it_is_the_same(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_do_not_depend_on_the_embedding_table(
+    precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = make("gru", (40, 50, 21, 2, False, 3))
     with_table = pack(model, precision)
     monkeypatch.setattr(module, "TABLE_BYTES", 0)
@@ -120,7 +122,7 @@ def test_without_a_table_it_is_the_same(precision: str, monkeypatch: pytest.Monk
     )
 
 
-def test_nats_are_those_of_each_token_but_the_first() -> None:
+def test_nats_are_of_every_token_but_the_first() -> None:
     model = make("lstm")
     text = torch.randint(61, (2, 9))
     with torch.no_grad():
@@ -130,12 +132,12 @@ def test_nats_are_those_of_each_token_but_the_first() -> None:
     torch.testing.assert_close(pack(model, "float32").nats(text), wanted, rtol=0, atol=1e-4)
 
 
-def test_python_threads_do_not_disturb_each_other() -> None:
+def test_concurrent_calls_are_independent() -> None:
     decoder = pack(make("lstm"), "int8")
     logits, state = start(decoder, 3)
-    wanted = decoder.write(logits, state, 200, TokenSelection(None)).tokens
+    wanted = decoder.generate(logits, state, 200, TokenSelection(None)).tokens
     got: list[Tensor] = []
-    run = lambda: got.append(decoder.write(logits, state, 200, TokenSelection(None)).tokens)  # noqa: E731
+    run = lambda: got.append(decoder.generate(logits, state, 200, TokenSelection(None)).tokens)  # noqa: E731
     threads = [threading.Thread(target=run) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -145,7 +147,7 @@ def test_python_threads_do_not_disturb_each_other() -> None:
     assert all(torch.equal(tokens, wanted) for tokens in got)
 
 
-def test_it_takes_fewer_threads_where_cores_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_reduced_if_cores_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     decoder = pack(make("lstm", (256, 61, 20, 2, False, 1)), "float32")
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
 
@@ -164,16 +166,16 @@ def test_it_takes_fewer_threads_where_cores_are_taken(monkeypatch: pytest.Monkey
     assert after(0.0, 4 * module.CALLS_OF_LESS) == 8
 
 
-def test_what_it_is_given_stays_as_it_was() -> None:
+def test_arguments_are_not_modified() -> None:
     decoder = pack(make("lstm"), "float32")
     logits, state = start(decoder, 3)
     before = [tensor.clone() for tensor in (logits, *tensors_of(state))]
-    decoder.write(logits, state, 3, TokenSelection(None))
+    decoder.generate(logits, state, 3, TokenSelection(None))
     assert all(map(torch.equal, before, (logits, *tensors_of(state))))
 
 
 @pytest.mark.parametrize("count", [1, 63, 64, 1000, 70_000])
-def test_a_digest_sees_every_value_and_its_place(count: int) -> None:
+def test_digest_depends_on_every_value_and_its_position(count: int) -> None:
     weight = torch.randn(count)
     seen = {digest(weight)}
     for place in {0, count // 3, count - 1}:

@@ -44,44 +44,51 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "error", "message"), REFUSED, ids=[m for _, _, m in REFUSED])
-def test_refuses_weights_that_do_not_fit(
-    changes: dict[str, Any], error: type[Exception], message: str
-) -> None:
+def test_invalid_weights_are_refused(changes: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=rf"^Decoder: .*{message}"):
         Decoder(**{**parts(make("gru")), **changes})
 
 
-def test_refuses_normalized_layers() -> None:
+def test_layer_norm_is_refused() -> None:
     given = parts(make("gru"))
     given["layers"][0] = given["layers"][0]._replace(gain_ih=torch.ones(111))
     with pytest.raises(DataError, match="no projection and no normalization"):
         Decoder(**given)
 
 
-def test_refuses_values_that_do_not_fit() -> None:
+def test_invalid_arguments_are_refused() -> None:
     decoder = pack(make("gru"), "float32")
     logits, state = start(decoder, 2)
     free = TokenSelection(None)
     for call, message in (
-        (lambda: decoder.write(logits[:, :60], state, 1, free), r"logits must be torch.float32 \(2, 61\)"),
-        (lambda: decoder.write(logits[:0], state, 1, free), "1 to 64 rows. Got 0"),
-        (lambda: decoder.write(logits.expand(2, 61).repeat(33, 1), state, 1, free), "1 to 64 rows. Got 66"),
+        (lambda: decoder.generate(logits[:, :60], state, 1, free), r"logits must be torch.float32 \(2, 61\)"),
+        (lambda: decoder.generate(logits[:0], state, 1, free), "1 to 64 rows. Got 0"),
         (
-            lambda: decoder.write(logits, state[:1], 1, free),
+            lambda: decoder.generate(logits.expand(2, 61).repeat(33, 1), state, 1, free),
+            "1 to 64 rows. Got 66",
+        ),
+        (
+            lambda: decoder.generate(logits, state[:1], 1, free),
             "must have 1 tensors for each of 2 layers. Got 1",
         ),
         (
-            lambda: decoder.write(logits, (state[0], state[0][:, :1]), 1, free),
+            lambda: decoder.generate(logits, (state[0], state[0][:, :1]), 1, free),
             r"state must be .*\(1, 2, 37\)",
         ),
-        (lambda: decoder.write(logits.double(), state, 1, free), "logits must be torch.float32"),
-        (lambda: decoder.write(logits, state, -1, free), "steps must be an int >= 0. Got -1"),
+        (lambda: decoder.generate(logits.double(), state, 1, free), "logits must be torch.float32"),
+        (lambda: decoder.generate(logits, state, -1, free), "steps must be an int >= 0. Got -1"),
         (
-            lambda: decoder.write(logits, state, 2, TokenSelection(torch.rand(2, 1).double())),
+            lambda: decoder.generate(logits, state, 2, TokenSelection(torch.rand(2, 1).double())),
             r"uniforms must be .*\(2, 2\)",
         ),
-        (lambda: decoder.write(logits, state, 2, TokenSelection(None, 0.0)), "temperature must be above 0"),
-        (lambda: decoder.write(logits, state, 1, free, torch.tensor([True])), r"finished must be .*\(2,\)"),
+        (
+            lambda: decoder.generate(logits, state, 2, TokenSelection(None, 0.0)),
+            "temperature must be above 0",
+        ),
+        (
+            lambda: decoder.generate(logits, state, 1, free, torch.tensor([True])),
+            r"finished must be .*\(2,\)",
+        ),
         (
             lambda: decoder.read(torch.tensor([[1], [61]]), logits, state),
             "tokens must be 0 to 60. Got 1 to 61",
@@ -95,19 +102,19 @@ def test_refuses_values_that_do_not_fit() -> None:
     ):
         with pytest.raises(DataError, match=f"^Decoder: .*{message}"):
             call()
-    assert decoder.write(logits, state, 0, free).tokens.shape == (2, 0)
+    assert decoder.generate(logits, state, 0, free).tokens.shape == (2, 0)
     assert decoder.read(torch.empty(2, 0, dtype=torch.int64), logits, state)[0].shape == (2, 0)
 
 
-def test_weights_are_packed_for_one_instruction_set(levels: Callable[[int], None]) -> None:
+def test_weights_packed_for_another_instruction_set_are_refused(levels: Callable[[int], None]) -> None:
     levels(0)
     decoder = pack(make("gru"), "float32")
     levels(1)
     with pytest.raises(ConfigError, match="another instruction set"):
-        decoder.write(*start(decoder, 1), 1, TokenSelection(None))
+        decoder.generate(*start(decoder, 1), 1, TokenSelection(None))
 
 
-def test_says_that_there_is_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_library", module._library.__wrapped__)
     monkeypatch.setattr(library, "available", lambda: False)
     monkeypatch.setattr(library, "why_unavailable", lambda: "it is not there")

@@ -21,7 +21,7 @@ from ..conftest import make_run
 pytestmark = pytest.mark.skipif(not library.available(), reason="seqloom is installed without csrc/")
 
 
-def test_torchs_own_runtime_is_found_and_no_second_one_is_loaded() -> None:
+def test_torchs_runtime_is_found_and_no_second_one_loaded() -> None:
     if sys.platform != "linux":
         pytest.skip("/proc is Linux's")
     library.available()
@@ -34,14 +34,14 @@ def test_torchs_own_runtime_is_found_and_no_second_one_is_loaded() -> None:
     assert addresses[0] == ctypes.cast(own.GOMP_parallel, ctypes.c_void_p).value
 
 
-def test_runtimes_are_known_by_their_names() -> None:
+def test_runtimes_are_recognized_by_name() -> None:
     torchs = str(Path(torch.__file__).parent) + ".libs/libgomp-a34b3233.so.1"
     others = ["/lib/libgomp.so.1.0.0", "/lib/libiomp5.so", "/lib/libomp.so.5", "/opt/libomp-0f12.so"]
     strangers = ["/lib/libcompress.so", "/lib/libgomp.txt", "[heap]", "", "/lib/libtorch_cpu.so"]
     assert openmp.runtimes([*strangers, *others, torchs]) == [torchs, *sorted(others)]
 
 
-def test_without_a_runtime_one_thread_does_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_runtime_there_is_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(path: Path) -> str:
         raise FileNotFoundError
 
@@ -51,14 +51,14 @@ def test_without_a_runtime_one_thread_does_everything(monkeypatch: pytest.Monkey
     assert openmp.addresses() is None
 
 
-def test_threads_of_python_do_not_disturb_each_other() -> None:
+def test_concurrent_runs_are_independent() -> None:
     runs = [make_run(cell, steps=30, batch=9, hidden=40, directions=2) for cell in NATIVE_CELLS]
-    wanted = forward_backward.Wanted(True, True, True)
+    wanted = forward_backward.RequestedGradients(True, True, True)
 
     def both(run: Run) -> list[Tensor]:
-        output, h_n, c_n, values = forward_backward.forward(run, keep=True)
+        output, h_n, c_n, values = forward_backward.forward(run, save=True)
         gradients = forward_backward.backward(
-            run, output, values, forward_backward.Given(output, h_n, c_n), wanted
+            run, output, values, forward_backward.OutputGradients(output, h_n, c_n), wanted
         )
         return [value for value in (output, h_n, *gradients) if value is not None]
 
@@ -91,7 +91,7 @@ def two_threads() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
-def test_two_threads_give_what_one_gives(cell: str, two_threads: None) -> None:
+def test_results_do_not_depend_on_the_number_of_threads(cell: str, two_threads: None) -> None:
     for batch, directions in ((1, 1), (1, 2), (5, 1), (40, 2)):
         run = make_run(cell, batch=batch, hidden=70, directions=directions)
         two = forward_backward.forward(run)[0]
@@ -102,7 +102,7 @@ def test_two_threads_give_what_one_gives(cell: str, two_threads: None) -> None:
         torch.testing.assert_close(two, one, rtol=0, atol=1e-5)
 
 
-def test_it_runs_within_another_parallel_region(two_threads: None) -> None:
+def test_runs_within_another_parallel_region(two_threads: None) -> None:
     addresses = openmp.addresses()
     if addresses is None:
         pytest.skip("no OpenMP runtime")
@@ -117,7 +117,7 @@ def test_it_runs_within_another_parallel_region(two_threads: None) -> None:
         torch.testing.assert_close(output, expected, rtol=0, atol=1e-5)
 
 
-def test_the_interpreter_goes_on_meanwhile() -> None:
+def test_gil_is_released() -> None:
     run = make_run(steps=2000, batch=16, hidden=256)
     ticks, over = [], SimpleNamespace(now=False)
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(not library.available(), reason="seqloom is inst
     biases=st.booleans(),
     batch_first=st.booleans(),
 )
-def test_values_and_gradients_are_those_of_the_reference(
+def test_values_and_gradients_match_the_reference(
     cell: str, steps: int, lengths: list[int],
     sizes: tuple[int, int], way: tuple[int, bool], ragged: bool, biases: bool, batch_first: bool,
 ) -> None:  # fmt: skip
@@ -59,17 +59,17 @@ def test_larger_sizes(cell: str, ragged: bool, directions: int) -> None:
 
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
-def test_a_single_row_of_many_steps(cell: str, half: bool) -> None:
-    if half and library.level() < 3:
+def test_single_row_of_many_steps(cell: str, half: bool) -> None:
+    if half and library.cpu_target() < 3:
         pytest.skip("the processor has no bfloat16")
-    run = make_run(cell, 75, 1, 70, 280, lengths=[73])._replace(half=half)
+    run = make_run(cell, 75, 1, 70, 280, lengths=[73])._replace(bf16=half)
     both = results_of(run), exact(run)
     mine, expected = both if half else (derivatives(results, run) for results in both)
     for value, other in zip(mine, expected, strict=True):
         assert (value - other).norm() <= (0.03 if half else 1e-5) * other.norm()
 
 
-@pytest.mark.skipif(library.level() < 3, reason="the processor has no bfloat16")
+@pytest.mark.skipif(library.cpu_target() < 3, reason="the processor has no bfloat16")
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_single_row_of_many_steps(cell: str, half: bool) -> None:
 )  # of so many a relu has some so near 0 that rounding turns their derivative from 0 to 1
 def test_bfloat16(cell: str, rows: int, dtype: torch.dtype, ragged: bool) -> None:
     lengths = LENGTHS * (rows // 5) if ragged else None
-    run = make_run(cell, 5, rows, 20, 40, directions=2, lengths=lengths, dtype=dtype)._replace(half=True)
+    run = make_run(cell, 5, rows, 20, 40, directions=2, lengths=lengths, dtype=dtype)._replace(bf16=True)
     output, h_n, *_ = got = results_of(run)
     assert (output.dtype, h_n.dtype) == (torch.bfloat16, torch.float32)
     mine, expected = derivatives(got, run), derivatives(exact(run), run)
@@ -95,7 +95,7 @@ def test_bfloat16(cell: str, rows: int, dtype: torch.dtype, ragged: bool) -> Non
 
 
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
-def test_each_result_alone_has_its_gradient(cell: str) -> None:
+def test_gradients_of_a_single_result(cell: str) -> None:
     run = make_run(cell, directions=2)
     for k in range(3 if cell == "lstm" else 2):
         close(
@@ -105,8 +105,8 @@ def test_each_result_alone_has_its_gradient(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
-def test_only_wanted_gradients_are_computed(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted: list[forward_backward.Wanted] = []
+def test_only_requested_gradients_are_computed(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted: list[forward_backward.RequestedGradients] = []
     backward = forward_backward.backward
     monkeypatch.setattr(forward_backward, "backward", lambda *args: wanted.append(args[4]) or backward(*args))
     run = make_run(cell)
@@ -137,7 +137,7 @@ def test_only_wanted_gradients_are_computed(cell: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("lengths", [None, LENGTHS])
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
-def test_second_derivatives_are_those_of_the_reference(
+def test_second_derivatives_match_the_reference(
     cell: str, directions: int, lengths: list[int] | None
 ) -> None:
     run = make_run(cell, 5, 5, directions=directions, lengths=lengths)
@@ -155,7 +155,7 @@ def test_third_derivatives() -> None:
     close([third(results_of(run)[0])], [third(exact(run)[0]).double()])
 
 
-def test_the_reference_runs_for_second_derivatives_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reference_runs_for_second_derivatives_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(request: Any) -> Any:
         raise AssertionError("the reference kernel ran")
 
@@ -179,7 +179,7 @@ STRIDED = {
 
 @pytest.mark.parametrize("how", STRIDED)
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_strides_change_nothing(cell: str, how: str) -> None:
+def test_results_do_not_depend_on_input_strides(cell: str, how: str) -> None:
     run = make_run(cell, directions=2)
     x = STRIDED[how](run.input).requires_grad_()
     before = x.clone()
@@ -198,7 +198,7 @@ def test_strides_change_nothing(cell: str, how: str) -> None:
     assert torch.equal(x, before)
 
 
-def test_states_and_weights_may_be_strided() -> None:
+def test_results_do_not_depend_on_strides_of_states_and_weights() -> None:
     run = make_run("lstm", lengths=[5, 0, 2])
 
     def spread(tensor: Tensor | None) -> Tensor | None:
@@ -214,7 +214,7 @@ def test_states_and_weights_may_be_strided() -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
-def test_the_same_again_is_the_same_to_the_bit(cell: str, threads: int) -> None:
+def test_results_are_deterministic(cell: str, threads: int) -> None:
     run = make_run(cell, 9, 20, 30, 70, directions=2, lengths=[9 - row % 7 for row in range(20)])
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -253,7 +253,7 @@ def test_nan_flows_as_in_the_reference(cell: str, directions: int) -> None:
 
 
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
-def test_what_is_kept_for_gradients_is_little(cell: str) -> None:
+def test_memory_saved_for_backward(cell: str) -> None:
     run = make_run(cell, 8, 16, 32, 64)
     found: dict[int, int] = {}
 

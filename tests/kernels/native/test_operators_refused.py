@@ -46,26 +46,26 @@ def changed(run: Run, place: int, weight: Tensor | None) -> Run:
 
 
 @pytest.mark.parametrize("message", REFUSED)
-def test_what_does_not_fit_is_refused(message: str) -> None:
+def test_invalid_tensors_are_refused(message: str) -> None:
     run = REFUSED[message](make_run("lstm"))
     with torch.no_grad(), pytest.raises(DataError, match=f"^seqloom::recurrence: .*{message}"):
         recurrence(run)
 
 
-def test_what_does_not_fit_a_backward_pass_is_refused() -> None:
+def test_invalid_backward_arguments_are_refused() -> None:
     run = make_run("lstm")
-    output, h_n, c_n, kept = (value.detach() for value in recurrence(run))
-    wanted = forward_backward.Wanted(True, True, True)
+    output, h_n, c_n, saved = (value.detach() for value in recurrence(run))
+    wanted = forward_backward.RequestedGradients(True, True, True)
 
-    def refused(message: str, output: Tensor, kept: Tensor | None, *given: Tensor | None) -> None:
+    def refused(message: str, output: Tensor, saved: Tensor | None, *given: Tensor | None) -> None:
         with torch.no_grad(), pytest.raises(DataError, match=f"^seqloom::recurrence: {message}"):
-            forward_backward.backward(run, output, kept, forward_backward.Given(*given), wanted)
+            forward_backward.backward(run, output, saved, forward_backward.OutputGradients(*given), wanted)
 
-    refused("output must be", output[1:], kept, output, None, None)
-    refused(r"a backward pass needs .* Run it with keep=True\.", output, None, output, None, None)
-    refused("kept must be", output, kept[:, 1:], output, None, None)
-    refused("d_output must be", output, kept, output.double(), None, None)
-    refused("d_h_n must be", output, kept, None, h_n[0], None)
-    refused("d_c_n must be", output, kept, None, None, c_n[..., 1:])
-    with pytest.raises(DataError, match=r"^seqloom::recurrence: gradients need what only keep=True keeps"):
+    refused("output must be", output[1:], saved, output, None, None)
+    refused(r"backward needs .* Run it with save=True\.", output, None, output, None, None)
+    refused("saved must be", output, saved[:, 1:], output, None, None)
+    refused("d_output must be", output, saved, output.double(), None, None)
+    refused("d_h_n must be", output, saved, None, h_n[0], None)
+    refused("d_c_n must be", output, saved, None, None, c_n[..., 1:])
+    with pytest.raises(DataError, match=r"^seqloom::recurrence: save must be True where gradients"):
         torch.ops.seqloom.recurrence(*arguments_of(run, False, False))

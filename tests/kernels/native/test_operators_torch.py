@@ -34,8 +34,8 @@ def test_checkpointing(cell: str) -> None:
 
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
-def test_the_operators_pass_torchs_own_check(cell: str, directions: int) -> None:
-    # Whole vectors of units and all rows to the end: what is kept then has no gaps that torch could compare.
+def test_operators_pass_opcheck(cell: str, directions: int) -> None:
+    # Whole vectors of units and all rows to the end: what is saved then has no gaps that torch could compare.
     run = make_run(cell, 3, 2, 4, 32, directions=directions)
     operators = torch.ops.seqloom
     torch.library.opcheck(operators.recurrence.default, arguments_of(run, directions == 2, True))
@@ -43,14 +43,14 @@ def test_the_operators_pass_torchs_own_check(cell: str, directions: int) -> None
         input=run.input.detach(), h=run.h.detach(), c=None if run.c is None else run.c.detach(),
         weights=[None if weight is None else weight.detach() for weight in run.weights],
     )  # fmt: skip
-    output, h_n, _, kept = operators.recurrence(*arguments_of(plain, False, True))
+    output, h_n, _, saved = operators.recurrence(*arguments_of(plain, False, True))
     above = torch.randn_like(output), torch.randn_like(h_n), None
     flags = (True, True, True)
-    inputs = (*arguments_of(plain, directions == 2), output, kept, *above, *flags)
+    inputs = (*arguments_of(plain, directions == 2), output, saved, *above, *flags)
     torch.library.opcheck(operators.recurrence_backward.default, inputs)
 
 
-def test_the_operator_itself_is_differentiable_twice() -> None:
+def test_registered_operator_has_second_derivatives() -> None:
     run = make_run("lstm", lengths=[5, 0, 2])
     got = list(torch.ops.seqloom.recurrence(*arguments_of(run, False, True))[:3])
     close(derivatives(got, run, twice=True), derivatives(exact(run), run, twice=True))
@@ -58,12 +58,12 @@ def test_the_operator_itself_is_differentiable_twice() -> None:
 
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
-def test_fake_tensors_have_the_shapes_and_strides(cell: str, batch_first: bool) -> None:
+def test_fake_tensors_have_the_right_shapes_and_strides(cell: str, batch_first: bool) -> None:
     run = make_run(cell, directions=2)
-    real = recurrence(run, batch_first, keep=True)
+    real = recurrence(run, batch_first, save=True)
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         x = mode.from_tensor(run.input.detach())
-        fake = recurrence(run._replace(input=x), batch_first, keep=True)
+        fake = recurrence(run._replace(input=x), batch_first, save=True)
     on_meta = (value.to("meta") if isinstance(value, Tensor) else value for value in arguments_of(run))
     meta = torch.ops.seqloom.recurrence(*on_meta, batch_first, True)
     for value, *others in zip(real[:3], fake[:3], meta[:3], strict=True):
@@ -104,7 +104,7 @@ def test_torch_func(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
-def test_vmap_is_one_run_for_each(cell: str) -> None:
+def test_vmap_matches_separate_runs(cell: str) -> None:
     run = make_run(cell)
     xs = torch.randn(5, 4, 3, 4)  # (T, N, B, I)
 

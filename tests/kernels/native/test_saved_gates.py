@@ -21,11 +21,11 @@ pytestmark = pytest.mark.skipif(not library.available(), reason="seqloom is inst
 @pytest.mark.parametrize("lengths", [None, [5, 0, 3, 2, 5]])
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
-def test_gates_are_those_of_the_reference(cell: str, directions: int, lengths: list[int] | None) -> None:
+def test_gates_match_the_reference(cell: str, directions: int, lengths: list[int] | None) -> None:
     both = make_run(cell, batch=5, hidden=37, directions=directions)
     both = both._replace(lengths=None if lengths is None else torch.tensor(lengths))
     for run in [both] if directions == 2 else [both, both._replace(reverse=True)]:
-        output, _, _, values = forward_backward.forward(run, keep=True)
+        output, _, _, values = forward_backward.forward(run, save=True)
         for d, gates in enumerate(saved_gates.gates(run, output, values)):
             state = run.h[d] if run.c is None else LSTMState(run.h[d], run.c[d])
             w = Weights(*run.weights[4 * d : 4 * d + 4])  # type: ignore[arg-type]
@@ -38,7 +38,7 @@ def test_gates_are_those_of_the_reference(cell: str, directions: int, lengths: l
                 torch.testing.assert_close(mine, other, rtol=0, atol=1e-5)
 
 
-def test_gates_have_their_names() -> None:
+def test_gates_are_named_tuples() -> None:
     values = torch.zeros(1, 10, 32 * 5)
     run = make_run("lstm", 5, 2)
     (gates,) = saved_gates.gates(run, torch.zeros(5, 2, 6), values)

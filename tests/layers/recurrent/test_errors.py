@@ -75,8 +75,8 @@ def test_the_nonlinearity_of_an_rnn() -> None:
         RNN(I, H, nonlinearity="sine")
 
 
-def test_dropout_without_a_layer_above_is_a_warning() -> None:
-    message = r"^GRU: dropout is between layers, and there is one: dropout=0\.5 does nothing\.$"
+def test_dropout_in_a_single_layer_warns() -> None:
+    message = r"^GRU: dropout is between layers, and there is one: dropout=0\.5 has no effect\.$"
     with pytest.warns(UserWarning, match=message) as caught:
         GRU(I, H, dropout=0.5)
     assert caught[0].filename == __file__
@@ -97,7 +97,7 @@ def test_shapes_of_the_input(Layer: Any, shape: tuple[int, ...], message: str) -
         Layer(I, H)(torch.zeros(shape))
 
 
-def test_input_that_is_no_tensor_or_of_another_type() -> None:
+def test_input_of_the_wrong_type() -> None:
     layer = GRU(I, H, batch_first=True)
     with pytest.raises(DataError, match=r"^GRU: input must be a tensor or a PackedSequence\. Got list\.$"):
         layer([[1.0]])
@@ -170,7 +170,7 @@ def test_only_forward_takes_a_packed_sequence() -> None:
 def test_packed_sequences() -> None:
     packed = pack_padded_sequence(torch.zeros(T, B, I), torch.tensor([5, 4, 2, 1]))
     with pytest.raises(
-        DataError, match=r"^GRU: a PackedSequence knows its own lengths; lengths must be None\."
+        DataError, match=r"^GRU: a PackedSequence has its own lengths; lengths must be None\."
     ):
         GRU(I, H)(packed, lengths=[5, 4, 2, 1])
     with pytest.raises(DataError, match=r"^GRU: the packed data must be \(steps, 7\)\. Got \(12, 3\)\.$"):
@@ -180,7 +180,7 @@ def test_packed_sequences() -> None:
 
 
 @pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
-def test_a_bidirectional_layer_does_not_step(Layer: Any) -> None:
+def test_bidirectional_layer_cannot_step(Layer: Any) -> None:
     layer = Layer(I, H, bidirectional=True)
     message = (
         r"a bidirectional layer cannot step, as its reverse direction starts at a sequence's end\. "
@@ -190,7 +190,7 @@ def test_a_bidirectional_layer_does_not_step(Layer: Any) -> None:
         layer.step(torch.zeros(1, B, I))
 
 
-def test_a_forced_kernel_that_cannot() -> None:
+def test_forced_kernel_that_cannot_run() -> None:
     layer = LSTM(I, H, layer_norm=True, zoneout=0.1, kernel="torch")
     expected = (
         r"^LSTM: kernel='torch' cannot do this: layer_norm and zoneout need the reference kernel\. "

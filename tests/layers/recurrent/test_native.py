@@ -52,7 +52,7 @@ def test_outputs_states_and_gradients(
 
 
 @pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_input_without_a_batch(Layer: Any, options: dict[str, Any]) -> None:
+def test_unbatched_input(Layer: Any, options: dict[str, Any]) -> None:
     layer, exact = twins(Layer, **options)
     x = torch.randn(T, I)
     (output, state), (expected, last) = layer(x), exact(wide(x))
@@ -63,7 +63,7 @@ def test_input_without_a_batch(Layer: Any, options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("enforce_sorted", [True, False])
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_packed_in_packed_out(
+def test_packed_sequence(
     Layer: Any, options: dict[str, Any], batch_first: bool, enforce_sorted: bool
 ) -> None:
     layer, exact = twins(Layer, bidirectional=True, batch_first=batch_first, **options)
@@ -82,7 +82,7 @@ def test_packed_in_packed_out(
 
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_any_chunks_are_whole(Layer: Any, options: dict[str, Any], batch_first: bool) -> None:
+def test_chunks_match_the_whole_sequence(Layer: Any, options: dict[str, Any], batch_first: bool) -> None:
     layer, _ = twins(Layer, batch_first=batch_first, **options)
     x = torch.randn(T, B, I)
     x = x.transpose(0, 1) if batch_first else x
@@ -97,7 +97,7 @@ def test_any_chunks_are_whole(Layer: Any, options: dict[str, Any], batch_first: 
 
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "two-way"])
 @pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_neither_padding_nor_company_changes_anything(
+def test_results_do_not_depend_on_padding_or_batch(
     Layer: Any, options: dict[str, Any], bidirectional: bool
 ) -> None:
     layer, _ = twins(Layer, bidirectional=bidirectional, **options)
@@ -122,7 +122,7 @@ def test_neither_padding_nor_company_changes_anything(
 
 
 @pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_dropout_draws_what_it_draws_for_every_kernel(Layer: Any, options: dict[str, Any]) -> None:
+def test_dropout_is_the_same_for_every_kernel(Layer: Any, options: dict[str, Any]) -> None:
     layer = Layer(I, H, 3, dropout=0.5, weight_dropout=0.5, batch_first=True, kernel="native", **options)
     x = torch.randn(B, T, I)
     found = []
@@ -136,7 +136,7 @@ def test_dropout_draws_what_it_draws_for_every_kernel(Layer: Any, options: dict[
 
 
 @pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_one_tiny_batch_is_learnt_by_heart(Layer: Any, options: dict[str, Any]) -> None:
+def test_overfits_a_tiny_batch(Layer: Any, options: dict[str, Any]) -> None:
     layer, head = Layer(2, 16, learn_initial_state=True, kernel="native", **options), nn.Linear(16, 1)
     x, y = torch.randn(5, 2, 2), torch.randn(5, 2, 1)
     optimizer = torch.optim.Adam([*layer.parameters(), *head.parameters()], lr=0.03)
@@ -176,12 +176,12 @@ def test_trace(
 
     other = wide(x)
     close([gradient(traced, x)], [gradient(exact.trace(other, wide(state), lengths), other)])
-    monkeypatch.setattr(layer_runs, "recover", lambda *_: pytest.fail("the run has kept its gates"))
+    monkeypatch.setattr(layer_runs, "recompute_gates", lambda *_: pytest.fail("the run has saved its gates"))
     with torch.no_grad():
         check(layer.trace(x, state, lengths))
 
 
-def test_a_converted_layer_runs_on_it() -> None:
+def test_converted_layer_runs_on_native() -> None:
     model = nn.Sequential(nn.LSTM(I, H, 2, bidirectional=True, batch_first=True))
     x = torch.randn(B, T, I)
     expected, _ = model(x)
@@ -192,7 +192,7 @@ def test_a_converted_layer_runs_on_it() -> None:
 
 # torch's own formulas for forward derivatives are made with torch.jit, of which torch itself warns.
 @pytest.mark.filterwarnings("ignore:`torch.jit")
-def test_why_it_runs_or_does_not() -> None:
+def test_choice_reasons() -> None:
     x = torch.randn(T, B, I)
     assert GRU(I, H, kernel="native").choice(x) == ("native", "kernel='native'")
     assert GRU(I, H, layer_norm=True).choice(x).reason == "layer_norm needs the reference kernel"

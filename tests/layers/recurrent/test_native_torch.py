@@ -40,7 +40,7 @@ def compiled(layer: Any, **how: Any) -> Any:
 
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_compiled_without_a_break(Layer: Any, options: dict[str, Any], batch_first: bool) -> None:
+def test_compiles_without_graph_breaks(Layer: Any, options: dict[str, Any], batch_first: bool) -> None:
     layer, _ = twins(Layer, bidirectional=True, batch_first=batch_first, **options)
     x, state = torch.randn(B, T, I, requires_grad=True), random_state(layer, B if batch_first else T)
     for backend in ("eager", "aot_eager"):
@@ -57,7 +57,7 @@ def test_compiled_without_a_break(Layer: Any, options: dict[str, Any], batch_fir
 # torch's compiler reads the .grad of tensors between two graphs, and torch itself warns of that.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf Tensor")
 @pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
-def test_compiled_with_lengths_in_a_tensor_and_with_packed_rows(Layer: Any) -> None:
+def test_compiles_with_tensor_lengths_and_packed_sequences(Layer: Any) -> None:
     layer, _ = twins(Layer, bidirectional=True)
     x = torch.randn(T, B, I)
     for lengths in (torch.tensor(LENGTHS), [0] * B):
@@ -70,7 +70,7 @@ def test_compiled_with_lengths_in_a_tensor_and_with_packed_rows(Layer: Any) -> N
 
 
 @pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_compiled_for_any_shape(Layer: Any, options: dict[str, Any]) -> None:
+def test_compiles_with_dynamic_shapes(Layer: Any, options: dict[str, Any]) -> None:
     layer, _ = twins(Layer, **options)
     call = compiled(layer, backend="aot_eager", dynamic=True)
     for shape in ((6, 4, I), (5, 3, I), (9, 2, I)):
@@ -80,14 +80,14 @@ def test_compiled_for_any_shape(Layer: Any, options: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit")
-def test_compiled_to_machine_code() -> None:
+def test_compiles_with_inductor() -> None:
     layer, _ = twins(GRU, bidirectional=True, batch_first=True)
     x, state = torch.randn(B, T, I, requires_grad=True), random_state(layer)
     close(results(compiled(layer), x, state), results(layer, x, state))
 
 
 @pytest.mark.parametrize(("Layer", "options"), CELLS)
-def test_an_exported_program_runs_where_seqloom_is_not(Layer: Any, options: dict[str, Any]) -> None:
+def test_exported_program_does_not_need_seqloom(Layer: Any, options: dict[str, Any]) -> None:
     layer = Layer(I, H, 2, **options).eval()
     x = torch.randn(T, B, I)
     program = torch.export.export(layer, (x,))
@@ -113,7 +113,7 @@ def test_functional_calls(Layer: Any, options: dict[str, Any]) -> None:
         assert all(torch.equal(per_example[name][k], value) for name, value in one.items())
 
 
-def test_parameters_of_another_shape_are_refused() -> None:
+def test_parameters_of_the_wrong_shape_are_refused() -> None:
     layer, _ = twins(GRU, num_layers=1)
     parameters = {**dict(layer.named_parameters()), "weight_hh_l0": torch.zeros(3 * H, H - 1)}
     with pytest.raises(ValueError, match=r"^seqloom::recurrence: weight_hh must be torch\.float32 \(15, 5\)"):

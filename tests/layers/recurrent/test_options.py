@@ -15,7 +15,7 @@ from seqloom.cells.rnn import RNNCell
 from seqloom.errors import ConfigError
 from seqloom.kernels import torch_backend
 from seqloom.kernels.native import library
-from seqloom.kernels.native.library import VARIABLE
+from seqloom.kernels.native.library import KERNEL_VARIABLE
 from seqloom.layers.recurrent import GRU, LSTM, RNN
 
 T, B, I, H = 5, 4, 3, 6  # noqa: E741
@@ -31,7 +31,7 @@ def parts(state: Any) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("Layer", LAYERS)
-def test_layer_norm_is_that_of_the_cell(Layer: Any) -> None:
+def test_layer_norm_matches_the_cell(Layer: Any) -> None:
     layer = Layer(I, H, layer_norm=True, dtype=torch.float64)
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter)
@@ -47,7 +47,7 @@ def test_layer_norm_is_that_of_the_cell(Layer: Any) -> None:
 
 
 @pytest.mark.parametrize("Layer", LAYERS)
-def test_options_leave_the_weights_of_a_seed_alone(Layer: Any) -> None:
+def test_options_do_not_change_the_weights_of_a_seed(Layer: Any) -> None:
     torch.manual_seed(1)
     plain = Layer(I, H, 2, bidirectional=True).state_dict()
     torch.manual_seed(1)
@@ -57,7 +57,7 @@ def test_options_leave_the_weights_of_a_seed_alone(Layer: Any) -> None:
 
 
 @pytest.mark.parametrize("Layer", LAYERS)
-def test_recurrent_dropout_drops_units_of_h_and_only_on_their_way_into_the_next_step(Layer: Any) -> None:
+def test_recurrent_dropout_drops_units_of_h_in_the_recurrence_only(Layer: Any) -> None:
     layer = Layer(I, H, recurrent_dropout=1.0, dtype=torch.float64)
     cut = Layer(I, H, dtype=torch.float64)
     cut.load_state_dict(layer.state_dict())
@@ -67,7 +67,7 @@ def test_recurrent_dropout_drops_units_of_h_and_only_on_their_way_into_the_next_
     torch.testing.assert_close(layer(x)[0], cut(x)[0], **EXACT)
 
 
-def test_recurrent_dropout_keeps_one_mask_for_all_steps() -> None:
+def test_recurrent_dropout_has_one_mask_for_all_steps() -> None:
     layer = RNN(1, 50, recurrent_dropout=0.5, dtype=torch.float64, bias=False)
     with torch.no_grad():
         layer.weight_ih_l0.fill_(1)
@@ -86,7 +86,7 @@ def test_recurrent_dropout_keeps_one_mask_for_all_steps() -> None:
 
 @pytest.mark.parametrize("Layer", LAYERS)
 @pytest.mark.parametrize("option", ["recurrent_dropout", "weight_dropout"])
-def test_dropout_is_for_training(Layer: Any, option: str) -> None:
+def test_dropout_is_off_in_evaluation(Layer: Any, option: str) -> None:
     layer = Layer(I, H, 2, **{option: 0.5})
     plain = Layer(I, H, 2)
     plain.load_state_dict(layer.state_dict())
@@ -98,7 +98,7 @@ def test_dropout_is_for_training(Layer: Any, option: str) -> None:
 
 
 @pytest.mark.parametrize("Layer", LAYERS)
-def test_weight_dropout_drops_elements_of_weight_hh_and_keeps_the_fast_kernel(Layer: Any) -> None:
+def test_weight_dropout_drops_elements_of_weight_hh_on_the_same_kernel(Layer: Any) -> None:
     layer = Layer(I, H, 2, bidirectional=True, weight_dropout=0.5, dtype=torch.float64)
     dropped = Layer(I, H, 2, bidirectional=True, dtype=torch.float64)
     dropped.load_state_dict(layer.state_dict())
@@ -117,7 +117,7 @@ def test_weight_dropout_drops_elements_of_weight_hh_and_keeps_the_fast_kernel(La
 
 
 @pytest.mark.parametrize("Layer", LAYERS)
-def test_zoneout_is_random_in_training_and_its_expectation_outside(Layer: Any) -> None:
+def test_zoneout_is_random_in_training_and_the_expectation_in_evaluation(Layer: Any) -> None:
     layer = Layer(I, H, zoneout=0.5, dtype=torch.float64)
     plain = Layer(I, H, dtype=torch.float64)
     plain.load_state_dict(layer.state_dict())
@@ -136,7 +136,7 @@ def test_zoneout_is_random_in_training_and_its_expectation_outside(Layer: Any) -
         torch.testing.assert_close(mine, (start + after) / 2, **EXACT)
 
 
-def test_zoneout_of_an_lstm_may_differ_between_h_and_c() -> None:
+def test_lstm_zoneout_may_differ_between_h_and_c() -> None:
     layer = LSTM(I, H, zoneout=(1.0, 0.0))
     state = layer.initial_state(B)
     _, new = layer(torch.randn(T, B, I), state)
@@ -145,7 +145,7 @@ def test_zoneout_of_an_lstm_may_differ_between_h_and_c() -> None:
     assert LSTM(I, H, zoneout=(0.0, 0.0)).choice(torch.randn(T, B, I)).kernel != "reference"
 
 
-def test_the_biases_of_the_forget_gate_sum_to_what_is_asked() -> None:
+def test_forget_gate_bias_is_the_sum_of_both_biases() -> None:
     torch.manual_seed(0)
     plain = LSTM(I, H, 2, bidirectional=True)
     torch.manual_seed(0)
@@ -158,7 +158,7 @@ def test_the_biases_of_the_forget_gate_sum_to_what_is_asked() -> None:
 
 
 @pytest.mark.parametrize("Layer", LAYERS)
-def test_orthogonal_init_draws_each_block_of_weight_hh_orthogonal(Layer: Any) -> None:
+def test_orthogonal_init_of_each_block_of_weight_hh(Layer: Any) -> None:
     layer = Layer(I, H, 2, bidirectional=True, orthogonal_init=True, dtype=torch.float64)
     for weights in layer.all_weights:
         for block in weights[1].split(H):
@@ -166,7 +166,7 @@ def test_orthogonal_init_draws_each_block_of_weight_hh_orthogonal(Layer: Any) ->
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_orthogonal_init_of_a_short_type(dtype: torch.dtype) -> None:
+def test_orthogonal_init_of_half_precision(dtype: torch.dtype) -> None:
     layer = GRU(I, H, orthogonal_init=True, dtype=dtype)
     for block in layer.weight_hh_l0.split(H):
         assert block.dtype == dtype
@@ -176,7 +176,7 @@ def test_orthogonal_init_of_a_short_type(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("Layer", LAYERS)
-def test_the_initial_state_can_be_learnt(Layer: Any, kernel: str) -> None:
+def test_initial_state_can_be_learned(Layer: Any, kernel: str) -> None:
     layer = Layer(I, H, 2, learn_initial_state=True, kernel=kernel)
     assert all((part == 0).all() for part in parts(layer.initial_state(B)))
     learnt = [parameter for name, parameter in layer.named_parameters() if name.startswith("initial")]
@@ -195,7 +195,7 @@ def test_the_initial_state_can_be_learnt(Layer: Any, kernel: str) -> None:
 
 
 @pytest.mark.parametrize("Layer", LAYERS)
-def test_the_initial_state_is_where_and_what_is_asked(Layer: Any) -> None:
+def test_initial_state_has_the_requested_device_and_dtype(Layer: Any) -> None:
     for layer in (Layer(I, H), Layer(I, H, learn_initial_state=True)):
         for part in parts(layer.initial_state(B, dtype=torch.float64)):
             assert part.dtype == torch.float64
@@ -205,7 +205,7 @@ def test_the_initial_state_is_where_and_what_is_asked(Layer: Any) -> None:
 
 
 @pytest.mark.parametrize("Layer", LAYERS)
-def test_kernels_get_a_state_that_is_contiguous(Layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_get_a_contiguous_state(Layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Tensor] = []
     run = torch_backend.run
     monkeypatch.setattr(torch_backend, "run", lambda *args: given.extend(parts(args[2])) or run(*args))
@@ -218,20 +218,20 @@ def test_kernels_get_a_state_that_is_contiguous(Layer: Any, monkeypatch: pytest.
     assert all(part.is_contiguous() for part in given)
 
 
-def test_options_show_in_the_description() -> None:
+def test_repr_shows_options() -> None:
     assert repr(GRU(3, 4, zoneout=0.1, layer_norm=True)) == "GRU(3, 4, layer_norm=True, zoneout=0.1)"
 
 
-def test_a_kernel_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+def test_kernel_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(KERNEL_VARIABLE, raising=False)
     x = torch.randn(T, B, I)
     assert GRU(I, H, kernel="torch").choice(x) == ("torch", "kernel='torch'")
     assert GRU(I, H, kernel="reference").choice(x) == ("reference", "kernel='reference'")
-    monkeypatch.setenv(VARIABLE, "reference")
+    monkeypatch.setenv(KERNEL_VARIABLE, "reference")
     assert GRU(I, H).choice(x, [1] * B) == ("reference", "SEQLOOM_KERNEL=reference")
 
 
-def test_the_native_kernel_that_is_not_there_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_native_kernel_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "load", lambda: "it was not built")
     x = torch.randn(T, B, I)
     with pytest.raises(ConfigError, match=r"^RNN: kernel='native' cannot do this: it was not built\."):
@@ -239,7 +239,7 @@ def test_the_native_kernel_that_is_not_there_says_why(monkeypatch: pytest.Monkey
     assert RNN(I, H).choice(x) == ("torch", "it was not built")
 
 
-def test_to_ask_for_the_kernel_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choice_draws_no_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "load", lambda: library.Library(lambda _: 0, lambda _: 0, 3, 3))
     layer = RNN(I, H, weight_dropout=0.5, kernel="native")
     before = torch.get_rng_state()
@@ -249,14 +249,14 @@ def test_to_ask_for_the_kernel_draws_nothing(monkeypatch: pytest.MonkeyPatch) ->
         RNN(I, H, recurrent_dropout=0.5, kernel="native").choice(torch.zeros(T, B, I))
 
 
-def test_only_an_lstm_has_a_forget_gate() -> None:
+def test_forget_gate_bias_is_for_lstm_only() -> None:
     assert LSTM(I, H).forget_gate_bias is None
     assert not hasattr(GRU(I, H), "forget_gate_bias")
 
 
 @pytest.mark.parametrize(("shape", "lengths"), [((0, B, I), None), ((T, 0, I), None), ((T, B, I), [0] * B)])
-def test_what_has_no_steps_is_not_run_by_torch(shape: Any, lengths: list[int] | None) -> None:
-    expected = ("reference", "no row has a step, and torch's own kernel refuses to run none")
+def test_torch_does_not_run_empty_inputs(shape: Any, lengths: list[int] | None) -> None:
+    expected = ("reference", "no row has a step, which torch's own kernel does not allow")
     x = torch.zeros(shape, dtype=torch.float64)
     assert GRU(I, H, dtype=torch.float64).choice(x, lengths) == expected
     assert GRU(I, H, kernel="torch").choice(x.float(), lengths) == expected

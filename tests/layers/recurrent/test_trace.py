@@ -35,7 +35,7 @@ def parts(state: Any) -> list[Tensor]:
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "lengths"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "two-way"])
 @pytest.mark.parametrize(("Layer", "keywords"), CASES)
-def test_gates_of_the_fast_kernel_are_those_of_the_reference(
+def test_recomputed_gates_match_the_reference(
     Layer: Any, keywords: dict[str, Any], bidirectional: bool, lengths: list[int] | None
 ) -> None:
     layer = Layer(I, H, 2, bidirectional=bidirectional, dtype=torch.float64, **keywords)
@@ -61,7 +61,7 @@ def test_gates_of_the_fast_kernel_are_those_of_the_reference(
 
 
 @pytest.mark.parametrize("kernel", ["torch", "reference"])
-def test_the_gates_of_an_lstm_satisfy_its_equation(kernel: str) -> None:
+def test_lstm_gates_satisfy_the_equation(kernel: str) -> None:
     layer = LSTM(I, H, dtype=torch.float64, kernel=kernel)
     output, state, ((i, f, g, o, c),) = layer.trace(torch.randn(T, B, I, dtype=torch.float64))
     before = torch.cat([torch.zeros(1, B, H, dtype=torch.float64), c[:-1]])
@@ -71,7 +71,7 @@ def test_the_gates_of_an_lstm_satisfy_its_equation(kernel: str) -> None:
 
 
 @pytest.mark.parametrize("kernel", ["torch", "reference"])
-def test_the_gates_of_a_gru_satisfy_its_equation(kernel: str) -> None:
+def test_gru_gates_satisfy_the_equation(kernel: str) -> None:
     layer = GRU(I, H, dtype=torch.float64, kernel=kernel)
     output, _, ((_, z, n),) = layer.trace(torch.randn(T, B, I, dtype=torch.float64))
     before = torch.cat([torch.zeros(1, B, H, dtype=torch.float64), output[:-1]])
@@ -79,7 +79,7 @@ def test_the_gates_of_a_gru_satisfy_its_equation(kernel: str) -> None:
 
 
 @pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
-def test_gates_are_laid_out_as_the_output_is(Layer: Any) -> None:
+def test_gates_have_the_layout_of_the_output(Layer: Any) -> None:
     x = torch.randn(B, T, I)
     layer = Layer(I, H, 2, batch_first=True)
     for lengths in (None, LENGTHS):
@@ -92,7 +92,7 @@ def test_gates_are_laid_out_as_the_output_is(Layer: Any) -> None:
 
 @pytest.mark.parametrize("options", [{"layer_norm": True}, {"zoneout": 0.2}, {"recurrent_dropout": 0.3}])
 @pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
-def test_options_that_need_the_reference_kernel_have_gates_too(Layer: Any, options: dict[str, Any]) -> None:
+def test_gates_with_reference_only_options(Layer: Any, options: dict[str, Any]) -> None:
     layer = Layer(I, H, 2, bidirectional=True, **options)
     x = torch.randn(T, B, I)
     torch.manual_seed(4)
@@ -104,7 +104,7 @@ def test_options_that_need_the_reference_kernel_have_gates_too(Layer: Any, optio
 
 
 @pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
-def test_weight_dropout_and_dropout_are_in_the_gates(Layer: Any) -> None:
+def test_gates_include_dropout_and_weight_dropout(Layer: Any) -> None:
     layer = Layer(I, H, 2, weight_dropout=0.5, dropout=0.5, dtype=torch.float64)
     x = torch.randn(T, B, I, dtype=torch.float64)
     torch.manual_seed(4)
@@ -119,7 +119,7 @@ def test_weight_dropout_and_dropout_are_in_the_gates(Layer: Any) -> None:
 
 @pytest.mark.parametrize("kernel", ["torch", "reference"])
 @pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
-def test_gradients_flow_through_gates(Layer: Any, kernel: str) -> None:
+def test_gates_have_gradients(Layer: Any, kernel: str) -> None:
     layer = Layer(2, 3, bidirectional=True, dtype=torch.float64, kernel=kernel)
     x = torch.randn(3, 2, 2, dtype=torch.float64, requires_grad=True)
 
@@ -130,7 +130,7 @@ def test_gradients_flow_through_gates(Layer: Any, kernel: str) -> None:
 
 
 @pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
-def test_no_steps_have_no_gates(Layer: Any) -> None:
+def test_gates_of_an_empty_sequence(Layer: Any) -> None:
     layer = Layer(I, H, 2, bidirectional=True)
     trace = layer.trace(torch.randn(0, B, I))
     assert trace.output.shape == (0, B, 2 * H)

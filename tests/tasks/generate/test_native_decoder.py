@@ -24,7 +24,7 @@ TASK = Generate()
 
 @pytest.fixture(autouse=True)
 def no_kernel_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(library.VARIABLE, raising=False)
+    monkeypatch.delenv(library.KERNEL_VARIABLE, raising=False)
 
 
 def make(cell: str = "lstm", layers: int = 2, tied: bool = False, **options: Any) -> LanguageModel:
@@ -48,7 +48,7 @@ def test_it_writes_what_the_model_writes_step_by_step(
     assert compiled_decoder(model, asked, 3) is not None
     written = TASK.generate(model, prompts, asked)
     streamed = list(TASK.stream(model, prompts[0], asked))
-    monkeypatch.setenv(library.VARIABLE, "torch")
+    monkeypatch.setenv(library.KERNEL_VARIABLE, "torch")
     assert compiled_decoder(model, asked, 3) is None
     assert TASK.generate(model, prompts, asked) == written
     assert list(TASK.stream(model, prompts[0], asked)) == streamed == written[0]

@@ -175,11 +175,11 @@ def test_spaces_come_out_single(text: str) -> None:
 
 
 BAD = {
-    "missing.wav": ("go", r"expected a file of sound\. Got no such file\."),
-    "text.wav": ("go", r"expected audio, such as wav, flac or ogg\. Got 9 bytes of something else\."),
-    "cut.wav": ("go", r"expected audio that is whole\. Got a file that breaks off after 0\.\d+ s\."),
-    "silent.wav": ("go", r"expected audio with something to hear\. Got silence from start to end\."),
-    "short.wav": ("go", r"expected at least 45 ms of sound\. Got 5\.0 ms\."),
+    "missing.wav": ("go", r"expected an audio file\. Got no such file\. Its path is /.*/missing\.wav\."),
+    "text.wav": ("go", r"expected audio, such as wav, flac or ogg\. Got 9 bytes in no known audio format\."),
+    "cut.wav": ("go", r"expected a complete audio file\. Got one truncated after 0\.\d+ s\."),
+    "silent.wav": ("go", r"expected audible sound\. Got silence from start to end\."),
+    "short.wav": ("go", r"expected at least 45 ms of audio\. Got 5\.0 ms\."),
     "untold.wav": ("", r"`transcription` must be a text\. Got nothing\."),
     "long.wav": (
         "stop stop stop stop stop stop stop",
@@ -285,8 +285,8 @@ def test_stereo_and_other_rates_are_used_and_said_once(
         source = case.preparation.source(case.data, "train", Batching(8))
     assert source.skipped == ()
     assert [record.getMessage() for record in caplog.records] == [
-        "2 channels averaged to one (said once, at 1.wav)",
-        "resampled from 48000 Hz to 8000 Hz (said once, at 1.wav)",
+        "2 channels averaged to one (first in 1.wav; not repeated for other files)",
+        "resampled from 48000 Hz to 8000 Hz (first in 1.wav; not repeated for other files)",
     ]
 
 
@@ -301,7 +301,7 @@ def test_the_sample_rate_is_that_of_the_first_good_recording(folder: Path, tmp_p
     for file in (tmp_path / "data" / "train").glob("*.wav"):
         file.write_text("no sound")
     with pytest.raises(
-        DataError, match=r"expected at least one row for train\. Got 60 bad rows, the first: "
+        DataError, match=r"expected at least one usable row for train\. Got 60 bad rows, the first: "
     ):
         prepared(tmp_path / "data")
 

@@ -26,7 +26,7 @@ def test_it_is_in_the_format_that_the_task_reads(data: Records) -> None:
     assert {row.fields["speaker"] for row in data.examples("train")} == set(SPEAKERS)
     audio = read_audio(data.examples("test")[0].fields["file"])
     assert audio.sample_rate_hz == RATE_HZ
-    assert audio.notes == ()
+    assert audio.conversions == ()
     assert 0.01 < abs(audio.samples).mean() < 0.5
 
 

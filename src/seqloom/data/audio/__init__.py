@@ -1,1 +1,1 @@
-"""Audio: files, log-mel features, their normalization and augmentation."""
+"""Audio: reading files, log-mel features, their normalization and augmentation."""

@@ -1,4 +1,4 @@
-"""Files of sound to steps of features: each file is read once, and what was done to it is said once."""
+"""Features of audio files: each file is read once, and each kind of conversion is reported once."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from seqloom.data.audio.files import read_audio
 from seqloom.errors import DataError
 
 log = logging.getLogger("seqloom")
-"""Python's own way for a library to speak up: without a handler a warning goes to standard error."""
+"""The library's logger: without a handler, Python prints its warnings to standard error."""
 
 
 @final
 class FeatureCache:
-    """The features of files, not normalized. They are kept in memory: an hour has 92 MB (64 bands, 10 ms).
+    """Features of audio files, before normalization. Memory: 92 MB for an hour (64 mel bands, 10 ms).
 
     Args:
         options: how samples become features.
@@ -26,39 +26,42 @@ class FeatureCache:
 
     def __init__(self, options: FeatureOptions) -> None:
         self.options = options
-        self._kept: dict[Path, numpy.ndarray] = {}
-        self._said: set[str] = set()
+        self._cache: dict[Path, numpy.ndarray] = {}
+        self._warned: set[str] = set()
 
-    def steps(self, path: Path, where: object = None) -> numpy.ndarray:
-        """The steps (T, F) of a file of a data set, which is read the first time only.
+    def load(self, path: Path, where: object = None) -> numpy.ndarray:
+        """The features of a file in a data set, computed at the first call and cached.
 
         Args:
             path: the file.
-            where: who speaks in an error: see `read_audio`.
+            where: what an error message begins with: see `read_audio`.
+
+        Returns:
+            (T, F) float32, T steps of F features.
 
         Raises:
-            DataError: it is not audio, is cut short, silent, or too short for a step.
+            DataError: it is not audio, is truncated or silent, or is too short for one step.
         """
-        if path not in self._kept:
-            self._kept[path] = self.read(path, where)
-        return self._kept[path]
+        if path not in self._cache:
+            self._cache[path] = self.extract(path, where)
+        return self._cache[path]
 
-    def read(self, path: Path, where: object = None) -> numpy.ndarray:
-        """The same, read now whether it was read before or not."""
+    def extract(self, path: Path, where: object = None) -> numpy.ndarray:
+        """The features of a file as it is now, not cached. Arguments and errors are those of `load`."""
         audio = read_audio(path, self.options.sample_rate_hz, where)
-        for note in audio.notes:
-            self.say_once(note, f"{note} (said once, at {path.name})")
+        for conversion in audio.conversions:
+            self.warn_once(conversion, f"{conversion} (first in {path.name}; not repeated for other files)")
         steps = log_mel(audio.samples, self.options)
         if not len(steps):
             raise DataError(
                 path if where is None else f"{where}, {path.name}",
-                f"expected at least {self.options.shortest_ms:g} ms of sound",
+                f"expected at least {self.options.min_duration_ms:g} ms of audio",
                 got=f"{1000 * len(audio.samples) / audio.sample_rate_hz:.1f} ms",
             )
         return steps
 
-    def say_once(self, key: str, message: str) -> None:
-        """Log `message` as a warning, unless one of the same `key` was."""
-        if key not in self._said:
-            self._said.add(key)
+    def warn_once(self, key: str, message: str) -> None:
+        """Log `message` as a warning, unless a message with the same `key` was logged before."""
+        if key not in self._warned:
+            self._warned.add(key)
             log.warning("%s", message)

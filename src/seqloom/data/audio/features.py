@@ -1,9 +1,8 @@
-"""Samples to log-mel frames, whole or as they come: the same frames in any chunks.
+"""Log-mel features of audio, of a whole recording or streaming: any chunks give the same frames.
 
-Kaldi's features (Povey et al. 2011), computed by kaldi-native-fbank: pre-emphasis, windows of some
-milliseconds, their power spectrum, its sums in triangles on the mel scale, and the logarithm of those.
-Nothing is drawn (no dither). Frames that follow one another may be stacked to one step, so that a recurrent
-layer has fewer steps to run.
+Kaldi's filter-bank features (Povey et al. 2011), computed by kaldi-native-fbank: pre-emphasis, windowed
+frames, their power spectrum, triangular mel filters, and the logarithm. No dither, so they are deterministic.
+Consecutive frames may be stacked into one step, so that a recurrent layer has fewer steps to run.
 """
 
 from __future__ import annotations
@@ -13,20 +12,20 @@ from typing import Any, NamedTuple
 
 import numpy
 
-from seqloom.optional import optional_package
+from seqloom.optional import import_optional
 
 
 class FeatureOptions(NamedTuple):
     """How samples become features.
 
     Fields:
-        sample_rate_hz: of the samples.
-        num_mels: bands of the mel scale, from 20 Hz to half the sample rate.
-        frame_length_ms: one frame sees so much.
-        frame_shift_ms: from the start of a frame to the start of the next.
-        stacked_frames: frames that make up one step; what is left at the end, less than a step, is dropped.
-        lookahead_frames: frames after its own that a step sees too (Sak et al. 2015, arXiv:1507.06947), for a
-            model that reads in one direction. A step is known so much later.
+        sample_rate_hz: sample rate of the audio.
+        num_mels: mel bands, from 20 Hz to half the sample rate.
+        frame_length_ms: length of a frame's window.
+        frame_shift_ms: from the start of one frame to the start of the next.
+        stacked_frames: frames in one step; frames at the end that do not fill a step are dropped.
+        lookahead_frames: future frames that a step includes beyond its own (Sak et al. 2015,
+            arXiv:1507.06947), for a unidirectional model. They add latency when streaming.
 
     >>> FeatureOptions(num_mels=40, stacked_frames=3).size
     120
@@ -40,30 +39,30 @@ class FeatureOptions(NamedTuple):
     lookahead_frames: int = 0
 
     @property
-    def seen_frames(self) -> int:
-        """Frames that a step sees."""
+    def frames_per_step(self) -> int:
+        """Frames that one step is made of, lookahead included."""
         return self.stacked_frames + self.lookahead_frames
 
     @property
     def size(self) -> int:
-        """Features of a step."""
-        return self.num_mels * self.seen_frames
+        """Features per step."""
+        return self.num_mels * self.frames_per_step
 
     @property
-    def shortest_ms(self) -> float:
-        """What a step needs: shorter audio has none."""
-        return self.frame_length_ms + (self.seen_frames - 1) * self.frame_shift_ms
+    def min_duration_ms(self) -> float:
+        """Duration of one step: shorter audio has no features."""
+        return self.frame_length_ms + (self.frames_per_step - 1) * self.frame_shift_ms
 
 
 def log_mel(samples: numpy.ndarray, options: FeatureOptions) -> numpy.ndarray:
-    """The steps of a whole recording.
+    """Compute the features of a whole recording.
 
     Args:
         samples: (N,) float32 from -1 to 1, at `options.sample_rate_hz`.
-        options: how they become features.
+        options: see `FeatureOptions`.
 
     Returns:
-        (T, options.size) float32, in nats.
+        (T, options.size) float32, natural logarithms of filter-bank energies.
 
     Raises:
         ConfigError: kaldi-native-fbank is not installed.
@@ -75,39 +74,39 @@ def log_mel(samples: numpy.ndarray, options: FeatureOptions) -> numpy.ndarray:
 
 
 def log_mel_stream(chunks: Iterable[numpy.ndarray], options: FeatureOptions) -> Iterator[numpy.ndarray]:
-    """The same steps, as soon as their samples are there.
+    """Compute the features of a stream; each step is given as soon as its last sample has come.
 
     Args:
         chunks: samples, (n,) float32 each, of any sizes.
-        options: how they become features.
+        options: see `FeatureOptions`.
 
-    Returns:
-        For each chunk the steps that it completes, (t, options.size) float32; t may be 0.
+    Yields:
+        For every chunk the steps that it completes, (t, options.size) float32; t may be 0.
     """
-    fbank = _extractor(options)
-    done = 0
-    waiting = numpy.empty((0, options.num_mels), dtype=numpy.float32)
+    fbank = _make_extractor(options)
+    num_done = 0
+    pending = numpy.empty((0, options.num_mels), dtype=numpy.float32)
     for chunk in chunks:
         fbank.accept_waveform(options.sample_rate_hz, chunk)
-        ready = fbank.num_frames_ready
-        if ready > done:  # a frame is a view of the extractor's own memory: copied before it is given up
-            new = numpy.stack([fbank.get_frame(number) for number in range(done, ready)])
-            fbank.pop(ready - done)
-            waiting, done = numpy.concatenate([waiting, new]), ready
-        steps = max(len(waiting) - options.lookahead_frames, 0) // options.stacked_frames
+        num_ready = fbank.num_frames_ready
+        if num_ready > num_done:  # a frame is a view of the extractor's memory: copied before it is popped
+            new = numpy.stack([fbank.get_frame(index) for index in range(num_done, num_ready)])
+            fbank.pop(num_ready - num_done)
+            pending, num_done = numpy.concatenate([pending, new]), num_ready
+        steps = max(len(pending) - options.lookahead_frames, 0) // options.stacked_frames
         starts = numpy.arange(steps)[:, None] * options.stacked_frames
-        yield waiting[starts + numpy.arange(options.seen_frames)].reshape(steps, options.size)
-        waiting = waiting[steps * options.stacked_frames :]
+        yield pending[starts + numpy.arange(options.frames_per_step)].reshape(steps, options.size)
+        pending = pending[steps * options.stacked_frames :]
 
 
-def _extractor(options: FeatureOptions) -> Any:
-    package = optional_package("kaldi_native_fbank", "speech")
-    chosen = package.FbankOptions()
-    chosen.frame_opts.samp_freq = options.sample_rate_hz
-    chosen.frame_opts.frame_length_ms = options.frame_length_ms
-    chosen.frame_opts.frame_shift_ms = options.frame_shift_ms
-    chosen.frame_opts.dither = 0.0
-    # No frame reaches beyond the recording, so that none depends on where a recording ends.
-    chosen.frame_opts.snip_edges = True
-    chosen.mel_opts.num_bins = options.num_mels
-    return package.OnlineFbank(chosen)
+def _make_extractor(options: FeatureOptions) -> Any:
+    package = import_optional("kaldi_native_fbank", "speech")
+    fbank_options = package.FbankOptions()
+    fbank_options.frame_opts.samp_freq = options.sample_rate_hz
+    fbank_options.frame_opts.frame_length_ms = options.frame_length_ms
+    fbank_options.frame_opts.frame_shift_ms = options.frame_shift_ms
+    fbank_options.frame_opts.dither = 0.0
+    # No frame is padded at the edges: so no frame depends on where the recording ends.
+    fbank_options.frame_opts.snip_edges = True
+    fbank_options.mel_opts.num_bins = options.num_mels
+    return package.OnlineFbank(fbank_options)

@@ -1,7 +1,7 @@
-"""Files of sound to samples: one channel, one sample rate, and one clear line for what cannot be used.
+"""Audio files to samples of one channel at one sample rate, and one-line errors for unusable files.
 
-Whatever libsndfile reads (wav, flac, ogg, mp3, aiff …) through soundfile. Resampling is soxr's: it asks for
-numpy alone, and its default is free of audible aliasing.
+Reads whatever libsndfile reads (wav, flac, ogg, mp3, aiff …), through soundfile. Resampling is done by soxr,
+which depends on numpy alone and whose default quality has no audible aliasing.
 """
 
 from __future__ import annotations
@@ -14,40 +14,44 @@ from typing import BinaryIO, NamedTuple
 import numpy
 
 from seqloom.errors import DataError
-from seqloom.optional import optional_package
+from seqloom.optional import import_optional
 
 PCM_SCALE = 32768
-"""Of 16-bit samples: full scale is 1."""
+"""Full scale of 16-bit samples, which becomes 1."""
 UNKNOWN_SIZE = 0x7FFF0000
-"""Programs that write into a pipe put about this, or twice this, where a header wants a size."""
+"""A size in a header from here on means 'unknown': programs that write to a pipe put such a value there."""
 READ_BYTES = 1 << 16
+FORMATS = "audio, such as wav, flac or ogg"
 
-_SIZES = re.compile(r"^\s*(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
-_BROKEN_OGG = ("without an End-Of-Stream", "lacks an end-of-stream", "Junk after the last page")
-"""What libsndfile remarks, and reads on; it remarks more than this, of which nothing is lost."""
+_HEADER_SIZES = re.compile(r"^\s*(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+_TRUNCATED_OGG = ("without an End-Of-Stream", "lacks an end-of-stream", "Junk after the last page")
+"""Messages in libsndfile's log that mean lost audio; others that it logs about Ogg files are harmless."""
 
 
 class Waveform(NamedTuple):
-    """Samples (N,), float32 from -1 to 1, and what was done to them that a person should hear of once."""
+    """Samples of one channel, (N,) float32 from -1 to 1, and how they were converted."""
 
     samples: numpy.ndarray
     sample_rate_hz: int
-    notes: tuple[str, ...] = ()
-    """For example `resampled from 44100 Hz to 16000 Hz`; the same words for every such file"""
+    conversions: tuple[str, ...] = ()
+    """For example `resampled from 44100 Hz to 16000 Hz`; files converted alike have the same texts."""
 
 
 def read_audio(path: Path, sample_rate_hz: int | None = None, where: object = None) -> Waveform:
-    """Read a file of sound as one channel.
+    """Read an audio file as one channel.
 
-    Several channels are averaged, and another rate is resampled: `notes` says so.
+    Several channels are averaged, and another sample rate is resampled; `conversions` reports both.
 
     Args:
         path: the file.
-        sample_rate_hz: the rate that is wanted; None: the file's own.
-        where: who speaks in an error, for example `metadata.csv, line 3`; None: the file.
+        sample_rate_hz: the sample rate to return; None: the file's own.
+        where: what an error message begins with, for example `metadata.csv, line 3`; None: the file.
+
+    Returns:
+        `Waveform`.
 
     Raises:
-        DataError: there is no such file, it is not audio, it was cut short, or it is silent.
+        DataError: there is no such file, it is not audio, or it is truncated or silent.
         ConfigError: soundfile or, where it is needed, soxr is not installed.
 
     >>> import soundfile, tempfile
@@ -55,76 +59,83 @@ def read_audio(path: Path, sample_rate_hz: int | None = None, where: object = No
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     soundfile.write(f"{folder}/tone.wav", tone, 8000)
     ...     audio = read_audio(Path(folder) / "tone.wav", sample_rate_hz=16000)
-    >>> audio.samples.shape, audio.sample_rate_hz, audio.notes
+    >>> audio.samples.shape, audio.sample_rate_hz, audio.conversions
     ((1600,), 16000, ('resampled from 8000 Hz to 16000 Hz',))
     """
-    soundfile = optional_package("soundfile", "speech")
+    soundfile = import_optional("soundfile", "speech")
     if not path.is_file():
-        raise _unusable(where, path, "a file of sound", "no such file")
+        got = "a folder" if path.is_dir() else "no such file"
+        raise _unusable(where, path, "an audio file", got, hint=f"Its path is {path}" if where else "")
     try:
         with soundfile.SoundFile(path) as file:
             samples = file.read(dtype="float32", always_2d=True)
-            rate, frames, remarks = file.samplerate, file.frames, file.extra_info
+            rate, num_frames, libsndfile_log = file.samplerate, file.frames, file.extra_info
     except soundfile.LibsndfileError as error:
-        words = error.error_string.removeprefix("Error : ").rstrip(". ")
-        if "ormat" in words:  # "Format not recognized", and the like of a container that holds something else
-            got = f"{path.stat().st_size:,} bytes of something else"
-            raise _unusable(where, path, "audio, such as wav, flac or ogg", got) from None
-        raise _unusable(where, path, "audio that is whole", f"a file that breaks off ({words})") from None
-    if len(samples) < frames or _breaks_off(remarks):
-        got = f"a file that breaks off after {len(samples) / rate:.2f} s"
-        raise _unusable(where, path, "audio that is whole", got)
-    notes: tuple[str, ...] = ()
+        reason = error.error_string.removeprefix("Error : ").rstrip(". ")
+        if "ormat" in reason:  # "Format not recognized", and its variants for containers of other content
+            got = f"{path.stat().st_size:,} bytes in no known audio format"
+            raise _unusable(where, path, FORMATS, got) from None
+        raise _unusable(where, path, "a complete audio file", f"a truncated one ({reason})") from None
+    if len(samples) < num_frames or _is_truncated(libsndfile_log):
+        got = f"one truncated after {len(samples) / rate:.2f} s"
+        raise _unusable(where, path, "a complete audio file", got)
+    conversions: tuple[str, ...] = ()
     mono = samples[:, 0]
     if samples.shape[1] > 1:
-        notes, mono = (f"{samples.shape[1]} channels averaged to one",), samples.mean(axis=1)
-    _check_sound(where, path, mono)
+        conversions, mono = (f"{samples.shape[1]} channels averaged to one",), samples.mean(axis=1)
+    _check_samples(where, path, mono)
     if sample_rate_hz is not None and rate != sample_rate_hz:
-        notes = (*notes, f"resampled from {rate} Hz to {sample_rate_hz} Hz")
-        mono, rate = optional_package("soxr", "speech").resample(mono, rate, sample_rate_hz), sample_rate_hz
-    return Waveform(numpy.ascontiguousarray(mono, dtype=numpy.float32), rate, notes)
+        conversions = (*conversions, f"resampled from {rate} Hz to {sample_rate_hz} Hz")
+        mono, rate = import_optional("soxr", "speech").resample(mono, rate, sample_rate_hz), sample_rate_hz
+    return Waveform(numpy.ascontiguousarray(mono, dtype=numpy.float32), rate, conversions)
 
 
-def _breaks_off(remarks: str) -> bool:
-    """Whether libsndfile, which reads what there is, found less than the file said of itself."""
-    sizes = ((int(said), int(there)) for said, there in _SIZES.findall(remarks))
-    return any(there < said < UNKNOWN_SIZE for said, there in sizes) or any(
-        remark in remarks for remark in _BROKEN_OGG
+def _is_truncated(libsndfile_log: str) -> bool:
+    """Whether the file has less audio than its header says: libsndfile logs that and reads what there is."""
+    sizes = [(int(header), int(actual)) for header, actual in _HEADER_SIZES.findall(libsndfile_log)]
+    return any(actual < header < UNKNOWN_SIZE for header, actual in sizes) or any(
+        message in libsndfile_log for message in _TRUNCATED_OGG
     )
 
 
-def _check_sound(where: object, path: Path, samples: numpy.ndarray) -> None:
+def _check_samples(where: object, path: Path, samples: numpy.ndarray) -> None:
     if not len(samples):
-        raise _unusable(where, path, "audio with something to hear", "no samples")
+        raise _unusable(where, path, "audible sound", "no samples")
     if not numpy.isfinite(samples).all():
-        raise _unusable(where, path, "samples that are numbers", "nan or inf")
+        raise _unusable(where, path, "finite samples", "nan or inf")
     if samples.min() == samples.max():
-        raise _unusable(where, path, "audio with something to hear", "silence from start to end")
+        raise _unusable(where, path, "audible sound", "silence from start to end")
 
 
-def _unusable(where: object, path: Path, expected: str, got: str) -> DataError:
+def _unusable(where: object, path: Path, expected: str, got: str, hint: str = "") -> DataError:
     name = path if where is None else f"{where}, {path.name}"
-    return DataError(name, f"expected {expected}", got=got)
+    return DataError(name, f"expected {expected}", got=got, hint=hint)
 
 
 def read_pcm(file: BinaryIO) -> Iterator[numpy.ndarray]:
-    """Raw samples as they come: 16-bit little-endian integers of one channel, to float32 from -1 to 1.
+    """Read raw 16-bit little-endian samples of one channel, as soon as they are available.
 
     Args:
-        file: for example `sys.stdin.buffer`; what is there is given at once, and nothing is waited for.
+        file: for example `sys.stdin.buffer`. It is read without waiting for a full buffer.
+
+    Yields:
+        (n,) float32 from -1 to 1.
+
+    Raises:
+        DataError: the stream ends in the middle of a sample.
 
     >>> import io
     >>> [chunk.tolist() for chunk in read_pcm(io.BytesIO(bytes([0, 64, 0, 192])))]
     [[0.5, -0.5]]
     """
-    # `read1` gives what one read of the pipe gave; `read` would wait for a full buffer.
+    # `read1` returns what one read of the pipe gave; `read` would wait for a full buffer.
     read = getattr(file, "read1", file.read)
-    half = b""
-    while piece := read(READ_BYTES):
-        piece = half + piece
-        whole = len(piece) & ~1
-        half = piece[whole:]
-        if whole:
-            yield numpy.frombuffer(piece[:whole], dtype="<i2").astype(numpy.float32) / PCM_SCALE
-    if half:
+    odd_byte = b""
+    while data := read(READ_BYTES):
+        data = odd_byte + data
+        even_size = len(data) & ~1
+        odd_byte = data[even_size:]
+        if even_size:
+            yield numpy.frombuffer(data[:even_size], dtype="<i2").astype(numpy.float32) / PCM_SCALE
+    if odd_byte:
         raise DataError("standard input", "expected 16-bit samples", got="an odd number of bytes")

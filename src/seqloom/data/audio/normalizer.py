@@ -1,4 +1,4 @@
-"""Features shifted and scaled to mean 0 and deviation 1: over all of the training split, or by speaker."""
+"""Mean and variance normalization of features: over the whole training split, or per speaker (CMVN)."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import NamedTuple, final
 
 import numpy
 
-LEAST_DEVIATION = 0.1
-"""A feature that hardly moves in training, as a band above what a microphone passed on, is not blown up."""
+MIN_STD = 0.1
+"""A nearly constant feature, such as a mel band above a microphone's range, is not amplified to noise."""
 
 
 class Statistics(NamedTuple):
-    """Mean and deviation of every feature, (F,) float32 each."""
+    """Mean and standard deviation of every feature, (F,) float32 each."""
 
     mean: numpy.ndarray
-    deviation: numpy.ndarray
+    std: numpy.ndarray
 
 
 @final
 class Normalizer:
-    """Shift and scale steps of features.
+    """Shift and scale features to mean 0 and standard deviation 1.
 
     Args:
-        overall: statistics of all steps.
-        speakers: those of each speaker; empty: `overall` is for everybody.
+        overall: statistics over all steps.
+        speakers: statistics of every speaker; empty: `overall` is used for all speakers.
 
     >>> normalizer = Normalizer.fit([numpy.array([[1.0], [3.0]]), numpy.array([[5.0]])])
     >>> normalizer.apply(numpy.array([[3.0]]))
@@ -40,64 +40,80 @@ class Normalizer:
 
     @classmethod
     def fit(cls, rows: Iterable[numpy.ndarray], speakers: Iterable[str] | None = None) -> Normalizer:
-        """Measure rows (T, F), of one speaker each; None: nobody is told apart."""
+        """Compute the statistics of features.
+
+        Args:
+            rows: features (T, F) of utterances.
+            speakers: the speaker of each utterance; None: normalize all speakers alike.
+        """
         rows = list(rows)
         if speakers is None:
-            return cls(_statistics(rows))
-        return cls(_statistics(rows), _by_speaker(rows, speakers))
+            return cls(_compute_statistics(rows))
+        return cls(_compute_statistics(rows), _compute_speakers(rows, speakers))
 
     @property
     def is_by_speaker(self) -> bool:
-        """Whether speakers are told apart."""
+        """Whether every speaker has statistics of their own."""
         return bool(self.speakers)
 
-    def with_new(self, rows: Iterable[numpy.ndarray], speakers: Iterable[str]) -> Normalizer:
-        """The same, and speakers that it does not know measured by these rows of theirs."""
-        return Normalizer(self.overall, {**_by_speaker(rows, speakers), **self.speakers})
+    def with_speakers(self, rows: Iterable[numpy.ndarray], speakers: Iterable[str]) -> Normalizer:
+        """A copy with statistics of new speakers from these utterances; known speakers keep theirs.
+
+        Args:
+            rows: features (T, F) of utterances.
+            speakers: the speaker of each utterance.
+        """
+        return Normalizer(self.overall, {**_compute_speakers(rows, speakers), **self.speakers})
 
     def apply(self, row: numpy.ndarray, speaker: str | None = None) -> numpy.ndarray:
-        """Steps (T, F) to steps of mean 0 and deviation 1, float32.
+        """Normalize the features of an utterance.
 
-        Where speakers are told apart, a row of nobody known is measured by itself.
+        Where speakers are normalized separately, an utterance of an unknown speaker is normalized by its own
+        statistics.
+
+        Args:
+            row: (T, F) features.
+            speaker: whose utterance it is; None: unknown.
+
+        Returns:
+            (T, F) float32.
         """
-        found = self.overall
+        statistics = self.overall
         if self.speakers:
-            found = self.speakers.get(speaker or "") or _statistics([row])
-        return ((row - found.mean) / found.deviation).astype(numpy.float32)
+            statistics = self.speakers.get(speaker or "") or _compute_statistics([row])
+        return ((row - statistics.mean) / statistics.std).astype(numpy.float32)
 
     def to_json(self) -> str:
-        """Every number of it."""
+        """All statistics as JSON, for `from_json`."""
         parts = {"overall": self.overall, "speakers": self.speakers}
         return json.dumps(parts, default=numpy.ndarray.tolist)
 
     @classmethod
     def from_json(cls, text: str) -> Normalizer:
-        """What `to_json` gave."""
+        """Read back what `to_json` wrote."""
         parts = json.loads(text)
-        speakers = {name: _read(values) for name, values in parts["speakers"].items()}
-        return cls(_read(parts["overall"]), speakers)
+        speakers = {name: _parse_statistics(values) for name, values in parts["speakers"].items()}
+        return cls(_parse_statistics(parts["overall"]), speakers)
 
 
-def _read(values: list[list[float]]) -> Statistics:
-    mean, deviation = (numpy.array(part, dtype=numpy.float32) for part in values)
-    return Statistics(mean, deviation)
+def _parse_statistics(values: list[list[float]]) -> Statistics:
+    mean, std = (numpy.array(part, dtype=numpy.float32) for part in values)
+    return Statistics(mean, std)
 
 
-def _statistics(rows: Iterable[numpy.ndarray]) -> Statistics:
-    """In float64: a split has more steps than float32 can count exactly."""
+def _compute_statistics(rows: Iterable[numpy.ndarray]) -> Statistics:
+    """In float64: the sums over a split have more digits than float32 holds."""
     count, total, square = 0, 0.0, 0.0
     for row in rows:
         values = row.astype(numpy.float64)
         count, total, square = count + len(row), total + values.sum(0), square + (values**2).sum(0)
     mean = numpy.atleast_1d(total) / count
-    deviation = numpy.sqrt(numpy.maximum(square / count - mean**2, 0.0))
-    return Statistics(
-        mean.astype(numpy.float32), numpy.maximum(deviation, LEAST_DEVIATION).astype(numpy.float32)
-    )
+    std = numpy.sqrt(numpy.maximum(square / count - mean**2, 0.0))
+    return Statistics(mean.astype(numpy.float32), numpy.maximum(std, MIN_STD).astype(numpy.float32))
 
 
-def _by_speaker(rows: Iterable[numpy.ndarray], speakers: Iterable[str]) -> dict[str, Statistics]:
-    heard: dict[str, list[numpy.ndarray]] = {}
+def _compute_speakers(rows: Iterable[numpy.ndarray], speakers: Iterable[str]) -> dict[str, Statistics]:
+    rows_by_speaker: dict[str, list[numpy.ndarray]] = {}
     for row, speaker in zip(rows, speakers, strict=True):
-        heard.setdefault(speaker, []).append(row)
-    return {speaker: _statistics(own) for speaker, own in heard.items()}
+        rows_by_speaker.setdefault(speaker, []).append(row)
+    return {speaker: _compute_statistics(own_rows) for speaker, own_rows in rows_by_speaker.items()}

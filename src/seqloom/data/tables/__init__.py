@@ -1,1 +1,1 @@
-"""Tables: files of rows, and examples with named columns by split."""
+"""Tables: files of rows, read as examples with named columns, by split."""

@@ -1,4 +1,4 @@
-"""Read CoNLL columns: a token a line, its tag in the last column, an empty line after each sentence."""
+"""Read CoNLL files: one token per line with its tag in the last column, an empty line between sentences."""
 
 from __future__ import annotations
 
@@ -9,34 +9,33 @@ from typing import NamedTuple
 
 from seqloom.errors import DataError
 
-DOCUMENT = "-DOCSTART-"
-MARKS = ("#begin document", "#end document")
-BLANKS = re.compile(" +")
+DOCUMENT_MARKERS = ("-DOCSTART-", "#begin document", "#end document")
+SPACES = re.compile(" +")
 
 
-class Sentence(NamedTuple):
-    """A sentence, or what is wrong with it."""
+class ConllSentence(NamedTuple):
+    """A sentence of a CoNLL file, or the error that makes it unusable."""
 
     line: int
-    """Of the file, from 1: where the sentence begins"""
+    """Line of the file where the sentence begins, from 1; 0: no line yet"""
     tokens: list[str]
     tags: list[str]
     error: DataError | None = None
 
 
-def read_conll(path: Path) -> Iterator[Sentence]:
-    """The sentences of a file, in order.
+def read_conll(path: Path) -> Iterator[ConllSentence]:
+    """Read the sentences of a file, in order.
 
-    Columns are separated by tabs, or, in lines without one, by blanks; the first is the token, the last its
-    tag, and as many as the first line has are expected of all. Lines between documents (`-DOCSTART-`, `#begin
-    document`, `#end document`) are left out, and so are comments: lines before a sentence's first token that
-    begin with a `#` and a blank, and have no tab.
+    Columns are separated by tabs or, in lines without a tab, by spaces. The first column is the token, the
+    last its tag; all lines have as many columns as the first. Lines between documents (`-DOCSTART-`, `#begin
+    document`, `#end document`) are skipped, and so are comments: lines before the first token of a sentence
+    that begin with `# ` and have no tab.
 
     Args:
         path: the file, UTF-8.
 
-    Returns:
-        Each sentence; where a line of it cannot be read, with the first error, which names the line.
+    Yields:
+        `ConllSentence`; `error` is the first error in its lines, if any.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -47,7 +46,7 @@ def read_conll(path: Path) -> Iterator[Sentence]:
     1 ['Anna', 'sang'] ['B-PER', 'O'] None
     4 ['Bob'] ['B-PER'] None
     """
-    columns, found = 0, Sentence(0, [], [])
+    num_columns, sentence = 0, ConllSentence(0, [], [])
     with path.open("rb") as file:
         for number, raw in enumerate(file, 1):
             place = f"{path}, line {number}"
@@ -56,35 +55,37 @@ def read_conll(path: Path) -> Iterator[Sentence]:
             except UnicodeDecodeError as error:
                 got = f"byte 0x{raw[error.start]:02x} ({error.reason})"
                 hint = f"Convert it, as with: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8{path.suffix}"
-                found = _wrong(found, number, DataError(place, "the line must be UTF-8", got=got, hint=hint))
+                error = DataError(place, "the line must be UTF-8", got=got, hint=hint)
+                sentence = _with_error(sentence, number, error)
                 continue
-            if not line.strip(" \t") or line.startswith((DOCUMENT, *MARKS)):
-                if found.line:
-                    yield found
-                found = Sentence(0, [], [])
+            if not line.strip(" \t") or line.startswith(DOCUMENT_MARKERS):
+                if sentence.line:
+                    yield sentence
+                sentence = ConllSentence(0, [], [])
                 continue
-            if not found.line and "\t" not in line and f"{line} ".startswith("# "):
+            if not sentence.line and "\t" not in line and f"{line} ".startswith("# "):
                 continue
-            parts = _columns(line)
-            if len(parts) > 1:
-                columns = columns or len(parts)
-            if len(parts) != columns or not parts[0] or not parts[-1]:
-                expected = f"expected {columns or 2} columns, the token first and its tag last"
-                found = _wrong(found, number, DataError(place, expected, got=f"{line!r:.60}"))
+            columns = _split_columns(line)
+            if len(columns) > 1:
+                num_columns = num_columns or len(columns)
+            if len(columns) != num_columns or not columns[0] or not columns[-1]:
+                expected = f"expected {num_columns or 2} columns, the token first and its tag last"
+                error = DataError(place, expected, got=f"{line!r:.60}")
+                sentence = _with_error(sentence, number, error)
                 continue
-            found = found._replace(line=found.line or number)
-            found.tokens.append(parts[0])
-            found.tags.append(parts[-1])
-    if found.line:
-        yield found
+            sentence = sentence._replace(line=sentence.line or number)
+            sentence.tokens.append(columns[0])
+            sentence.tags.append(columns[-1])
+    if sentence.line:
+        yield sentence
 
 
-def _columns(line: str) -> list[str]:
+def _split_columns(line: str) -> list[str]:
     if "\t" in line:
-        return [part.strip(" ") for part in line.split("\t")]
-    return BLANKS.split(line.strip(" "))
+        return [column.strip(" ") for column in line.split("\t")]
+    return SPACES.split(line.strip(" "))
 
 
-def _wrong(found: Sentence, number: int, error: DataError) -> Sentence:
+def _with_error(sentence: ConllSentence, number: int, error: DataError) -> ConllSentence:
     """The sentence with its first error."""
-    return found._replace(line=found.line or number, error=found.error or error)
+    return sentence._replace(line=sentence.line or number, error=sentence.error or error)

@@ -1,33 +1,41 @@
-"""Rows of tables: `.csv`, `.tsv`, `.jsonl`, `.parquet` and CoNLL columns; each row has its place."""
+"""Rows of tables: `.csv`, `.tsv`, `.jsonl`, `.parquet` and CoNLL files, each with its place in the file."""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqloom.data.tables.conll import read_conll
 from seqloom.errors import DataError
-from seqloom.optional import optional_package
+from seqloom.optional import import_optional
 
-FIELD_CHARACTERS = 1 << 30
+MAX_FIELD_CHARACTERS = 1 << 30
 
 
 class Row(NamedTuple):
-    """A row, or what is wrong with it."""
+    """A row of a table, or the error that makes it unusable."""
 
     place: str
+    """For example `train.csv, line 3`"""
     fields: dict[str, Any]
     error: DataError | None = None
 
 
 def read_table(path: Path) -> Iterator[Row]:
-    """The rows of a table, in order.
+    """Read the rows of a table, in order.
+
+    Args:
+        path: a file; its suffix says the format.
+
+    Yields:
+        `Row`.
 
     Raises:
-        DataError: the file cannot be read as what its name says it is.
+        DataError: the file is empty or damaged, is not UTF-8, or its header is unusable.
     """
     if path.stat().st_size == 0:
         raise DataError(path, "expected a table", got="an empty file")
@@ -41,16 +49,8 @@ def read_table(path: Path) -> Iterator[Row]:
         raise DataError(path, "the table must be UTF-8", got=got, hint=hint) from None
 
 
-def _csv(path: Path) -> Iterator[Row]:
-    return _separated(path, ",")
-
-
-def _tsv(path: Path) -> Iterator[Row]:
-    return _separated(path, "\t")
-
-
-def _separated(path: Path, separator: str) -> Iterator[Row]:
-    csv.field_size_limit(FIELD_CHARACTERS)
+def _read_csv(path: Path, separator: str = ",") -> Iterator[Row]:
+    csv.field_size_limit(MAX_FIELD_CHARACTERS)
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=separator, strict=True)
         header, line = None, 0
@@ -58,14 +58,14 @@ def _separated(path: Path, separator: str) -> Iterator[Row]:
             try:
                 values = next(reader, None)
             except csv.Error as error:
-                hint = 'A field that holds a quote must be quoted, and the quote doubled: "say ""no"""'
+                hint = 'Quote a field that contains a quote, and double the inner one: "say ""no"""'
                 place = f"{path}, line {line + 1}"
                 raise DataError(place, "expected a row", got=str(error), hint=hint) from None
             if values is None:
                 return
             place, line = f"{path}, line {line + 1}", reader.line_num
             if header is None:
-                header = _header(path, values)
+                header = _check_header(path, values)
             elif not values:
                 continue
             elif len(values) != len(header):
@@ -75,15 +75,15 @@ def _separated(path: Path, separator: str) -> Iterator[Row]:
                 yield Row(place, dict(zip(header, values, strict=True)))
 
 
-def _header(path: Path, names: list[str]) -> list[str]:
+def _check_header(path: Path, names: list[str]) -> list[str]:
     names = [name.strip() for name in names]
     if "" in names or len(set(names)) != len(names):
-        expected = "the first line must name the columns, each once"
+        expected = "the first line must name the columns, without repeats"
         raise DataError(path, expected, got=", ".join(names) or "an empty line")
     return names
 
 
-def _jsonl(path: Path) -> Iterator[Row]:
+def _read_jsonl(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             place = f"{path}, line {number}"
@@ -101,27 +101,26 @@ def _jsonl(path: Path) -> Iterator[Row]:
                 yield Row(place, {}, DataError(place, "expected a JSON object", got=got))
 
 
-def _parquet(path: Path) -> Iterator[Row]:
-    parquet, arrow = (optional_package(name, "parquet") for name in ("pyarrow.parquet", "pyarrow"))
+def _read_parquet(path: Path) -> Iterator[Row]:
+    parquet, arrow = (import_optional(name, "parquet") for name in ("pyarrow.parquet", "pyarrow"))
     try:
-        number = 0
-        for batch in parquet.ParquetFile(path).iter_batches():
-            for fields in batch.to_pylist():
-                number += 1
-                yield Row(f"{path}, row {number}", fields)
+        batches = parquet.ParquetFile(path).iter_batches()
+        rows = (fields for batch in batches for fields in batch.to_pylist())
+        for number, fields in enumerate(rows, 1):
+            yield Row(f"{path}, row {number}", fields)
     except arrow.ArrowException as error:
         raise DataError(path, "expected a Parquet file", got=str(error)) from None
 
 
-def _conll(path: Path) -> Iterator[Row]:
-    for found in read_conll(path):
-        yield Row(f"{path}, line {found.line}", {"tokens": found.tokens, "tags": found.tags}, found.error)
+def _read_conll(path: Path) -> Iterator[Row]:
+    for line, tokens, tags, error in read_conll(path):
+        yield Row(f"{path}, line {line}", {"tokens": tokens, "tags": tags}, error)
 
 
 READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
-    ".csv": _csv,
-    ".tsv": _tsv,
-    ".jsonl": _jsonl,
-    ".parquet": _parquet,
-    ".conll": _conll,
+    ".csv": _read_csv,
+    ".tsv": partial(_read_csv, separator="\t"),
+    ".jsonl": _read_jsonl,
+    ".parquet": _read_parquet,
+    ".conll": _read_conll,
 }

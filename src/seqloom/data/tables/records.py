@@ -1,9 +1,9 @@
 """Examples with named columns: a table, a folder of tables, or a folder of recordings.
 
-What Hugging Face `datasets` uses: `.csv`, `.tsv`, `.jsonl` or `.parquet` with a column for each part of an
-example; a folder of files with `metadata.csv`, whose `file_name` names a file beside it; or a folder of
-files for each label. Splits go by the names of files and folders; where none is named validation, a tenth of
-the training rows is.
+The layouts of Hugging Face `datasets`: `.csv`, `.tsv`, `.jsonl` or `.parquet` with named columns; a folder
+of audio files with `metadata.csv`, whose column `file_name` names a file in the same folder; or a folder of
+audio files per label. Splits are named by files and folders. Where none is named validation, a tenth of the
+training rows is held out.
 """
 
 from __future__ import annotations
@@ -13,27 +13,28 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from seqloom.data.splits import SPLITS, hold_out, split_name
+from seqloom.data.splits import SPLITS, hold_out, infer_split
 from seqloom.data.tables.formats import READERS, Row, read_table
 from seqloom.errors import DataError
 
 METADATA = "metadata.csv"
-RECORDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
 
 T = TypeVar("T")
 
 
 class Example(NamedTuple):
-    """A row, and where it stands."""
+    """A row of the data and its place."""
 
     place: str
+    """For example `train.csv, line 3`"""
     fields: Mapping[str, Any]
 
     def text(self, column: str) -> str:
         """The text in `column`.
 
         Raises:
-            DataError: there is none, or nothing but white space.
+            DataError: there is no such text, or it is white space only.
         """
         value = self.fields.get(column)
         if isinstance(value, str) and value.strip():
@@ -43,27 +44,27 @@ class Example(NamedTuple):
 
 
 class Records(NamedTuple):
-    """Examples by split. `skipped` has a message for each row that could not be read."""
+    """Examples by split, and one message in `skipped` for every row that could not be read."""
 
     path: Path
     splits: dict[str, tuple[Example, ...]]
     columns: tuple[str, ...]
     skipped: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     strict: bool = False
-    """Whether a bad row is an error, instead of skipped and counted."""
+    """Whether a bad row is an error; otherwise it is skipped and counted."""
 
     def examples(self, split: str) -> tuple[Example, ...]:
-        """Those of a split; `all`: of every split."""
-        chosen = SPLITS if split == "all" else (split,)
-        return tuple(example for name in chosen for example in self.splits.get(name, ()))
+        """The examples of a split; `all`: of all splits."""
+        names = SPLITS if split == "all" else (split,)
+        return tuple(example for name in names for example in self.splits.get(name, ()))
 
-    def unreadable(self, split: str) -> tuple[str, ...]:
-        """What was wrong with the rows of a split that could not be read."""
-        chosen = SPLITS if split == "all" else (split,)
-        return tuple(message for name in chosen for message in self.skipped.get(name, ()))
+    def skipped_rows(self, split: str) -> tuple[str, ...]:
+        """One message for every row of a split that could not be read; `all`: of all splits."""
+        names = SPLITS if split == "all" else (split,)
+        return tuple(message for name in names for message in self.skipped.get(name, ()))
 
     def require(self, *columns: str) -> None:
-        """See that there are these columns.
+        """Check that the data has these columns.
 
         Raises:
             DataError: one is missing.
@@ -79,19 +80,27 @@ class Records(NamedTuple):
 
 
 class EncodedExamples(NamedTuple, Generic[T]):
-    """The good rows, encoded, and a message for each bad one."""
+    """The usable rows of a split, encoded, and one message for every row that was skipped."""
 
     items: tuple[T, ...]
     skipped: tuple[str, ...]
 
 
 def encode_examples(records: Records, split: str, encode: Callable[[Example], T]) -> EncodedExamples[T]:
-    """Encode every row of a split; a row at which `encode` raises DataError is skipped and its message kept.
+    """Encode the rows of a split; a row for which `encode` raises DataError is skipped.
+
+    Args:
+        records: the data.
+        split: its name, or `all`.
+        encode: turns an example into what a model or a batch is made of.
+
+    Returns:
+        `EncodedExamples`; `skipped` has the messages of the rows that `read` skipped, too.
 
     Raises:
-        DataError: no row is good; or, where `records.strict`, one row is bad.
+        DataError: no row is usable; or, with `records.strict`, the first bad row.
     """
-    items, skipped = [], list(records.unreadable(split))
+    items, skipped = [], list(records.skipped_rows(split))
     for example in records.examples(split):
         try:
             items.append(encode(example))
@@ -100,72 +109,80 @@ def encode_examples(records: Records, split: str, encode: Callable[[Example], T]
                 raise
             skipped.append(str(error))
     if not items:
-        got = f"{len(skipped):,} bad rows, the first: {skipped[0]}" if skipped else "none"
-        raise DataError(records.path, f"expected at least one row for {split}", got=got)
+        got = _count_bad_rows(skipped) or "none"
+        raise DataError(records.path, f"expected at least one usable row for {split}", got=got)
     return EncodedExamples(tuple(items), tuple(skipped))
 
 
-def is_records(path: Path) -> bool:
-    """Whether tables or recordings lie there."""
-    return bool(_tables(path) or _recordings(path))
+def _count_bad_rows(messages: Sequence[str]) -> str | None:
+    if not messages:
+        return None
+    first = messages[0].removesuffix(".")
+    return f"1 bad row: {first}" if len(messages) == 1 else f"{len(messages):,} bad rows, the first: {first}"
+
+
+def contains_records(path: Path) -> bool:
+    """Whether `path` is a table, or a folder that contains tables or recordings."""
+    return bool(_find_tables(path) or _find_recordings(path))
 
 
 def read_records(path: Path, strict: bool = False) -> Records:
-    """Read the tables under `path`, or what the folder says of its recordings.
+    """Read a table, the tables in a folder, or a folder of recordings per label.
 
     Args:
         path: a table, or a folder.
-        strict: whether a bad row is an error.
+        strict: whether a bad row is an error; otherwise it is skipped and counted.
 
     Raises:
-        DataError: a table cannot be read, there is nothing to learn from, or, with `strict`, a row is bad.
+        DataError: a table cannot be read, there are no training rows, or, with `strict`, a row is bad.
     """
-    tables = _tables(path)
-    listed = ((table, row) for table in tables for row in _rows_of(table))
-    found = listed if tables else _by_folder(path)
+    tables = _find_tables(path)
+    table_rows = ((table, row) for table in tables for row in _rows_of(table))
     rows: dict[str | None, list[Example]] = {}
     skipped: dict[str | None, list[str]] = {}
-    for source, row in found:
-        split = split_name(source, path) if source != path else None  # a single file is no split
+    for source, row in table_rows if tables else _label_by_folder(path):
+        split = infer_split(source, path) if source != path else None  # the name of a single file is no split
         if row.error is None:
             rows.setdefault(split, []).append(Example(row.place, row.fields))
         elif strict:
             raise row.error
         else:
             skipped.setdefault(split, []).append(str(row.error))
-    if "train" not in rows:  # a table of any name is for learning, unless others have names of splits
+    if "train" not in rows:  # files without the name of a split are for training
         rows["train"], skipped["train"] = rows.pop(None, []), skipped.pop(None, [])
-    learnt = rows["train"]
-    if not learnt:
-        bad = skipped["train"]
-        got = f"{len(bad):,} bad rows, the first: {bad[0]}" if bad else "no rows for training"
-        raise DataError(path, "expected rows to learn from", got=got)
+    train = rows["train"]
+    if not train:
+        got = _count_bad_rows(skipped["train"]) or "none"
+        raise DataError(path, "expected at least one usable row for training", got=got)
     if "validation" not in rows:
-        held = hold_out([example.fields.get("file", number) for number, example in enumerate(learnt)])
-        rows["validation"] = [example for example, out in zip(learnt, held, strict=True) if out]
-        rows["train"] = [example for example, out in zip(learnt, held, strict=True) if not out]
+        held_out = hold_out([example.fields.get("file", number) for number, example in enumerate(train)])
+        pairs = list(zip(train, held_out, strict=True))
+        rows["validation"] = [example for example, is_held_out in pairs if is_held_out]
+        rows["train"] = [example for example, is_held_out in pairs if not is_held_out]
         if not rows["validation"]:
-            raise DataError(path, "expected at least two rows, one to learn from and one to validate", got=1)
+            expected = "expected at least two usable rows, one for training and one for validation"
+            bad = _count_bad_rows(skipped.get("train", ()))
+            raise DataError(path, expected, got=f"1, and {bad}" if bad else 1)
     return Records(
         path,
         {name: tuple(rows[name]) for name in SPLITS if name in rows},
-        tuple(dict.fromkeys(name for example in learnt for name in example.fields)),
+        tuple(dict.fromkeys(name for example in train for name in example.fields)),
         {name: tuple(skipped[name]) for name in SPLITS if skipped.get(name)},
         strict,
     )
 
 
-def _tables(path: Path) -> list[Path]:
+def _find_tables(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() in READERS else []
     metadata = sorted(path.rglob(METADATA))
     return metadata or sorted(file for file in path.rglob("*") if file.suffix.lower() in READERS)
 
 
-def _recordings(path: Path) -> list[Path]:
+def _find_recordings(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
-    return sorted(file for file in path.rglob("*") if file.suffix.lower() in RECORDINGS)
+    return sorted(file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES)
 
 
 def _rows_of(table: Path) -> Iterator[Row]:
@@ -183,14 +200,14 @@ def _rows_of(table: Path) -> Iterator[Row]:
             yield Row(row.place, {"file": (table.parent / name).resolve(), **others})
 
 
-def _by_folder(path: Path) -> Iterator[tuple[Path, Row]]:
-    """FeatureCache in a folder for each label."""
-    for file in _recordings(path):
+def _label_by_folder(path: Path) -> Iterator[tuple[Path, Row]]:
+    """The recordings under `path`, labeled by the name of their folder."""
+    for file in _find_recordings(path):
         yield file, Row(str(file), {"file": file.resolve(), "label": file.parent.name})
 
 
 def read_inputs(path: Path) -> Sequence[Example]:
-    """The rows of a table that is to be predicted: no splits, and bad rows are errors.
+    """Read a table of inputs for prediction: without splits, and a bad row is an error.
 
     Raises:
         DataError: the table or a row of it cannot be read.

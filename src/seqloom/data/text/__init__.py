@@ -1,1 +1,1 @@
-"""Text: a corpus, its vocabulary, its tokens on disk, and pretrained word vectors."""
+"""Text: corpora, vocabularies, cached tokens, word vectors and character n-grams."""

@@ -1,4 +1,4 @@
-"""The parts of words: letter n-grams, by which a word that was never seen is still something known."""
+"""Character n-grams of words, fastText's subwords: with them a word outside the vocabulary has a vector."""
 
 from __future__ import annotations
 
@@ -10,66 +10,66 @@ from typing import final
 import numpy
 
 SIZES = (3, 4, 5)
-"""Letters of a part, the marks at both ends of a word counted."""
-LEAST_WORDS = 3
-"""A part that fewer words of the vocabulary have says nothing of any other word."""
-MOST_PARTS = 32
-"""Of one word: those of 12 letters, and the beginning of longer ones."""
+"""Characters of an n-gram, the boundary symbols < and > included."""
+MIN_WORDS = 3
+"""An n-gram of fewer words of the vocabulary is dropped: it says too little about other words."""
+MAX_NGRAMS = 32
+"""Maximum n-grams per word: all of a word of 12 letters, the first ones of longer words."""
 
 
 @final
 class CharNgrams:
-    """Numbers, from 1 on, for the parts of words (Bojanowski et al., 2017, arXiv:1607.04606).
+    """A vocabulary of character n-grams (Bojanowski et al., 2017, arXiv:1607.04606). Ids begin at 1.
 
     Args:
-        parts: the parts, each once.
+        ngrams: the n-grams, each once.
 
     >>> subwords = CharNgrams.fit(["loved", "clover", "glove", "dove"])
-    >>> subwords.parts
+    >>> subwords.ngrams
     ('lov', 'love', 'ove')
-    >>> subwords.numbers("lovely").tolist()[:4]
+    >>> subwords.encode("lovely").tolist()[:4]
     [1, 2, 3, 0]
     """
 
-    def __init__(self, parts: Sequence[str]) -> None:
-        self.parts = tuple(parts)
-        self._numbers = {part: number for number, part in enumerate(self.parts, 1)}
+    def __init__(self, ngrams: Sequence[str]) -> None:
+        self.ngrams = tuple(ngrams)
+        self._ids = {ngram: number for number, ngram in enumerate(self.ngrams, 1)}
 
     @classmethod
     def fit(cls, words: Iterable[str]) -> CharNgrams:
-        """The parts that several of these words share."""
-        counts = Counter(part for word in words for part in parts_of(word))
-        return cls(sorted(part for part, count in counts.items() if count >= LEAST_WORDS))
+        """Collect the n-grams that at least `MIN_WORDS` of these words have."""
+        counts = Counter(ngram for word in words for ngram in extract_ngrams(word))
+        return cls(sorted(ngram for ngram, count in counts.items() if count >= MIN_WORDS))
 
     def __len__(self) -> int:
-        return len(self.parts)
+        return len(self.ngrams)
 
-    def numbers(self, word: str) -> numpy.ndarray:
-        """Of the parts of `word` that are known, filled up with 0: (MOST_PARTS,) int32."""
-        known = [self._numbers[part] for part in parts_of(word) if part in self._numbers][:MOST_PARTS]
-        filled = numpy.zeros(MOST_PARTS, dtype=numpy.int32)
-        filled[: len(known)] = known
-        return filled
+    def encode(self, word: str) -> numpy.ndarray:
+        """The ids of the known n-grams of `word`, padded with 0: (MAX_NGRAMS,) int32."""
+        ids = [self._ids[ngram] for ngram in extract_ngrams(word) if ngram in self._ids][:MAX_NGRAMS]
+        padded = numpy.zeros(MAX_NGRAMS, dtype=numpy.int32)
+        padded[: len(ids)] = ids
+        return padded
 
     def to_json(self) -> str:
-        """A list of the parts."""
-        return json.dumps(self.parts, ensure_ascii=False)
+        """The n-grams as a JSON list, for `from_json`."""
+        return json.dumps(self.ngrams, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> CharNgrams:
-        """What `to_json` gave."""
+        """Read back what `to_json` wrote."""
         return cls(json.loads(text))
 
 
-def parts_of(word: str) -> list[str]:
-    """The n-grams of a word between two marks, each once, from its beginning on; the whole is none of them.
+def extract_ngrams(word: str) -> list[str]:
+    """The n-grams of `<word>`, each once, in the order in which they begin; the whole is not among them.
 
-    >>> parts_of("cat")
+    >>> extract_ngrams("cat")
     ['<ca', '<cat', 'cat', 'cat>', 'at>']
     """
     marked = f"<{word}>"
     starts = range(len(marked) - SIZES[0] + 1)
-    parts = (
+    ngrams = (
         marked[start : start + size] for start in starts for size in SIZES if start + size <= len(marked)
     )
-    return [part for part in dict.fromkeys(parts) if part != marked]
+    return [ngram for ngram in dict.fromkeys(ngrams) if ngram != marked]

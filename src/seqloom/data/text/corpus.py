@@ -1,8 +1,8 @@
-"""Read text: one `.txt` file or a folder of them, as memory-mapped UTF-8, in pieces.
+"""Text corpora: a `.txt` file or a folder of them, memory-mapped and read in chunks, never as a whole.
 
-Splits: files or folders named train, validation (or valid, val, dev) and test are taken at their word. Where
-none is named train, the files without such a name are; where none is validation, that is the last tenth of
-every training file, 4 MiB at most. Nothing here holds a whole file in memory.
+Splits are named by files or folders: train, validation (or valid, val, dev) and test. Where none is named
+train, the files without such a name are the training split. Where none is named validation, the last tenth of
+every training file is held out, at most 4 MiB.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from seqloom.data.splits import HELD_OUT, SPLITS, split_name
+from seqloom.data.splits import HELD_OUT, SPLITS, infer_split
 from seqloom.errors import DataError
 
-PIECE_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 20
+OTHER_FORMATS = "Other formats are .csv, .tsv, .jsonl, .parquet and .conll tables, and recordings"
 HELD_OUT_BYTES = 4 << 20
-"""Of a long file no more than this is held out: reading more makes a loss no surer, only later."""
+"""Maximum bytes of a file that are held out: more would make validation slower and hardly more precise."""
 
 
 class FileSpan(NamedTuple):
-    """Bytes `start` to `stop` of a UTF-8 file; both lie between characters."""
+    """Bytes `start` to `stop` of a UTF-8 file, at boundaries of characters."""
 
     path: Path
     start: int
@@ -30,16 +31,16 @@ class FileSpan(NamedTuple):
 
 
 class TextCorpus(NamedTuple):
-    """A corpus: for each split its parts, in reading order."""
+    """A text corpus: the spans of files that make up each split, in reading order."""
 
     path: Path
     splits: dict[str, tuple[FileSpan, ...]]
     ignored: tuple[Path, ...] = ()
-    """Files in the folder that belong to no split, since others are named train."""
+    """Files that belong to no split: in a folder where others are named train"""
 
     def size_bytes(self, split: str) -> int:
-        """Bytes of a split."""
-        return sum(part.stop - part.start for part in self.splits[split])
+        """Number of bytes of a split."""
+        return sum(span.stop - span.start for span in self.splits[split])
 
     def describe(self) -> str:
         """For example `train 1,003,854 bytes, validation 111,540 bytes`."""
@@ -47,73 +48,86 @@ class TextCorpus(NamedTuple):
         names = ", ".join(file.name for file in self.ignored)
         return f"{sizes}; ignored, since others are named train: {names}" if names else sizes
 
-    def whole(self) -> tuple[FileSpan, ...]:
-        """Every byte of the corpus, as one split: for a text that the model has never seen."""
-        return tuple(part for name in SPLITS for part in self.splits.get(name, ()))
+    def all_spans(self) -> tuple[FileSpan, ...]:
+        """The spans of all splits: the whole corpus, for a text on which nothing is trained."""
+        return tuple(span for name in SPLITS for span in self.splits.get(name, ()))
 
 
 def read_text(path: Path | str) -> TextCorpus:
-    """Find the text under `path` and its splits, without reading it.
+    """Find the text files under `path` and their splits, without reading the text.
 
     Args:
-        path: a `.txt` file, or a folder that holds some, at any depth.
+        path: a text file, or a folder with `.txt` files at any depth.
 
     Raises:
-        DataError: nothing there, no `.txt` in the folder, or a file that is empty.
+        DataError: there is no such path, the folder has no `.txt` file, or a file is empty.
     """
     path = Path(path)
     if not path.exists():
         raise DataError(path, "expected a text file or a folder of them", got="no such file or folder")
     if not path.is_dir():
-        return TextCorpus(path, _held_out([path]))
+        return TextCorpus(path, _hold_out([path]))
     files = sorted(file for file in path.rglob("*.txt") if file.is_file())
     if not files:
-        raise DataError(path, "expected at least one .txt file in this folder", got="none")
-    named = {split: [file for file in files if split_name(file, path) == split] for split in SPLITS}
-    unnamed = [file for file in files if split_name(file, path) is None]
+        raise DataError(
+            path, "expected at least one .txt file in this folder", got="none", hint=OTHER_FORMATS
+        )
+    named = {split: [file for file in files if infer_split(file, path) == split] for split in SPLITS}
+    unnamed = [file for file in files if infer_split(file, path) is None]
     train, ignored = (named["train"], unnamed) if named["train"] else (unnamed, [])
     if not train:
-        raise DataError(path, "expected text to learn from", got="validation and test files only")
-    learnt = {"train": _whole(train)} if named["validation"] else _held_out(train)
-    others = {split: _whole(named[split]) for split in SPLITS[1:] if named[split]}
-    return TextCorpus(path, learnt | others, tuple(ignored))
+        raise DataError(
+            path,
+            "expected a training text",
+            got="files for validation and test only",
+            hint="Add a file train.txt",
+        )
+    splits = {"train": _whole_files(train)} if named["validation"] else _hold_out(train)
+    splits |= {split: _whole_files(named[split]) for split in SPLITS[1:] if named[split]}
+    return TextCorpus(path, splits, tuple(ignored))
 
 
-def pieces(parts: Sequence[FileSpan]) -> Iterator[str]:
-    """The text of `parts`, in pieces of about a megabyte that end with a line where one ends in reach.
+def read_chunks(spans: Sequence[FileSpan]) -> Iterator[str]:
+    """Read the text of `spans` in chunks of at most a megabyte, which end at a line end if they contain one.
+
+    Args:
+        spans: parts of files, for example `corpus.splits["train"]`.
+
+    Yields:
+        The text, without a byte order mark.
 
     Raises:
-        DataError: bytes that are not UTF-8, with their place.
+        DataError: bytes that are not UTF-8, with their position.
     """
-    for part in parts:
-        with _mapped(part.path) as memory:
-            start = part.start + (3 if part.start == 0 and memory[:3] == b"\xef\xbb\xbf" else 0)
-            while start < part.stop:
-                stop = min(start + PIECE_BYTES, part.stop)
-                if stop < part.stop:
+    for span in spans:
+        with _open_mapped(span.path) as memory:
+            start = span.start + (3 if span.start == 0 and memory[:3] == b"\xef\xbb\xbf" else 0)
+            while start < span.stop:
+                stop = min(start + CHUNK_BYTES, span.stop)
+                if stop < span.stop:
                     newline = memory.rfind(b"\n", start, stop)
-                    stop = newline + 1 if newline >= 0 else _between_characters(memory, stop)
-                yield _decode(part.path, memory[start:stop], start)
+                    stop = newline + 1 if newline >= 0 else _find_boundary(memory, stop)
+                yield _decode(span.path, memory[start:stop], start)
                 start = stop
 
 
-def _whole(files: Sequence[Path]) -> tuple[FileSpan, ...]:
+def _whole_files(files: Sequence[Path]) -> tuple[FileSpan, ...]:
     return tuple(FileSpan(file, 0, _size(file)) for file in files)
 
 
-def _held_out(files: Sequence[Path]) -> dict[str, tuple[FileSpan, ...]]:
+def _hold_out(files: Sequence[Path]) -> dict[str, tuple[FileSpan, ...]]:
     train, validation = [], []
     for file in files:
         size = _size(file)
-        with _mapped(file) as memory:
-            cut = _between_characters(memory, max(int(size * (1 - HELD_OUT)), size - HELD_OUT_BYTES))
-        train.append(FileSpan(file, 0, cut))
-        validation.append(FileSpan(file, cut, size))
+        with _open_mapped(file) as memory:
+            middle = _find_boundary(memory, max(int(size * (1 - HELD_OUT)), size - HELD_OUT_BYTES))
+        train.append(FileSpan(file, 0, middle))
+        validation.append(FileSpan(file, middle, size))
     return {"train": tuple(train), "validation": tuple(validation)}
 
 
 @contextmanager
-def _mapped(path: Path) -> Iterator[mmap.mmap]:
+def _open_mapped(path: Path) -> Iterator[mmap.mmap]:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
             yield memory
@@ -128,21 +142,20 @@ def _size(file: Path) -> int:
     return size
 
 
-def _between_characters(memory: mmap.mmap, place: int) -> int:
-    """The nearest place at or before `place` where a UTF-8 character begins."""
-    for candidate in range(place, max(place - 4, -1), -1):
+def _find_boundary(memory: mmap.mmap, position: int) -> int:
+    """The nearest position at or before `position` where a UTF-8 character begins."""
+    for candidate in range(position, max(position - 4, -1), -1):
         if memory[candidate] & 0xC0 != 0x80:
             return candidate
-    return place
+    return position
 
 
 def _decode(path: Path, data: bytes, offset: int) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        place = offset + error.start
         raise DataError(
-            f"{path}, byte {place}",
+            f"{path}, byte {offset + error.start}",
             "the text must be UTF-8",
             got=f"byte 0x{data[error.start]:02x} ({error.reason})",
             hint=f"Convert it, as with: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > {path.stem}-utf8.txt",

@@ -1,4 +1,4 @@
-"""A split as one long array of token numbers: in memory where it is small, mapped from disk where not."""
+"""A split as one array of token ids: in memory if it is small, memory-mapped from a cache file if not."""
 
 from __future__ import annotations
 
@@ -11,60 +11,65 @@ from typing import NamedTuple
 
 import numpy
 
-from seqloom.data.text.corpus import FileSpan, pieces
+from seqloom.data.text.corpus import FileSpan, read_chunks
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.files import cannot_write
 
 MEMORY_BYTES = 256 << 20
-"""Text of more bytes than this is kept as a mapped file in the cache folder."""
+"""The token ids of a longer text are written to a file in the cache folder and memory-mapped."""
 
 
 class TokenArray(NamedTuple):
-    """Token numbers of a text in reading order, and a digest that changes when they do."""
+    """The token ids of a text in reading order, (N,) unsigned, and a hash that changes when they do."""
 
-    numbers: numpy.ndarray
+    ids: numpy.ndarray
     digest: str
 
 
 def cache_folder() -> Path:
-    """`SEQLOOM_CACHE`, or seqloom's folder in the user's cache; nothing in it is needed after a run."""
-    chosen = os.environ.get("SEQLOOM_CACHE")
+    """The folder that `SEQLOOM_CACHE` names, or else seqloom's in the user's cache. It may be deleted."""
+    folder = os.environ.get("SEQLOOM_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(chosen) if chosen else Path(base) / "seqloom"
+    return Path(folder) if folder else Path(base) / "seqloom"
 
 
-def tokenize(parts: Sequence[FileSpan], vocabulary: Vocabulary) -> TokenArray:
-    """Encode `parts`.
+def tokenize(spans: Sequence[FileSpan], vocabulary: Vocabulary) -> TokenArray:
+    """Encode a text as token ids.
+
+    Args:
+        spans: the text, for example `corpus.splits["train"]`.
+        vocabulary: turns text into token ids.
 
     Raises:
         DataError: bytes that are not UTF-8.
+        RunError: the text is long, and the cache cannot be written.
     """
-    if sum(part.stop - part.start for part in parts) > MEMORY_BYTES:
-        return _mapped(parts, vocabulary)
-    arrays = [numpy.empty(0, vocabulary.dtype), *vocabulary.encode_pieces(pieces(parts))]
-    numbers = numpy.concatenate(arrays)
-    return TokenArray(numbers, hashlib.sha256(numbers.tobytes()).hexdigest())
+    if sum(span.stop - span.start for span in spans) > MEMORY_BYTES:
+        return _tokenize_to_file(spans, vocabulary)
+    arrays = [numpy.empty(0, vocabulary.dtype), *vocabulary.encode_chunks(read_chunks(spans))]
+    ids = numpy.concatenate(arrays)
+    return TokenArray(ids, hashlib.sha256(ids.tobytes()).hexdigest())
 
 
-def _mapped(parts: Sequence[FileSpan], vocabulary: Vocabulary) -> TokenArray:
-    digest = _identity(parts, vocabulary)
+def _tokenize_to_file(spans: Sequence[FileSpan], vocabulary: Vocabulary) -> TokenArray:
+    digest = _compute_digest(spans, vocabulary)
     target = cache_folder() / "tokens" / f"{digest}.bin"
     if not target.exists():
         try:
-            _write(target, parts, vocabulary)
+            _write(target, spans, vocabulary)
         except OSError as error:
             hint = "Make room, or name another folder by the environment variable SEQLOOM_CACHE"
             raise cannot_write(target, error, hint) from None
     return TokenArray(numpy.memmap(target, dtype=vocabulary.dtype, mode="r"), digest)
 
 
-def _write(target: Path, parts: Sequence[FileSpan], vocabulary: Vocabulary) -> None:
+def _write(target: Path, spans: Sequence[FileSpan], vocabulary: Vocabulary) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own: several processes may encode the same text at the same time.
+    # A temporary name of its own: several processes may encode the same text at the same time.
     with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
         try:
-            for numbers in vocabulary.encode_pieces(pieces(parts)):
-                numbers.tofile(file)
+            for ids in vocabulary.encode_chunks(read_chunks(spans)):
+                ids.tofile(file)
             os.fsync(file.fileno())
         except BaseException:
             os.unlink(file.name)
@@ -72,9 +77,9 @@ def _write(target: Path, parts: Sequence[FileSpan], vocabulary: Vocabulary) -> N
     os.replace(file.name, target)
 
 
-def _identity(parts: Sequence[FileSpan], vocabulary: Vocabulary) -> str:
-    """Of the text and the vocabulary, wherever the text lies."""
+def _compute_digest(spans: Sequence[FileSpan], vocabulary: Vocabulary) -> str:
+    """A hash of the text and the vocabulary, independent of the path."""
     digest = hashlib.sha256(vocabulary.to_json().encode())
-    for text in pieces(parts):
+    for text in read_chunks(spans):
         digest.update(text.encode())
     return digest.hexdigest()

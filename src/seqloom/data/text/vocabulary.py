@@ -1,6 +1,6 @@
-"""Text to token numbers and back, in characters, bytes, words or byte-pair units.
+"""Vocabularies: text to token ids and back, in characters, bytes, words or byte-pair units.
 
-All four are `tokenizers` models, so that one `tokenizer.json` holds any of them and transformers reads it.
+All four are models of Hugging Face `tokenizers`, saved as `tokenizer.json`, which transformers can load.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ Unit: TypeAlias = Literal["character", "byte", "word", "bpe"]
 UNKNOWN = "<unk>"
 END_OF_LINE = "<eos>"
 ENCODE_CHARACTERS = 4096
+"""A long text is encoded in parts of about this length, at line ends, in parallel and in little memory."""
 
 
 @final
 class Vocabulary:
-    """What the numbers of a model's inputs and outputs stand for.
+    """A tokenizer with its vocabulary: turns text into the token ids that a model reads and writes, and back.
 
     Args:
-        tokenizer: a `tokenizers.Tokenizer`; `fit` makes one from text.
+        tokenizer: a `tokenizers.Tokenizer`; `fit` trains one on text.
 
     >>> vocabulary = Vocabulary.fit("character", ["hello"])
     >>> vocabulary.encode("hole")
@@ -42,21 +43,28 @@ class Vocabulary:
 
     @classmethod
     def fit(cls, unit: Unit, texts: Iterable[str], size: int | None = None) -> Vocabulary:
-        """Make a vocabulary from text, which is read once.
+        """Build a vocabulary from text, in one pass.
 
         Args:
-            unit: `character`; `byte` (256 of them, whatever the text); `word`, split at white space, the
-                end of a line being a word of its own, as the Penn Treebank has it; or `bpe` (byte level).
-            texts: the training text, in pieces.
-            size: the most tokens, the unknown one included; the commonest are kept. None: 8,000 for `bpe`,
-                50,000 for `word`, all of them for `character`.
+            unit: `character`; `byte` (always the 256 bytes); `word`, split at white space, with the token
+                `<eos>` at line ends, as in the Penn Treebank; or `bpe` (byte-level byte-pair encoding).
+            texts: the training text, in chunks.
+            size: maximum number of tokens, the unknown token included; the most frequent are taken. None:
+                8,000 for `bpe`, 50,000 for `word`, no limit for `character`.
+
+        Raises:
+            ConfigError: a size that is too small for the unit, or any size for `byte`.
         """
         if size is not None and unit == "byte":
-            raise ConfigError("data.vocabulary_size", "must be left out for bytes: there are 256", got=size)
-        least = 256 if unit == "bpe" else 2
-        if size is not None and size < least:
-            raise ConfigError("data.vocabulary_size", f"must be an int >= {least} for {unit} units", got=size)
-        return cls(_MAKERS[unit](texts, size))
+            raise ConfigError(
+                "data.vocabulary_size", "must be left out for byte units, of which there are 256", got=size
+            )
+        minimum = 256 if unit == "bpe" else 2
+        if size is not None and size < minimum:
+            raise ConfigError(
+                "data.vocabulary_size", f"must be an int >= {minimum} for {unit} units", got=size
+            )
+        return cls(_BUILDERS[unit](texts, size))
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
@@ -71,7 +79,7 @@ class Vocabulary:
             raise RunError(path, "expected a tokenizer.json", got=str(error)) from None
 
     def to_json(self) -> str:
-        """The text of a `tokenizer.json`."""
+        """The content of a `tokenizer.json`, for `load`."""
         return self.tokenizer.to_str(pretty=False)
 
     def __len__(self) -> int:
@@ -79,31 +87,31 @@ class Vocabulary:
 
     @property
     def unknown(self) -> int | None:
-        """The number of the token that stands for what the training text did not have, if there is one."""
+        """The id of the unknown token; None: the vocabulary has none, as in byte-level units."""
         return self.tokenizer.token_to_id(UNKNOWN)
 
     def encode(self, text: str) -> list[int]:
-        """Token numbers of `text`."""
+        """The token ids of a text."""
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
-    def encode_pieces(self, texts: Iterable[str]) -> Iterator[numpy.ndarray]:
-        """Token numbers of each of `texts`, as unsigned arrays of the narrowest type that holds them."""
-        kind = self.dtype
+    def encode_chunks(self, texts: Iterable[str]) -> Iterator[numpy.ndarray]:
+        """Yield the token ids of every text as an array (N,) of `dtype`."""
+        dtype = self.dtype
         for text in texts:
-            encoded = self.tokenizer.encode_batch_fast(_short(text), add_special_tokens=False)
-            yield numpy.fromiter(itertools.chain.from_iterable(part.ids for part in encoded), dtype=kind)
+            encoded = self.tokenizer.encode_batch_fast(_split_at_lines(text), add_special_tokens=False)
+            yield numpy.fromiter(itertools.chain.from_iterable(part.ids for part in encoded), dtype=dtype)
 
     @property
     def dtype(self) -> type[numpy.unsignedinteger[Any]]:
-        """The narrowest unsigned type for a token number."""
+        """The smallest unsigned type that holds every token id."""
         return numpy.uint16 if len(self) <= 1 << 16 else numpy.uint32
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text that `tokens` stand for."""
+        """The text of token ids."""
         return self.tokenizer.decode(list(tokens), skip_special_tokens=False)
 
     def decode_stream(self, tokens: Iterable[int]) -> Iterator[str]:
-        """The text of `tokens` as they come; a character is given once all its bytes are there."""
+        """Yield the text of a stream of token ids; a character is given when all its bytes have come."""
         stream = decoders.DecodeStream(skip_special_tokens=False)
         for token in tokens:
             text = stream.step(self.tokenizer, token)
@@ -111,49 +119,47 @@ class Vocabulary:
                 yield text
 
 
-def _short(text: str) -> list[str]:
-    """`text` cut at line ends into runs that the tokenizer encodes side by side, in little memory."""
-    lines = text.splitlines(keepends=True)
-    runs, run, size = [], [], 0
-    for line in lines:
-        run.append(line)
+def _split_at_lines(text: str) -> list[str]:
+    """Split a text at line ends into parts of about `ENCODE_CHARACTERS`."""
+    parts, lines, size = [], [], 0
+    for line in text.splitlines(keepends=True):
+        lines.append(line)
         size += len(line)
         if size >= ENCODE_CHARACTERS:
-            runs.append("".join(run))
-            run, size = [], 0
-    return [*runs, "".join(run)] if run else runs
+            parts.append("".join(lines))
+            lines, size = [], 0
+    return [*parts, "".join(lines)] if lines else parts
 
 
-def _character(texts: Iterable[str], size: int | None) -> Tokenizer:
+def _build_character(texts: Iterable[str], size: int | None) -> Tokenizer:
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text)
-    kept = sorted(character for character, _ in _commonest(counts, None if size is None else size - 1))
-    tokenizer = _word_level([UNKNOWN, *kept])
+    characters = sorted(_most_frequent(counts, None if size is None else size - 1))
+    tokenizer = _make_word_level([UNKNOWN, *characters])
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     tokenizer.decoder = decoders.Fuse()
     return tokenizer
 
 
-def _word(texts: Iterable[str], size: int | None) -> Tokenizer:
+def _build_word(texts: Iterable[str], size: int | None) -> Tokenizer:
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text.split())
         counts[END_OF_LINE] += text.count("\n")
     counts.pop(UNKNOWN, None)
-    kept = [word for word, _ in _commonest(counts, (size or 50_000) - 1)]
-    tokenizer = _word_level([UNKNOWN, *kept])
+    tokenizer = _make_word_level([UNKNOWN, *_most_frequent(counts, (size or 50_000) - 1)])
     tokenizer.normalizer = normalizers.Replace("\n", f" {END_OF_LINE} ")
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    # Every word is given a space before it, so that a stream of words and a whole decode read the same.
+    # Every word is decoded with a space before it, so that decoding word by word gives the same text.
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace(Regex("^"), " "), decoders.Replace(f" {END_OF_LINE}", "\n"), decoders.Fuse()]
     )
     return tokenizer
 
 
-def _byte(texts: Iterable[str], size: int | None) -> Tokenizer:
-    del texts, size  # the bytes are known
+def _build_byte(texts: Iterable[str], size: int | None) -> Tokenizer:
+    del texts, size  # always the 256 bytes
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={byte: i for i, byte in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -161,7 +167,7 @@ def _byte(texts: Iterable[str], size: int | None) -> Tokenizer:
     return tokenizer
 
 
-def _bpe(texts: Iterable[str], size: int | None) -> Tokenizer:
+def _build_bpe(texts: Iterable[str], size: int | None) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -171,14 +177,15 @@ def _bpe(texts: Iterable[str], size: int | None) -> Tokenizer:
     return tokenizer
 
 
-_MAKERS = {"character": _character, "byte": _byte, "word": _word, "bpe": _bpe}
+_BUILDERS = {"character": _build_character, "byte": _build_byte, "word": _build_word, "bpe": _build_bpe}
 
 
-def _commonest(counts: Counter[str], size: int | None) -> list[tuple[str, int]]:
-    """By falling count, then by spelling, so that the order never depends on how the text was read."""
-    return sorted(((t, n) for t, n in counts.items() if n), key=lambda item: (-item[1], item[0]))[:size]
+def _most_frequent(counts: Counter[str], size: int | None) -> list[str]:
+    """Tokens by falling count, then by spelling, so that the order of the text does not matter."""
+    tokens = (token for token, count in counts.items() if count)
+    return sorted(tokens, key=lambda token: (-counts[token], token))[:size]
 
 
-def _word_level(tokens: Sequence[str]) -> Tokenizer:
+def _make_word_level(tokens: Sequence[str]) -> Tokenizer:
     vocabulary = {token: number for number, token in enumerate(tokens)}
     return Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))

@@ -1,1 +1,1 @@
-"""Decoding of connectionist temporal classification: greedy, and prefix beam search."""
+"""CTC decoding (connectionist temporal classification): greedy, and prefix beam search."""

@@ -1,7 +1,6 @@
-"""Room for the large results of a run, in memory that earlier ones have left.
+"""A pool of buffers for the large results of a run, reused once no tensor refers to them.
 
-Large memory that is given back goes to the system, which hands it out again page by page, each first filled
-with zeros.
+Freed memory of such sizes returns to the operating system, which zeroes every page of the next allocation.
 """
 
 from __future__ import annotations
@@ -13,75 +12,75 @@ import torch
 from torch import Tensor
 
 SMALLEST_BYTES = 1 << 18
-"""Less than this is not worth remembering."""
+"""Smaller tensors are allocated as usual."""
 
-MOST_BYTES = 1 << 30
-"""No more than this is remembered, in use or not."""
+MAX_BYTES = 1 << 30
+"""The most that the pool holds, in use or free."""
 
 _lock = threading.Lock()
 _buffers: list[Tensor] = []
-"""The last used last"""
+"""The most recently used last"""
 
 
 def empty(
     like: Tensor, shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype, *, spare: bool = False
 ) -> Tensor:
-    """As `like.new_empty_strided` on the CPU, in memory of before where some is free and fits.
+    """`like.new_empty_strided` on the CPU, in a free buffer of the pool if one fits.
 
-    It is free when no tensor is left that lies in it.
+    A buffer is free when no tensor uses its storage any more.
 
     Args:
-        like, shape, strides, dtype: strides without gaps.
-        spare: whether the tensor's storage may be up to twice as large as the tensor. Whoever copies or saves
-            a storage copies or saves all of it, so this is for what nobody else gets to see.
+        like, shape, strides, dtype: as of `Tensor.new_empty_strided`; strides without gaps.
+        spare: whether the storage may be up to twice as large as the tensor. Copying or saving a storage
+            copies all of it, so this is for tensors that users do not see.
     """
     size = dtype.itemsize
     for n in shape:
         size *= n
-    if not SMALLEST_BYTES <= size <= MOST_BYTES:
+    if not SMALLEST_BYTES <= size <= MAX_BYTES:
         return like.new_empty_strided(shape, strides, dtype=dtype)
     with _lock:
-        buffer = _take(size, 2 * size if spare else size)
-        # Not a view, which nobody might change in place.
+        buffer = _acquire(size, 2 * size if spare else size)
+        # No view, so that callers can change it in place.
         return like.new_empty(0, dtype=dtype).set_(buffer.untyped_storage(), 0, shape, strides)
 
 
-def _take(least: int, most: int) -> Tensor:
+def _acquire(min_bytes: int, max_bytes: int) -> Tensor:
     for k in range(len(_buffers) - 1, -1, -1):
-        if _fits(_buffers[k], least, most) and _is_free(_buffers[k]):
+        if _fits(_buffers[k], min_bytes, max_bytes) and _is_free(_buffers[k]):
             buffer = _buffers.pop(k)
             break
     else:
-        _make_room(least)
-        buffer = torch.empty(least, dtype=torch.uint8)
-    if sum(map(len, _buffers)) + len(buffer) <= MOST_BYTES:
+        _evict(min_bytes)
+        buffer = torch.empty(min_bytes, dtype=torch.uint8)
+    if sum(map(len, _buffers)) + len(buffer) <= MAX_BYTES:
         _buffers.append(buffer)
     return buffer
 
 
-def _make_room(size: int) -> None:
-    """Forget what is free, the longest unused first, until so much more may be remembered."""
-    over = sum(map(len, _buffers)) + size - MOST_BYTES
-    kept = []
+def _evict(size: int) -> None:
+    """Drop free buffers, the least recently used first, until the pool can hold `size` more."""
+    over = sum(map(len, _buffers)) + size - MAX_BYTES
+    retained = []
     for buffer in _buffers:
         if over > 0 and _is_free(buffer):
             over -= len(buffer)
         else:
-            kept.append(buffer)
-    _buffers[:] = kept
+            retained.append(buffer)
+    _buffers[:] = retained
 
 
-def _fits(buffer: Tensor, least: int, most: int) -> bool:
-    """Whether it is large enough and not too large, and nobody has resized it."""
-    return least <= len(buffer) <= most and buffer.untyped_storage().nbytes() == len(buffer)
+def _fits(buffer: Tensor, min_bytes: int, max_bytes: int) -> bool:
+    """Whether its size is in the range, and its storage has not been resized."""
+    return min_bytes <= len(buffer) <= max_bytes and buffer.untyped_storage().nbytes() == len(buffer)
 
 
-def _users(buffer: Tensor) -> int:
+def _use_count(buffer: Tensor) -> int:
     return torch._C._storage_Use_Count(buffer.untyped_storage()._cdata)
 
 
 def _is_free(buffer: Tensor) -> bool:
-    return _users(buffer) == _ALONE
+    return _use_count(buffer) == _UNUSED_COUNT
 
 
-_ALONE = _users(torch.empty(1, dtype=torch.uint8))
+_UNUSED_COUNT = _use_count(torch.empty(1, dtype=torch.uint8))

@@ -1,10 +1,10 @@
-"""The compiled decoder (csrc/decode.h): embedding, recurrent layers, output layer, choice; many tokens a
-call.
+"""The compiled decoder (csrc/include/decoder_api.h): embedding, recurrent layers, output layer and sampling,
+many tokens in one call.
 
-A token needs every weight once, whoever shares its batch: what counts is how many bytes they have, and that
-they are read in the order in which they lie. So they are packed once, in float32, bfloat16 or int8, and the
-embedding is multiplied by the first layer's input matrix beforehand. Sums are float32 (of int8 exact), and so
-is all that is no product.
+A token needs every weight once, whatever the batch size, so the time is that of reading the weights from
+memory. They are packed once, in the order of reading, in float32, bfloat16 or int8, and the embedding is
+multiplied by the first layer's input matrix in advance. Sums (exact for int8) and everything but products are
+float32.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from seqloom.kernels.native.weight_packing import PRECISIONS, Arena, Layout, Mat
 from seqloom.state import State, tensors_of, with_tensors
 
 MAX_ROWS = 64
-"""Rows of a batch that one call takes. More are served better by whole matrix products."""
+"""The largest batch of a call. Larger ones are faster with full matrix products."""
 
 MAX_THREADS = 16
-"""Every thread watches every other: many would wait longer for each other than they work."""
+"""All threads meet at a barrier after every product, which takes longer than the work with more of them."""
 
-CALLS_OF_LESS = 16
-"""Calls after which more threads are tried again."""
+CALLS_UNTIL_RETRY = 16
+"""Calls with fewer threads, after which more are tried again."""
 
 BYTES_PER_THREAD = 1 << 16
-"""A thread that had fewer to read would do little but wait for the others."""
+"""With fewer weights a thread would mostly wait for the others."""
 
 TABLE_BYTES = 1 << 26
-"""The most that embedding times input matrix may take; above, the product is computed for each token."""
+"""The maximum size of the embedding times the input matrix; above, it is computed for every token."""
 
 
 class Layer(ctypes.Structure):
-    """`DecoderLayer` of csrc/decode.h."""
+    """`DecoderLayer` of csrc/include/decoder_api.h."""
 
     _fields_ = [
         *(("input", Matrix), ("recurrent", Matrix), ("hidden", ctypes.c_int64)),
@@ -51,7 +51,7 @@ class Layer(ctypes.Structure):
 
 
 class Decoding(ctypes.Structure):
-    """`Decoding` of csrc/decode.h."""
+    """`Decoding` of csrc/include/decoder_api.h."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("cell", "precision", "width", "layers", "batch", "threads")),
@@ -67,10 +67,10 @@ class Decoding(ctypes.Structure):
 
 
 class TokenSelection(NamedTuple):
-    """How tokens are chosen: as `seqloom.decoding.DecodingOptions` has it."""
+    """How tokens are chosen; the options are those of `seqloom.decoding.DecodingOptions`."""
 
     uniforms: Tensor | None
-    """(B, T) float64 in [0, 1), one number for each row and step; None: the most probable token"""
+    """(B, T) float64 in [0, 1), a number for each row and step to sample with; None: greedy"""
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
@@ -78,18 +78,18 @@ class TokenSelection(NamedTuple):
 
 
 class DecodeResult(NamedTuple):
-    """What `Decoder.write` gives."""
+    """The results of `Decoder.generate`."""
 
     tokens: Tensor
-    """(B, T) int64: -1 after a row's end; T is less than asked for where all rows have ended"""
+    """(B, T) int64: -1 after a row's end; T is smaller than requested if all rows have ended"""
     finished: Tensor
     """(B,) bool: rows that have ended"""
     logits: Tensor
-    """(B, V) float32: what the next token would be chosen from"""
+    """(B, V) float32: the logits of the next token"""
     state: State
-    """After all `tokens`; of a row that has ended, anything"""
+    """The state after all `tokens`; undefined for rows that have ended"""
     wrong: bool
-    """Whether nan or inf among `logits` ended it, before a token was chosen from them"""
+    """Whether NaN or inf among `logits` ended the call before a token was chosen from them"""
 
 
 @final
@@ -97,13 +97,13 @@ class Decoder:
     """The weights of a language model, packed for decoding.
 
     Args:
-        cell: "rnn_tanh", "rnn_relu", "lstm" or "gru".
+        cell: one of `NATIVE_CELLS`.
         embedding: (V, E) float32.
-        layers: of each layer its weights, from below: weight_ih, weight_hh and the biases, float32.
+        layers: the weights of each layer, from the lowest: weight_ih, weight_hh and the biases, float32.
         output_weight: (V, H) float32.
         output_bias: (V,) float32, or None.
-        precision: what the weights are stored in: "float32", "bfloat16" or "int8". int8 has a scale for each
-            row of a matrix; what it is multiplied with becomes int8 too, with a scale for each vector.
+        precision: the type of the packed weights: "float32", "bfloat16" or "int8". int8 has a scale for each
+            row of a matrix; activations are quantized to int8 too, with a scale for each vector.
 
     Raises:
         ConfigError: an unknown cell or precision; the compiled library is missing.
@@ -154,11 +154,13 @@ class Decoder:
             self._embedding = embedding.contiguous()
         self._packed: list[tuple[Matrix, Matrix]] = []
         for number, w in enumerate(layers):
-            outer, inner = (in_blocks(bias.unsqueeze(1), layout).squeeze(1) for bias in _biases(self.cell, w))
+            input_bias, hidden_bias = (
+                in_blocks(bias.unsqueeze(1), layout).squeeze(1) for bias in _biases(self.cell, w)
+            )
             below = Matrix()
             if number or self._table is None:
-                below = pack(arena, in_blocks(w.weight_ih, layout), outer, layout, layout.panel)
-            recurrent = pack(arena, in_blocks(w.weight_hh, layout), inner, layout, layout.panel)
+                below = pack(arena, in_blocks(w.weight_ih, layout), input_bias, layout, layout.panel)
+            recurrent = pack(arena, in_blocks(w.weight_hh, layout), hidden_bias, layout, layout.panel)
             self._packed.append((below, recurrent))
         bias = output_weight.new_zeros(len(output_weight)) if output_bias is None else output_bias
         missing = -len(output_weight) % (2 * layout.width)
@@ -169,17 +171,17 @@ class Decoder:
         self.weight_bytes = arena.close()
         self._threads, self._calls = MAX_THREADS, 0
 
-    def write(
+    def generate(
         self, logits: Tensor, state: State, steps: int, choice: TokenSelection, finished: Tensor | None = None
     ) -> DecodeResult:
         """Choose up to `steps` tokens for every row.
 
         Args:
-            logits: (B, V) float32, what the first is chosen from.
-            state: the state there: for each layer h (1, B, H), of an LSTM h and c.
-            steps: tokens at most.
-            choice: how.
-            finished: (B,) bool, rows that have ended before; None: none.
+            logits: (B, V) float32, from which the first token is chosen.
+            state: the state with those logits: h (1, B, H) of each layer; of an LSTM h and c.
+            steps: the maximum number of tokens.
+            choice: how they are chosen.
+            finished: (B,) bool, rows that have ended already; None: none.
 
         Raises:
             ConfigError: the instruction set has changed since the weights were packed.
@@ -187,11 +189,11 @@ class Decoder:
         """
         batch = self._check(logits, state)
         ended = torch.zeros(batch, dtype=torch.int32) if finished is None else finished.to(torch.int32)
-        _fit("finished", ended, (batch,), torch.int32)
+        _check_tensor("finished", ended, (batch,), torch.int32)
         tokens = torch.full((batch, max(steps, 0)), -1, dtype=torch.int64)
         call = self._call(batch, steps)
         if choice.uniforms is not None:
-            _fit("uniforms", choice.uniforms, (batch, steps), torch.float64)
+            _check_tensor("uniforms", choice.uniforms, (batch, steps), torch.float64)
             uniforms = choice.uniforms.contiguous()
             call.uniforms = uniforms.data_ptr()
         if not choice.temperature > 0:
@@ -204,19 +206,20 @@ class Decoder:
         return DecodeResult(tokens[:, : call.done], ended.bool(), logits, state, bool(call.wrong))
 
     def read(self, tokens: Tensor, logits: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """Read given tokens instead of choosing any.
+        """Run over given tokens instead of choosing any.
 
         Args:
             tokens: (B, T) int64.
-            logits, state: as for `write`.
+            logits, state: as for `generate`.
 
         Returns:
-            nats (B, T) float64, -log of the probability of each token; then logits and state after them.
+            nats (B, T) float64, -log of the probability of each token; then the logits and state after the
+            last.
         """
         batch = self._check(logits, state)
         if tokens.dim() != 2:
             raise DataError("Decoder", "tokens must be (B, T)", got=f"shape {tuple(tokens.shape)}")
-        _fit("tokens", tokens, (batch, tokens.shape[1]), torch.int64)
+        _check_tensor("tokens", tokens, (batch, tokens.shape[1]), torch.int64)
         tokens = tokens.contiguous()
         if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.vocabulary_size:
             got = f"{int(tokens.min())} to {int(tokens.max())}"
@@ -227,11 +230,11 @@ class Decoder:
         return nats, *self._run(call, logits, state)
 
     def nats(self, tokens: Tensor, state: State | None = None) -> Tensor:
-        """Of each token but the first, -log of its probability after those before it.
+        """-log of the probability of every token but the first, given those before it.
 
         Args:
             tokens: (B, T) int64.
-            state: what precedes them; None: zeros.
+            state: the state before the first; None: zeros.
 
         Returns:
             (B, T - 1) float64.
@@ -241,7 +244,7 @@ class Decoder:
         return self.read(tokens, logits, state)[0][:, 1:]
 
     def initial_state(self, batch_size: int) -> State:
-        """Zeros: for each layer h (1, B, H), of an LSTM a pair of such."""
+        """Zeros: h (1, B, H) of each layer; of an LSTM a pair of those."""
         parts = [torch.zeros(1, batch_size, size) for size in self.hidden_sizes]
         return (
             tuple((h, torch.zeros_like(h)) for h in parts)
@@ -250,7 +253,7 @@ class Decoder:
         )
 
     def seconds_to_read(self, times: int = 16) -> float:
-        """How long the threads need to read the packed weights once: what a token takes at least."""
+        """The time in which the threads read the packed weights once: the least for a token."""
         threads = self._call(1, 0).threads
         return _library().seqloom_read(self._arena.address, self.weight_bytes, threads, times)
 
@@ -258,14 +261,18 @@ class Decoder:
         batch = len(logits) if logits.dim() else 0
         if not 1 <= batch <= MAX_ROWS:
             raise DataError("Decoder", f"a batch must have 1 to {MAX_ROWS} rows", got=batch)
-        _fit("logits", logits, (batch, self.vocabulary_size), torch.float32)
-        each = 2 if NATIVE_CELLS[self.cell].has_cell_state else 1
+        _check_tensor("logits", logits, (batch, self.vocabulary_size), torch.float32)
+        parts_per_layer = 2 if NATIVE_CELLS[self.cell].has_cell_state else 1
         parts = tensors_of(state)
-        if len(parts) != each * len(self.hidden_sizes):
-            expected = f"the state must have {each} tensors for each of {len(self.hidden_sizes)} layers"
+        if len(parts) != parts_per_layer * len(self.hidden_sizes):
+            expected = (
+                f"the state must have {parts_per_layer} tensors for each of {len(self.hidden_sizes)} layers"
+            )
             raise DataError("Decoder", expected, got=len(parts))
         for number, part in enumerate(parts):
-            _fit("state", part, (1, batch, self.hidden_sizes[number // each]), torch.float32)
+            _check_tensor(
+                "state", part, (1, batch, self.hidden_sizes[number // parts_per_layer]), torch.float32
+            )
         return batch
 
     def _call(self, batch: int, steps: int) -> Decoding:
@@ -282,14 +289,14 @@ class Decoder:
         return call
 
     def _run(self, call: Decoding, logits: Tensor, state: State) -> tuple[Tensor, State]:
-        each = 2 if NATIVE_CELLS[self.cell].has_cell_state else 1
+        parts_per_layer = 2 if NATIVE_CELLS[self.cell].has_cell_state else 1
         logits = logits.clone(memory_format=torch.contiguous_format)
         parts = [part.clone(memory_format=torch.contiguous_format) for part in tensors_of(state)]
         layers = (Layer * len(self._packed))()
         for number, (layer, (below, recurrent)) in enumerate(zip(layers, self._packed, strict=True)):
             layer.input, layer.recurrent, layer.hidden = below, recurrent, self.hidden_sizes[number]
-            layer.h = parts[each * number].data_ptr()
-            layer.c = parts[each * number + 1].data_ptr() if each == 2 else None
+            layer.h = parts[parts_per_layer * number].data_ptr()
+            layer.c = parts[parts_per_layer * number + 1].data_ptr() if parts_per_layer == 2 else None
         call.layer, call.logits = layers, logits.data_ptr()
         status = _library().seqloom_decode(ctypes.byref(call))
         if status == 1:
@@ -301,19 +308,19 @@ class Decoder:
         return logits, with_tensors(state, parts)
 
     def _adapt(self, call: Decoding) -> None:
-        """Take half the threads where more than half of the time went into waiting for cores that others use.
+        """Halve the threads if they waited more than half of the time, for cores that other processes use.
 
-        How many there are changes no result.
+        Their number has no effect on results.
         """
         self._calls += 1
         if call.waited > 0.5:
             self._threads, self._calls = max(1, call.threads // 2), 0
-        elif self._calls == CALLS_OF_LESS:
+        elif self._calls == CALLS_UNTIL_RETRY:
             self._threads, self._calls = min(MAX_THREADS, 2 * self._threads), 0
 
 
 def digest(weight: Tensor) -> int:
-    """A number that changes with any value of `weight`, float32 on the CPU."""
+    """A hash of the values of `weight`, float32 on the CPU."""
     weight = weight.detach().contiguous()
     return _library().seqloom_digest(weight.data_ptr(), weight.numel(), torch.get_num_threads())
 
@@ -325,7 +332,7 @@ def _check_weights(
         got = f"{len(layers)} layers, an embedding of shape {tuple(embedding.shape)}"
         raise DataError("Decoder", "there must be a layer, and the embedding (V, E)", got=got)
     V, E = embedding.shape
-    _fit("embedding", embedding, (V, E), torch.float32)
+    _check_tensor("embedding", embedding, (V, E), torch.float32)
     sizes = [E, *(w.weight_hh.shape[-1] for w in layers)]
     for w, (below, hidden) in zip(layers, pairwise(sizes), strict=True):
         G = NATIVE_CELLS[cell].num_gates * hidden
@@ -334,27 +341,27 @@ def _check_weights(
         shapes = ((G, below), (G, hidden), (G,), (G,))
         for name, tensor, shape in zip(Weights._fields, w[:4], shapes, strict=False):
             if tensor is not None:
-                _fit(name, tensor, shape, torch.float32)
-    _fit("output_weight", output_weight, (V, sizes[-1]), torch.float32)
+                _check_tensor(name, tensor, shape, torch.float32)
+    _check_tensor("output_weight", output_weight, (V, sizes[-1]), torch.float32)
     if output_bias is not None:
-        _fit("output_bias", output_bias, (V,), torch.float32)
+        _check_tensor("output_bias", output_bias, (V,), torch.float32)
 
 
 def _biases(cell: str, w: Weights) -> tuple[Tensor, Tensor]:
-    """What is added to the input's product, and what stays with the recurrent one: b_hn of a GRU."""
+    """The biases to add to the input product and to the hidden product (b_hn of a GRU)."""
     zeros = w.weight_hh.new_zeros(len(w.weight_hh))
-    outer = zeros if w.bias_ih is None else w.bias_ih
+    input_bias = zeros if w.bias_ih is None else w.bias_ih
     if w.bias_hh is None:
-        return outer, zeros
+        return input_bias, zeros
     spec = NATIVE_CELLS[cell]
     if not spec.separate_bias:
-        return outer + w.bias_hh, zeros
+        return input_bias + w.bias_hh, zeros
     gates = torch.tensor([name in spec.separate_bias for name in spec.gates._fields[: spec.num_gates]])
     separate = gates.repeat_interleave(len(zeros) // spec.num_gates)
-    return outer + w.bias_hh.masked_fill(separate, 0.0), w.bias_hh.masked_fill(~separate, 0.0)
+    return input_bias + w.bias_hh.masked_fill(separate, 0.0), w.bias_hh.masked_fill(~separate, 0.0)
 
 
-def _fit(name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+def _check_tensor(name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
     if tensor.shape != shape or tensor.dtype != dtype or not tensor.is_cpu:
         got = f"{tensor.dtype} {tuple(tensor.shape)} on {tensor.device}"
         raise DataError("Decoder", f"{name} must be {dtype} {shape} on the CPU", got=got)
@@ -364,7 +371,7 @@ def _fit(name: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype) 
 def _library() -> Any:
     if not library.available():
         raise ConfigError("Decoder", f"there is none: {library.why_unavailable()}")
-    loaded = ctypes.CDLL(str(library.find()))  # loaded before: the same one
+    loaded = ctypes.CDLL(str(library.find()))  # the same handle as in library.py
     loaded.seqloom_decode.argtypes, loaded.seqloom_decode.restype = [ctypes.c_void_p], ctypes.c_int32
     loaded.seqloom_digest.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32]
     loaded.seqloom_digest.restype = ctypes.c_uint64

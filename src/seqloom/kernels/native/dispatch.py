@@ -1,9 +1,8 @@
-"""A function of tensors as an operator of torch: for autograd, torch.compile, torch.func, fake tensors alike.
+"""Torch operators from functions of tensors: for autograd, torch.compile, torch.func and fake tensors.
 
-One way in, and three ways on. Where nothing but numbers is wanted the function itself is called: torch's
-dispatcher would take longer than a step of a small layer. Autograd and torch.func get it within a
-`torch.autograd.Function`. Whoever traces a program, or fakes tensors, gets it from torch's registry, with the
-same derivative.
+There are three paths. Without any transform the function itself is called, since torch's dispatcher takes
+longer than a step of a small layer. Autograd and torch.func call it in a `torch.autograd.Function`. Tracing
+and fake tensors use the operator in torch's registry, which has the same derivative.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 Results: TypeAlias = "tuple[Tensor | None, ...]"
 
-_PLAIN = {Tensor, nn.Parameter, type(None), str, bool}
-"""Types of arguments that are what they seem; fake and distributed tensors, say, are not."""
+_PLAIN_TYPES = {Tensor, nn.Parameter, type(None), str, bool}
+"""Types of arguments that need no dispatch, unlike fake or distributed tensors"""
 
 
 def operator(
@@ -29,16 +28,16 @@ def operator(
     setup_context: Callable[[Any, tuple[Any, ...], Results], None],
     backward: Callable[..., Results],
 ) -> Callable[..., Results]:
-    """Register an operator of tensors, texts and flags, all positional.
+    """Register an operator of positional tensors, strings and booleans.
 
     Args:
-        schema: its name and types, as torch writes them.
-        run: the function itself. Torch's registry knows no None: among results it is an empty tensor there.
-        empty: the same results with nothing in them, on whatever device the arguments are.
-        setup_context, backward: its derivative, as of a `torch.autograd.Function`.
+        schema: its name and types, as for `torch.library.define`.
+        run: the implementation. In torch's registry, which has no None, an absent result is an empty tensor.
+        empty: the same results, uninitialized, on the arguments' device: the fake implementation.
+        setup_context, backward: the derivative, as of a `torch.autograd.Function`.
 
     Returns:
-        The operator; each result may be None or empty where there is nothing.
+        The operator; an absent result is None or empty.
     """
     name = schema.partition("(")[0]
     torch.library.define(name, schema.removeprefix(name), tags=torch.Tag.pt2_compliant_tag)
@@ -50,22 +49,24 @@ def operator(
     def forward(*arguments: Any) -> Results:
         return run(*arguments) if _is_plain(arguments) else registered(*arguments)
 
-    def over_rows(
+    def vmap(
         info: Any, in_dims: tuple[int | None, ...], *arguments: Any
     ) -> tuple[Results, tuple[int | None, ...]]:
-        """torch.vmap: one call for each of what is mapped over."""
-        each = [
+        """torch.vmap: one call for each index of the mapped dimension."""
+        calls = [
             call(*(a if dim is None else a.select(dim, k) for a, dim in zip(arguments, in_dims, strict=True)))
             for k in range(info.batch_size)
         ]
-        results = tuple(None if parts[0] is None else torch.stack(parts) for parts in zip(*each, strict=True))
+        results = tuple(
+            None if parts[0] is None else torch.stack(parts) for parts in zip(*calls, strict=True)
+        )
         return results, tuple(None if result is None else 0 for result in results)
 
-    members = {"forward": forward, "setup_context": setup_context, "backward": backward, "vmap": over_rows}
+    members = {"forward": forward, "setup_context": setup_context, "backward": backward, "vmap": vmap}
     statics = {key: staticmethod(value) for key, value in members.items()}
     function = type(name.replace("::", "_"), (torch.autograd.Function,), statics)
-    # What `apply` of a Function ends in. Before that it sees to torch.func, and binds its arguments by name,
-    # which takes twice as long as all the rest.
+    # `Function.apply` without its checks for torch.func and its binding of arguments by name, which take
+    # twice as long as all the rest.
     apply = super(torch.autograd.Function, function).apply  # type: ignore[misc]
 
     def call(*arguments: Any) -> Results:
@@ -80,7 +81,8 @@ def operator(
                 return apply(*arguments)
             return run(*arguments)
         except RuntimeError:
-            # What torch.func.vjp gives is called when the transform is over: its tensors are shells then.
+            # A function from torch.func.vjp is called after the transform has ended: its tensors are dead
+            # wrappers.
             alive = unwrap_dead_wrappers(arguments)
             if all(new is old for new, old in zip(alive, arguments, strict=True)):
                 raise
@@ -90,14 +92,14 @@ def operator(
 
 
 def _is_plain(arguments: tuple[Any, ...]) -> bool:
-    """Whether there is nothing between us and the numbers."""
-    return set(map(type, arguments)) <= _PLAIN and not is_in_torch_dispatch_mode()
+    """Whether no argument and no active mode needs torch's dispatcher."""
+    return set(map(type, arguments)) <= _PLAIN_TYPES and not is_in_torch_dispatch_mode()
 
 
 def _without_none(function: Callable[..., Results]) -> Callable[..., tuple[Tensor, ...]]:
     def wrapped(*arguments: Any) -> tuple[Tensor, ...]:
         results = function(*arguments)
-        some = next(result for result in results if result is not None)
-        return tuple(some.new_empty(0) if result is None else result for result in results)
+        present = next(result for result in results if result is not None)
+        return tuple(present.new_empty(0) if result is None else result for result in results)
 
     return wrapped

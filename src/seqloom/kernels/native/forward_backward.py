@@ -1,6 +1,6 @@
-"""The compiled kernels: one layer, in one or both directions, over whole sequences, and its gradients.
+"""Forward and backward of one layer, in one or both directions, on the compiled kernels.
 
-Tensors in, tensors out, and no autograd: `operators` adds it.
+Plain functions of tensors. Autograd is added in `operators`.
 """
 
 from __future__ import annotations
@@ -17,161 +17,177 @@ from seqloom.kernels.native import buffer_pool
 from seqloom.kernels.native.abi import (
     WEIGHTS,
     Run,
+    address,
     check,
     check_backward,
-    computed_in,
+    compute_dtype,
     contiguous,
-    fill,
-    kept_shape,
-    part,
-    with_rows,
+    make_problem,
+    saved_shape,
+    with_contiguous_rows,
 )
-from seqloom.kernels.native.library import LEVELS, Library, load
+from seqloom.kernels.native.library import CPU_TARGETS, Library, load
 
 Forward: TypeAlias = "tuple[Tensor, Tensor, Tensor | None, Tensor | None]"
-"""output (T, B, D H), 0 beyond a row's length; h_n (D, B, H); of an LSTM c_n; what was kept, if anything"""
+"""output (T, B, D H), 0 beyond a row's length; h_n (D, B, H); c_n of an LSTM; values saved for backward"""
 
 Backward: TypeAlias = "tuple[Tensor | None, ...]"
-"""The gradients of input, h, c and the eight weights of a `Run`; None: there is none, or nobody wants it"""
+"""The gradients of input, h, c and the eight weights of a `Run`; None: absent, or not requested"""
 
-Room: TypeAlias = Callable[..., Tensor]
-"""Takes what `Tensor.new_empty_strided` takes, and gives what it gives."""
+Allocate: TypeAlias = Callable[..., Tensor]
+"""A function with the signature of `Tensor.new_empty_strided`"""
 
 
-class Given(NamedTuple):
-    """The gradients of output, h_n and c_n; None is zero."""
+class OutputGradients(NamedTuple):
+    """The gradients of the loss by output, h_n and c_n; None: zero."""
 
     output: Tensor | None
     h_n: Tensor | None
     c_n: Tensor | None
 
 
-class Wanted(NamedTuple):
-    """Which gradients somebody wants."""
+class RequestedGradients(NamedTuple):
+    """Which gradients to compute."""
 
     input: bool
     state: bool
     weights: bool
 
 
-def forward(run: Run, batch_first: bool = False, keep: bool = False) -> Forward:
+def forward(run: Run, batch_first: bool = False, save: bool = False) -> Forward:
     """Run one layer.
 
     Args:
-        batch_first: whether the output lies in memory as (B, T, D H); its shape is (T, B, D H) either way.
-        keep: whether to keep what `backward` and `kept.gates` read.
+        batch_first: whether the output's memory layout is (B, T, D H); its shape is (T, B, D H) either way.
+        save: whether to save the values that `backward` and `saved_gates.gates` need.
 
     Raises:
         DataError: a shape, a type, a device or a length that does not fit.
-        ConfigError: there is no library, or it cannot do bfloat16 here.
-        MemoryError: no room for what the library needs for itself.
+        ConfigError: there is no library, or it has no bfloat16 on this processor.
+        MemoryError: no memory for the library's own buffers.
     """
-    library, some = _library(run), check(run)
-    output, h_n, c_n, _ = empty_results(run, batch_first, keep=False, room=buffer_pool.empty)
-    kept = None
-    if keep and CELLS[run.cell].num_saved_values:
-        shape = kept_shape(run)
-        kept = buffer_pool.empty(
+    library, has_steps = _library(run), check(run)
+    output, h_n, c_n, _ = allocate_results(run, batch_first, save=False, allocate=buffer_pool.empty)
+    saved = None
+    if save and CELLS[run.cell].num_saved_values:
+        shape = saved_shape(run)
+        saved = buffer_pool.empty(
             output, shape, (shape[1] * shape[2], shape[2], 1), dtype=output.dtype, spare=True
         )
-    results = output, h_n, c_n, kept
-    if not some:
+    results = output, h_n, c_n, saved
+    if not has_steps:
         output.zero_()
         h_n.copy_(run.h)
         if run.c is not None and c_n is not None:
             c_n.copy_(run.c)
         return results
     run = contiguous(run)
-    p = fill(run, output, kept)
+    p = make_problem(run, output, saved)
     for d in range(p.directions):
         to = p.direction[d]
-        to.hn, to.cn = part(h_n, d), part(c_n, d)
-    _end(library.forward(p))
+        to.hn, to.cn = address(h_n, d), address(c_n, d)
+    _raise_on_error(library.forward(p))
     return results
 
 
 def backward(
-    run: Run, output: Tensor, kept: Tensor | None, given: Given, wanted: Wanted, batch_first: bool = False
+    run: Run,
+    output: Tensor,
+    saved: Tensor | None,
+    gradients: OutputGradients,
+    requested: RequestedGradients,
+    batch_first: bool = False,
 ) -> Backward:
-    """The gradients of what `forward` was given.
+    """The gradients of the arguments of `forward`.
 
     Args:
-        run: as given to `forward`.
-        output, kept: as it gave them.
-        batch_first: whether the gradient of the input lies in memory as (B, T, I).
+        run: the argument of `forward`.
+        output, saved: its results.
+        gradients: of its differentiable results.
+        requested: which gradients to compute.
+        batch_first: whether the memory layout of the input's gradient is (B, T, I).
 
     Raises:
         DataError, ConfigError, MemoryError: as `forward`.
     """
-    library, some = _library(run), check(run)
-    check_backward(run, output, kept, given)
-    d_input, d_h, d_c, *d_weights = results = empty_gradients(
-        run, wanted, batch_first, room=buffer_pool.empty
+    library, has_steps = _library(run), check(run)
+    check_backward(run, output, saved, gradients)
+    d_input, d_h, d_c, *d_weights = results = allocate_gradients(
+        run, requested, batch_first, allocate=buffer_pool.empty
     )
-    if not some:
+    if not has_steps:
         for gradient in results:
             if gradient is not None:
                 gradient.zero_()
-        for gradient, same in ((d_h, given.h_n), (d_c, given.c_n)):
-            if gradient is not None and same is not None:
-                gradient.copy_(same)
+        for gradient, passed in ((d_h, gradients.h_n), (d_c, gradients.c_n)):
+            if gradient is not None and passed is not None:
+                gradient.copy_(passed)
         return results
-    run, output = contiguous(run), with_rows(output)
-    d_output = None if given.output is None else with_rows(given.output)
-    d_h_n = None if given.h_n is None else given.h_n.contiguous()
-    d_c_n = None if given.c_n is None else given.c_n.contiguous()
-    p = fill(run, output, kept)
+    run, output = contiguous(run), with_contiguous_rows(output)
+    d_output = None if gradients.output is None else with_contiguous_rows(gradients.output)
+    d_h_n = None if gradients.h_n is None else gradients.h_n.contiguous()
+    d_c_n = None if gradients.c_n is None else gradients.c_n.contiguous()
+    p = make_problem(run, output, saved)
     if d_output is not None:
         p.d_output, (p.d_output_step, p.d_output_row, _) = d_output.data_ptr(), d_output.stride()
     if d_input is not None:
         p.d_input, (p.d_input_step, p.d_input_row, _) = d_input.data_ptr(), d_input.stride()
     for d in range(p.directions):
         to = p.direction[d]
-        to.d_hn, to.d_cn, to.d_h0, to.d_c0 = part(d_h_n, d), part(d_c_n, d), part(d_h, d), part(d_c, d)
+        to.d_hn, to.d_cn, to.d_h0, to.d_c0 = (
+            address(d_h_n, d),
+            address(d_c_n, d),
+            address(d_h, d),
+            address(d_c, d),
+        )
         for name, gradient in zip(WEIGHTS, d_weights[4 * d : 4 * d + 4], strict=True):
             setattr(to, f"d_{name}", None if gradient is None else gradient.data_ptr())
-    _end(library.backward(p))
+    _raise_on_error(library.backward(p))
     return results
 
 
-def empty_results(run: Run, batch_first: bool, keep: bool, room: Room = Tensor.new_empty_strided) -> Forward:
-    """What `forward` gives, with nothing in it yet, on the device of `run`."""
+def allocate_results(
+    run: Run, batch_first: bool, save: bool, allocate: Allocate = Tensor.new_empty_strided
+) -> Forward:
+    """The results of `forward`, uninitialized, on the device of `run`."""
     x, h = run.input, run.h
     T, B, _ = x.shape
-    output = _sequence(x, T, B, h.shape[0] * h.shape[2], batch_first, computed_in(run), room)
-    kept = output.new_empty(kept_shape(run)) if keep and CELLS[run.cell].num_saved_values else None
-    h_n = _like(h, room)
+    output = _sequence(x, T, B, h.shape[0] * h.shape[2], batch_first, compute_dtype(run), allocate)
+    saved = output.new_empty(saved_shape(run)) if save and CELLS[run.cell].num_saved_values else None
+    h_n = _like(h, allocate)
     assert h_n is not None
-    return output, h_n, _like(run.c, room), kept
+    return output, h_n, _like(run.c, allocate), saved
 
 
-def empty_gradients(
-    run: Run, wanted: Wanted, batch_first: bool, room: Room = Tensor.new_empty_strided
+def allocate_gradients(
+    run: Run, requested: RequestedGradients, batch_first: bool, allocate: Allocate = Tensor.new_empty_strided
 ) -> Backward:
-    """What `backward` gives, with nothing in it yet, on the device of `run`."""
+    """The results of `backward`, uninitialized, on the device of `run`."""
     T, B, I = run.input.shape  # noqa: E741
-    d_input = _sequence(run.input, T, B, I, batch_first, run.input.dtype, room) if wanted.input else None
-    states = [_like(run.h, room), _like(run.c, room)] if wanted.state else [None, None]
-    weights = [_like(weight, room) for weight in run.weights] if wanted.weights else [None] * 8
+    d_input = (
+        _sequence(run.input, T, B, I, batch_first, run.input.dtype, allocate) if requested.input else None
+    )
+    states = [_like(run.h, allocate), _like(run.c, allocate)] if requested.state else [None, None]
+    weights = [_like(weight, allocate) for weight in run.weights] if requested.weights else [None] * 8
     return d_input, *states, *weights
 
 
 def _sequence(
-    like: Tensor, T: int, B: int, width: int, batch_first: bool, dtype: torch.dtype, room: Room
+    like: Tensor, T: int, B: int, width: int, batch_first: bool, dtype: torch.dtype, allocate: Allocate
 ) -> Tensor:
-    """Room for (T, B, width). Not a view, which nobody might change in place."""
+    """An uninitialized (T, B, width). It is no view, so that callers can change it in place."""
     strides = (width, T * width, 1) if batch_first else (B * width, width, 1)
-    return room(like, (T, B, width), strides, dtype=dtype)
+    return allocate(like, (T, B, width), strides, dtype=dtype)
 
 
-def _like(tensor: Tensor | None, room: Room) -> Tensor | None:
-    """Room for as much, without gaps."""
+def _like(tensor: Tensor | None, allocate: Allocate) -> Tensor | None:
+    """An uninitialized contiguous tensor of the same shape."""
     if tensor is None:
         return None
     if not tensor.is_contiguous():
         return tensor.new_empty(tensor.shape)
-    if room is buffer_pool.empty and tensor.numel() * tensor.itemsize >= buffer_pool.SMALLEST_BYTES:
-        return room(tensor, tensor.shape, tensor.stride(), dtype=tensor.dtype)
+    if allocate is buffer_pool.empty and tensor.numel() * tensor.itemsize >= buffer_pool.SMALLEST_BYTES:
+        return allocate(tensor, tensor.shape, tensor.stride(), dtype=tensor.dtype)
     return torch.empty_like(tensor)
 
 
@@ -179,12 +195,12 @@ def _library(run: Run) -> Library:
     library = load()
     if isinstance(library, str):
         raise ConfigError("seqloom::recurrence", library)
-    if computed_in(run) == torch.bfloat16 and library.level < LEVELS.index("avx512_bf16"):
+    if compute_dtype(run) == torch.bfloat16 and library.cpu_target < CPU_TARGETS.index("avx512_bf16"):
         expected = "bfloat16 needs the instruction set avx512_bf16"
-        raise ConfigError("seqloom::recurrence", expected, got=LEVELS[library.level])
+        raise ConfigError("seqloom::recurrence", expected, got=CPU_TARGETS[library.cpu_target])
     return library
 
 
-def _end(code: int) -> None:
+def _raise_on_error(code: int) -> None:
     if code:
-        raise MemoryError("seqloom::recurrence: no memory is left for a run of these sizes.")
+        raise MemoryError("seqloom::recurrence: out of memory for a run of these sizes.")

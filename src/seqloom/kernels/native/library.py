@@ -1,8 +1,8 @@
-"""The compiled kernels of csrc/: the library, loaded when it is first asked for and given torch's threads.
+"""The compiled library of csrc/, loaded with ctypes on first use, on torch's OpenMP threads.
 
-ctypes lets go of the GIL during a call and needs neither Python's nor torch's headers to build
-(csrc/README.md). seqloom installs without a compiler too: `why_unavailable` says then why there is none, as a
-layer's `choice` does, and once the log (`logging.getLogger("seqloom")`, level INFO).
+ctypes releases the GIL during a call, and the build needs neither Python's nor torch's headers
+(csrc/README.md). seqloom installs without a compiler too. Then `why_unavailable` gives the reason, as a
+layer's `choice` does, and it is logged once (`logging.getLogger("seqloom")`, level INFO).
 """
 
 from __future__ import annotations
@@ -24,59 +24,64 @@ from seqloom.kernels.native import openmp
 from seqloom.kernels.native.abi import Problem
 
 ABI_VERSION = 3
-"""What `seqloom_abi_version` of csrc/ must answer: both go up when a signature or a structure changes."""
+"""The version that the library must report: raised with every change of a signature or a structure."""
 
 LIBRARY_NAMES = ("_native.so", "_native.dll")
 
-VARIABLE = "SEQLOOM_KERNEL"
-"""The environment variable that forces a kernel; "native:avx2" forces one of `LEVELS` too."""
+KERNEL_VARIABLE = "SEQLOOM_KERNEL"
+"""The environment variable that forces a kernel; "native:avx2" also forces one of `CPU_TARGETS`."""
 
-LEVELS = ("portable", "avx2", "avx512", "avx512_bf16")
-"""The instruction sets, in the order of csrc/level.h"""
+CPU_TARGETS = ("portable", "avx2", "avx512", "avx512_bf16")
+"""The instruction sets that the kernels are compiled for, in the order of csrc/runtime/cpu_target.h"""
 
-_MEND = "with a C++ compiler (on Debian or Ubuntu: apt-get install g++), install seqloom again"
+_HINT = "with a C++ compiler (on Debian or Ubuntu: apt-get install g++), install seqloom again"
 
 
 class Library(NamedTuple):
-    """The loaded library, and instruction sets as places in `LEVELS`."""
+    """The loaded library; instruction sets are indices into `CPU_TARGETS`."""
 
     forward: Callable[[Problem], int]
     backward: Callable[[Problem], int]
-    level: int
-    """The one in use"""
+    cpu_target: int
+    """The instruction set in use"""
     best: int
-    """The best that the processor has"""
+    """The best one that the processor supports"""
 
 
 def available() -> bool:
-    """Whether the compiled library is there and fits this seqloom."""
+    """Whether the compiled library is installed and of this seqloom's version."""
     return not isinstance(load(), str)
 
 
 def why_unavailable() -> str:
-    """Why `available` is False and what to do about it, as half a sentence; empty where it is True."""
+    """Why `available` is False, and what to do about it, as a clause; empty if it is True."""
     library = load()
     return library if isinstance(library, str) else ""
 
 
-def level() -> int:
-    """The instruction set in use, a place in `LEVELS`; -1 where there is no library."""
+def cpu_target() -> int:
+    """The instruction set in use, an index into `CPU_TARGETS`; -1 without a library."""
     library = load()
-    return -1 if isinstance(library, str) else library.level
+    return -1 if isinstance(library, str) else library.cpu_target
 
 
-def why_not_level(name: str) -> str | None:
-    """None where the instruction set `name` is in use, or there is no library; else why it is not."""
+def has_bfloat16() -> bool:
+    """Whether the kernels compute in bfloat16 with the instruction set in use."""
+    return cpu_target() >= CPU_TARGETS.index("avx512_bf16")
+
+
+def why_not_cpu_target(name: str) -> str | None:
+    """Why the instruction set `name` is not in use; None if it is, or if there is no library."""
     library = load()
-    if isinstance(library, str) or LEVELS[library.level] == name:
+    if isinstance(library, str) or CPU_TARGETS[library.cpu_target] == name:
         return None
-    if LEVELS.index(name) > library.best:
-        return f"this processor has {LEVELS[library.best]} at most"
-    return f"the compiled kernels run with {LEVELS[library.level]} since they were first needed"
+    if CPU_TARGETS.index(name) > library.best:
+        return f"this processor has {CPU_TARGETS[library.best]} at most"
+    return f"the compiled kernels have been loaded with {CPU_TARGETS[library.cpu_target]}"
 
 
 def refusal(input: Tensor, weights: Iterable[Tensor]) -> str | None:
-    """None where the compiled kernels can run a layer of this input and these weights; else why not."""
+    """Why the compiled kernels cannot run a layer with this input and these weights; None if they can."""
     if not available():
         return why_unavailable()
     for tensor in (input, *weights):
@@ -84,39 +89,37 @@ def refusal(input: Tensor, weights: Iterable[Tensor]) -> str | None:
             return (
                 f"native is for float32 and bfloat16 on the CPU, not {tensor.dtype} on {tensor.device.type}"
             )
-    if computed_in(input) not in (torch.float32, torch.bfloat16):
-        return f"native does not compute in {computed_in(input)}, which autocast asks for"
-    if computed_in(input) == torch.bfloat16 and level() < LEVELS.index("avx512_bf16"):
-        return f"native computes in bfloat16 with avx512_bf16 only, and has {LEVELS[level()]}"
+    if compute_dtype(input) not in (torch.float32, torch.bfloat16):
+        return f"native does not compute in {compute_dtype(input)}, which autocast asks for"
     if torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
-        return "native has no torch.func within torch.compile"
+        return "native does not support torch.func within torch.compile"
     if forward_ad._current_level >= 0:
         return "native has no forward-mode derivatives"
     if torch.compiler.is_exporting() or torch.jit.is_tracing():  # type: ignore[attr-defined]
-        return "an exported program is for where seqloom is not"
+        return "an exported program must run without seqloom"
     return None
 
 
-def computed_in(input: Tensor) -> torch.dtype:
-    """The type that a run of this input computes in: the input's own, or autocast's where that is on."""
+def compute_dtype(input: Tensor) -> torch.dtype:
+    """The type that a layer computes in and returns: autocast's if it is on, else the input's own."""
     return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else input.dtype
 
 
-# While torch.compile traces a layer these are constants: nobody installs a library meanwhile. Marked by hand,
-# because torch.compiler.assume_constant_result imports the whole compiler.
-for _function in (available, why_unavailable, level, why_not_level):
+# Constants for torch.compile: the library cannot change while a layer is traced. Marked by hand, because
+# torch.compiler.assume_constant_result imports the whole compiler.
+for _function in (available, why_unavailable, cpu_target, has_bfloat16, why_not_cpu_target):
     _function._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def find() -> Path | None:
-    """The library's file, if there is one. An editable install keeps it beside the package, not in src/."""
+    """The library's file, if there is one. An editable install puts it in another folder of the package."""
     paths = [Path(folder, name) for folder in native.__path__ for name in LIBRARY_NAMES]
     return next((path for path in paths if path.is_file()), None)
 
 
 @cache
 def load() -> Library | str:
-    """The library, or why there is none."""
+    """The library, or the reason why there is none."""
     library = _load()
     if isinstance(library, str):
         logging.getLogger("seqloom").info("recurrent layers run on torch's own kernels: %s", library)
@@ -126,22 +129,22 @@ def load() -> Library | str:
 def _load() -> Library | str:
     path = find()
     if path is None:
-        return f"seqloom was installed without its compiled kernels; {_MEND}"
+        return f"seqloom was installed without its compiled kernels; {_HINT}"
     try:
         library = ctypes.CDLL(str(path))
         version = library.seqloom_abi_version()
         if version != ABI_VERSION:
-            return f"the compiled kernels are of version {version}, not {ABI_VERSION}; {_MEND}"
-        passes = library.seqloom_forward, library.seqloom_backward
+            return f"the compiled kernels are of version {version}, not {ABI_VERSION}; {_HINT}"
+        entry_points = library.seqloom_forward, library.seqloom_backward
     except (OSError, AttributeError) as error:
-        return f"the compiled kernels cannot be loaded ({error}); {_MEND}"
-    for function in passes:
+        return f"the compiled kernels cannot be loaded ({error}); {_HINT}"
+    for function in entry_points:
         function.argtypes, function.restype = [ctypes.POINTER(Problem)], ctypes.c_int32
     threads = openmp.addresses()
     if threads is not None:
         library.seqloom_use_openmp(*map(ctypes.c_void_p, threads))
     best = library.seqloom_level()
-    asked = os.environ.get(VARIABLE, "").partition(":")[2]
-    if asked in LEVELS:
-        library.seqloom_use_level(LEVELS.index(asked))  # a processor that lacks it goes on with its best
-    return Library(*passes, library.seqloom_level(), best)
+    asked = os.environ.get(KERNEL_VARIABLE, "").partition(":")[2]
+    if asked in CPU_TARGETS:
+        library.seqloom_use_level(CPU_TARGETS.index(asked))  # without effect if the processor lacks it
+    return Library(*entry_points, library.seqloom_level(), best)

@@ -1,7 +1,7 @@
-"""The OpenMP runtime that torch has loaded: csrc/ gets its addresses, so that there is one pool of threads.
+"""Find the OpenMP runtime that torch has loaded, so that csrc/ shares its pool of threads.
 
-A second runtime would bring threads of its own that wait by spinning, on the same cores. Wheels of torch may
-rename theirs (libgomp-a34b3233.so.1), so it is looked for among what this process has loaded.
+A second runtime would add threads that spin on the same cores. Torch's wheels may rename theirs
+(libgomp-a34b3233.so.1), so it is searched for among the libraries that this process has loaded.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 import torch
 
 SYMBOLS = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
-"""What csrc/threads.h calls. GCC's runtime has them, and so have Intel's and LLVM's."""
+"""The functions that csrc/runtime/threads.h calls. GCC's, Intel's and LLVM's runtimes have them."""
 
 _NAME = re.compile(r"/lib[gi]?omp5?(-[0-9a-f]+)?\.so[^/]*$")
 
 
 def addresses() -> tuple[int, int, int] | None:
-    """The addresses of `SYMBOLS` in torch's runtime, or None: one thread does it all then."""
+    """The addresses of `SYMBOLS` in torch's runtime; None: not found, and the library uses one thread."""
     try:
         maps = Path("/proc/self/maps").read_text()
     except OSError:  # not Linux
@@ -29,10 +29,12 @@ def addresses() -> tuple[int, int, int] | None:
     for path in runtimes(line.split(maxsplit=5)[-1] for line in maps.splitlines()):
         try:
             library = ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_NOLOAD)
-            first, second, third = (ctypes.cast(getattr(library, name), ctypes.c_void_p) for name in SYMBOLS)
+            parallel, thread_number, num_threads = (
+                ctypes.cast(getattr(library, name), ctypes.c_void_p) for name in SYMBOLS
+            )
         except (OSError, AttributeError):
             continue
-        return first.value or 0, second.value or 0, third.value or 0
+        return parallel.value or 0, thread_number.value or 0, num_threads.value or 0
     return None
 
 
@@ -43,6 +45,6 @@ def runtimes(paths: Iterable[str]) -> list[str]:
     ['/opt/lib/libiomp5.so', '/usr/lib/libgomp.so.1']
     """
     # torch/lib/libgomp.so.1, or torch.libs/libgomp-a34b3233.so.1 where a wheel was repaired
-    torchs = tuple(f"{Path(torch.__file__).parent}{end}" for end in ("/", ".libs/"))
-    found = {path for path in paths if _NAME.search(path)}
-    return sorted(found, key=lambda path: (not path.startswith(torchs), path))
+    torch_folders = tuple(f"{Path(torch.__file__).parent}{end}" for end in ("/", ".libs/"))
+    matches = {path for path in paths if _NAME.search(path)}
+    return sorted(matches, key=lambda path: (not path.startswith(torch_folders), path))

@@ -1,4 +1,4 @@
-"""Weights as the compiled decoder reads them: straight through (`Matrix` of csrc/decode.h)."""
+"""Pack weights in the order in which the compiled decoder reads them (csrc/include/decoder_api.h)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 PRECISIONS = ("float32", "bfloat16", "int8")
-"""In the order of csrc/decode.h."""
+"""Types of packed weights, in the order of `Precision` in csrc/include/decoder_api.h."""
 
 DEPTH = 8
-"""Columns are padded to a multiple of this, as csrc/decode.h has it."""
+"""Columns are padded to a multiple of this, as in csrc/include/decoder_api.h."""
 
 PAGE = 1 << 21
-"""A large page of the operating system: fewer of them to look up while reading."""
+"""The size of a huge page, with which reading has fewer TLB misses."""
 
 
 class Matrix(ctypes.Structure):
-    """`Matrix` of csrc/decode.h."""
+    """`Matrix` of csrc/include/decoder_api.h."""
 
     _fields_ = [
         ("weight", ctypes.c_void_p),
@@ -29,7 +29,7 @@ class Matrix(ctypes.Structure):
 
 
 class Layout(NamedTuple):
-    """What decides in which order weights lie."""
+    """What the packed order depends on."""
 
     precision: str
     width: int
@@ -38,18 +38,18 @@ class Layout(NamedTuple):
 
     @property
     def panel(self) -> int:
-        """Vectors of rows side by side in a layer's matrices (`panel_of` of csrc/decode.h)."""
+        """Vectors of rows in a panel of a layer's matrices."""
         return max(self.gates, 2)
 
     @property
     def group(self) -> int:
-        """Columns of a row that lie together: 4 bytes."""
+        """Consecutive columns of a row: 4 bytes."""
         return {"float32": 1, "bfloat16": 2, "int8": 4}[self.precision]
 
 
 @final
 class Arena:
-    """One stretch of memory for all weights, in the order in which they are added."""
+    """One block of memory for all weights, in the order of adding."""
 
     def __init__(self) -> None:
         self._pieces: list[tuple[Tensor, Matrix]] = []
@@ -57,23 +57,23 @@ class Arena:
 
     @property
     def address(self) -> int:
-        """Where the first weight lies."""
+        """The address of the first weight."""
         return self._memory.data_ptr() + -self._memory.data_ptr() % PAGE
 
     def add(self, piece: Tensor, matrix: Matrix) -> None:
-        """Keep the bytes of `piece` for `matrix`."""
+        """Append the bytes of `piece`, the weights of `matrix`."""
         self._pieces.append((piece, matrix))
 
     def close(self) -> int:
-        """Copy everything; return how many bytes are weights."""
+        """Copy everything into the block; return the number of bytes."""
         size = sum(piece.numel() for piece, _ in self._pieces)
         self._memory = torch.frombuffer(_map(-(-size // PAGE) * PAGE + PAGE), dtype=torch.uint8)
-        place = self.address - self._memory.data_ptr()
+        offset = self.address - self._memory.data_ptr()
         for piece, matrix in self._pieces:
-            here = self._memory[place : place + piece.numel()]
-            here.copy_(piece.view(-1))
-            matrix.weight = here.data_ptr()
-            place += piece.numel()
+            part = self._memory[offset : offset + piece.numel()]
+            part.copy_(piece.view(-1))
+            matrix.weight = part.data_ptr()
+            offset += piece.numel()
         self._pieces.clear()
         return size
 
@@ -81,14 +81,14 @@ class Arena:
 def _map(size: int) -> mmap.mmap:
     if not hasattr(mmap, "MADV_HUGEPAGE"):
         return mmap.mmap(-1, size)
-    # Private, because shared memory has no large pages.
+    # Private, because shared memory has no huge pages.
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return memory
 
 
 def in_blocks(weight: Tensor, layout: Layout) -> Tensor:
-    """Rows (gates times H, K) in blocks of vectors of units, in each the gates; H padded with zeros."""
+    """Reorder rows (gates times H, K) into blocks of all gates of a vector of units; H padded with zeros."""
     gates, width = layout.gates, layout.width
     unit = width * layout.panel // gates
     hidden = len(weight) // gates
@@ -99,7 +99,7 @@ def in_blocks(weight: Tensor, layout: Layout) -> Tensor:
 
 
 def pack(arena: Arena, weight: Tensor, bias: Tensor, layout: Layout, panel: int) -> Matrix:
-    """A matrix whose rows are in order, padded to whole panels: quantized, and in the order of reading."""
+    """Quantize and pack a matrix whose rows are in order and padded to whole panels."""
     rows, columns = weight.shape
     depth = -(-columns // DEPTH) * DEPTH
     weight = torch.nn.functional.pad(weight, (0, depth - columns))
@@ -113,6 +113,8 @@ def pack(arena: Arena, weight: Tensor, bias: Tensor, layout: Layout, panel: int)
         before, after = [-128 * weight.sum(1, dtype=torch.int32)], [scale, bias]
     shape = (rows // (panel * layout.width), panel * layout.width, depth // layout.group, layout.group)
     groups = weight.view(shape).transpose(1, 2).contiguous().view(torch.uint8).flatten(2)
-    parts = [[vector.view(shape[0], 1, -1).view(torch.uint8) for vector in each] for each in (before, after)]
+    parts = [
+        [vector.view(shape[0], 1, -1).view(torch.uint8) for vector in vectors] for vectors in (before, after)
+    ]
     arena.add(torch.cat([*parts[0], groups, *parts[1]], dim=1), matrix)
     return matrix

@@ -1,4 +1,4 @@
-"""A stack of recurrences: depth, direction, dropout between layers, and the kernel that runs it."""
+"""Forward, step and trace of a recurrent layer, on the kernel that suits the case."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from seqloom.layers.masking import Lengths
 from seqloom.layers.recurrent.execution import run_layers, torch_stack, zoneout
 from seqloom.layers.recurrent.inputs import (
     Batch,
-    autocast_type,
     check_packed,
-    give,
-    take,
-    take_state,
+    check_state,
+    normalize_inputs,
+    restore_layout,
+    to_autocast_dtype,
 )
 from seqloom.layers.recurrent.parameters import Layer, flat_parameters
 from seqloom.state import map_state, select_rows
 
 
 class Trace(NamedTuple):
-    """A run of a layer with every value inside it."""
+    """The results of a layer with the gates of every step."""
 
     output: Tensor
     state: Tensor | LSTMState
     gates: tuple[Gates, ...]
-    """One for each direction of each layer, in the order of the state's first dimension"""
+    """One named tuple for each direction of each layer, in the order of the state's first dimension"""
 
 
 def forward(layer: Layer, input: Any, state: Any, lengths: Lengths) -> tuple[Any, Any]:
     """Run the layer as torch.nn's `forward` does, and with `lengths`."""
     if isinstance(input, PackedSequence):
         return _forward_packed(layer, input, state, lengths)
-    batch = take(layer, input, state, lengths)
-    kernel = _decide_padded(layer, batch).kernel
+    batch = normalize_inputs(layer, input, state, lengths)
+    kernel = _choose_for_batch(layer, batch).kernel
     if kernel != "torch":
         output, new, _ = run_layers(layer, batch, kernel, want_gates=False)
     elif batch.lengths is None:
@@ -51,17 +51,17 @@ def forward(layer: Layer, input: Any, state: Any, lengths: Lengths) -> tuple[Any
     else:
         stack = torch_stack(layer, batch.input)
         output, new = torch_backend.run_lengths(stack, batch.input, batch.state, batch.lengths)
-    return give(layer, batch, output, new)
+    return restore_layout(layer, batch, output, new)
 
 
 def step(layer: Layer, chunk: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-    """Run the next steps on from `state`: a sequence fed in any chunks gives what it gives whole.
+    """Run the next steps from `state`: a sequence in chunks of any size gives the results of the whole.
 
     Random masks (dropout, zoneout, in training) are drawn anew for each chunk.
 
     Args:
         chunk: (T, B, I), or (B, T, I) if the layer is `batch_first`; T may be 1, or 0.
-        state: what the chunk before gave; None: `initial_state`.
+        state: the state after the previous chunk; None: `initial_state`.
 
     Returns:
         output (T, B, P) or batch first, and the state after the chunk.
@@ -88,11 +88,10 @@ def step(layer: Layer, chunk: Tensor, state: Any = None) -> tuple[Tensor, Any]:
 
 
 def trace(layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = None) -> Trace:
-    """Run as `forward` does, and give every gate and cell value of every direction of every layer.
+    """Run as `forward` does, and return every gate and cell value of every direction of every layer.
 
-    The kernel is the one that `forward` takes. The compiled one keeps its gates. Torch's does not, and where
-    gradients are wanted neither will do, so they are computed from its inputs and outputs, all steps in one
-    product.
+    It runs on the kernel that `forward` takes. The compiled one saves its gates. Torch's does not; then, and
+    where gradients are needed, the gates are recomputed from inputs and outputs, all steps in one product.
 
     Args:
         input, state, lengths: as for `forward`; no PackedSequence.
@@ -100,7 +99,7 @@ def trace(layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = Non
     Returns:
         output and state as `forward`, and gates: a tuple with one RNNGates(h), LSTMGates(i, f, g, o, c) or
         GRUGates(r, z, n) for each direction of each layer, in the order of the state's first dimension. Each
-        value is laid out as the output is, with H as its last dimension, and 0 beyond a row's length.
+        value has the output's shape with H as last dimension, and is 0 beyond a row's length.
 
     Raises:
         DataError: as `forward`.
@@ -111,13 +110,13 @@ def trace(layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = Non
     >>> gates._fields, gates.f.shape, torch.allclose(gates.o * gates.c.tanh(), output, atol=1e-6)
     (('i', 'f', 'g', 'o', 'c'), torch.Size([5, 2, 4]), True)
     """
-    batch = take(layer, input, state, lengths)
-    output, new, gates = run_layers(layer, batch, _decide_padded(layer, batch).kernel, want_gates=True)
+    batch = normalize_inputs(layer, input, state, lengths)
+    output, new, gates = run_layers(layer, batch, _choose_for_batch(layer, batch).kernel, want_gates=True)
     if layer.batch_first:
         gates = [type(g)(*(value.transpose(0, 1) for value in g)) for g in gates]
     if not batch.batched:
         gates = [type(g)(*(value.squeeze(0 if layer.batch_first else 1) for value in g)) for g in gates]
-    return Trace(*give(layer, batch, output, new), tuple(gates))
+    return Trace(*restore_layout(layer, batch, output, new), tuple(gates))
 
 
 def choice(layer: Layer, input: Tensor, lengths: Lengths = None) -> KernelChoice:
@@ -127,7 +126,7 @@ def choice(layer: Layer, input: Tensor, lengths: Lengths = None) -> KernelChoice
         input, lengths: as for `forward`; no PackedSequence.
 
     Raises:
-        ConfigError: the kernel that was asked for cannot do this.
+        ConfigError: the requested kernel cannot run the case.
         DataError: as `forward`.
 
     >>> import torch
@@ -135,36 +134,54 @@ def choice(layer: Layer, input: Tensor, lengths: Lengths = None) -> KernelChoice
     >>> GRU(3, 4, zoneout=0.1, kernel="auto").choice(torch.randn(5, 2, 3)).reason
     'zoneout needs the reference kernel'
     """
-    return _decide_padded(layer, take(layer, input, None, lengths))
+    batch = normalize_inputs(layer, input, None, lengths)
+    chosen = _choose_for_batch(layer, batch)
+    is_bfloat16 = library.compute_dtype(batch.input) == torch.bfloat16
+    if chosen.kernel == "native" and is_bfloat16 and not library.has_bfloat16():
+        target = library.CPU_TARGETS[library.cpu_target()]
+        return chosen._replace(reason=f"{chosen.reason}, in float32, as {target} has no bfloat16")
+    return chosen
 
 
-def _decide_padded(layer: Layer, batch: Batch) -> KernelChoice:
+def _choose_for_batch(layer: Layer, batch: Batch) -> KernelChoice:
     x, lengths = batch.input, batch.lengths
     B, T = x.shape[:2] if layer.batch_first else x.shape[1::-1]
-    found = _decide(layer, x, T, B, lengths is not None)
-    if found.kernel == "torch" and (T * B == 0 or (lengths is not None and not lengths.any())):
-        return KernelChoice("reference", "no row has a step, and torch's own kernel refuses to run none")
-    return found
+    chosen = _choose(layer, x, T, B, lengths is not None)
+    if chosen.kernel == "torch" and (T * B == 0 or (lengths is not None and not lengths.any())):
+        return KernelChoice("reference", "no row has a step, which torch's own kernel does not allow")
+    return chosen
 
 
-def _decide(layer: Layer, input: Tensor, T: int, B: int, lengths: bool) -> KernelChoice:
+def _choose(layer: Layer, input: Tensor, T: int, B: int, lengths: bool) -> KernelChoice:
     where = type(layer).__name__
     asked, only = requested_kernel(where, layer.kernel), _reference_only(layer)
-    spec = CELLS[layer.cell]
-    torch_refusal = None if spec.torch_operator else f"torch has no {spec.name}"
-    if only or asked.kernel in ("reference", "torch"):
-        return choose(where, asked, only, torch_refusal=torch_refusal)
-    if spec.native_id is None:
-        return choose(where, asked, only, f"native has no {spec.name}", torch_refusal=torch_refusal)
+    if only or asked.kernel == "reference":
+        return choose(where, asked, only)
+    if asked.kernel == "torch":
+        return choose(where, asked, torch_refusal=_torch_refusal(layer, input))
     faster = asked.kernel == "native" or native_is_faster(
         layer.cell, T, B, layer.hidden_size, lengths=lengths, training=torch.is_grad_enabled()
     )
-    refusal = None
-    if faster:  # else nobody asks, and a run of one step is that much shorter
-        refusal = "native has no projection"
-        if not layer.proj_size:
-            refusal = library.refusal(input, flat_parameters(layer))
-    return choose(where, asked, only, refusal, faster)
+    native_refusal = torch_refusal = None
+    if not faster:
+        torch_refusal = _torch_refusal(layer, input)
+    if faster or torch_refusal:  # otherwise torch runs, and a single step is too short to check native too
+        native_refusal = _native_refusal(layer, input)
+    if native_refusal:
+        torch_refusal = _torch_refusal(layer, input)
+    return choose(where, asked, (), native_refusal, faster, torch_refusal)
+
+
+def _native_refusal(layer: Layer, input: Tensor) -> str | None:
+    if CELLS[layer.cell].native_id is None:
+        return f"native has no {layer.cell}"
+    if layer.proj_size:
+        return "native has no projection"
+    return library.refusal(input, flat_parameters(layer))
+
+
+def _torch_refusal(layer: Layer, input: Tensor) -> str | None:
+    return torch_backend.refusal(layer.cell, input, projects=bool(layer.proj_size))
 
 
 def _reference_only(layer: Layer) -> list[str]:
@@ -183,17 +200,18 @@ def _forward_packed(
 ) -> tuple[PackedSequence, Any]:
     check_packed(layer, packed, lengths)
     data, batch_sizes, sorted_indices, unsorted_indices = packed
-    state = take_state(layer, data, int(batch_sizes[0]), state)
+    state = check_state(layer, data, int(batch_sizes[0]), state)
     if sorted_indices is not None:
         state = select_rows(state, sorted_indices)
-    kernel = _decide(layer, data, len(batch_sizes), int(batch_sizes[0]), lengths=True).kernel
+    kernel = _choose(layer, data, len(batch_sizes), int(batch_sizes[0]), lengths=True).kernel
     if kernel == "torch":
         output, new = torch_backend.run_packed(torch_stack(layer, data), data, batch_sizes, state)
     else:
-        steps, each = pad_packed_sequence(PackedSequence(data, batch_sizes), layer.batch_first)
-        output, new, _ = run_layers(layer, Batch(steps, state, each, batched=True), kernel, want_gates=False)
-        output = pack_padded_sequence(output, each, layer.batch_first).data
+        padded, row_lengths = pad_packed_sequence(PackedSequence(data, batch_sizes), layer.batch_first)
+        batch = Batch(padded, state, row_lengths, batched=True)
+        output, new, _ = run_layers(layer, batch, kernel, want_gates=False)
+        output = pack_padded_sequence(output, row_lengths, layer.batch_first).data
     if unsorted_indices is not None:
         new = select_rows(new, unsorted_indices)
-    output, new = autocast_type(output), map_state(autocast_type, new)
+    output, new = to_autocast_dtype(output), map_state(to_autocast_dtype, new)
     return PackedSequence(output, batch_sizes, sorted_indices, unsorted_indices), new

@@ -1,7 +1,7 @@
 """RNN, LSTM and GRU over whole sequences: drop-in for torch.nn's, and more.
 
-What they share are functions of a layer (`parameters`, `stack`), which each class takes as its methods by
-name. Nothing about a sequence is kept on a module.
+Their common code is functions of a layer (`parameters`, `forward`), which every class takes as its methods.
+No module holds any state of a sequence.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ __all__ = ["GRU", "LSTM", "RNN", "KernelChoice", "LSTMOptions", "LSTMState", "Re
 class RNN(nn.Module):
     """A simple (Elman) recurrent layer; drop-in for `torch.nn.RNN`.
 
-    Parameters, their names, shapes, gate order and draws are torch.nn's, so a state_dict goes both ways, and
+    Names, shapes, gate order and initialization of the parameters are torch.nn's: a state_dict fits both, and
     the same seed gives the same weights.
 
     Args:
         input_size: I, features of a step.
         hidden_size: H, hidden units of a layer and direction.
-        num_layers: layers on top of one another.
+        num_layers: stacked layers.
         nonlinearity: "tanh" or "relu".
         bias: whether there are biases.
         batch_first: whether input and output are (B, T, ...), not (T, B, ...).
-        dropout: probability of dropping an output of a layer on its way to the next; in training only.
-        bidirectional: whether each layer also reads from the end to the start.
+        dropout: probability of dropping an output between layers; in training only.
+        bidirectional: whether each layer has a reverse direction too.
         device, dtype: of the parameters.
         layer_norm: normalize the products at every step (Ba et al., 2016, arXiv:1607.06450).
-        recurrent_dropout: probability of dropping a unit of h on its way into the next step, the same units
-            at every step of a call; in training only (Gal and Ghahramani, 2016, arXiv:1512.05287).
-        weight_dropout: probability of dropping an element of weight_hh, the same ones for a whole call; in
-            training only (DropConnect as in Merity et al., 2018, arXiv:1708.02182).
+        recurrent_dropout: probability of dropping a unit of h before the next step, with one mask for all
+            steps of a call; in training only (Gal and Ghahramani, 2016, arXiv:1512.05287).
+        weight_dropout: probability of dropping an element of weight_hh, with one mask for all steps of a
+            call; in training only (DropConnect as in Merity et al., 2018, arXiv:1708.02182).
         zoneout: probability that a unit keeps its old value; in expectation outside
             training (Krueger et al., 2016, arXiv:1606.01305).
-        orthogonal_init: draw each gate's block of weight_hh orthogonal (Saxe et al., 2014,
+        orthogonal_init: initialize each gate's block of weight_hh as an orthogonal matrix (Saxe et al., 2014,
             arXiv:1312.6120).
-        learn_initial_state: the state that a sequence starts from is a parameter, zero before training.
-        kernel: "auto", "reference", "torch" or "native"; the environment variable SEQLOOM_KERNEL does the
-            same for every layer that says "auto".
+        learn_initial_state: the initial state is a parameter, zero before training.
+        kernel: "auto", "reference", "torch" or "native"; the environment variable SEQLOOM_KERNEL sets it for
+            every layer with "auto".
 
     Raises:
         ConfigError: an argument of another type or out of its range, or an option that does not exist.
@@ -99,16 +99,16 @@ class RNN(nn.Module):
 
         Args:
             input: (T, B, I), or (B, T, I) if `batch_first`; or (T, I) without a batch; or a PackedSequence.
-            hx: what to start from, h (L, B, H), L layers times directions; None: see `initial_state`.
-            lengths: (B,) integers, the real steps of each row: any order, any device, 0 allowed; None: all.
+            hx: the initial state, h (L, B, H), L layers times directions; None: see `initial_state`.
+            lengths: (B,) integers, the valid steps of each row: any order, any device, 0 allowed; None: all.
 
         Returns:
             output: as the input, its last dimension H times directions; exactly 0 beyond a row's length.
-            state: after each row's last real step, as `hx`; a row of length 0 keeps what it started from.
+            state: after each row's last valid step, as `hx`; of a row of length 0, the initial one.
 
         Raises:
             DataError: a shape, a type or a length that does not fit.
-            ConfigError: a kernel was forced that cannot do this.
+            ConfigError: a kernel was forced that cannot run the case.
         """
         return sequence.forward(self, input, hx, lengths)
 
@@ -134,32 +134,33 @@ class RNN(nn.Module):
 class LSTM(nn.Module):
     """Long short-term memory; drop-in for `torch.nn.LSTM`.
 
-    Parameters, their names, shapes, gate order and draws are torch.nn's, so a state_dict goes both ways, and
+    Names, shapes, gate order and initialization of the parameters are torch.nn's: a state_dict fits both, and
     the same seed gives the same weights.
 
     Args:
         input_size: I, features of a step.
         hidden_size: H, hidden units of a layer and direction.
-        num_layers: layers on top of one another.
+        num_layers: stacked layers.
         bias: whether there are biases.
         batch_first: whether input and output are (B, T, ...), not (T, B, ...).
-        dropout: probability of dropping an output of a layer on its way to the next; in training only.
-        bidirectional: whether each layer also reads from the end to the start.
+        dropout: probability of dropping an output between layers; in training only.
+        bidirectional: whether each layer has a reverse direction too.
         proj_size: P, width of h after a projection; 0: none, and P is H.
         device, dtype: of the parameters.
         layer_norm: normalize the products and the cell at every step (Ba et al., 2016, arXiv:1607.06450).
-        recurrent_dropout: probability of dropping a unit of h on its way into the next step, the same units
-            at every step of a call; in training only (Gal and Ghahramani, 2016, arXiv:1512.05287).
-        weight_dropout: probability of dropping an element of weight_hh, the same ones for a whole call; in
-            training only (DropConnect as in Merity et al., 2018, arXiv:1708.02182).
+        recurrent_dropout: probability of dropping a unit of h before the next step, with one mask for all
+            steps of a call; in training only (Gal and Ghahramani, 2016, arXiv:1512.05287).
+        weight_dropout: probability of dropping an element of weight_hh, with one mask for all steps of a
+            call; in training only (DropConnect as in Merity et al., 2018, arXiv:1708.02182).
         zoneout: probability that a unit keeps its old value, or a pair (of h, of c); in expectation outside
             training (Krueger et al., 2016, arXiv:1606.01305).
-        forget_gate_bias: what the forget gate's two biases sum to at the start, say 1; None: as drawn.
-        orthogonal_init: draw each gate's block of weight_hh orthogonal (Saxe et al., 2014,
+        forget_gate_bias: the initial sum of the forget gate's two biases, say 1; None: as torch.nn draws
+        them.
+        orthogonal_init: initialize each gate's block of weight_hh as an orthogonal matrix (Saxe et al., 2014,
             arXiv:1312.6120).
-        learn_initial_state: the state that a sequence starts from is a parameter, zero before training.
-        kernel: "auto", "reference", "torch" or "native"; the environment variable SEQLOOM_KERNEL does the
-            same for every layer that says "auto".
+        learn_initial_state: the initial state is a parameter, zero before training.
+        kernel: "auto", "reference", "torch" or "native"; the environment variable SEQLOOM_KERNEL sets it for
+            every layer with "auto".
 
     Raises:
         ConfigError: an argument of another type or out of its range, or an option that does not exist.
@@ -197,17 +198,17 @@ class LSTM(nn.Module):
 
         Args:
             input: (T, B, I), or (B, T, I) if `batch_first`; or (T, I) without a batch; or a PackedSequence.
-            hx: what to start from, (h (L, B, P), c (L, B, H)), L layers times directions; None: see
+            hx: the initial state, (h (L, B, P), c (L, B, H)), L layers times directions; None: see
                 `initial_state`.
-            lengths: (B,) integers, the real steps of each row: any order, any device, 0 allowed; None: all.
+            lengths: (B,) integers, the valid steps of each row: any order, any device, 0 allowed; None: all.
 
         Returns:
             output: as the input, its last dimension P times directions; exactly 0 beyond a row's length.
-            state: after each row's last real step, as `hx`; a row of length 0 keeps what it started from.
+            state: after each row's last valid step, as `hx`; of a row of length 0, the initial one.
 
         Raises:
             DataError: a shape, a type or a length that does not fit.
-            ConfigError: a kernel was forced that cannot do this.
+            ConfigError: a kernel was forced that cannot run the case.
         """
         return sequence.forward(self, input, hx, lengths)
 
@@ -233,30 +234,30 @@ class LSTM(nn.Module):
 class GRU(nn.Module):
     """Gated recurrent units; drop-in for `torch.nn.GRU`.
 
-    Parameters, their names, shapes, gate order and draws are torch.nn's, so a state_dict goes both ways, and
+    Names, shapes, gate order and initialization of the parameters are torch.nn's: a state_dict fits both, and
     the same seed gives the same weights.
 
     Args:
         input_size: I, features of a step.
         hidden_size: H, hidden units of a layer and direction.
-        num_layers: layers on top of one another.
+        num_layers: stacked layers.
         bias: whether there are biases.
         batch_first: whether input and output are (B, T, ...), not (T, B, ...).
-        dropout: probability of dropping an output of a layer on its way to the next; in training only.
-        bidirectional: whether each layer also reads from the end to the start.
+        dropout: probability of dropping an output between layers; in training only.
+        bidirectional: whether each layer has a reverse direction too.
         device, dtype: of the parameters.
         layer_norm: normalize the products at every step (Ba et al., 2016, arXiv:1607.06450).
-        recurrent_dropout: probability of dropping a unit of h on its way into the next step, the same units
-            at every step of a call; in training only (Gal and Ghahramani, 2016, arXiv:1512.05287).
-        weight_dropout: probability of dropping an element of weight_hh, the same ones for a whole call; in
-            training only (DropConnect as in Merity et al., 2018, arXiv:1708.02182).
+        recurrent_dropout: probability of dropping a unit of h before the next step, with one mask for all
+            steps of a call; in training only (Gal and Ghahramani, 2016, arXiv:1512.05287).
+        weight_dropout: probability of dropping an element of weight_hh, with one mask for all steps of a
+            call; in training only (DropConnect as in Merity et al., 2018, arXiv:1708.02182).
         zoneout: probability that a unit keeps its old value; in expectation outside
             training (Krueger et al., 2016, arXiv:1606.01305).
-        orthogonal_init: draw each gate's block of weight_hh orthogonal (Saxe et al., 2014,
+        orthogonal_init: initialize each gate's block of weight_hh as an orthogonal matrix (Saxe et al., 2014,
             arXiv:1312.6120).
-        learn_initial_state: the state that a sequence starts from is a parameter, zero before training.
-        kernel: "auto", "reference", "torch" or "native"; the environment variable SEQLOOM_KERNEL does the
-            same for every layer that says "auto".
+        learn_initial_state: the initial state is a parameter, zero before training.
+        kernel: "auto", "reference", "torch" or "native"; the environment variable SEQLOOM_KERNEL sets it for
+            every layer with "auto".
 
     Raises:
         ConfigError: an argument of another type or out of its range, or an option that does not exist.
@@ -291,16 +292,16 @@ class GRU(nn.Module):
 
         Args:
             input: (T, B, I), or (B, T, I) if `batch_first`; or (T, I) without a batch; or a PackedSequence.
-            hx: what to start from, h (L, B, H), L layers times directions; None: see `initial_state`.
-            lengths: (B,) integers, the real steps of each row: any order, any device, 0 allowed; None: all.
+            hx: the initial state, h (L, B, H), L layers times directions; None: see `initial_state`.
+            lengths: (B,) integers, the valid steps of each row: any order, any device, 0 allowed; None: all.
 
         Returns:
             output: as the input, its last dimension H times directions; exactly 0 beyond a row's length.
-            state: after each row's last real step, as `hx`; a row of length 0 keeps what it started from.
+            state: after each row's last valid step, as `hx`; of a row of length 0, the initial one.
 
         Raises:
             DataError: a shape, a type or a length that does not fit.
-            ConfigError: a kernel was forced that cannot do this.
+            ConfigError: a kernel was forced that cannot run the case.
         """
         return sequence.forward(self, input, hx, lengths)
 

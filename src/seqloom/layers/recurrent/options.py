@@ -1,4 +1,4 @@
-"""What a recurrent layer can do beyond torch.nn, as keyword options."""
+"""The keyword options of a recurrent layer that torch.nn does not have."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from seqloom.kernels.selection import KERNELS
 
 
 class CommonOptions(TypedDict, total=False):
-    """What `RecurrentOptions` and `LSTMOptions` share."""
+    """The options of every layer."""
 
     layer_norm: bool
     """Normalize the products (and the cell of an LSTM) at every step (Ba et al., 2016, arXiv:1607.06450)."""
     recurrent_dropout: float
-    """In training, drop units of h on their way into the next step, the same ones at every step of a call
-    (Gal and Ghahramani, 2016, arXiv:1512.05287). A probability."""
+    """The probability of dropping a unit of h before the next step in training, with one mask for all steps
+    of a call (Gal and Ghahramani, 2016, arXiv:1512.05287)."""
     weight_dropout: float
-    """In training, drop elements of weight_hh, the same ones for a whole call (DropConnect as in
-    Merity et al., 2018, arXiv:1708.02182). A probability."""
+    """The probability of dropping an element of weight_hh in training, with one mask for all steps of a call
+    (DropConnect as in Merity et al., 2018, arXiv:1708.02182)."""
     orthogonal_init: bool
-    """Draw each gate's block of weight_hh orthogonal (Saxe et al., 2014, arXiv:1312.6120)."""
+    """Initialize each gate's block of weight_hh as orthogonal (Saxe et al., 2014, arXiv:1312.6120)."""
     learn_initial_state: bool
-    """The state that a sequence starts from is a parameter, zero before training."""
+    """The initial state is a parameter, zero before training."""
     kernel: Literal["auto", "reference", "torch", "native"]
-    """Which kernel runs; "auto" takes the fastest that can."""
+    """Which kernel runs; "auto" takes the fastest that can run the case."""
 
 
 class RecurrentOptions(CommonOptions, total=False):
-    """Keyword options of `RNN` and `GRU`; none is on unless asked for."""
+    """Keyword options of `RNN` and `GRU`, all off by default."""
 
     zoneout: float
-    """Units keep their old value: at random in training, in expectation otherwise (Krueger et al., 2016,
-    arXiv:1606.01305). A probability."""
+    """The probability that a unit keeps its old value; the expectation outside training (Krueger et al.,
+    2016, arXiv:1606.01305)."""
 
 
 class LSTMOptions(CommonOptions, total=False):
-    """Keyword options of `LSTM`; none is on unless asked for."""
+    """Keyword options of `LSTM`, all off by default."""
 
     zoneout: float | tuple[float, float]
     """As of `RecurrentOptions`, or a pair of probabilities, (of h, of c)."""
     forget_gate_bias: float | None
-    """What the forget gate's two biases sum to at the start (Jozefowicz et al., 2015, has 1)."""
+    """The initial sum of the forget gate's two biases (1 in Jozefowicz et al., 2015)."""
 
 
 DEFAULTS: RecurrentOptions = {
@@ -61,7 +61,7 @@ LSTM_DEFAULTS: LSTMOptions = {**DEFAULTS, "forget_gate_bias": None}
 
 
 def check_options(where: str, options: Mapping[str, Any], spec: CellSpec, *, bias: bool) -> dict[str, Any]:
-    """All options of the layer `where`, checked, those not given with their defaults.
+    """All options of the layer class `where`, checked, with defaults for the missing ones.
 
     Raises:
         ConfigError: an unknown name, or a value out of its range.
@@ -91,7 +91,7 @@ def check_options(where: str, options: Mapping[str, Any], spec: CellSpec, *, bia
 
 
 def check_probability(where: str, name: str, value: object) -> float:
-    """`value`, if it is a number from 0 to 1."""
+    """`value`, checked to be a number from 0 to 1."""
     if not _is_number(value) or not 0 <= value <= 1:  # type: ignore[operator]
         raise ConfigError(where, f"{name} must be a probability, 0 to 1", got=value)
     return float(value)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The parameters of a recurrent layer: their names, shapes and draws, which are torch.nn's."""
+"""The parameters of a recurrent layer, with torch.nn's names, shapes and initialization."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Layer: TypeAlias = Any
 
 
 class Shape(NamedTuple):
-    """The arguments of torch.nn's recurrent layers, which become attributes of the same names."""
+    """The arguments of torch.nn's recurrent layers, stored as attributes of the same names."""
 
     mode: str
     input_size: int
@@ -45,16 +45,16 @@ class Shape(NamedTuple):
 
 
 def rnn_mode(nonlinearity: str) -> str:
-    """The mode of an RNN, as torch.nn names it."""
+    """torch.nn's `mode` of an RNN."""
     return f"RNN_{check_nonlinearity('RNN', nonlinearity).upper()}"
 
 
 def build(
     layer: Layer, shape: Shape, device: Device, dtype: torch.dtype | None, options: Mapping[str, Any]
 ) -> None:
-    """Check the arguments, keep them as attributes, and make and draw the parameters.
+    """Check the arguments, set them as attributes, and create and initialize the parameters.
 
-    What torch.nn has comes first and is drawn first, so that the same seed gives the same weights.
+    torch.nn's parameters come first and are drawn first, so that the same seed gives the same weights.
 
     Raises:
         ConfigError: an argument of another type or out of its range.
@@ -76,13 +76,13 @@ def build(
 
 
 def torch_kinds(shape: Shape) -> list[str]:
-    """What torch.nn's parameters of one direction of one layer are called, in its order."""
+    """The names of torch.nn's parameters of one direction of one layer, in its order, without suffix."""
     biases = ["bias_ih", "bias_hh"] if shape.bias else []
     return ["weight_ih", "weight_hh", *biases, *(["weight_hr"] if shape.proj_size else [])]
 
 
 def suffixes(shape: Shape | Layer) -> list[str]:
-    """`_l0`, `_l0_reverse`, `_l1` ...: what ends the names of each direction of each layer."""
+    """`_l0`, `_l0_reverse`, `_l1` ...: the suffixes of parameter names, for each direction of each layer."""
     ends = ("", "_reverse") if shape.bidirectional else ("",)
     return [f"_l{index}{end}" for index in range(shape.num_layers) for end in ends]
 
@@ -114,7 +114,7 @@ def extra_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
 
 
 def reset(layer: Layer) -> None:
-    """Draw all parameters anew: as torch.nn does, then what the options ask for."""
+    """Initialize all parameters: as torch.nn does, then as the options say."""
     H = layer.hidden_size
     for name, parameter in layer.named_parameters():
         reset_parameter(name, parameter, 1 / math.sqrt(H))
@@ -122,7 +122,7 @@ def reset(layer: Layer) -> None:
         for suffix in suffixes(layer):
             if layer.orthogonal_init:
                 for block in getattr(layer, "weight_hh" + suffix).split(H):
-                    # The QR decomposition behind the draw knows no bfloat16 and no float16.
+                    # The QR decomposition of orthogonal_ does not support bfloat16 or float16.
                     at_least = torch.promote_types(block.dtype, torch.float32)
                     block.copy_(nn.init.orthogonal_(torch.empty_like(block, dtype=at_least)))
             if getattr(layer, "forget_gate_bias", None) is not None:
@@ -132,7 +132,7 @@ def reset(layer: Layer) -> None:
 
 
 def flatten(layer: Layer) -> None:
-    """On a GPU, lay the weights out as cuDNN wants them; elsewhere nothing. Moving the layer does it."""
+    """On a GPU, move the weights into cuDNN's contiguous buffer; done whenever the layer is moved."""
     weights = [weight for weights in all_weights(layer) for weight in weights]
     if weights[0].is_cuda:
         names = ("bias", "input_size", "mode", "hidden_size", "proj_size", "num_layers", "batch_first")
@@ -150,31 +150,31 @@ def all_weights(layer: Layer) -> list[list[nn.Parameter]]:
 
 
 def flat_weights(layer: Layer) -> list[Tensor]:
-    """The weights of the whole stack, flat, as torch's kernels want them; dropped out as in `run_weights`."""
+    """The weights of all layers in one list, for torch's kernels, with weight dropout in training."""
     if layer.weight_dropout and layer.training:
         return [weight for w in run_weights(layer) for weight in w[:5] if weight is not None]
     return flat_parameters(layer)
 
 
 def flat_parameters(layer: Layer) -> list[Tensor]:
-    """The same, nothing dropped."""
+    """torch.nn's parameters of all layers in one list."""
     return [_parameter(layer, name) for names in layer.parameter_names for name in names]
 
 
 def first_parameter(layer: Layer) -> Tensor:
-    """The one whose type and device stand for all."""
+    """A parameter whose type and device are those of all."""
     return _parameter(layer, layer.parameter_names[0][0])
 
 
 def _parameter(layer: Layer, name: str) -> Tensor:
-    # A module finds its parameters last of all, so this takes a fifth of the time of getattr, which finds
-    # what somebody has put in a parameter's place (weight_norm, say).
-    kept = layer._parameters
-    return kept[name] if name in kept else getattr(layer, name)
+    # A fifth of the time of getattr, which looks up parameters last. It is for what replaces a parameter, as
+    # weight_norm does.
+    parameters = layer._parameters
+    return parameters[name] if name in parameters else getattr(layer, name)
 
 
 def plain_weights(layer: Layer) -> list[Weights]:
-    """The weights of each direction of each layer, nothing dropped."""
+    """The weights of each direction of each layer, without dropout."""
     return [
         Weights(*(getattr(layer, kind + suffix, None) for kind in Weights._fields))  # type: ignore[arg-type]
         for suffix in suffixes(layer)
@@ -182,7 +182,7 @@ def plain_weights(layer: Layer) -> list[Weights]:
 
 
 def run_weights(layer: Layer) -> list[Weights]:
-    """The weights of each direction of each layer; in training, with weight dropout applied."""
+    """The weights of each direction of each layer, with weight dropout in training."""
     weights = plain_weights(layer)
     if not (layer.weight_dropout and layer.training):
         return weights
@@ -192,7 +192,7 @@ def run_weights(layer: Layer) -> list[Weights]:
 def initial_state(
     layer: Layer, batch_size: int, device: Device = None, dtype: torch.dtype | None = None
 ) -> Any:
-    """What a sequence starts from: zeros, or what was learnt.
+    """The initial state: zeros, or the learned one.
 
     Args:
         batch_size: B, rows.
@@ -207,8 +207,8 @@ def initial_state(
     """
     L = len(layer.parameter_names)
     if layer.learn_initial_state:
-        learnt = [layer.initial_h, *([layer.initial_c] if CELLS[layer.cell].has_cell_state else [])]
-        parts = [p.to(device, dtype).unsqueeze(1).expand(-1, batch_size, -1).contiguous() for p in learnt]
+        learned = [layer.initial_h, *([layer.initial_c] if CELLS[layer.cell].has_cell_state else [])]
+        parts = [p.to(device, dtype).unsqueeze(1).expand(-1, batch_size, -1).contiguous() for p in learned]
         return LSTMState(*parts) if len(parts) == 2 else parts[0]
     if device is None or dtype is None:
         weight = first_parameter(layer)
@@ -222,9 +222,9 @@ def initial_state(
 def description(layer: Layer) -> str:
     """The arguments that differ from their defaults, as torch.nn shows them."""
     text = f"{layer.input_size}, {layer.hidden_size}"
-    usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
-    usual |= {"bidirectional": False, **LSTM_DEFAULTS}
-    for name, default in usual.items():
+    defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
+    defaults |= {"bidirectional": False, **LSTM_DEFAULTS}
+    for name, default in defaults.items():
         if getattr(layer, name, default) != default:
             text += f", {name}={getattr(layer, name)}"
     return text
@@ -238,7 +238,7 @@ def _check_shape(where: str, shape: Shape) -> None:
     check_probability(where, "dropout", shape.dropout)
     if shape.dropout and shape.num_layers == 1:
         message = (
-            f"{where}: dropout is between layers, and there is one: dropout={shape.dropout} does nothing."
+            f"{where}: dropout is between layers, and there is one: dropout={shape.dropout} has no effect."
         )
         warnings.warn(message, stacklevel=4)
     P = shape.proj_size

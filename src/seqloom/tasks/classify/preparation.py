@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from seqloom.data.batching import Batching, Source
-from seqloom.data.bucketing import Buckets, lengths_of, pad
+from seqloom.data.bucketing import Buckets
+from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
 from seqloom.tasks.classify.inputs.kinds import COLUMNS, KINDS, Inputs, read_file, show
 from seqloom.tasks.classify.labels import Labels, column_of, labels_in

@@ -13,7 +13,8 @@ from pydantic import Field
 from torch import nn
 
 from seqloom.baselines.logistic_regression import moments, regress, word_features
-from seqloom.data.bucketing import lengths_of, map_by_length, pad
+from seqloom.data.bucketing import map_by_length
+from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records
 from seqloom.errors import ConfigError
 from seqloom.layers.pooling import PoolingKind

@@ -10,7 +10,7 @@ from torch import nn
 
 from seqloom.cells.spec import CELLS
 from seqloom.decoding import DecodingOptions
-from seqloom.decoding.native import why_not_compiled
+from seqloom.decoding.native import native_refusal
 from seqloom.kernels.native import library
 from seqloom.kernels.native.decoder import Decoder, digest
 from seqloom.kernels.selection import requested_kernel
@@ -34,7 +34,7 @@ def compiled_decoder(model: LanguageModel, options: DecodingOptions, batch_size:
 
     Its weights are packed once for each precision, and again when they have changed.
     """
-    if why_not_compiled(options, batch_size) is not None or why_not_packed(model) is not None:
+    if native_refusal(options, batch_size) is not None or why_not_packed(model) is not None:
         return None
     now = tuple(digest(weight) for weight in model.parameters())
     kept = _packed.setdefault(model, {})

@@ -14,17 +14,17 @@ from torch import nn
 
 from seqloom.baselines.kneser_ney import MAX_TOKENS, NGram
 from seqloom.data.batching import IGNORE_INDEX, EvaluationStreams, Source, TokenStreams, Window
-from seqloom.data.text.corpus import FileSpan, TextCorpus, pieces
+from seqloom.data.text.corpus import FileSpan, TextCorpus, read_chunks
 from seqloom.data.text.token_cache import TokenArray, tokenize
 from seqloom.data.text.vocabulary import Unit, Vocabulary
 from seqloom.decoding import (
     NO_TOKEN,
     DecodingOptions,
     decode,
-    decode_compiled,
+    decode_native,
     prefill,
     stream,
-    stream_compiled,
+    stream_native,
 )
 from seqloom.models.dropout import Dropouts
 from seqloom.models.language_model import CellType, LanguageModel
@@ -104,7 +104,7 @@ class Preparation:
 
     def tokens(self, data: TextCorpus, split: str) -> TokenArray:
         """A split, encoded once; `all` is the whole text."""
-        parts = data.whole() if split == "all" else data.splits[split]
+        parts = data.all_spans() if split == "all" else data.splits[split]
         if parts not in self._tokens:
             self._tokens[parts] = tokenize(parts, self.vocabulary)
         return self._tokens[parts]
@@ -139,7 +139,7 @@ class Generate:
 
     def prepare(self, data: TextCorpus, config: DataConfig) -> Preparation:
         """Fit the vocabulary to the training split."""
-        texts = pieces(data.splits["train"])
+        texts = read_chunks(data.splits["train"])
         return Preparation(config.unit, Vocabulary.fit(config.unit, texts, config.vocabulary_size))
 
     def restore(self, folder: Path, config: DataConfig) -> Preparation:
@@ -195,7 +195,7 @@ class Generate:
         logits, state = prefill(model.step, batch, None, chunk=PREFILL_CHUNK, device=model.device)
         decoder = compiled_decoder(model, options, len(batch))
         if decoder is not None:
-            return decode_compiled(decoder, logits, state, options).rows()
+            return decode_native(decoder, logits, state, options).rows()
         return decode(model.step, logits, state, options, previous=batch).rows()
 
     def stream(self, model: LanguageModel, prompt: Sequence[int], options: DecodingOptions) -> Iterator[int]:
@@ -206,7 +206,7 @@ class Generate:
         logits, state = prefill(model.step, [prompt], None, chunk=PREFILL_CHUNK, device=model.device)
         decoder = compiled_decoder(model, options, 1)
         if decoder is not None:
-            for chunk in stream_compiled(decoder, logits, state, options):
+            for chunk in stream_native(decoder, logits, state, options):
                 yield from (token for token in chunk[0].tolist() if token != NO_TOKEN)
             return
         for step in stream(model.step, logits, state, options, previous=[prompt]):
@@ -234,9 +234,9 @@ class Generate:
         if split == "all":
             return None
         order = 6 if preparation.unit in ("character", "byte") else 5
-        counted = preparation.tokens(data, "train").numbers
+        counted = preparation.tokens(data, "train").ids
         model = NGram(counted, len(preparation.vocabulary), order)
-        nats = model.nats(preparation.tokens(data, split).numbers[:MAX_TOKENS])
+        nats = model.nats(preparation.tokens(data, split).ids[:MAX_TOKENS])
         blocks = numpy.arange(0, len(nats), 256)
         counts = numpy.diff(numpy.append(blocks, len(nats)))
         return Baseline(f"{order}-gram (Kneser-Ney)", Rows(numpy.add.reduceat(nats, blocks), counts))

@@ -13,7 +13,8 @@ from pydantic import Field
 from torch import Tensor
 
 from seqloom.data.batching import IGNORE_INDEX, Batching, Source
-from seqloom.data.bucketing import Buckets, lengths_of, pad
+from seqloom.data.bucketing import Buckets
+from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.data.text.vocabulary import UNKNOWN
 from seqloom.errors import DataError, nearest

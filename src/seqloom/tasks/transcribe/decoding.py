@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from seqloom.data.audio.features import log_mel_stream
 from seqloom.data.audio.spec_augment import SpecAugment
 from seqloom.decoding.ctc.beam import CTCBeamOptions, ctc_beam_search
-from seqloom.decoding.ctc.greedy import BLANK, greedy_ctc, greedy_ctc_step
+from seqloom.decoding.ctc.greedy import BLANK, ctc_greedy_decode, ctc_greedy_decode_step
 from seqloom.errors import ConfigError
+from seqloom.layers.masking import valid_mask, zero_padding
 from seqloom.models.ctc_transcriber import Transcriber
 from seqloom.state import State
 from seqloom.tasks.base import Context, Loss
@@ -64,8 +65,7 @@ def _cross_entropy(logits: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
     """Of each row, summed over its real targets: (B,)."""
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     nats = nn.functional.cross_entropy(wide.mT, targets, reduction="none")
-    beyond = torch.arange(targets.shape[1], device=nats.device) >= lengths[:, None]
-    return nats.masked_fill(beyond, 0.0).sum(1)
+    return zero_padding(nats, valid_mask(lengths, targets.shape[1])).sum(1)
 
 
 def write_symbols(model: Any, heard: Any, lengths: Tensor, context: Context) -> list[list[int]]:
@@ -79,7 +79,7 @@ def write_symbols(model: Any, heard: Any, lengths: Tensor, context: Context) -> 
     if not is_ctc:
         return write(model, heard, lengths, BLANK, decoding.num_beams, decoding.length_penalty)
     if decoding.num_beams == 1:
-        return greedy_ctc(heard, lengths)
+        return ctc_greedy_decode(heard, lengths)
     options = CTCBeamOptions(decoding.num_beams, decoding.lm_weight, decoding.length_bonus)
     scorer = None if name is None else scorer_of(name, context.preparation)
     wide = heard.to(torch.promote_types(heard.dtype, torch.float32))
@@ -98,5 +98,5 @@ def hear_stream(
         features = torch.from_numpy(preparation.normalizer.apply(steps)).unsqueeze(0)
         with torch.inference_mode():
             logits, state = model.step(features.to(model.device), state)
-            rows, last = greedy_ctc_step(logits, last)
+            rows, last = ctc_greedy_decode_step(logits, last)
         yield from rows[0]

@@ -18,7 +18,8 @@ from seqloom.data.audio.features import FeatureOptions
 from seqloom.data.audio.files import read_audio
 from seqloom.data.audio.normalizer import Normalizer
 from seqloom.data.batching import Batching, Source
-from seqloom.data.bucketing import Buckets, lengths_of, pad
+from seqloom.data.bucketing import Buckets
+from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.decoding.ctc.greedy import BLANK
@@ -126,7 +127,7 @@ class Preparation:
         data.require("file", "transcription", *(["speaker"] if by_speaker else []))
 
         def hear(example: Example) -> tuple[numpy.ndarray, str, str]:
-            steps = recordings.steps(file_of(data, example), example.place)
+            steps = recordings.load(file_of(data, example), example.place)
             return steps, text_of(example), example.text("speaker") if by_speaker else ""
 
         rows, texts, speakers = zip(*encode_examples(data, "train", hear).items, strict=True)
@@ -169,7 +170,7 @@ class Preparation:
 
     def encode(self, value: Path | str) -> Recording:
         """A file of sound."""
-        return Recording(self.recordings.read(Path(value)), None, Path(value).name)
+        return Recording(self.recordings.extract(Path(value)), None, Path(value).name)
 
     def source(self, data: Records, split: str, batching: Batching) -> Source:
         """Utterances of near length side by side."""
@@ -178,7 +179,7 @@ class Preparation:
         normalizer = self.normalizer
         if normalizer.is_by_speaker:
             speakers = [recording.speaker or "" for recording in heard]
-            normalizer = normalizer.with_new([recording.steps for recording in heard], speakers)
+            normalizer = normalizer.with_speakers([recording.steps for recording in heard], speakers)
         lengths = [len(recording.steps) for recording in heard]
         return Buckets(kept.items, lengths, partial(collate, normalizer), batching, kept.skipped)
 
@@ -188,7 +189,7 @@ class Preparation:
         kept = encode_examples(data, split, partial(self._utterance, data, foreign))
         if foreign:
             symbols = ", ".join(map(repr, sorted(set().union(*foreign.values()))))
-            self.recordings.say_once(
+            self.recordings.warn_once(
                 f"foreign {split}",
                 f"{len(foreign):,} transcripts of {split} have symbols that those to learn from have not "
                 f"({symbols:.60}): they count as errors, and the loss leaves them out",
@@ -216,7 +217,7 @@ class Preparation:
 
     def _utterance(self, data: Records, foreign: dict[str, set[str]], example: Example) -> Utterance:
         path, text = file_of(data, example), text_of(example)
-        steps = self.recordings.steps(path, example.place)
+        steps = self.recordings.load(path, example.place)
         symbols = numpy.array(self.vocabulary.encode(text), dtype=numpy.int64)
         if (symbols == BLANK).any():
             pieces = text.split() if self.unit == "word" else text

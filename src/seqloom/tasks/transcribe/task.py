@@ -16,7 +16,8 @@ from torch import nn
 
 from seqloom.data.audio.feature_cache import FeatureCache
 from seqloom.data.audio.features import FeatureOptions
-from seqloom.data.bucketing import lengths_of, map_by_length, pad
+from seqloom.data.bucketing import map_by_length
+from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records
 from seqloom.errors import ConfigError
 from seqloom.metrics import error_rate

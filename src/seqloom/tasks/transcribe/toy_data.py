@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy
 
 from seqloom.files import write_atomically
-from seqloom.optional import optional_package
+from seqloom.optional import import_optional
 
 RATE_HZ = 8000
 ROWS = {"train": 320, "validation": 40, "test": 80}
@@ -25,7 +25,7 @@ PAUSE_SECONDS = (0.05, 0.12)
 
 def write_toy_data_files(folder: Path, seed: int) -> str:
     """Write a folder for each split, with recordings and metadata.csv."""
-    soundfile = optional_package("soundfile", "speech")
+    soundfile = import_optional("soundfile", "speech")
     generator = numpy.random.default_rng(seed)
     for split, count in ROWS.items():
         (folder / split).mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,8 @@ import numpy
 from torch import Tensor
 
 from seqloom.data.batching import IGNORE_INDEX, Batching, Source
-from seqloom.data.bucketing import Buckets, lengths_of, pad
+from seqloom.data.bucketing import Buckets
+from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.data.text.vocabulary import Unit, Vocabulary
 from seqloom.errors import DataError, RunError

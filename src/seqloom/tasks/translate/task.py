@@ -15,7 +15,8 @@ from torch import Tensor
 
 from seqloom.baselines.nearest_neighbor import nearest
 from seqloom.data.batching import IGNORE_INDEX
-from seqloom.data.bucketing import lengths_of, map_by_length, pad
+from seqloom.data.bucketing import map_by_length
+from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records, encode_examples
 from seqloom.metrics import bleu
 from seqloom.models.dropout import Dropouts

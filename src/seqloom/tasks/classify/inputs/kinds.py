@@ -126,7 +126,7 @@ def take_audio(recordings: FeatureCache) -> Take:
         if not isinstance(value, str | Path):
             got = "nothing" if value is None else f"{value!r:.60}"
             raise DataError(where or "classify", "`file` must be the path of a recording", got=got)
-        return recordings.read(Path(value)) if where is None else recordings.steps(Path(value), where)
+        return recordings.extract(Path(value)) if where is None else recordings.load(Path(value), where)
 
     return take
 

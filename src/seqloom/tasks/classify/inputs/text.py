@@ -133,7 +133,7 @@ class TextInput:
         """The number of a word, and those of its parts."""
         assert self.subwords is not None
         own = numpy.array([self._numbers.get(word, self.unknown)], dtype=numpy.int32)
-        return numpy.concatenate([own, self.subwords.numbers(word)])
+        return numpy.concatenate([own, self.subwords.encode(word)])
 
     def numbers(self, words: Sequence[str]) -> list[int]:
         """Of words that the vocabulary has."""
