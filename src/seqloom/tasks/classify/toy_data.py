@@ -1,4 +1,4 @@
-"""Toy reviews, in which the last clause decides, and a `not` a few words before an adjective reverses it."""
+"""Made-up reviews: the last clause decides the label, and a `not` some words before inverts it."""
 
 from __future__ import annotations
 
