@@ -16,9 +16,9 @@ from typer.main import get_command
 
 import seqloom
 from seqloom.cli import app, main
+from seqloom.data.text import python_help
 from seqloom.runs.config import parse_settings, resolve
 from seqloom.tasks import TASKS, all_tasks, task_named
-from seqloom.tasks.generate import python_help
 from seqloom.training import train as train_module
 
 ROOT = Path(__file__).parents[1]
