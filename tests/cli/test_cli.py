@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-import os
+import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,27 +15,16 @@ import pytest
 from typer import Context
 from typer.main import get_command
 
-from seqloom.cli import VERBS, Verbs, app, generate, main
+from seqloom.cli import VERBS, Verbs, app, generate
+from seqloom.data.text.python_help import python_help, python_help_file
 from seqloom.decoding import DecodingOptions
+from seqloom.training import checkpoint
+
+from .conftest import seqloom, settings_options
 
 TEXT = "the quick brown fox jumps over the lazy dog, and then it sleeps.\n" * 40
 SETTINGS = ("model.hidden_size=16", "model.num_layers=1", "training.batch_size=4", "training.window=16")
-FAST = [word for setting in (*SETTINGS, "training.max_steps=5") for word in ("--set", setting)]
-
-
-def seqloom(*arguments: object, cwd: Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "seqloom.cli", *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        input=stdin or "",
-        env=environment,
-        check=False,
-        timeout=120,
-    )
+FAST = settings_options(*SETTINGS, "training.max_steps=5")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_training_says_what_it_infers_and_reports_beside_a_baseline(place: Path) -> None:
+def test_training_logs_what_it_inferred_and_reports_beside_a_baseline(place: Path) -> None:
     done = seqloom("train", "text.txt", *FAST, cwd=place)
     assert "task: generate (one-to-many), because the data is plain text" in done.stderr
     assert "kernel: " in done.stderr
@@ -78,20 +68,20 @@ def test_a_prompt_comes_from_an_option_or_a_pipe(place: Path) -> None:
     assert by_option.stdout.startswith("the fox")
 
 
-def test_several_texts_have_several_seeds(place: Path) -> None:
+def test_sequences_of_a_batch_differ(place: Path) -> None:
     options = ("--prompt", "the", "--num-sequences", 3, "--max-new-tokens", 30, "--json")
     texts = json.loads(seqloom("generate", "run", *options, cwd=place).stdout)["texts"]
     assert len(set(texts)) == 3
 
 
-def test_options_have_the_defaults_of_python() -> None:
+def test_options_have_the_defaults_of_decoding_options() -> None:
     command = inspect.signature(generate.command).parameters
     for field in dataclasses.fields(DecodingOptions):
         if field.name in command:
             assert command[field.name].default == field.default, field.name
 
 
-def test_the_reader_of_a_pipe_may_leave(place: Path) -> None:
+def test_a_closed_pipe_ends_generation_quietly(place: Path) -> None:
     command = f"{sys.executable} -m seqloom.cli generate run --max-new-tokens 3000 --prompt the | head -c 10"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=place, check=False)
     assert done.stdout.startswith("the")
@@ -145,8 +135,6 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     place: Path,
     arguments: str,
     message: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
 ) -> None:
     (place / "empty.txt").touch()
     (place / "latin.txt").write_bytes("to the bürgermeister".replace("bü", " ü").encode("latin-1") * 600)
@@ -154,45 +142,39 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     (place / "bare").mkdir(exist_ok=True)
     (place / "bare" / "notes.md").touch()
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
-    monkeypatch.chdir(place)
-    monkeypatch.setattr(sys, "argv", ["seqloom", *arguments.split()])
-    with pytest.raises(SystemExit) as leaving:
-        main()
-    assert leaving.value.code == 2
-    errors = capfd.readouterr().err
-    assert [line for line in errors.splitlines() if line.startswith("seqloom: ")] == [errors.splitlines()[-1]]
-    assert message in errors.splitlines()[-1]
+    done = seqloom(*arguments.split(), cwd=place)
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if line.startswith("seqloom: ")] == [lines[-1]]
+    assert message in lines[-1]
     assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_keeps_what_was_there(place: Path, tmp_path: Path) -> None:
-    """A file system of one megabyte, where the second checkpoint no longer fits, is not to be had without
-    rights; a limit on the size of a file stops the same write in the same place."""
-    program = (
-        "import resource, signal, sys\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "import seqloom.training.checkpoint as c\n"
-        "save = c.save\n"
-        "def full(folder, checkpoint):\n"
-        "    if checkpoint.state.step >= 3: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, -1))\n"
-        "    save(folder, checkpoint)\n"
-        "c.save = full\n"
-        "from seqloom.cli import main\n"
-        "main()\n"
-    )
-    run = tmp_path / "run"
-    options = [*FAST, "--set", "training.checkpoint_every=1", "--out", str(run)]
-    command = [sys.executable, "-c", program, "train", str(place / "text.txt"), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 2, done.stderr
-    assert (
-        "checkpoint.safetensors: cannot be written. Got File too large. What was there before is"
-        in done.stderr
-    )
-    assert "Traceback" not in done.stderr
-    from seqloom.training import checkpoint
+def test_a_full_disk_keeps_the_last_checkpoint(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit on the size of files stands for a full disk: both fail in the same write."""
+    save, limit = checkpoint.save, resource.getrlimit(resource.RLIMIT_FSIZE)
 
+    def save_to_full_disk(folder: Path, saved: checkpoint.Checkpoint) -> None:
+        if saved.state.step >= 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+        save(folder, saved)
+
+    monkeypatch.setattr(checkpoint, "save", save_to_full_disk)
+    run = tmp_path / "run"
+    options = [*FAST, "--set", "training.checkpoint_every=1", "--out", run]
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        done = seqloom("train", "text.txt", *options, cwd=place)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert done.returncode == 2, done.stderr
+    error = (
+        "checkpoint.safetensors: cannot be written. Got File too large. What was there before is untouched"
+    )
+    assert error in done.stderr.splitlines()[-1]
     assert checkpoint.load(run).state.step == 2
     assert [path.name for path in (run / "resume").iterdir()] == ["checkpoint.safetensors"]
 
@@ -210,9 +192,18 @@ def test_help_has_every_verb_with_the_first_line_of_its_own_help(capsys: pytest.
     assert all(f"{name} {summary}" in help_text for name, summary in VERBS.items())
 
 
-def test_the_demo_trains_shows_and_writes(tmp_path: Path) -> None:
+def test_the_demo_trains_reports_and_generates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = tmp_path / "python-help.txt"
+    text.write_text(python_help()[:40_000])  # a tenth: the baseline counts all of it
+    monkeypatch.setattr("seqloom.data.text.python_help.python_help_file", lambda: text)
     done = seqloom("demo", "--minutes", 0.05, "--out", "demo", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "6-gram" in done.stdout
     assert "It writes:" in done.stdout
     assert "seqloom generate demo" in done.stderr
+
+
+def test_the_demo_has_the_help_texts_of_python() -> None:
+    text = python_help_file().read_text()
+    assert text == python_help()
+    assert len(text) > 300_000

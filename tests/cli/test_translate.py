@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from .conftest import seqloom, settings_options
 
 SETTINGS = (
     "data.unit=word",
@@ -17,23 +16,8 @@ SETTINGS = (
     "model.num_layers=1",
     "training.max_steps=3",
 )
-FAST = [word for setting in SETTINGS for word in ("--set", setting)]
+FAST = settings_options(*SETTINGS)
 ROWS = "source\ttarget\n" + "ein Hund\ta dog\neine Katze\ta cat\nder Hund\tthe dog\n" * 5
-
-
-def seqloom(*arguments: object, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "seqloom.cli", *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        input=stdin,
-        env=environment,
-        check=False,
-        timeout=120,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_each_line_becomes_a_line(place: Path) -> None:
+def test_each_line_is_translated_and_an_empty_one_stays_empty(place: Path) -> None:
     done = seqloom("translate", "run", cwd=place, stdin="ein Hund\n\n  \neine Katze")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -57,20 +41,20 @@ def test_each_line_becomes_a_line(place: Path) -> None:
     assert seqloom("translate", "run", cwd=place, stdin="eine Katze\n").stdout == f"{last}\n"
 
 
-def test_nothing_becomes_nothing(place: Path) -> None:
+def test_empty_input_gives_empty_output(place: Path) -> None:
     done = seqloom("translate", "run", cwd=place)
     assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_json_has_tokens_and_on_request_attention(place: Path) -> None:
     done = seqloom("translate", "run", "--json", "--num-beams", 2, cwd=place, stdin="ein Hund\n\n")
-    found, empty = json.loads(done.stdout)["translations"]
+    translated, empty = json.loads(done.stdout)["translations"]
     assert empty == {"source": "", "translation": ""}
-    assert found["source_tokens"] == ["ein", "Hund", "</s>"]
-    assert "attention" not in found
+    assert translated["source_tokens"] == ["ein", "Hund", "</s>"]
+    assert "attention" not in translated
     done = seqloom("translate", "run", "--json", "--attention", cwd=place, stdin="ein Hund\n")
-    (found,) = json.loads(done.stdout)["translations"]
-    assert len(found["attention"]) == len(found["tokens"])
+    (translated,) = json.loads(done.stdout)["translations"]
+    assert len(translated["attention"]) == len(translated["tokens"])
 
 
 @pytest.mark.parametrize(
@@ -84,7 +68,7 @@ def test_json_has_tokens_and_on_request_attention(place: Path) -> None:
         ),
     ],
 )
-def test_mistakes_are_one_line(place: Path, arguments: list[object], message: str) -> None:
+def test_a_mistake_is_one_line_and_exit_code_2(place: Path, arguments: list[object], message: str) -> None:
     done = seqloom("translate", "run", *arguments, cwd=place, stdin="ein Hund\n")
     assert (done.returncode, done.stderr) == (2, f"seqloom: {message}\n")
 
@@ -92,8 +76,10 @@ def test_mistakes_are_one_line(place: Path, arguments: list[object], message: st
 def test_a_run_of_another_task_is_refused(place: Path) -> None:
     (place / "text.txt").write_text("to be or not to be\n" * 50)
     settings = ("model.hidden_size=8", "training.batch_size=2", "training.window=16", "training.max_steps=2")
-    words = [word for setting in settings for word in ("--set", setting)]
-    assert seqloom("train", "text.txt", "--out", "writer", *words, cwd=place).returncode == 0
+    assert (
+        seqloom("train", "text.txt", "--out", "writer", *settings_options(*settings), cwd=place).returncode
+        == 0
+    )
     done = seqloom("translate", "writer", cwd=place, stdin="ein Hund\n")
     assert done.returncode == 2
     assert done.stderr == (

@@ -1,4 +1,4 @@
-"""What a person names on the command line: a text, or what a file holds."""
+"""Arguments of the command line: a text, or the content of a file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from seqloom.errors import DataError
 from seqloom.inference.inputs import inputs_of
 
 
-def test_what_names_no_file_is_a_text() -> None:
+def test_an_argument_that_names_no_file_is_a_text() -> None:
     assert inputs_of("a film. Not a file", "text") == ["a film. Not a file"]
     assert inputs_of("x" * 5000, "text") == ["x" * 5000]
+    assert inputs_of("what is in notes.txt", "text") == ["what is in notes.txt"]
+    assert inputs_of("a null \0", "text") == ["a null \0"]
+    assert inputs_of("/", "text") == ["/"]  # a folder has no lines
 
 
 def test_a_file_is_read_by_its_kind(tmp_path: Path) -> None:
@@ -28,12 +31,17 @@ def test_a_file_is_read_by_its_kind(tmp_path: Path) -> None:
     ("name", "column", "message"),
     [
         ("none.wav", "file", r"none\.wav: expected a file\. Got no such file\."),
+        ("none.txt", "text", r"none\.txt: expected a file\. Got no such file\."),
+        ("folder", "file", r"folder: expected a file\. Got a folder\. Name files"),
+        ("folder.csv", "text", r"folder\.csv: expected a file\. Got a folder\. Name files"),
         ("a text", "file", r"a text: expected a file\. Got no such file\."),
         ("latin.txt", "text", r"latin\.txt: the text must be UTF-8\. Got byte 0xfc"),
         ("other.csv", "text", r"other\.csv, line 2: expected a column text\. Got label\."),
     ],
 )
-def test_what_is_refused(tmp_path: Path, name: str, column: str, message: str) -> None:
+def test_files_that_are_refused(tmp_path: Path, name: str, column: str, message: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.csv").mkdir()
     (tmp_path / "latin.txt").write_bytes("Müller".encode("latin-1"))
     (tmp_path / "other.csv").write_text("label\nx\n")
     argument = name if name == "a text" else str(tmp_path / name)

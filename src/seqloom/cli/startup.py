@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 
 def import_torch() -> None:
@@ -10,6 +11,8 @@ def import_torch() -> None:
 
     Nearly all of a million new objects stay for good; they are left out of later collections too.
     """
+    if "torch" in sys.modules:
+        return
     gc.disable()
     try:
         import torch  # noqa: F401
