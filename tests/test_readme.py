@@ -18,7 +18,7 @@ import seqloom
 from seqloom.cli import app, main
 from seqloom.data.text import python_help
 from seqloom.runs.config import parse_settings, resolve
-from seqloom.tasks import TASKS, task_named
+from seqloom.tasks import TASKS, all_tasks, task_named
 from seqloom.training import train as train_module
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,7 @@ TOY_DATA = {"reviews": "classify", "harbor": "tag", "pairs": "translate", "chord
 
 KEYS = {
     f"{part}.{key}"
-    for task in TASKS.values()
+    for task in all_tasks()
     for part, values in resolve(task, []).to_dict().items()
     if isinstance(values, dict)
     for key in values

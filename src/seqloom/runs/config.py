@@ -11,8 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from seqloom.errors import ConfigError, nearest
 from seqloom.settings import PositiveInt, Probability, StrictConfig
-from seqloom.tasks import Task
-from seqloom.tasks.base import Context, Preparation
+from seqloom.tasks.base import Context, LoadedRun, Preparation, Task
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -22,6 +21,7 @@ class TrainingConfig(StrictConfig):
     """The `training.*` keys: the same for every task."""
 
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
+    """Of initial weights, dropout and the order of batches."""
     batch_size: PositiveInt = 16
     """Sequences per step, over all processes."""
     batch_units: PositiveInt | None = None
@@ -35,6 +35,7 @@ class TrainingConfig(StrictConfig):
     natively, else float32. The run folder records which it was."""
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
+    """AdamW, or SGD with `momentum`."""
     learning_rate: Positive = 4e-3
     """The highest, after the warm-up."""
     weight_decay: NotNegative = 0.0
@@ -47,7 +48,9 @@ class TrainingConfig(StrictConfig):
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     """Steps in which the learning rate rises from 0; at most a tenth of the training."""
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    """What `plateau` multiplies the learning rate by."""
     plateau_patience: PositiveInt = 1
+    """Validations in a row without improvement before `plateau` does so."""
     gradient_clip: Positive | None = 1.0
     """Largest norm of the whole gradient; null: not clipped."""
     averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -55,7 +58,9 @@ class TrainingConfig(StrictConfig):
     is validated and saved; null: no average."""
 
     max_epochs: PositiveInt | None = None
+    """Passes over the training split; null: no limit."""
     max_steps: PositiveInt | None = None
+    """Optimizer steps; null: no limit."""
     max_minutes: Positive | None = None
     """The limit that is reached first ends the training; with none set, `max_epochs` is 20."""
     patience: PositiveInt | None = 10
@@ -78,6 +83,7 @@ class RunConfig(NamedTuple):
     task: Task
     data: Any
     model: Any
+    loss: Any
     training: TrainingConfig
     decoding: Any
 
@@ -89,7 +95,7 @@ class RunConfig(NamedTuple):
             progress: the share of the training that is done, 0 to 1.
             decoding: the task's `DecodingConfig`; None: the run's.
         """
-        return Context(preparation, self.model, decoding or self.decoding, progress)
+        return Context(preparation, self.model, self.loss, decoding or self.decoding, progress, _load_run)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -97,7 +103,7 @@ class RunConfig(NamedTuple):
         return {"task": self.task.name, **parts}
 
 
-PARTS = ("data", "model", "training", "decoding")
+PARTS = ("data", "model", "loss", "training", "decoding")
 
 
 def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
@@ -113,6 +119,7 @@ def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
     schemas = {
         "data": task.DataConfig,
         "model": task.ModelConfig,
+        "loss": task.LossConfig,
         "training": TrainingConfig,
         "decoding": task.DecodingConfig,
     }
@@ -135,10 +142,10 @@ def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
                 raise ConfigError(
                     "configuration", f"unknown key `{part}.{key}`", hint=nearest(f"{part}.{key}", known)
                 )
-    data, model, training, decoding = (_validated(part, schemas[part], merged[part]) for part in PARTS)
+    data, model, loss, training, decoding = (_validated(part, schemas[part], merged[part]) for part in PARTS)
     if training.max_epochs is None and training.max_steps is None and training.max_minutes is None:
         training = training.model_copy(update={"max_epochs": 20})
-    return RunConfig(task, data, model, training, decoding)
+    return RunConfig(task, data, model, loss, training, decoding)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -195,4 +202,11 @@ def _validated(part: str, schema: type[BaseModel], values: dict[str, Any]) -> An
         first = error.errors()[0]
         key = ".".join(str(place) for place in first["loc"][:1])
         message = first["msg"][0].lower() + first["msg"][1:]
-        raise ConfigError(f"{part}.{key}", message, got=json.dumps(first["input"], default=str)) from None
+        got, hint = json.dumps(first["input"], default=str), first.get("ctx", {}).get("hint", "")
+        raise ConfigError(f"{part}.{key}", message, got=got, hint=hint) from None
+
+
+def _load_run(folder: Path) -> LoadedRun:
+    from seqloom.runs.run_folder import load_run  # which needs this module
+
+    return load_run(folder)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from seqloom.kernels.native.decoder import Decoder
 from seqloom.models.language_model import LanguageModel
+from seqloom.models.recurrent_stack import RecurrentConfig
 
 # hidden, vocabulary, embedding, layers, tied, batch: nothing a multiple of a vector; a whole one; one unit.
 SIZES = [
@@ -23,8 +24,8 @@ SIZES = [
 def make(cell: str, size: tuple[int, int, int, int, bool, int] = SIZES[1]) -> LanguageModel:
     hidden, vocabulary, embedding, layers, tied, _ = size
     torch.manual_seed(0)
-    sizes = (vocabulary, embedding, hidden, layers)
-    model = LanguageModel(*sizes, cell, tied, kernel="reference").eval()  # type: ignore[arg-type]
+    recurrent = RecurrentConfig(cell, hidden, layers, kernel="reference")
+    model = LanguageModel(vocabulary, embedding, recurrent, tied).eval()
     # As large as trained ones, but not so large as to be chaotic.
     for name, parameter in model.named_parameters():
         nn.init.normal_(parameter, std=0.8 * parameter.shape[-1] ** -0.5 if "weight_" in name else 0.4)
