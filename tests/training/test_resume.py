@@ -69,9 +69,10 @@ def test_a_crash_at_any_step_changes_nothing(
 
     settings = [*LONG, *STOCHASTIC, f"model.cell_type={cell_type}"]
     stopped = tmp_path / "stopped"
-    with monkeypatch.context() as broken, pytest.raises(OSError, match="the machine is gone"):
-        broken.setattr(Trainer, "_step", crash)
+    monkeypatch.setattr(Trainer, "_step", crash)
+    with pytest.raises(OSError, match="the machine is gone"):
         seqloom.train(uninterrupted / "text.txt", settings=settings, out=stopped)
+    monkeypatch.setattr(Trainer, "_step", step)
     seqloom.train(out=stopped, resume=True)
     assert_same_run(uninterrupted / "whole", stopped)
     assert steps_of(stopped, "validation") == [20, 40, 60]
@@ -88,7 +89,7 @@ def start_and_signal(text: Path, folder: Path, number: signal.Signals) -> subpro
     )
     deadline = time.monotonic() + 60
     metrics = folder / "metrics.jsonl"
-    while not metrics.exists() or metrics.read_text().count("\n") < 12:
+    while not metrics.exists() or metrics.read_text().count("\n") < 6:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.01)

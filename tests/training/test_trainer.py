@@ -1,4 +1,4 @@
-"""The training loop: limits, schedules, records, clipping, precision, processes, and losses that are not finite."""
+"""The training loop: limits, schedules, records, clipping, precision, processes, non-finite losses."""
 
 from __future__ import annotations
 
