@@ -30,8 +30,9 @@ demo: $(if $(wildcard $(STAMP)),$(STAMP),$(RUNNING)) ## train a small model on t
 
 # Tests are small: a process for each core is faster than threads. A worker that has none left takes over some of
 # another's, from its end, so that what a file's tests share is still made once for most of them.
-test: $(STAMP) ## run every test and every doctest; PYTEST='tests/cells -k gru' runs some, PYTEST='-m "not slow"' fewer
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal $(PYTEST)
+test: $(STAMP) ## run tests and doctests; SLOW=1 the slow ones too, PYTEST='tests/cells -k gru' some
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal \
+	  $(if $(SLOW),,-m 'not slow') $(PYTEST)
 
 check: $(STAMP) docs ## lint, format, types, the direction of imports, and the documentation
 	$(RUN) -m ruff check .

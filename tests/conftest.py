@@ -1,4 +1,4 @@
-"""What every test shares: one thread, a known seed, and the sample data where it is there."""
+"""Shared by all tests: one thread, a fixed seed, and the sample data sets if there are any."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ import pytest
 import torch
 from hypothesis import register_random, settings
 
-# Tests are small: a second thread costs more than it brings, and sums then come out the same everywhere.
+# Tests are small: a second thread would make them slower, and sums would depend on the machine.
 torch.set_num_threads(1)
 
-# Examples are derived from the test itself, so that a run can be repeated; a shared core keeps no deadline.
+# Examples are derived from the test, so that runs are reproducible; on a shared machine no deadline holds.
 settings.register_profile("house", derandomize=True, deadline=None)
 settings.load_profile("house")
 
 
 class TorchRandom:
-    """torch's generator, as hypothesis seeds one: an example that failed fails again when it is replayed."""
+    """torch's random generator for hypothesis, which seeds it so that a failing example can be replayed."""
 
     seed = staticmethod(torch.manual_seed)
     getstate = staticmethod(torch.get_rng_state)
     setstate = staticmethod(torch.set_rng_state)
 
 
-TORCH_RANDOM = TorchRandom()  # hypothesis keeps a weak reference only
+TORCH_RANDOM = TorchRandom()  # hypothesis has only a weak reference
 register_random(TORCH_RANDOM)
 
 
 @pytest.fixture(autouse=True)
 def seed() -> None:
-    """Every test starts from the same random state, whichever tests ran before it."""
+    """Seed every test, so that it does not depend on the tests that ran before."""
     torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """The folder of sample data sets that the environment names; the test is skipped where it names none."""
+    """The folder of sample data sets, SEQLOOM_DATA; without it the test is skipped."""
     folder = os.environ.get("SEQLOOM_DATA")
     if not folder:
         pytest.skip("SEQLOOM_DATA names no folder of sample data")

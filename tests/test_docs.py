@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +14,8 @@ import pytest
 
 from seqloom.runs.config import resolve
 from seqloom.tasks import TASKS
+
+from .test_contributing import apply
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,3 +75,29 @@ def test_the_design_says_what_every_folder_is(top: str) -> None:
     named = set(re.findall(r"`([\w/]+)/`", " ".join(rows)))
     folders = [path for path in (ROOT / top).rglob("*") if path.is_dir() and path.name != "__pycache__"]
     assert {str(path.relative_to(ROOT / top)) for path in folders} <= named
+
+
+@pytest.mark.slow
+def test_a_native_cell_is_a_header_and_a_line(tmp_path: Path) -> None:
+    """docs/add-a-cell.md shows what would remove the plain RNN; without it the rest still compiles."""
+    compiler = next((name for name in ("g++", "clang++") if shutil.which(name)), None)
+    if compiler is None:
+        pytest.skip("no C++ compiler")
+    for folder in ("csrc", "src"):
+        shutil.copytree(
+            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "fuzz")
+        )
+    (diff,) = re.findall(
+        r"^```diff\n(.*?)^```$", (ROOT / "docs/add-a-cell.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    apply(diff, tmp_path)
+    (tmp_path / "csrc/cells/rnn.h").unlink()
+    left = [path for path in (tmp_path / "csrc").rglob("*.*") if re.search(r"Rnn|RNN_", path.read_text())]
+    assert left == []
+    options = ["-std=gnu++17", "-fsyntax-only", "-DSEQLOOM_VARIANT=portable", "-Icsrc"]
+    for source in (tmp_path / "csrc").rglob("*.cpp"):
+        done = subprocess.run(
+            [compiler, *options, source], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert "native_id=0" not in (tmp_path / "src/seqloom/cells/spec.py").read_text()

@@ -27,7 +27,7 @@
 namespace seqloom {
 namespace SEQLOOM_VARIANT {
 
-// The state of W units, or its gradient. A part that the cell does not have or does not read is undefined.
+// The state of W units, or its gradient. A part that the cell does not have or does not read is ignored.
 struct CellState {
   Vec h, c;
 };

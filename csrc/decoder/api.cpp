@@ -1,9 +1,9 @@
-// The C interface of decoding (decode.h).
+// The exported functions of the decoder (include/decoder_api.h).
 
 #include <atomic>
 #include <new>
 
-#include "include/recurrence_api.h"
+#include "decoder/decoder.h"
 #include "include/decoder_api.h"
 #include "runtime/cpu_target.h"
 #include "runtime/threads.h"
@@ -11,7 +11,7 @@
 namespace seqloom {
 namespace {
 
-const Decoder& decoder() {
+const DecoderKernels& decoder() {
 #if defined(SEQLOOM_X86)
   switch (cpu_target()) {
     case AVX512_BF16: return avx512_bf16::decoder;
@@ -26,12 +26,12 @@ const Decoder& decoder() {
 }  // namespace
 }  // namespace seqloom
 
-// Floats in a vector, which is how weights must be packed.
+// Floats in a vector: the width for which weights must be packed.
 SEQLOOM_API int32_t seqloom_decoder_width() { return seqloom::decoder().width; }
 
-// 0: done; 1: out of memory; 2: the weights were packed for another instruction set. All else the caller has checked.
+// Returns 0; 1 when out of memory; 2 when the weights were packed for another width. The caller has checked the rest.
 SEQLOOM_API int32_t seqloom_decode(seqloom::Decoding* decoding) {
-  const seqloom::Decoder& decoder = seqloom::decoder();
+  const seqloom::DecoderKernels& decoder = seqloom::decoder();
   if (decoding->width != decoder.width) return 2;
   try {
     decoder.run(*decoding);
@@ -41,12 +41,12 @@ SEQLOOM_API int32_t seqloom_decode(seqloom::Decoding* decoding) {
   }
 }
 
-// A number that changes where any of `count` floats does, but for a chance of 2 to the -32.
+// A hash of `count` floats: another one after a change of any of them, but for a chance of 2^-32.
 SEQLOOM_API uint64_t seqloom_digest(const void* data, int64_t count, int32_t threads) {
   return seqloom::decoder().digest(data, count, threads);
 }
 
-// For benchmarks: seconds in which `threads` threads read so many bytes once, of `times` times.
+// For benchmarks: seconds in which `threads` threads read `bytes` bytes once, averaged over `times` times.
 SEQLOOM_API double seqloom_read(const void* data, int64_t bytes, int32_t threads, int32_t times) {
-  return seqloom::decoder().read(data, bytes, threads, times);
+  return seqloom::decoder().time_read(data, bytes, threads, times);
 }

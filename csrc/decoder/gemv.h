@@ -1,7 +1,6 @@
-// A packed matrix (decode.h) times a few vectors: each weight is read once, in the order in which it lies, and used for
-// up to ROWS vectors while it is in a register. A vector's result does not depend on who shares its batch.
-//
-// Included within a namespace of its own for each instruction set, as vector.h.
+// A packed matrix (include/decoder_api.h) times a small batch of vectors. Each weight is read once, in the order of
+// memory, and used for up to MAX_VECTORS vectors while it is in a register. A vector's result does not depend on the
+// others of its batch.
 #pragma once
 
 #include "include/decoder_api.h"
@@ -12,14 +11,16 @@ namespace seqloom {
 namespace SEQLOOM_VARIANT {
 namespace {
 
-constexpr int ROWS = W == 16 ? 4 : 2;  // what the registers hold beside four vectors of weights
+constexpr int MAX_VECTORS = W == 16 ? 4 : 2;  // for which there are registers besides four vectors of weights
 
 typedef int8_t ByteVec __attribute__((vector_size(W), may_alias));
 typedef int8_t UnalignedByteVec __attribute__((vector_size(W), aligned(1), may_alias));
 
-// Of each precision: how a vector is prepared for products, and what 4 bytes of each of W rows add to their sums.
+// The precisions of weights. GROUP: columns in 4 bytes of a row; BEFORE and AFTER: vectors of a panel before and after
+// its weights (include/decoder_api.h); `prepare` converts a vector for the products and returns its scale; `weight` loads
+// a group of columns of W rows, `add` adds its products with one vector to W sums.
 
-struct Single {
+struct Float32Weights {
   static constexpr int GROUP = 1, BEFORE = 0, AFTER = 1;
   typedef float Value;
   typedef Vec Sum;
@@ -35,8 +36,8 @@ struct Single {
   static SEQLOOM_INLINE Sum start(const char*) { return Sum{}; }
 };
 
-// Where the processor multiplies pairs of bfloat16, vectors are rounded to it; elsewhere weights are widened.
-struct Brain {
+// Where the processor has dpbf16, vectors are rounded to bfloat16; elsewhere weights are widened to float32.
+struct Bf16Weights {
   static constexpr int GROUP = 2, BEFORE = 0, AFTER = 1;
   typedef Vec Sum;
   static SEQLOOM_INLINE Sum start(const char*) { return Sum{}; }
@@ -60,7 +61,7 @@ struct Brain {
   struct Weight {
     Vec even, odd;
   };
-  static float prepare(const float* x, int64_t depth, float* to) { return Single::prepare(x, depth, to); }
+  static float prepare(const float* x, int64_t depth, float* to) { return Float32Weights::prepare(x, depth, to); }
   static SEQLOOM_INLINE Weight weight(const char* from) {
     const IntVec pair = load_int(from);
     return {(Vec)(pair << 16), (Vec)(pair & static_cast<int32_t>(0xffff0000))};
@@ -72,34 +73,34 @@ struct Brain {
 #endif
 };
 
-// A vector becomes bytes from -127 to 127 with one scale of its own; sums are exact, so the same on every machine.
-struct Bytes {
+// A vector is quantised to -127 to 127 with one scale of its own; the integer sums are exact, so the same on every machine.
+struct Int8Weights {
   static constexpr int GROUP = 4, BEFORE = 1, AFTER = 2;
   typedef int8_t Value;
   typedef IntVec Sum;
   static float prepare(const float* x, int64_t depth, int8_t* to) {
-    Vec greatest = {}, nothing = {};  // nothing: 0, or nan where a value is no number
+    Vec largest = {}, zero_or_nan = {};  // NaN where a value is NaN or infinite
     for (int64_t k = 0; k < depth; k += W) {
       const Vec value = load(x + k), size = value < 0.0f ? -value : value;
-      greatest = size > greatest ? size : greatest;
-      nothing += value * 0.0f;
+      largest = size > largest ? size : largest;
+      zero_or_nan += value * 0.0f;
     }
-    float top = 0.0f, poison = 0.0f;
+    float max_abs = 0.0f, poison = 0.0f;
     for (int lane = 0; lane < W; ++lane) {
-      top = greatest[lane] > top ? greatest[lane] : top;
-      poison += nothing[lane];
+      max_abs = largest[lane] > max_abs ? largest[lane] : max_abs;
+      poison += zero_or_nan[lane];
     }
-    const float inverse = top > 0.0f ? 127.0f / top : 0.0f;
-    const float shift = 12582912.0f;  // as in exp
+    const float inverse = max_abs > 0.0f ? 127.0f / max_abs : 0.0f;
+    const float shift = 12582912.0f;  // rounds to the nearest integer, as in exp
     for (int64_t k = 0; k < depth; k += W) {
-      const IntVec near = (IntVec)(load(x + k) * inverse + shift);
-      *reinterpret_cast<UnalignedByteVec*>(to + k) = __builtin_convertvector(near, ByteVec) ^ static_cast<int8_t>(SIGN);
+      const IntVec rounded = (IntVec)(load(x + k) * inverse + shift);
+      *reinterpret_cast<UnalignedByteVec*>(to + k) = __builtin_convertvector(rounded, ByteVec) ^ static_cast<int8_t>(SIGN);
     }
-    return top / 127.0f + poison;
+    return max_abs / 127.0f + poison;
   }
 
 #if defined(__AVX512VNNI__)
-  static constexpr int SIGN = -128;  // the instruction wants unsigned bytes: 128 is added, and taken back by `offset`
+  static constexpr int SIGN = -128;  // dpbusd takes unsigned bytes: 128 is added here, and subtracted by `offset`
   struct Weight {
     IntVec w;
   };
@@ -120,11 +121,11 @@ struct Bytes {
 #if defined(__AVX512BW__)
   static SEQLOOM_INLINE IntVec even(IntVec x) { return (IntVec)_mm512_srai_epi16(_mm512_slli_epi16((__m512i)x, 8), 8); }
   static SEQLOOM_INLINE IntVec odd(IntVec x) { return (IntVec)_mm512_srai_epi16((__m512i)x, 8); }
-  static SEQLOOM_INLINE IntVec pairs(IntVec x, IntVec y) { return (IntVec)_mm512_madd_epi16((__m512i)x, (__m512i)y); }
+  static SEQLOOM_INLINE IntVec madd_pairs(IntVec x, IntVec y) { return (IntVec)_mm512_madd_epi16((__m512i)x, (__m512i)y); }
 #else
   static SEQLOOM_INLINE IntVec even(IntVec x) { return (IntVec)_mm256_srai_epi16(_mm256_slli_epi16((__m256i)x, 8), 8); }
   static SEQLOOM_INLINE IntVec odd(IntVec x) { return (IntVec)_mm256_srai_epi16((__m256i)x, 8); }
-  static SEQLOOM_INLINE IntVec pairs(IntVec x, IntVec y) { return (IntVec)_mm256_madd_epi16((__m256i)x, (__m256i)y); }
+  static SEQLOOM_INLINE IntVec madd_pairs(IntVec x, IntVec y) { return (IntVec)_mm256_madd_epi16((__m256i)x, (__m256i)y); }
 #endif
   static SEQLOOM_INLINE Weight weight(const char* from) {
     const IntVec four = load_int(from);
@@ -134,7 +135,7 @@ struct Bytes {
     int32_t four;
     std::memcpy(&four, x, 4);
     const IntVec bytes = broadcast(four);
-    sum += pairs(weight.even, even(bytes)) + pairs(weight.odd, odd(bytes));
+    sum += madd_pairs(weight.even, even(bytes)) + madd_pairs(weight.odd, odd(bytes));
   }
 #else
   struct Weight {
@@ -149,23 +150,23 @@ struct Bytes {
 #endif
 };
 
-// A panel's bytes.
+// Bytes of a panel.
 template <class P>
-int64_t size_of(const Matrix& m) {
+int64_t panel_bytes(const Matrix& m) {
   return (P::BEFORE + m.depth / P::GROUP + P::AFTER) * m.panel * W * 4;
 }
 
-// One panel times R vectors, plus the bias. Of itself, so that nothing else wants its registers. There are two sums for
-// each row where there is room, or they would wait for one another.
+// One panel times R vectors, plus the bias. Never inlined, so that all registers are its own. Where there is room, each
+// row has two accumulators, which hide the latency of the multiply-adds.
 template <class P, int N, int R>
-SEQLOOM_NOINLINE void panel(const char* weight, const typename P::Value* x, const float* scales, int64_t stride,
-                         int64_t depth, float* to, int64_t to_stride) {
-  constexpr int CHAINS = N < 4 ? 2 : 1, LINE = N * W * 4;
-  typename P::Sum sum[CHAINS][R][N];
+SEQLOOM_NOINLINE void gemv_panel(const char* weight, const typename P::Value* x, const float* scales, int64_t stride,
+                                 int64_t depth, float* to, int64_t to_stride) {
+  constexpr int ACCUMULATORS = N < 4 ? 2 : 1, LINE = N * W * 4;
+  typename P::Sum sum[ACCUMULATORS][R][N];
   for (int n = 0; n < N; ++n) {
     for (int r = 0; r < R; ++r) {
       sum[0][r][n] = P::start(weight + n * W * 4);
-      if (CHAINS == 2) sum[CHAINS - 1][r][n] = typename P::Sum{};
+      if (ACCUMULATORS == 2) sum[ACCUMULATORS - 1][r][n] = typename P::Sum{};
     }
   }
   weight += P::BEFORE * LINE;
@@ -176,7 +177,7 @@ SEQLOOM_NOINLINE void panel(const char* weight, const typename P::Value* x, cons
       for (int n = 0; n < N; ++n) {
         const typename P::Weight w = P::weight(weight + u * LINE + n * W * 4);
 #pragma GCC unroll 4
-        for (int r = 0; r < R; ++r) P::add(sum[u % CHAINS][r][n], w, x + r * stride + k + u * P::GROUP);
+        for (int r = 0; r < R; ++r) P::add(sum[u % ACCUMULATORS][r][n], w, x + r * stride + k + u * P::GROUP);
       }
     }
     weight += 2 * LINE;
@@ -184,41 +185,41 @@ SEQLOOM_NOINLINE void panel(const char* weight, const typename P::Value* x, cons
   const float* after = reinterpret_cast<const float*>(weight);
   for (int r = 0; r < R; ++r) {
     for (int n = 0; n < N; ++n) {
-      const typename P::Sum both = CHAINS == 2 ? sum[0][r][n] + sum[CHAINS - 1][r][n] : sum[0][r][n];
-      Vec value = __builtin_convertvector(both, Vec);
+      const typename P::Sum total = ACCUMULATORS == 2 ? sum[0][r][n] + sum[ACCUMULATORS - 1][r][n] : sum[0][r][n];
+      Vec value = __builtin_convertvector(total, Vec);
       if (P::AFTER == 2) value *= load(after + n * W) * scales[r];
       store(to + r * to_stride + n * W, value + load(after + ((P::AFTER - 1) * N + n) * W));
     }
   }
 }
 
-// to[row] = matrix x[row] + bias, of the matrix the panels `part`. Vectors lie `stride` values apart, results
-// `to_stride` floats.
+// to[r] = matrix * x[r] + bias for the panels `part` of the matrix. Vectors are `stride` values apart, results `to_stride`
+// floats.
 template <class P, int N>
-void product_of(const Matrix& m, Range part, const typename P::Value* x, const float* scales, int64_t stride, int batch,
-                float* to, int64_t to_stride) {
-  const char* weight = static_cast<const char*>(m.weight) + part.begin * size_of<P>(m);
-  for (int64_t number = part.begin; number < part.end; ++number, weight += size_of<P>(m)) {
-    for (int row = 0; row < batch; row += ROWS) {
-      const typename P::Value* from = x + row * stride;
-      float* into = to + row * to_stride + number * N * W;
-      switch (batch - row < ROWS ? batch - row : ROWS) {
-        case 1: panel<P, N, 1>(weight, from, scales + row, stride, m.depth, into, to_stride); break;
-        case 2: panel<P, N, 2>(weight, from, scales + row, stride, m.depth, into, to_stride); break;
-        case 3: panel<P, N, ROWS == 4 ? 3 : 1>(weight, from, scales + row, stride, m.depth, into, to_stride); break;
-        default: panel<P, N, ROWS>(weight, from, scales + row, stride, m.depth, into, to_stride); break;
+void gemv_panels(const Matrix& m, Range part, const typename P::Value* x, const float* scales, int64_t stride, int batch,
+                 float* to, int64_t to_stride) {
+  const char* weight = static_cast<const char*>(m.weight) + part.begin * panel_bytes<P>(m);
+  for (int64_t number = part.begin; number < part.end; ++number, weight += panel_bytes<P>(m)) {
+    for (int r = 0; r < batch; r += MAX_VECTORS) {
+      const typename P::Value* from = x + r * stride;
+      float* out = to + r * to_stride + number * N * W;
+      switch (batch - r < MAX_VECTORS ? batch - r : MAX_VECTORS) {
+        case 1: gemv_panel<P, N, 1>(weight, from, scales + r, stride, m.depth, out, to_stride); break;
+        case 2: gemv_panel<P, N, 2>(weight, from, scales + r, stride, m.depth, out, to_stride); break;
+        case 3: gemv_panel<P, N, MAX_VECTORS == 4 ? 3 : 1>(weight, from, scales + r, stride, m.depth, out, to_stride); break;
+        default: gemv_panel<P, N, MAX_VECTORS>(weight, from, scales + r, stride, m.depth, out, to_stride); break;
       }
     }
   }
 }
 
 template <class P>
-void product(const Matrix& m, Range part, const typename P::Value* x, const float* scales, int64_t stride, int batch,
-             float* to, int64_t to_stride) {
+void gemv(const Matrix& m, Range part, const typename P::Value* x, const float* scales, int64_t stride, int batch,
+          float* to, int64_t to_stride) {
   switch (m.panel) {
-    case 2: return product_of<P, 2>(m, part, x, scales, stride, batch, to, to_stride);
-    case 3: return product_of<P, 3>(m, part, x, scales, stride, batch, to, to_stride);
-    default: return product_of<P, 4>(m, part, x, scales, stride, batch, to, to_stride);
+    case 2: return gemv_panels<P, 2>(m, part, x, scales, stride, batch, to, to_stride);
+    case 3: return gemv_panels<P, 3>(m, part, x, scales, stride, batch, to, to_stride);
+    default: return gemv_panels<P, 4>(m, part, x, scales, stride, batch, to, to_stride);
   }
 }
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "include/decoder_api.h"
 #include "fuzz.h"
+#include "include/decoder_api.h"
 #include "reference.h"
 
 extern "C" {
@@ -18,9 +18,9 @@ using seqloom::DecoderLayer;
 using seqloom::Decoding;
 using seqloom::Matrix;
 
-int64_t up(int64_t size, int64_t unit) { return (size + unit - 1) / unit * unit; }
+int64_t round_up(int64_t size, int64_t unit) { return (size + unit - 1) / unit * unit; }
 
-// A matrix with its bias as it is meant, packed as kernels/packing.py does it, and as what it then comes to.
+// A matrix with its bias, packed as Python does it, and its values after rounding.
 struct Packed {
   Matrix matrix{};
   Numbers values, biases;  // (rows, columns) after rounding, in the order before packing; of each row packed
@@ -29,7 +29,7 @@ struct Packed {
   // `order[r]`: which row comes r-th, or -1 for one of zeros.
   void pack(const Array<float>& weight, int64_t columns, const std::vector<int64_t>& order, Numbers bias, int64_t panel,
             int width, int precision, Random& random) {
-    const int64_t rows = static_cast<int64_t>(order.size()), depth = up(columns, seqloom::DEPTH), side = panel * width;
+    const int64_t rows = static_cast<int64_t>(order.size()), depth = round_up(columns, seqloom::DEPTH), side = panel * width;
     const int64_t group = precision == seqloom::FLOAT32 ? 1 : precision == seqloom::BFLOAT16 ? 2 : 4;
     const int64_t extra = precision == seqloom::INT8 ? 1 : 0, lines = extra + depth / group + extra + 1;
     values.assign(static_cast<std::size_t>(weight.size()), 0);
@@ -129,7 +129,7 @@ class Case {
  private:
   // The rows of a layer's matrix in the order of packing: blocks of `width_` units, in each the gates.
   std::vector<int64_t> order_of(int64_t hidden) const {
-    const int64_t unit = width_ * seqloom::panel_of(d_.cell) / G_, padded = up(hidden, unit);
+    const int64_t unit = width_ * vectors_per_panel() / G_, padded = round_up(hidden, unit);
     std::vector<int64_t> order;
     for (int64_t r = 0; r < G_ * padded; ++r) {
       const int64_t gate = r / width_ % G_, u = r / (width_ * G_) * width_ + r % width_;
@@ -138,10 +138,13 @@ class Case {
     return order;
   }
 
+  // All gates of a block of units; two blocks of a simple RNN.
+  int64_t vectors_per_panel() const { return G_ == 1 ? 2 : G_; }
+
   static Numbers in_order(const Numbers& numbers, const std::vector<int64_t>& order) {
-    Numbers found;
-    for (int64_t row : order) found.push_back(row < 0 ? 0 : numbers[row]);
-    return found;
+    Numbers ordered;
+    for (int64_t row : order) ordered.push_back(row < 0 ? 0 : numbers[row]);
+    return ordered;
   }
 
   void make_layer(int l) {
@@ -159,7 +162,7 @@ class Case {
       layer.inner.push_back(d_.cell == seqloom::GRU && r >= 2 * H ? random_.between(-1, 1) : 0);
     }
     const std::vector<int64_t> order = order_of(H);
-    const int64_t panel = seqloom::panel_of(d_.cell);
+    const int64_t panel = vectors_per_panel();
     if (l == 0 && random_.chance(0.5)) {
       make_table(layer, order);
     } else {
@@ -186,7 +189,7 @@ class Case {
   }
 
   void make_output() {
-    const int64_t H = layers_.back().hidden, rows = up(d_.vocabulary, 2 * width_);
+    const int64_t H = layers_.back().hidden, rows = round_up(d_.vocabulary, 2 * width_);
     const Array<float> weight = random_array(d_.vocabulary * H, 1, random_);
     std::vector<int64_t> order;
     Numbers biases;
@@ -231,7 +234,7 @@ class Case {
     d_.uniforms = uniforms_.data();
   }
 
-  // What products are off by: float32 sums; of int8 the vectors become bytes too, with one scale each.
+  // The error of products: of float32 sums; of bfloat16; with int8 the vectors are quantised too, with one scale each.
   double slack() const { return d_.precision == seqloom::INT8 ? 0.08 : d_.precision == seqloom::BFLOAT16 ? 2e-2 : 1e-4; }
 
   // The row again in float64, with the tokens that it chose or was given.
@@ -280,7 +283,7 @@ class Case {
     return Numbers(array.data() + b * count, array.data() + (b + 1) * count);
   }
 
-  // Whether a token may have been chosen: the likeliest; or, where nothing is cut off, the one its number falls on.
+  // Checks a chosen token: greedy, the most probable; without top-k and top-p, the one whose interval the number is in.
   void judge(int b, int64_t t, int64_t token, const Numbers& logits, double most, Report& report) const {
     const double near = slack() * std::max(1.0, std::fabs(most));
     if (d_.uniforms == nullptr) {
@@ -291,10 +294,10 @@ class Case {
     if (d_.top_k != 0 || d_.top_p < 1 || d_.precision == seqloom::INT8) return;
     double below = 0, mass = 0, total = 0;
     for (std::size_t v = 0; v < logits.size(); ++v) {
-      const double one = std::exp((logits[v] - most) / d_.temperature);
-      if (static_cast<int64_t>(v) < token) below += one;
-      if (static_cast<int64_t>(v) == token) mass = one;
-      total += one;
+      const double weight = std::exp((logits[v] - most) / d_.temperature);
+      if (static_cast<int64_t>(v) < token) below += weight;
+      if (static_cast<int64_t>(v) == token) mass = weight;
+      total += weight;
     }
     const double at = uniforms_[b * d_.steps + t], off = 10 * near / d_.temperature;
     report.expect(at >= below / total - off && at <= (below + mass) / total + off, "a token that its number does not fall on");

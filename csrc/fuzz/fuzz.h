@@ -1,4 +1,4 @@
-// What the fuzz programs share: random numbers, arrays of exactly their size on the heap, and comparing.
+// What the fuzz programs share: random numbers, arrays of exactly their size on the heap, and comparisons.
 #pragma once
 
 #include <cmath>
@@ -28,14 +28,14 @@ class Random {
   std::mt19937_64 engine_;
 };
 
-// `count` elements, none before and none after, at an address that is a multiple of an element's size and no more.
-// Filled with bytes that are NaN as float and as bfloat16: what nobody writes, and somebody uses, shows.
+// `count` elements with nothing before or after them, aligned to the size of an element and often no more. Filled with
+// bytes that are NaN as float and as bfloat16, so that a read of uninitialised elements shows.
 template <class T>
 class Array {
  public:
   Array() = default;
   Array(int64_t count, Random& random, std::size_t alignment = 0) : count_(count) {
-    // malloc aligns to 16 bytes; the elements before the first are out of bounds for nobody but few.
+    // malloc aligns to 16 bytes: a shift by a few elements takes that away. The sanitizer does not see reads of those.
     const std::size_t shift = alignment != 0 || random.chance(0.5) ? 0 : static_cast<std::size_t>(random.integer(1, 3)) * sizeof(T);
     const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T) + shift;
     void* memory = nullptr;
@@ -94,23 +94,23 @@ inline uint16_t to_bf16(float value) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-// What went wrong first; empty: nothing.
+// The first mistake; `wrong` is empty if there is none.
 class Report {
  public:
-  // `slack`: how far a number may be off, for numbers of the size of the largest that is wanted.
-  void compare(const std::string& name, const std::vector<double>& got, const std::vector<double>& want, double slack) {
+  // `slack`: the absolute tolerance, relative to the largest expected number (at least 1).
+  void compare(const std::string& name, const std::vector<double>& got, const std::vector<double>& expected, double slack) {
     if (!wrong.empty()) return;
     double largest = 1;
-    for (double value : want) {
+    for (double value : expected) {
       if (std::isfinite(value) && std::fabs(value) > largest) largest = std::fabs(value);
     }
-    for (std::size_t k = 0; k < want.size(); ++k) {
-      const bool same = std::isfinite(want[k]) ? std::fabs(got[k] - want[k]) <= slack * largest
-                                               : (std::isnan(want[k]) ? std::isnan(got[k]) : got[k] == want[k]);
+    for (std::size_t k = 0; k < expected.size(); ++k) {
+      const bool same = std::isfinite(expected[k]) ? std::fabs(got[k] - expected[k]) <= slack * largest
+                                               : (std::isnan(expected[k]) ? std::isnan(got[k]) : got[k] == expected[k]);
       if (same) continue;
       char text[200];
-      std::snprintf(text, sizeof text, "%s[%zu] of %zu is %.9g, not %.9g (slack %.3g)", name.c_str(), k, want.size(),
-                    got[k], want[k], slack * largest);
+      std::snprintf(text, sizeof text, "%s[%zu] of %zu is %.9g, not %.9g (slack %.3g)", name.c_str(), k, expected.size(),
+                    got[k], expected[k], slack * largest);
       wrong = text;
       return;
     }
@@ -122,7 +122,7 @@ class Report {
 };
 
 // One random problem, on the instruction set that is in use.
-Report recurrence(uint64_t seed, int level);
-Report decoder(uint64_t seed, int level);
+Report recurrence(uint64_t seed, int target);
+Report decoder(uint64_t seed, int target);
 
 }  // namespace fuzz

@@ -1,9 +1,9 @@
 // A random layer over random sequences, forward and backward, against the equations in float64.
 
-#include "runtime/cpu_target.h"
-#include "include/recurrence_api.h"
 #include "fuzz.h"
+#include "include/recurrence_api.h"
 #include "reference.h"
+#include "runtime/cpu_target.h"
 
 extern "C" {
 int32_t seqloom_forward(const seqloom::Problem* problem);
@@ -39,7 +39,7 @@ class Plane {
   double get(int64_t t, int64_t b, int64_t k) const {
     return half_ ? from_bf16(halves_[t * step + b * row + k]) : floats_[t * step + b * row + k];
   }
-  // Some of its columns, dense.
+  // Columns first to first + count - 1, dense.
   Numbers values(int64_t first, int64_t count) const {
     Numbers numbers;
     for (int64_t t = 0; t < steps_; ++t) {
@@ -49,7 +49,7 @@ class Plane {
     }
     return numbers;
   }
-  // Whether nobody wrote between its rows.
+  // Whether nothing was written between its rows.
   bool gaps_untouched() const {
     std::vector<bool> inside(static_cast<std::size_t>(half_ ? halves_.size() : floats_.size()));
     for (int64_t t = 0; t < steps_; ++t) {
@@ -81,10 +81,10 @@ struct Weights {
 
 class Case {
  public:
-  Case(Random& random, int level) : random_(random) {
+  Case(Random& random, int target) : random_(random) {
     const auto size = [&](int64_t low, int64_t usual, int64_t high) { return random.integer(low, random.chance(0.7) ? usual : high); };
     p_.cell = static_cast<int32_t>(random.integer(0, 3));
-    p_.half = level == seqloom::AVX512_BF16 && random.chance(0.4);
+    p_.half = target == seqloom::AVX512_BF16 && random.chance(0.4);
     p_.wide_input = p_.half && random.chance(0.4);
     p_.directions = random.chance(0.4) ? 2 : 1;
     p_.reverse = p_.directions == 1 && random.chance(0.4);
@@ -93,12 +93,12 @@ class Case {
     p_.batch = size(0, 9, 40);
     p_.input_size = size(1, 24, 70);
     p_.hidden = size(1, 24, 70);
-    if (random.chance(0.05)) {  // so many rows and steps that they are taken in several parts
+    if (random.chance(0.05)) {  // so many rows and steps that there are several chunks
       p_.steps = random.integer(30, 90);
       p_.batch = random.integer(25, 40);
       p_.input_size = random.integer(1, 9);
       p_.hidden = random.integer(1, 9);
-    } else if (random.chance(0.03)) {  // a single row, with products made beside its own
+    } else if (random.chance(0.03)) {  // a single row, whose input products are interleaved
       p_.steps = random.integer(33, 80);
       p_.batch = 1;
       p_.hidden = random.integer(60, 270);
@@ -132,9 +132,9 @@ class Case {
     report.about = text;
     report.expect(seqloom_forward(&p_) == 0, "forward found no memory");
     const bool after = p_.cell < seqloom::LSTM || p_.direction[0].saved != nullptr;
-    if (after) want_gradients();
+    if (after) request_gradients();
     if (after) report.expect(seqloom_backward(&p_) == 0, "backward found no memory");
-    if (after) report.about += wanted();
+    if (after) report.about += requested();
     Numbers d_input(static_cast<std::size_t>(p_.steps * p_.batch * p_.input_size), 0);
     for (int d = 0; d < p_.directions; ++d) compare(d, after, report, d_input);
     report.expect(output_.gaps_untouched() && d_input_.gaps_untouched(), "something was written between rows");
@@ -153,7 +153,7 @@ class Case {
     p_.lengths = given_lengths_.data();
   }
 
-  // Beyond a row's length a plane stays full of NaN, which nobody may read.
+  // Beyond a row's length a plane stays full of NaN, which the library must not read.
   void fill_within_lengths(Plane& plane, int64_t width) {
     for (int64_t b = 0; b < p_.batch; ++b) {
       for (int64_t t = 0; t < lengths_[b]; ++t) {
@@ -162,7 +162,7 @@ class Case {
     }
   }
 
-  // In some cases one row has a number that is none, and must keep it to itself.
+  // In some cases one row has a NaN or infinity, which must not reach other rows.
   void poison() {
     if (!random_.chance(0.2) || p_.batch == 0) return;
     poisoned_row_ = random_.integer(0, p_.batch - 1);
@@ -203,7 +203,7 @@ class Case {
     else to.saved = (w.saved = Array<float>(count, random_, 64)).data();
   }
 
-  void want_gradients() {
+  void request_gradients() {
     if (random_.chance(0.85)) {
       p_.d_output = d_output_.data();
       p_.d_output_step = d_output_.step;
@@ -215,13 +215,13 @@ class Case {
       p_.d_input_row = d_input_.row;
     }
     const bool states = random_.chance(0.8), weights = random_.chance(0.85);
-    const double given = random_.chance(0.5) ? 1 : 0.5;
+    const double probability = random_.chance(0.5) ? 1 : 0.5;
     for (int d = 0; d < p_.directions; ++d) {
       Weights& w = weights_[d];
       Direction& to = p_.direction[d];
       const int64_t each = p_.batch * p_.hidden;
-      if (random_.chance(given)) to.d_hn = (w.d_hn = random_array(each, 1, random_)).data();
-      if (lstm_ && random_.chance(given)) to.d_cn = (w.d_cn = random_array(each, 1, random_)).data();
+      if (random_.chance(probability)) to.d_hn = (w.d_hn = random_array(each, 1, random_)).data();
+      if (lstm_ && random_.chance(probability)) to.d_cn = (w.d_cn = random_array(each, 1, random_)).data();
       if (states) to.d_h0 = (w.d_h0 = Array<float>(each, random_)).data();
       if (states && lstm_) to.d_c0 = (w.d_c0 = Array<float>(each, random_)).data();
       if (!weights) continue;
@@ -232,15 +232,15 @@ class Case {
     }
   }
 
-  // Which pointers were given, for whoever looks for a mistake.
-  std::string wanted() const {
+  // Which pointers were given, for the report.
+  std::string requested() const {
     std::string text = p_.d_output ? " d_output" : "";
     text += p_.d_input ? " d_input" : "";
     for (int d = 0; d < p_.directions; ++d) {
       const Direction& w = p_.direction[d];
-      const std::pair<const char*, const void*> given[] = {{" d_hn", w.d_hn}, {" d_cn", w.d_cn}, {" d_h0", w.d_h0},
+      const std::pair<const char*, const void*> pointers[] = {{" d_hn", w.d_hn}, {" d_cn", w.d_cn}, {" d_h0", w.d_h0},
                                                            {" d_weights", w.d_weight_ih}};
-      for (const auto& [name, pointer] : given) text += pointer ? name : "";
+      for (const auto& [name, pointer] : pointers) text += pointer ? name : "";
     }
     return text;
   }
@@ -252,7 +252,7 @@ class Case {
     return array.data() != nullptr ? array.values() : Numbers(static_cast<std::size_t>(count), 0);
   }
 
-  // Gradients of the rows that are not poisoned: theirs must be as if nothing were wrong with another.
+  // Gradients with those of the poisoned row set to 0: the others must not be affected.
   Numbers rows_of(Numbers numbers, int64_t width) const {
     for (std::size_t k = 0; k < numbers.size(); ++k) {
       if (static_cast<int64_t>(k) / width % p_.batch == poisoned_row_) numbers[k] = 0;
@@ -309,9 +309,9 @@ class Case {
 
 }  // namespace
 
-Report recurrence(uint64_t seed, int level) {
+Report recurrence(uint64_t seed, int target) {
   Random random(seed);
-  return Case(random, level).run();
+  return Case(random, target).run();
 }
 
 }  // namespace fuzz

@@ -1,4 +1,4 @@
-// The recurrences by their equations, in float64, number by number: what the kernels are compared with.
+// The recurrences by their equations in float64, unit by unit: what the kernels are compared with.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,7 @@ struct Reference {
   std::vector<int64_t> lengths;
   Numbers weight_ih, weight_hh, bias_ih, bias_hh, h0, c0;
   Numbers x, dy, d_hn, d_cn;
-  Numbers given_y;  // what the kernel put out: decides on which side of 0 a relu was
+  Numbers given_y;  // the output of the kernel: decides on which side of 0 a relu was
 
   Numbers y, hn, cn;
   Numbers dx, d_h0, d_c0, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh;
@@ -118,7 +118,7 @@ struct Reference {
   // From the gradients of h and c after a step to those before it.
   void back(const Step& now, int64_t place, Numbers& dh, Numbers& dc) {
     const int64_t H = hidden, G = gates() * H;
-    Numbers da(G), db(G), before(H, 0);  // of the input's sums and of the state's; of h beside the products
+    Numbers da(G), db(G), before(H, 0);  // of W_ih x + b_ih and of W_hh h + b_hh; of h without what goes through W_hh h
     for (int64_t u = 0; u < H; ++u) {
       const double* gate = &now.gate[u];
       if (cell == seqloom::RNN_TANH) {

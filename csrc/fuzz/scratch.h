@@ -1,6 +1,6 @@
-// In place of runtime/scratch.h, which is runtime/pooled.h then, when the kernels are compiled for the fuzz program: every piece is an
-// allocation of its own of exactly its size, so that the sanitizer sees an overrun from one into the next; and it is
-// filled with NaN, so that what is used before it is written shows.
+// Replaces runtime/scratch.h, which becomes runtime/pooled.h, when the kernels are compiled for the fuzz program. Every piece
+// is an allocation of exactly its size, so that the sanitizer sees an overrun from one into the next, and is filled with
+// NaN, so that a read of uninitialised memory shows.
 #pragma once
 
 #define Scratch PooledScratch

@@ -79,14 +79,14 @@ class InterleavedGemm {
     for (int n = 0; n < prefetch.count; ++n) __builtin_prefetch(prefetch.lines[n]);
     std::memset(out, 0, V * W * 4);
     while (blocks >= STEP && ready()) {
-      const int64_t some = std::min({blocks, left_.count / RATIO, blocks_per_sum<ROW_MAJOR>()}) / STEP * STEP;
-      const int64_t count = some * RATIO;
+      const int64_t batch = std::min({blocks, left_.count / RATIO, blocks_per_sum<ROW_MAJOR>()}) / STEP * STEP;
+      const int64_t count = batch * RATIO;
       if (!started_) std::memset(sums_, 0, sizeof sums_);
       started_ = true;
-      interleaved_gemm<A, V>(a, b, some, out, left_.a, left_.b, sums_);
-      a += some * rows_of_layout<ROW_MAJOR, V>() * K_BLOCK;
-      b += some * V * W * K_BLOCK;
-      blocks -= some;
+      interleaved_gemm<A, V>(a, b, batch, out, left_.a, left_.b, sums_);
+      a += batch * rows_of_layout<ROW_MAJOR, V>() * K_BLOCK;
+      b += batch * V * W * K_BLOCK;
+      blocks -= batch;
       left_ = {left_.a + count * K_MAJOR_ROWS, left_.b + count * 2 * W, left_.count - count};
       if (left_.count == 0) finish();
     }

@@ -39,7 +39,8 @@ struct Direction {
   const float* c0;         // (batch, hidden); null for a cell without c
   float* hn;               // (batch, hidden): the state after each row's last valid step
   float* cn;               // (batch, hidden); null for a cell without c
-  void* saved;  // for backward: (steps * batch, padded(hidden) * saved values) of float, or bfloat16 if `half`; null: inference
+  // (steps * batch, padded(hidden) * the cell's SAVED) of float, or of bfloat16 if `half`, for backward; null: not saved
+  void* saved;
   // For backward only. Each may be null: an incoming gradient that is zero, or an outgoing one that is not needed.
   // Outgoing gradients are overwritten, not accumulated, and are 0 for rows without a valid step.
   const float* d_hn;

@@ -37,17 +37,17 @@ struct Backward {
     int64_t chunk_steps;
     float *hidden, *inputs;            // null: the weights are read unpacked
   };
-  // Of each row partition.
+  // One for each row partition.
   struct PartitionState {
     float* gates[2];     // gate gradients of the last two steps, in tiles as the recurrent product reads them
     float* chunk_gates;  // those of the whole chunk, in full tiles
     float *d_h, *d_c;    // gradient of the state that bypasses the product, (count, units); null where there is none
     T* h0;               // h0 as T, (count, units)
   };
-  // Of each thread. Pointers for each active row at this step; null in `saved_before` at the first step.
+  // One for each thread: pointers for every active row at this step (`saved_before` is null at the first step), and for
+  // every row of the chunk to x, the h before its step, and the gradient of x.
   struct ThreadWorkspace {
     const T **d_outputs, **h_before, **h_after, **saved, **saved_before;
-    // For each row of the chunk: x, the h before its step, and the gradient of x.
     const X** inputs;
     const T** states;
     X** d_inputs;
@@ -110,9 +110,9 @@ struct Backward {
             scratch.take<const T*>(chunk_rows), scratch.take<X*>(chunk_rows)};
   }
 
-  // The gate of torch.nn's weights that a gradient belongs to, of those that are multiplied with W_hh, with W_ih.
-  static int hidden_gate(int gradient) { return gradient; }
-  static int input_gate(int gradient) { return Cell::input_gate(gradient); }
+  // The gate of torch.nn's weights that the g-th gradient multiplied with W_hh belongs to, and with W_ih.
+  static int hidden_gate(int g) { return g; }
+  static int input_gate(int g) { return Cell::input_gate(g); }
 
   // Packs this thread's part of the weights.
   void pack(Team team) const {
@@ -317,7 +317,9 @@ struct Backward {
     for (int64_t q = panels.begin; q < panels.end; ++q) {
       for (int64_t tile = 0; tile < tiles.count; ++tile) {
         const int multiplied = tiles.active(tile, active), count = tiles.active(tile, rows.count);
-        if (multiplied > 0 && w.d_h0 != nullptr) hidden_product(gates + tile * packed.tile, q, multiplied, sums, NO_PREFETCH);
+        if (multiplied > 0 && w.d_h0 != nullptr) {
+          hidden_product(gates + tile * packed.tile, q, multiplied, sums, NO_PREFETCH);
+        }
         for (int m = 0; m < count; ++m) {
           const int64_t i = tiles.begin(tile) + m, row = rows.row(i);
           for (int64_t v = 0, unit = q * N; v < 2 && unit < H; ++v, unit += W) {

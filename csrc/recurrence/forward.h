@@ -33,14 +33,14 @@ struct Forward {
   struct PackedWeights {
     int64_t panels, units, blocks_h, blocks_x;  // units: padded
     float *hidden, *inputs;                     // W_hh and W_ih; null: they are read unpacked
-    float *bias, *inner_bias;                   // b_ih (+ b_hh), by vectors of the panels; b_hn of INNER_BIAS_GATE, by units
+    float *bias, *inner_bias;                   // b_ih (+ b_hh) in the order of the panels; b_hh of INNER_BIAS_GATE
   };
-  // Of each row partition.
+  // One for each row partition.
   struct PartitionState {
     float *h_tiles, *next_h_tiles;  // h of this step and the next, in tiles as the product reads it
     float *h, *c;                   // in float32, (count, units); null where the cell does not read h, has no c
   };
-  // Of each thread.
+  // One for each thread.
   struct ThreadWorkspace {
     float *inputs, *projected;              // x in tiles; W_ih x + b
     float *later_inputs, *later_projected;  // of the next INTERLEAVED_STEPS steps, for a single row
@@ -53,7 +53,7 @@ struct Forward {
     const float* inputs;  // K_MAJOR tiles
     float* to;
     int64_t rows, first, last, width;  // vectors from `first` to `last`; rows of `to` are `width` apart
-    int64_t g, r;                      // the vector and the row of the product at hand
+    int64_t g, r;                      // the vector and the row of the next product
 
     bool next(LaterOperands& operands) const {
       if (g >= last || rows == 0) return false;
@@ -328,12 +328,14 @@ struct Forward {
   // The cell for the units of panel q of row i, which is row m of its tile.
   SEQLOOM_INLINE void cell_forward(const PartitionState& state, const ThreadWorkspace& workspace, const float* x,
                                    const float* sums, int64_t q, int64_t i, T* next, int m) const {
-    for (int64_t unit = q * UNITS, end = unit + UNITS; unit < end; unit += W, x += G * W, sums += G * W) {
+    const int64_t first = q * UNITS, left = p.hidden - first;
+    for (int v = 0; v < V; v += G) {
+      const int64_t unit = first + v / G * W;
       Vec wx[G], wh[G];
 #pragma GCC unroll 8
       for (int g = 0; g < G; ++g) {
-        wx[g] = load(x + g * W);
-        wh[g] = load(sums + g * W);
+        wx[g] = load(x + (v + g) * W);
+        wh[g] = load(sums + (v + g) * W);
         if (g == Cell::INNER_BIAS_GATE) wh[g] += load(packed.inner_bias + unit);
       }
       const int64_t at = i * packed.units + unit;
@@ -343,7 +345,7 @@ struct Forward {
       });
       if (Cell::READS_H) store(state.h + at, after.h);
       if (Cell::HAS_C) store(state.c + at, after.c);
-      store_output(workspace, next, i, m, unit, p.hidden - unit, after.h);
+      store_output(workspace, next, i, m, unit, left - v / G * W, after.h);
     }
   }
 

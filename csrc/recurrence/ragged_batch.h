@@ -30,7 +30,7 @@ struct RaggedBatch {
     }
   }
 
-  // Of the j-th row in sorted order: which row of the batch it is, and its length.
+  // The j-th row in sorted order: its index in the batch, and its length.
   int64_t row(int64_t j) const { return rows.empty() ? j : rows[static_cast<std::size_t>(j)]; }
   int64_t length(int64_t j) const { return rows.empty() ? steps : lengths[static_cast<std::size_t>(j)]; }
   // Rows that take step s.

@@ -53,26 +53,26 @@ template <class Run>
 struct Workspaces {
   std::vector<Run> runs;
   std::vector<RowPartition> partitions;
-  std::vector<typename Run::PartitionState> states;   // of each partition
-  std::vector<typename Run::ThreadWorkspace> threads;  // of each thread
+  std::vector<typename Run::PartitionState> states;    // one for each partition
+  std::vector<typename Run::ThreadWorkspace> threads;  // one for each thread
 };
 
 // `allocate` is called with each direction's run first.
 template <class Run, class Allocate>
 Workspaces<Run> make_workspaces(const Problem& p, const RaggedBatch& batch, const ThreadPlan& plan, Scratch& scratch,
                                 Allocate&& allocate) {
-  Workspaces<Run> all;
+  Workspaces<Run> memory;
   for (int d = 0; d < p.directions; ++d) {
-    all.runs.emplace_back(p, d, batch);
-    Run& run = all.runs.back();
+    memory.runs.emplace_back(p, d, batch);
+    Run& run = memory.runs.back();
     allocate(run);
     for (int k = 0; k < plan.partitions; ++k) {
-      all.partitions.push_back(make_partition(batch, run.reverse(), k, plan.partitions));
-      all.states.push_back(run.make_state(scratch, all.partitions.back()));
+      memory.partitions.push_back(make_partition(batch, run.reverse(), k, plan.partitions));
+      memory.states.push_back(run.make_state(scratch, memory.partitions.back()));
     }
-    for (int k = 0; k < plan.max_threads(); ++k) all.threads.push_back(run.make_workspace(scratch, plan.max_rows(p)));
+    for (int k = 0; k < plan.max_threads(); ++k) memory.threads.push_back(run.make_workspace(scratch, plan.max_rows(p)));
   }
-  return all;
+  return memory;
 }
 
 template <class Cell, class A, class X>
@@ -81,14 +81,14 @@ void forward(const Problem& p) {
   const ThreadPlan plan(p);
   using Run = Forward<Cell, A, X>;
   ScratchCall call;
-  auto all = make_workspaces<Run>(p, batch, plan, call.scratch, [&](Run& run) { run.allocate(call.scratch); });
+  auto memory = make_workspaces<Run>(p, batch, plan, call.scratch, [&](Run& run) { run.allocate(call.scratch); });
   Barrier barriers[2];
   parallel(std::max(1, p.threads), [&](int thread, int count) {
     plan.for_each_direction(thread, count, p.directions, barriers, [&](int d, Team team) {
-      Run& run = all.runs[d];
-      const RowPartition* rows = &all.partitions[static_cast<std::size_t>(d * plan.partitions)];
-      const auto* state = &all.states[static_cast<std::size_t>(d * plan.partitions)];
-      const auto& workspace = all.threads[static_cast<std::size_t>(d * plan.max_threads() + team.thread)];
+      Run& run = memory.runs[d];
+      const RowPartition* rows = &memory.partitions[static_cast<std::size_t>(d * plan.partitions)];
+      const auto* state = &memory.states[static_cast<std::size_t>(d * plan.partitions)];
+      const auto& workspace = memory.threads[static_cast<std::size_t>(d * plan.max_threads() + team.thread)];
       run.pack(team);
       if (plan.partitions == 1) {
         if (team.thread == 0) run.load_initial_state(*rows, *state);
@@ -122,13 +122,13 @@ void add_input_gradients(const Problem& p, const X* second, int thread, int thre
 
 // One thread's part of the backward pass of one direction. Run is Backward.
 template <class Run>
-void run_backward(const Problem& p, const RaggedBatch& batch, const ThreadPlan& plan, const Workspaces<Run>& all, int d,
+void run_backward(const Problem& p, const RaggedBatch& batch, const ThreadPlan& plan, const Workspaces<Run>& memory, int d,
                   Team team) {
-  const Run& run = all.runs[d];
-  const RowPartition* rows = &all.partitions[static_cast<std::size_t>(d * plan.partitions)];
-  const auto* state = &all.states[static_cast<std::size_t>(d * plan.partitions)];
+  const Run& run = memory.runs[d];
+  const RowPartition* rows = &memory.partitions[static_cast<std::size_t>(d * plan.partitions)];
+  const auto* state = &memory.states[static_cast<std::size_t>(d * plan.partitions)];
   // A workspace for each partition, whose row pointers it holds; or for each thread of the only partition.
-  const auto* workspaces = &all.threads[static_cast<std::size_t>(d * plan.max_threads())];
+  const auto* workspaces = &memory.threads[static_cast<std::size_t>(d * plan.max_threads())];
   const bool own_rows = plan.partitions > 1;
   const Range panels = own_rows ? Range{0, run.packed.panels} : part_of(run.packed.panels, team.thread, team.threads);
   run.pack(team);
@@ -176,7 +176,7 @@ void backward(const Problem& p) {
   using Run = Backward<Cell, A, X>;
   ScratchCall call;
   X* second = nullptr;
-  auto all = make_workspaces<Run>(p, batch, plan, call.scratch, [&](Run& run) {
+  auto memory = make_workspaces<Run>(p, batch, plan, call.scratch, [&](Run& run) {
     if (run.d == 1 && p.d_input != nullptr) {
       second = call.scratch.take<X>(p.steps * p.batch * p.input_size);
       run.d_input = second;
@@ -188,7 +188,7 @@ void backward(const Problem& p) {
   Barrier barriers[2], end;
   parallel(std::max(1, p.threads), [&](int thread, int count) {
     plan.for_each_direction(thread, count, p.directions, barriers,
-                            [&](int d, Team team) { run_backward<Run>(p, batch, plan, all, d, team); });
+                            [&](int d, Team team) { run_backward<Run>(p, batch, plan, memory, d, team); });
     if (second == nullptr) return;
     end.wait(count);
     add_input_gradients(p, second, thread, count);

@@ -11,7 +11,7 @@
 namespace seqloom {
 namespace SEQLOOM_VARIANT {
 
-// Of one direction of one layer. X is the type of the inputs.
+// The weights of one direction of one layer. X is the type of the inputs.
 template <class Cell, class A, class X>
 struct WeightGradients {
   using T = typename A::T;

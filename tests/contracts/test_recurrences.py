@@ -191,6 +191,7 @@ def test_zoneout_with_probability_one_returns_the_initial_state(Layer: Any) -> N
 
 
 # torch's compiler reads the .grad of tensors between two graphs, and torch itself warns of that.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf Tensor")
 @pytest.mark.parametrize(("Layer", "options"), PLAIN)
 def test_compiled_layer_takes_lengths(Layer: Any, options: dict[str, Any]) -> None:

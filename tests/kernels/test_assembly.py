@@ -1,8 +1,8 @@
-"""The inner loops of csrc/ keep their sums in registers: none goes to the stack and back between products.
+"""The inner loops of csrc/ keep their sums in registers: none is spilled to the stack between multiply-adds.
 
-The compiler decides that anew with each change of the source and of itself, and a spill costs up to half of
-the speed without a word. So the loops (`gemm_tile`, `interleaved_gemm` of gemm/, `panel` of decoder/gemv.h) are compiled here
-with the library's own flags, and read.
+Whether it is can change with every change of the source and of the compiler, and a spill costs up to half of
+the speed, silently. So the loops (`gemm_tile`, `interleaved_gemm` of gemm/, `gemv_panel` of decoder/gemv.h)
+are compiled here with the library's own flags, and read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from .conftest import ROOT, Build
 
 # Every tile at its full height, which is where all registers are in use.
-PRODUCTS = """
+GEMM_TILES = """
 #include "gemm/interleaved.h"
 #include "gemm/microkernel.h"
 namespace seqloom::SEQLOOM_VARIANT {
@@ -40,25 +40,25 @@ void every(const void** to) {
 }
 """
 
-# Of one row, which is what is decoded most; of several where the processor multiplies bytes and pairs itself.
-PANELS = """
+# For one row, the usual batch of decoding; for several where the processor has dpbusd and dpbf16.
+GEMV_PANELS = """
 #include "decoder/gemv.h"
 namespace seqloom::SEQLOOM_VARIANT {
 template <class P, int R>
 void all_of(const void** to) {
-  *to++ = (const void*)&panel<P, 2, R>;
-  *to++ = (const void*)&panel<P, 3, R>;
-  *to++ = (const void*)&panel<P, 4, R>;
+  *to++ = (const void*)&gemv_panel<P, 2, R>;
+  *to++ = (const void*)&gemv_panel<P, 3, R>;
+  *to++ = (const void*)&gemv_panel<P, 4, R>;
 }
 template <int R>
 void every(const void** to) {
-  all_of<Single, R>(to);
-  all_of<Brain, R>(to + 3);
-  all_of<Bytes, R>(to + 6);
+  all_of<Float32Weights, R>(to);
+  all_of<Bf16Weights, R>(to + 3);
+  all_of<Int8Weights, R>(to + 6);
 }
 template void every<1>(const void**);
 #if defined(__AVX512BF16__)
-template void every<ROWS>(const void**);
+template void every<MAX_VECTORS>(const void**);
 #endif
 }
 """
@@ -79,8 +79,8 @@ class Loop(NamedTuple):
 
 
 def loops(assembly: str) -> list[Loop]:
-    """Of each function of the compiler's output (AT&T syntax)."""
-    found = []
+    """The innermost multiplying loops of the functions in the compiler's output (AT&T syntax)."""
+    result = []
     for name, body in re.findall(r"^(_ZN\w+):\n(.*?)\.cfi_endproc", assembly, re.MULTILINE | re.DOTALL):
         lines = [line.strip() for line in body.splitlines()]
         places = {line[:-1]: k for k, line in enumerate(lines) if re.fullmatch(r"\.L\w+:", line)}
@@ -99,7 +99,7 @@ def loops(assembly: str) -> list[Loop]:
         stack = r"\(%r[sb]p" if re.search(r"movq\s+%rsp, %rbp", body) else r"\(%rsp"
         for a, z in inner:
             vectors = [line for line in lines[a:z] if line.startswith("v")]
-            found.append(
+            result.append(
                 Loop(
                     name,
                     sum(line.startswith(MULTIPLY) for line in vectors),
@@ -107,7 +107,7 @@ def loops(assembly: str) -> list[Loop]:
                     [line for line in vectors if line.startswith("vaddss")],
                 )
             )
-    return found
+    return result
 
 
 def compiled(build: Build, variant: str, source: str, folder: Path) -> list[Loop]:
@@ -120,22 +120,24 @@ def compiled(build: Build, variant: str, source: str, folder: Path) -> list[Loop
 
 
 @pytest.mark.parametrize("variant", ["avx2", "avx512", "avx512_bf16"])
-def test_products_stay_in_registers(build: Build, tmp_path: Path, variant: str) -> None:
-    found = [loop for loop in compiled(build, variant, PRODUCTS, tmp_path) if "gemm" in loop.function]
-    assert len({loop.function for loop in found}) == (14 if variant == "avx512_bf16" else 7)
+def test_gemm_tiles_stay_in_registers(build: Build, tmp_path: Path, variant: str) -> None:
+    tiles = [loop for loop in compiled(build, variant, GEMM_TILES, tmp_path) if "gemm" in loop.function]
+    assert len({loop.function for loop in tiles}) == (14 if variant == "avx512_bf16" else 7)
     # A tile has 8 or 12 sums (AVX2), or 16 or 24 (AVX-512).
-    assert min(loop.products for loop in found) >= (8 if variant == "avx2" else 16)
+    assert min(loop.products for loop in tiles) >= (8 if variant == "avx2" else 16)
     # A few moves where an unrolled block ends cost nothing; a sum without a register moves at each k.
-    spilt = {loop.function: loop.spills for loop in found if len(loop.spills) > loop.products // 40}
+    spilt = {loop.function: loop.spills for loop in tiles if len(loop.spills) > loop.products // 40}
     assert spilt == {}
-    assert {loop.function: loop.others for loop in found if loop.others} == {}
+    assert {loop.function: loop.others for loop in tiles if loop.others} == {}
 
 
 @pytest.mark.parametrize("variant", ["avx2", "avx512", "avx512_bf16"])
-def test_products_of_decoding_stay_in_registers(build: Build, tmp_path: Path, variant: str) -> None:
-    found = [loop for loop in compiled(build, variant, PANELS, tmp_path) if "panel" in loop.function]
-    assert len({loop.function for loop in found}) == (18 if variant == "avx512_bf16" else 9)
-    assert {loop.function: loop.spills for loop in found if loop.spills} == {}
+def test_gemv_panels_stay_in_registers(build: Build, tmp_path: Path, variant: str) -> None:
+    tiles = [
+        loop for loop in compiled(build, variant, GEMV_PANELS, tmp_path) if "gemv_panel" in loop.function
+    ]
+    assert len({loop.function for loop in tiles}) == (18 if variant == "avx512_bf16" else 9)
+    assert {loop.function: loop.spills for loop in tiles if loop.spills} == {}
 
 
 SPILLING = """

@@ -1,7 +1,7 @@
-"""csrc/ on thousands of random problems under sanitizers: nothing is overrun, and all is as in float64.
+"""csrc/ on thousands of random problems under sanitizers: no overrun, and results as in float64.
 
 `csrc/fuzz/` is a program of its own around the C interface. Here it is compiled together with the library's
-sources, unoptimized: optimizing takes more time than it saves. To run one seed again: `pytest
+sources, without optimization, which would take more time than it saves. To run one seed again: `pytest
 tests/kernels/test_fuzz.py --basetemp=FOLDER`, then the program in FOLDER, as csrc/fuzz/main.cpp says.
 """
 
@@ -18,33 +18,35 @@ import pytest
 
 from .conftest import ROOT, Build
 
+pytestmark = pytest.mark.slow  # a compiler takes half a minute for each instruction set
+
 NEEDS = {
     "portable": "",
     "avx2": "avx2 fma",
     "avx512": "avx512f avx512bw avx512dq avx512vl",
     "avx512_bf16": "avx512_bf16 avx512_vnni",
 }
-"""Of each instruction set what /proc/cpuinfo must name, beside what the one before it needs"""
+"""The flags in /proc/cpuinfo that each instruction set needs, in addition to those of the one before it"""
 
 MEMORY = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
 THREADS = ["-fsanitize=thread"]
 
 ABSENT = """
-#include "include/decoder_api.h"
+#include "decoder/decoder.h"
 #include "recurrence/recurrence.h"
 namespace seqloom::{name} {{
-const Recurrence recurrence = {{}};
-const Decoder decoder = {{}};
+const RecurrenceKernels recurrence = {{}};
+const DecoderKernels decoder = {{}};
 }}
 """
-"""In place of an instruction set that is not compiled."""
+"""Stands in for an instruction set that is not compiled."""
 
 
 class Fuzz:
-    """The program, with some of the instruction sets."""
+    """The program, compiled for some of the instruction sets."""
 
     def __init__(self, build: Build, folder: Path, variants: list[str], sanitizers: list[str]) -> None:
-        self.levels = [list(build.variants).index(name) for name in variants]
+        self.targets = [list(build.variants).index(name) for name in variants]
         source = ROOT / "csrc"
         shutil.copytree(source, folder, dirs_exist_ok=True)
         (folder / "runtime" / "scratch.h").rename(folder / "runtime" / "pooled.h")
@@ -57,7 +59,7 @@ class Fuzz:
                 (folder / f"{name}.cpp").write_text(ABSENT.format(name=name))
                 jobs.append((f"csrc/{name}.cpp", "absent", []))
         jobs += [(path, "", []) for path in build.sources]
-        # The equations in float64 are no business of the sanitizer, and quicker without it.
+        # The equations in float64 need no sanitizer, and are faster without it.
         jobs += [(f"csrc/fuzz/{path.name}", "", ["-O1"]) for path in sorted((source / "fuzz").glob("*.cpp"))]
 
         def compiled(job: tuple[str, str, list[str]]) -> Path:
@@ -77,8 +79,8 @@ class Fuzz:
         _run(link)
 
     def __call__(self, what: str, count: int, first: int = 0, threads: int = 1) -> None:
-        """Run so many problems; what fails is said with its seed."""
-        numbers = [str(number) for number in (first, count, threads, *reversed(self.levels))]
+        """Run `count` problems; a failure names its seed."""
+        numbers = [str(number) for number in (first, count, threads, *reversed(self.targets))]
         command = [str(self.path), what, *numbers]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
@@ -99,12 +101,12 @@ def variants(build: Build) -> list[str]:
     if not info.exists():
         pytest.skip("no /proc/cpuinfo to say what the processor has")
     has = set(re.search(r"^flags\s*:(.*)", info.read_text(), re.MULTILINE)[1].split())  # type: ignore[index]
-    found = []
+    supported = []
     for name in build.variants:
         if not has >= set(NEEDS[name].split()):
             break
-        found.append(name)
-    return found
+        supported.append(name)
+    return supported
 
 
 @pytest.fixture(scope="session")
@@ -129,7 +131,6 @@ def test_decoding_for_several_callers(best: Fuzz) -> None:
     best("decoder", 100, first=100_000, threads=3)
 
 
-@pytest.mark.slow
 def test_other_instruction_sets(build: Build, variants: list[str], tmp_path: Path) -> None:
     if len(variants) == 1:
         pytest.skip("the processor has no others")
@@ -138,7 +139,6 @@ def test_other_instruction_sets(build: Build, variants: list[str], tmp_path: Pat
     fuzz("decoder", 200, first=200_000)
 
 
-@pytest.mark.slow
 def test_threads_share_nothing_unawares(build: Build, variants: list[str], tmp_path: Path) -> None:
     fuzz = Fuzz(build, tmp_path, variants[-1:], THREADS)
     fuzz("recurrence", 150, first=300_000)

@@ -100,9 +100,10 @@ def refusal(cell: str, input: Tensor, *, projects: bool) -> str | None:
     oneDNN runs an LSTM without projection on the CPU. Where it lacks the type that autocast asks for, torch
     raises an error instead of taking another kernel.
     """
-    if OPERATORS.get(cell) is None:
+    operator = CELLS[cell].torch_operator
+    if operator is None:
         return f"torch has no {cell}"
-    if OPERATORS[cell] is not _VF.lstm or projects or not input.is_cpu or input.dtype == torch.float64:
+    if operator != "lstm" or projects or not input.is_cpu or input.dtype == torch.float64:
         return None
     autocast = torch.is_autocast_enabled("cpu")
     dtype = torch.get_autocast_dtype("cpu") if autocast else input.dtype

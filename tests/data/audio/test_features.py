@@ -74,8 +74,8 @@ def test_a_step_is_given_with_its_last_sample() -> None:
     """Two frames of 25 ms, 10 ms apart, need 35 ms: 560 samples."""
     options = OPTIONS._replace(stacked_frames=2)
     samples = sound(560)
-    found = [len(steps) for steps in log_mel_stream([samples[:559], samples[559:]], options)]
-    assert found == [0, 1]
+    counts = [len(steps) for steps in log_mel_stream([samples[:559], samples[559:]], options)]
+    assert counts == [0, 1]
     assert options.min_duration_ms == 35
 
 

@@ -91,7 +91,7 @@ def read_audio(path: Path, sample_rate_hz: int | None = None, where: object = No
 
 
 def _is_truncated(libsndfile_log: str) -> bool:
-    """Whether the file has less audio than its header says: libsndfile logs that and reads what there is."""
+    """Whether the file has less audio than its header says: libsndfile logs that and reads the rest."""
     sizes = [(int(header), int(actual)) for header, actual in _HEADER_SIZES.findall(libsndfile_log)]
     return any(actual < header < UNKNOWN_SIZE for header, actual in sizes) or any(
         message in libsndfile_log for message in _TRUNCATED_OGG

@@ -181,7 +181,7 @@ def _native_refusal(layer: Layer, input: Tensor) -> str | None:
 
 
 def _torch_refusal(layer: Layer, input: Tensor) -> str | None:
-    return torch_backend.refusal(layer.cell, input, projects=bool(layer.proj_size))
+    return torch_backend.refusal(layer.cell, input, projects=layer.proj_size > 0)
 
 
 def _reference_only(layer: Layer) -> list[str]:

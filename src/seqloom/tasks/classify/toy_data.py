@@ -1,4 +1,4 @@
-"""Made-up reviews: what is said last counts, and a `not` turns it round from some words away."""
+"""Made-up reviews: the last clause decides the label, and a `not` some words before inverts it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def write_toy_data_files(folder: Path, seed: int) -> str:
     for split, count in ROWS.items():
         rows = ["text\tlabel", *("\t".join(_review(generator)) for _ in range(count))]
         write_atomically(folder / f"{split}.tsv", "\n".join(rows) + "\n")
-    return "short reviews whose label hangs on their last clause, and on a `not` some words before"
+    return "short reviews whose label depends on their last clause, and on a `not` some words before"
 
 
 def _review(generator: random.Random) -> tuple[str, str]:
     """For example: the soup was warm but the host was not really all that friendly . (negative)."""
     first, second = generator.sample(THINGS, 2)
-    clause, decided = _clause(generator, second)
+    clause, is_positive = _clause(generator, second)
     form = generator.randrange(3)
     if form == 0:
         text = clause
@@ -35,11 +35,11 @@ def _review(generator: random.Random) -> tuple[str, str]:
         text = f"{_clause(generator, first)[0]} but {clause}"
     else:
         text = f"although {_clause(generator, first)[0]} , {clause}"
-    return f"{text} .", "positive" if decided else "negative"
+    return f"{text} .", "positive" if is_positive else "negative"
 
 
 def _clause(generator: random.Random, thing: str) -> tuple[str, bool]:
-    """A clause, and whether it is a praise."""
+    """A clause, and whether it is positive."""
     good, negated = generator.random() < 0.5, generator.random() < 0.4
     degrees = generator.sample(DEGREES, generator.randrange(3))
     words = [*([generator.choice(NOT)] if negated else []), *degrees, generator.choice(GOOD if good else BAD)]

@@ -46,7 +46,7 @@ def compiled_decoder(model: LanguageModel, options: DecodingOptions, batch_size:
 
 def pack(model: LanguageModel, precision: str) -> Decoder:
     """The weights of `model`, to which `why_not_packed` has no objection."""
-    cell = model.layers[0].cell  # type: ignore[union-attr]
+    cell = str(model.layers[0].cell)
     layers = [plain_weights(layer)[0] for layer in model.layers]
     return Decoder(cell, model.embedding.weight, layers, model.output.weight, model.output.bias, precision)
 
@@ -67,7 +67,7 @@ def why_not_packed(model: nn.Module) -> str | None:
     for layer in model.layers:
         if type(layer) not in LAYER_CLASSES or layer.cell != model.layers[0].cell:
             return "it takes layers of seqloom, all of one kind"
-        if CELLS[layer.cell].native_id is None:
+        if CELLS[str(layer.cell)].native_id is None:
             return f"it has no {layer.cell}"
         if layer.bidirectional or layer.num_layers != 1 or layer.batch_first:
             return "it takes layers of one direction, one by one"

@@ -1,4 +1,4 @@
-"""Made-up text: sentences of a small grammar, in which number agrees across a clause."""
+"""Made-up text: sentences of a small grammar, whose verbs agree in number with their subjects."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ def write_toy_data_files(folder: Path, seed: int) -> str:
 
 def _sentence(generator: random.Random) -> str:
     """For example: the old dogs that the child sees follow a bird."""
-    many, others = generator.random() < 0.5, generator.random() < 0.5
+    is_plural, is_clause_plural = generator.random() < 0.5, generator.random() < 0.5
     clause = ""
     if generator.random() < 0.5:
-        clause = f" that {_phrase(generator, others)} {_verb(generator, others)}"
-    verb, thing = _verb(generator, many), _phrase(generator, generator.random() < 0.5)
-    return f"{_phrase(generator, many)}{clause} {verb} {thing}."
+        clause = f" that {_phrase(generator, is_clause_plural)} {_verb(generator, is_clause_plural)}"
+    verb, thing = _verb(generator, is_plural), _phrase(generator, generator.random() < 0.5)
+    return f"{_phrase(generator, is_plural)}{clause} {verb} {thing}."
 
 
-def _phrase(generator: random.Random, many: bool) -> str:
+def _phrase(generator: random.Random, is_plural: bool) -> str:
     adjective = f"{generator.choice(ADJECTIVES)} " if generator.random() < 0.4 else ""
     noun = generator.choice(NOUNS)
-    if many:
+    if is_plural:
         return f"the {adjective}{'children' if noun == 'child' else noun + 's'}"
     article = generator.choice(("the", "a"))
     first = (adjective or noun)[0]
     return f"{'an' if article == 'a' and first in 'aeiou' else article} {adjective}{noun}"
 
 
-def _verb(generator: random.Random, many: bool) -> str:
+def _verb(generator: random.Random, is_plural: bool) -> str:
     verb = generator.choice(VERBS)
-    if many:
+    if is_plural:
         return verb
     return "carries" if verb == "carry" else f"{verb}s"
