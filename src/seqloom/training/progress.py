@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
+from time import monotonic
 from typing import final
 
 from seqloom.training.callbacks import Callback
@@ -44,7 +44,7 @@ class ProgressBar(Callback):
 
     def _time_left(self, progress: float) -> str:
         """By the speed of this session; empty until there is any."""
-        now = time.monotonic()
+        now = monotonic()
         self._start = self._start or (progress, now)
         first, started = self._start
         if progress <= first:
