@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from seqloom.data.splits import hold_out, split_name
+from seqloom.data.splits import hold_out, infer_split
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from seqloom.data.splits import hold_out, split_name
     ],
 )
 def test_a_split_is_named_by_file_or_folder(file: str, split: str | None) -> None:
-    assert split_name(Path("data") / file, Path("data")) == split
+    assert infer_split(Path("data") / file, Path("data")) == split
 
 
 @pytest.mark.parametrize(

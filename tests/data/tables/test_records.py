@@ -31,7 +31,7 @@ def write_table(path: Path, rows: int = 20) -> Path:
     ("name", "content"),
     [
         ("a.csv", 'text,label\n"one, two",x\n"she said ""no""",y\n'),
-        ("a.tsv", 'text\tlabel\none, two\tx\n"she said ""no"""\ty\n'),
+        ("a.tsv", 'text\tlabel\none, two\tx\nshe said "no"\ty\n'),
         ("a.jsonl", '{"text": "one, two", "label": "x"}\n\n{"text": "she said \\"no\\"", "label": "y"}\n'),
     ],
 )
@@ -40,6 +40,12 @@ def test_each_format_gives_the_same_rows(tmp_path: Path, name: str, content: str
     records = load_records(tmp_path / name)
     assert sorted(texts(records, "all")) == ["one, two", 'she said "no"']
     assert records.columns == ("text", "label")
+
+
+def test_a_quote_in_a_tab_separated_file_is_a_character(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text('text\tlabel\n"Come in\tpos\r\nand sat down"\tneg\n""\tpos\n')
+    rows = {example.fields["text"]: example.fields["label"] for example in read_inputs(tmp_path / "a.tsv")}
+    assert rows == {'"Come in': "pos", 'and sat down"': "neg", '""': "pos"}
 
 
 def test_a_byte_order_mark_is_not_part_of_a_column_name(tmp_path: Path) -> None:

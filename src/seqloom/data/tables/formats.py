@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,30 +48,54 @@ def read_table(path: Path) -> Iterator[Row]:
         raise DataError(path, "the table must be UTF-8", got=got, hint=hint) from None
 
 
-def _read_csv(path: Path, separator: str = ",") -> Iterator[Row]:
+def _read_csv(path: Path) -> Iterator[Row]:
+    return _named_by_header(path, _csv_values(path))
+
+
+def _read_tsv(path: Path) -> Iterator[Row]:
+    return _named_by_header(path, _tsv_values(path))
+
+
+def _csv_values(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The line where each row begins, and its values."""
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter=separator, strict=True)
-        header, line = None, 0
+        reader = csv.reader(file, strict=True)
+        line = 1
         while True:
             try:
                 values = next(reader, None)
             except csv.Error as error:
                 hint = 'Quote a field that contains a quote, and double the inner one: "say ""no"""'
-                place = f"{path}, line {line + 1}"
-                raise DataError(place, "expected a row", got=str(error), hint=hint) from None
+                raise DataError(f"{path}, line {line}", "expected a row", got=str(error), hint=hint) from None
             if values is None:
                 return
-            place, line = f"{path}, line {line + 1}", reader.line_num
-            if header is None:
-                header = _check_header(path, values)
-            elif not values:
-                continue
-            elif len(values) != len(header):
-                expected = f"expected {len(header)} columns ({', '.join(header)})"
-                yield Row(place, {}, DataError(place, expected, got=len(values)))
-            else:
-                yield Row(place, dict(zip(header, values, strict=True)))
+            yield line, values
+            line = reader.line_num + 1
+
+
+def _tsv_values(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The number of each line, and its values: in tab-separated files a quote is a character like any other."""
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            content = line.removesuffix("\n").removesuffix("\r")
+            yield number, content.split("\t") if content else []
+
+
+def _named_by_header(path: Path, rows: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
+    """Rows whose values are named by the first one; empty lines are left out."""
+    header = None
+    for line, values in rows:
+        place = f"{path}, line {line}"
+        if header is None:
+            header = _check_header(path, values)
+        elif not values:
+            continue
+        elif len(values) != len(header):
+            expected = f"expected {len(header)} columns ({', '.join(header)})"
+            yield Row(place, {}, DataError(place, expected, got=len(values)))
+        else:
+            yield Row(place, dict(zip(header, values, strict=True)))
 
 
 def _check_header(path: Path, names: list[str]) -> list[str]:
@@ -119,7 +142,7 @@ def _read_conll(path: Path) -> Iterator[Row]:
 
 READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
     ".csv": _read_csv,
-    ".tsv": partial(_read_csv, separator="\t"),
+    ".tsv": _read_tsv,
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,
     ".conll": _read_conll,
