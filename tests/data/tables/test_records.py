@@ -48,6 +48,53 @@ def test_a_quote_in_a_tab_separated_file_is_a_character(tmp_path: Path) -> None:
     assert rows == {'"Come in': "pos", 'and sat down"': "neg", '""': "pos"}
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.conll"])
+def test_lines_end_at_lf_and_crlf_only(tmp_path: Path, name: str) -> None:
+    text = "a\f\x85\u2028b"
+    contents = {
+        "a.csv": f"text,label\n{text},x\n",
+        "a.tsv": f"text\tlabel\n{text}\r\tx\n",
+        "a.jsonl": json.dumps({"text": text, "label": "x"}, ensure_ascii=False) + "\r\n",
+        "a.conll": f"{text}\tx\n",
+    }
+    (tmp_path / name).write_text(contents[name], newline="")
+    (example,) = read_inputs(tmp_path / name)
+    value = example.fields["tokens"][0] if name == "a.conll" else example.fields["text"]
+    assert value == (f"{text}\r" if name == "a.tsv" else text)
+
+
+def test_a_lone_cr_in_a_csv_line_makes_a_bad_row(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b'text,label\na\rb,x\n"c\rd",y\ne,x\n')
+    records = load_records(tmp_path / "a.csv")
+    assert sorted(texts(records, "all")) == ["c\rd", "e"]
+    assert "line 2: expected a row. Got a CR within a line." in records.skipped["train"][0]
+    (tmp_path / "a.csv").write_bytes(b"text,label\ra,x\r")
+    with pytest.raises(DataError, match=r"line 1: expected a row\. Got a CR within a line\. Lines end at LF"):
+        load_records(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.conll"])
+def test_utf_16_and_utf_32_are_read_by_their_mark(tmp_path: Path, name: str, encoding: str) -> None:
+    contents = {
+        "a.csv": "text,label\nMüller,x\n",
+        "a.tsv": "text\tlabel\nMüller\tx\n",
+        "a.jsonl": '{"text": "Müller", "label": "x"}\n',
+        "a.conll": "Müller x\n",
+    }
+    (tmp_path / name).write_text(contents[name], encoding=encoding)
+    (example,) = read_inputs(tmp_path / name)
+    assert "Müller" in (example.fields.get("text"), *example.fields.get("tokens", ()))
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-1])
+    with pytest.raises(DataError, match=rf"the table must be UTF-8\..*iconv -f {encoding.upper()} -t UTF-8"):
+        read_inputs(tmp_path / name)
+
+
+def test_deeply_nested_json_is_a_bad_row(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("[" * 200_000 + '\n{"text": "a"}\n{"text": "b"}\n')
+    assert sorted(texts(load_records(tmp_path / "a.jsonl"), "all")) == ["a", "b"]
+
+
 def test_a_byte_order_mark_is_not_part_of_a_column_name(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf" + write_table(tmp_path / "b.csv").read_bytes())
     assert load_records(tmp_path / "a.csv").columns == ("text", "label")

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from seqloom.data.encoding import encoding_error, read_head
 from seqloom.data.splits import HELD_OUT, SPLITS, infer_split
 from seqloom.errors import DataError
 
@@ -154,9 +155,5 @@ def _decode(path: Path, data: bytes, offset: int) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}, byte {offset + error.start}",
-            "the text must be UTF-8",
-            got=f"byte 0x{data[error.start]:02x} ({error.reason})",
-            hint=f"Convert it, as with: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > {path.stem}-utf8.txt",
-        ) from None
+        where = f"{path}, byte {offset + error.start}"
+        raise encoding_error(where, "the text must be UTF-8", error, read_head(path), path.name) from None
