@@ -160,6 +160,26 @@ def test_a_malformed_row_is_skipped_with_a_message(tmp_path: Path) -> None:
         read(tmp_path / "train.csv", strict=True)
 
 
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        ("text,label\nbad\n\nworse\n", r"2 bad rows, the first: .*\.csv, line 2: expected 2 columns .*\."),
+        ("text,label\n", r"none\."),
+    ],
+)
+def test_a_split_without_a_usable_row_is_refused_with_the_reason(
+    tmp_path: Path, split: str, content: str, got: str
+) -> None:
+    """Another table, which nobody named, must not take its place."""
+    for name in ("train", "validation", "test", "extra"):
+        write_table(tmp_path / f"{name}.csv")
+    (tmp_path / f"{split}.csv").write_text(content)
+    purpose = "training" if split == "train" else split
+    with pytest.raises(DataError, match=rf"expected at least one usable row for {purpose}\. Got {got}$"):
+        read(tmp_path)
+
+
 def test_line_numbers_count_quoted_newlines(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('text,label\n"two\nlines",x\nb\nc,y\n')
     assert load_records(tmp_path / "a.csv").skipped["train"][0].startswith(f"{tmp_path / 'a.csv'}, line 4:")

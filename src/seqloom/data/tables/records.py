@@ -148,12 +148,15 @@ def read_records(path: Path, strict: bool = False) -> Records:
             raise row.error
         else:
             skipped.setdefault(split, []).append(str(row.error))
-    if "train" not in rows:  # files without the name of a split are for training
+    named = {split for table in tables if table != path and (split := infer_split(table, path))}
+    if "train" not in named | rows.keys():  # files without the name of a split are for training
         rows["train"], skipped["train"] = rows.pop(None, []), skipped.pop(None, [])
+    for split in SPLITS:
+        if split in named | {"train"} and not rows.get(split):
+            purpose = "training" if split == "train" else split
+            got = _count_bad_rows(skipped.get(split, ())) or "none"
+            raise DataError(path, f"expected at least one usable row for {purpose}", got=got)
     train = rows["train"]
-    if not train:
-        got = _count_bad_rows(skipped["train"]) or "none"
-        raise DataError(path, "expected at least one usable row for training", got=got)
     if "validation" not in rows:
         held_out = hold_out([example.fields.get("file", number) for number, example in enumerate(train)])
         pairs = list(zip(train, held_out, strict=True))
