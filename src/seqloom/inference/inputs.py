@@ -46,9 +46,10 @@ def inputs_of(argument: str, column: str) -> list[Any]:
 def _read_lines(path: Path) -> list[str]:
     try:
         content = path.read_bytes()
-        return split_lines(content.decode(detect_encoding(content)))
     except OSError as error:
         raise DataError(path, "expected a file that can be read", got=error.strerror or str(error)) from None
+    try:
+        return split_lines(content.decode(detect_encoding(content)))
     except UnicodeDecodeError as error:
         expected = "the text must be UTF-8"
         raise encoding_error(path, expected, error, content[:HEAD_BYTES], path.name) from None

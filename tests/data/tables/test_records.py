@@ -90,6 +90,20 @@ def test_utf_16_and_utf_32_are_read_by_their_mark(tmp_path: Path, name: str, enc
         read_inputs(tmp_path / name)
 
 
+def test_half_of_a_surrogate_pair_is_a_bad_row(tmp_path: Path) -> None:
+    rows = [
+        r'{"text": "\ud83d"}',
+        r'{"text": ["\ude42"]}',
+        r'{"text": "\ud83d\ude42"}',
+        r'{"text": "\u00fc"}',
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(rows))
+    records = load_records(tmp_path / "a.jsonl")
+    assert sorted(texts(records, "all")) == ["ü", "🙂"]
+    assert len(records.skipped["train"]) == 2
+    assert "line 1: expected a JSON object. Got 'utf-8' codec can't encode" in records.skipped["train"][0]
+
+
 def test_deeply_nested_json_is_a_bad_row(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("[" * 200_000 + '\n{"text": "a"}\n{"text": "b"}\n')
     assert sorted(texts(load_records(tmp_path / "a.jsonl"), "all")) == ["a", "b"]

@@ -126,6 +126,8 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
                 continue
             try:
                 fields = json.loads(line)
+                if "\\u" in line:  # half of a surrogate pair is valid JSON, but no character
+                    json.dumps(fields, ensure_ascii=False).encode("utf-8")
             except (ValueError, RecursionError) as error:
                 yield Row(place, {}, DataError(place, "expected a JSON object", got=str(error)))
                 continue

@@ -177,8 +177,9 @@ def read_records(path: Path, strict: bool = False) -> Records:
     fields = {name: [example.fields for example in examples] for name, examples in splits.items()}
     sources = tables or recordings
     unnamed = [source.name for source in sources if source != path and infer_split(source, path) is None]
+    is_ignored = None in rows or None in skipped
     remarks = (
-        f"ignored, since others are named train: {list_names(unnamed)}" if None in rows else "",
+        f"ignored, since others are named train: {list_names(unnamed)}" if is_ignored else "",
         data_files.describe_rest([*sources, *find_referenced(fields, data_files)]),
         *describe_duplicates(fields),
     )

@@ -26,9 +26,8 @@ def describe_duplicates(fields: FieldsBySplit) -> list[str]:
     ['1 of 2 rows of test is in train too']
     """
     held_out = {split: Counter(map(_row_key, rows)) for split, rows in fields.items() if split != "train"}
-    trained = {
-        key for row in fields["train"] if any((key := _row_key(row)) in rows for rows in held_out.values())
-    }
+    all_held_out = frozenset().union(*held_out.values())
+    trained = all_held_out.intersection(map(_row_key, fields["train"]))
     remarks = []
     for split, rows in held_out.items():
         count = sum(rows[key] for key in trained if key in rows)
