@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-COLUMNS, ROWS = 96, 34
+COLUMNS, ROWS = 96, 36
 CHARACTER, LINE, MARGIN, BAR = 8.0, 18, 16, 34
 LONGEST_PAUSE, TRAINING_SHOWN, TYPING = 0.7, 9.0, 0.05  # seconds of the picture
 COLORS = {"1": "#fff", "2": "#8b98a5", "32": "#7ee787", "33": "#e3b341", "35": "#d2a8ff", "36": "#76e3ea"}
@@ -223,7 +223,7 @@ def main() -> None:
     minutes = sys.argv[1] if len(sys.argv) > 1 else "1"
     commands = [
         "seqloom demo" + (f" --minutes {minutes}" if minutes != "1" else ""),
-        'seqloom generate runs/demo --prompt "A class " --temperature 0.5 --max-new-tokens 300',
+        'seqloom generate runs/demo --prompt "A class " --temperature 0.5 --max-new-tokens 200',
     ]
     with tempfile.TemporaryDirectory() as folder:
         frames = thin(record(commands, Path(folder)))

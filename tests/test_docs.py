@@ -45,6 +45,11 @@ def test_the_settings_page_has_every_key_with_its_default(monkeypatch: pytest.Mo
                     assert f"| `{key}` | {settings.code(value)} |" in (common if own else section)
 
 
+def test_every_setting_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = load_hook("settings", monkeypatch).page()
+    assert [line for line in page.splitlines() if line.startswith("| `") and line.endswith("|  |")] == []
+
+
 def test_links_to_files_become_links_to_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mkdocs")
     pages = load_hook("pages", monkeypatch)

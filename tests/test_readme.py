@@ -108,9 +108,12 @@ def test_commands_are_known(page: str) -> None:
     """Verbs, options and settings of every command; the trainings of the tutorials take minutes."""
     group = get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
+    whole = typer.Context(group)
     for command in commands_of(page):
         _, verb, *arguments = shlex.split(command.rpartition("| ")[2].split(" < ")[0])
-        context = group.commands[verb].make_context(verb, arguments)
+        known = group.get_command(whole, verb)
+        assert known is not None
+        context = known.make_context(verb, arguments)
         nested = parse_settings(context.params.get("settings") or [])
         assert {f"{part}.{key}" for part, values in nested.items() for key in values} <= KEYS, command
 

@@ -27,6 +27,23 @@ def test_a_file_is_read_by_its_kind(tmp_path: Path) -> None:
     assert inputs_of(str(tmp_path / "a.wav"), "file") == [tmp_path / "a.wav"]
 
 
+def test_lines_of_a_text_file_end_at_lf_and_crlf_only(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\f\x85\u2028\rone\r\ntwo\n\nthree", newline="")
+    assert inputs_of(str(tmp_path / "a.txt"), "text") == ["one\f\x85\u2028\rone", "two", "", "three"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_is_dropped(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.txt").write_text("zwölf\n", encoding=encoding)
+    assert inputs_of(str(tmp_path / "a.txt"), "text") == ["zwölf"]
+    assert inputs_of("\ufeffa text", "text") == ["a text"]
+
+
+def test_an_argument_that_is_not_utf8_is_refused() -> None:
+    with pytest.raises(DataError, match=r"the text must be UTF-8\. Got byte 0xfc\.$"):
+        inputs_of(b"M\xfcller kam".decode("utf-8", "surrogateescape"), "text")
+
+
 @pytest.mark.parametrize(
     ("name", "column", "message"),
     [

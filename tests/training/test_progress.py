@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import pty
-import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -25,7 +26,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = iter([100.0, 120.0, 121.0])
-    monkeypatch.setattr("seqloom.training.progress.time.monotonic", lambda: next(times))
+    monkeypatch.setattr("seqloom.training.progress.monotonic", lambda: next(times))
     progress = ProgressBar()
     progress.on_step(0.0, seconds=0.0)
     progress.on_record(record("train", 50, 5.5))
@@ -55,46 +56,37 @@ def test_a_validation_shows_its_loss_and_primary_metric(
     assert capsys.readouterr().err == f"{line}{shown}\n"
 
 
-PROGRAM = """
-import time
-from seqloom.training.progress import ProgressBar
-from seqloom.training.records import Record
-
-progress = ProgressBar()
-scores = {"loss_nats_per_word": 5.5}
-progress.on_record(Record(50, 0, 9.0, "train", "word", scores, "accuracy", {"words_per_second": 1234.5}))
-progress.on_step(0.0, seconds=1.0)
-progress.on_step(0.25, seconds=2.0)
-time.sleep(0.5)  # long enough for the bar to be redrawn
-scores = {"loss_nats_per_word": 4.25, "accuracy": 0.75}
-progress.on_record(Record(60, 0, 10.0, "validation", "word", scores, "accuracy"))
-progress.on_step(0.5, seconds=3.0)
-progress.close()
-"""
-
-
-def test_a_terminal_has_a_bar_and_keeps_every_validation() -> None:
-    master, slave = pty.openpty()
-    environment = {**os.environ, "COLUMNS": "160", "TERM": "xterm-256color"}
+def test_a_terminal_has_a_bar_and_keeps_every_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
-        environment.pop(name, None)
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], stdout=slave, stderr=slave, stdin=slave, env=environment
-    )
-    os.close(slave)
-    output = read_all(master)
-    assert process.wait(60) == 0, output
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "160")
+    master, slave = pty.openpty()
+    with ThreadPoolExecutor() as executor, os.fdopen(slave, "w") as terminal:
+        reading = executor.submit(read_all, master)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        progress = ProgressBar()
+        progress.on_record(record("train", 50, 5.5))
+        progress.on_step(0.0, seconds=1.0)
+        progress.on_step(0.25, seconds=2.0)
+        time.sleep(0.5)  # long enough for the bar to be redrawn
+        progress.on_record(record("validation", 60, 4.25, "accuracy", accuracy=0.75))
+        progress.on_step(0.5, seconds=3.0)
+        progress.close()
+        terminal.close()
+        output = reading.result()
     assert "━" in output  # the bar
     assert "25 %" in output
     assert "50 %" in output
     assert "step 50   loss 5.500 nats per word   1,234 words/s" in output
     assert "left   step 50" in output
-    assert "step 60 after 10 s: validation 4.2500 nats per word, accuracy 0.7500" in output
+    line = "step 60 after 1 min 05 s: validation 4.2500 nats per word, accuracy 0.7500"
+    assert line in output
     assert output.rindex("\x1b[?25h") > output.rindex("\x1b[?25l")  # the cursor is shown again at the end
 
 
 def read_all(terminal: int) -> str:
-    """What a program writes to a pseudo-terminal until it ends."""
+    """What is written to a pseudo-terminal until its other end is closed."""
     parts = []
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What the loop does: limits, schedules, records, clipping, and stopping before harm is done."""
+"""The training loop: limits, schedules, records, clipping, precision, processes, non-finite losses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def records(folder: Path, split: str) -> list[dict[str, Any]]:
     return [record for line in lines if (record := json.loads(line))["split"] == split]
 
 
-def test_it_learns(small_text: Path, tmp_path: Path) -> None:
+def test_the_loss_falls(small_text: Path, tmp_path: Path) -> None:
     settings = [*SMALL, "model.hidden_size=64", "training.max_steps=150", "training.learning_rate=0.01"]
     folder, report = train(small_text, settings=settings, out=tmp_path / "run")
     losses = [record["loss_nats_per_character"] for record in records(folder, "train")]
@@ -38,7 +38,7 @@ def test_it_learns(small_text: Path, tmp_path: Path) -> None:
     assert report.metrics["loss_nats_per_character"] < 0.5
 
 
-def test_a_record_of_training_has_what_one_looks_for(small_text: Path, tmp_path: Path) -> None:
+def test_a_training_record_has_rates_and_gradient_norms(small_text: Path, tmp_path: Path) -> None:
     folder, _ = train(small_text, settings=[*SMALL, "training.max_steps=10"], out=tmp_path / "run")
     record = records(folder, "train")[0]
     assert record["step"] == 5
@@ -63,29 +63,29 @@ def test_the_share_of_clipped_steps(small_text: Path, tmp_path: Path) -> None:
 def test_the_state_is_carried_from_window_to_window_and_cut_from_the_graph(
     small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given, left = [], []
+    before, after = [], []
     loss = Generate.loss
 
     def watched(
         self: Generate, model: torch.nn.Module, batch: Any, state: State | None, context: Context
     ) -> Loss:
-        found = loss(self, model, batch, state, context)
+        result = loss(self, model, batch, state, context)
         if model.training:
-            given.append(state)
-            left.append(found.state)
-        return found
+            before.append(state)
+            after.append(result.state)
+        return result
 
     monkeypatch.setattr(Generate, "loss", watched)
     folder, _ = train(small_text, settings=[*SMALL, "training.max_epochs=2"], out=tmp_path / "run")
     steps = checkpoint.load(folder).state.step
-    assert len(given) == steps
-    begun = [step for step in range(steps) if given[step] is None]
-    assert begun[0] == 0
-    assert len(begun) == 2  # an epoch begins without a past
-    for step in set(range(steps)) - set(begun):
-        for mine, before in zip(tensors_of(given[step]), tensors_of(left[step - 1]), strict=True):
-            assert torch.equal(mine, before)
-            assert not mine.requires_grad
+    assert len(before) == steps
+    first_steps = [step for step in range(steps) if before[step] is None]
+    assert first_steps[0] == 0
+    assert len(first_steps) == 2  # each epoch starts from the initial state
+    for step in set(range(steps)) - set(first_steps):
+        for carried, final in zip(tensors_of(before[step]), tensors_of(after[step - 1]), strict=True):
+            assert torch.equal(carried, final)
+            assert not carried.requires_grad
 
 
 @pytest.mark.parametrize(
@@ -143,16 +143,16 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
     )
     with pytest.raises(RunError, match=message):
         train(small_text, settings=settings, out=tmp_path / "run")
-    kept = checkpoint.load(tmp_path / "run")
-    assert all(tensor.isfinite().all() for tensor in kept.model.values())
+    saved = checkpoint.load(tmp_path / "run")
+    assert all(tensor.isfinite().all() for tensor in saved.model.values())
 
 
 def test_a_validation_loss_that_is_not_finite_is_never_the_best(
     small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*given: Any) -> Loss:
-        found = Generate.loss(*given)
-        return found._replace(nats=found.nats * torch.nan)
+    def broken(*arguments: Any) -> Loss:
+        loss = Generate.loss(*arguments)
+        return loss._replace(nats=loss.nats * torch.nan)
 
     monkeypatch.setattr(Generate, "evaluate_batch", broken)
     with pytest.raises(
@@ -231,9 +231,9 @@ def test_two_processes_learn_what_one_learns_also_when_resumed(small_text: Path,
     settings += ["training.precision=float32"]  # rounding to 8 bits depends on how a batch is cut
     one, two, program = tmp_path / "one", tmp_path / "two", tmp_path / "program.py"
     train(small_text, settings=[*settings, "training.max_steps=50"], out=one)
-    begun = [*settings, "training.max_steps=23"]
-    for step, given in (("begin", begun), ("resume", ["training.max_steps=50"])):
-        done = train_in_two_processes(program, str(small_text), str(two), step, *given)
+    first_part = [*settings, "training.max_steps=23"]
+    for step, chosen in (("begin", first_part), ("resume", ["training.max_steps=50"])):
+        done = train_in_two_processes(program, str(small_text), str(two), step, *chosen)
         assert done.returncode == 0, done.stderr[-2000:]
     assert len(checkpoint.load(two).processes) == 2
     assert len(records(one, "train")) == 50

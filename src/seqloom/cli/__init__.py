@@ -5,6 +5,7 @@ A verb's file is imported when the verb is used, and heavy packages when it runs
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib import import_module
 from typing import Any, final
@@ -75,6 +76,9 @@ def start() -> None:
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may not be able to show every character
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SeqloomError as error:

@@ -54,9 +54,10 @@ def command(
 
     import_torch()
     from seqloom.cli.output import print_json
+    from seqloom.data.encoding import check_encodable
     from seqloom.inference.predictor import load
 
-    text = prompt if prompt is not None else _piped()
+    text = check_encodable(prompt, "--prompt") if prompt is not None else _piped()
     options = {
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
@@ -86,4 +87,6 @@ def command(
 
 
 def _piped() -> str:
-    return "" if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
+    from seqloom.cli.pipe import read_all
+
+    return "" if sys.stdin.isatty() else read_all()

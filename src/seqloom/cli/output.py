@@ -34,18 +34,16 @@ def print_report(report: Report) -> None:
         low, high = report.interval[name]
         baseline = f"{report.baseline[name]:.4f}" if name in report.baseline else "-"
         table.add_row(name, f"{value:.4f}", f"{low:.4f} to {high:.4f}", baseline)
-    console = Console()
-    console.print(f"{report.data}, {report.split} split", highlight=False, soft_wrap=True)
+    # Without markup: a name or a text may have [brackets], which appear as they are.
+    console = Console(markup=False, highlight=False, emoji=False)
+    console.print(f"{report.data}, {report.split} split", soft_wrap=True)
     console.print(table)
-    console.print(verdict(report).replace("*", ""), highlight=False)
+    console.print(verdict(report).replace("*", ""))
     if report.skipped:
-        console.print(
-            f"{len(report.skipped):,} rows skipped, the first: {report.skipped[0]}", highlight=False
-        )
+        console.print(f"{len(report.skipped):,} rows skipped, the first: {report.skipped[0]}", soft_wrap=True)
     for name, detail in report.details.items():
         lines = detail if isinstance(detail, list) else [detail]
-        text = "\n".join([f"\n{name}:", *map(_line, lines)])
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        console.print("\n".join([f"\n{name}:", *map(_line, lines)]), soft_wrap=True)
 
 
 def _line(value: Any) -> str:

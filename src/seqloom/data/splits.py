@@ -20,13 +20,13 @@ SEED = 0
 def infer_split(file: Path, folder: Path) -> str | None:
     """The split of a file in a data folder, by the name of the file or of a folder above it; None: unnamed.
 
-    train.txt, train-00000-of-00002.parquet and anything in a folder train/ are `train`.
+    train.txt, Train.csv, train-00000-of-00002.parquet and anything in a folder train/ are `train`.
 
     >>> infer_split(Path("data/dev/a.txt"), Path("data")), infer_split(Path("data/notes.txt"), Path("data"))
     ('validation', None)
     """
     names = [*file.relative_to(folder).parts[:-1], file.stem, file.stem.partition("-")[0]]
-    return next((NAMES[name] for name in names if name in NAMES), None)
+    return next((NAMES[name.lower()] for name in names if name.lower() in NAMES), None)
 
 
 def hold_out(groups: Sequence[Hashable]) -> numpy.ndarray:

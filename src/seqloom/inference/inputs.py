@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from seqloom.data.encoding import HEAD_BYTES, check_encodable, detect_encoding, encoding_error, split_lines
 from seqloom.errors import DataError
 
 
@@ -28,22 +29,30 @@ def inputs_of(argument: str, column: str) -> list[Any]:
     if not _exists(path):
         if column == "file" or _looks_like_file(argument):
             raise DataError(path, "expected a file", got="no such file")
-        return [argument]
+        return [check_encodable(argument, "the text")]
     if path.is_dir():
         if column == "file" or _looks_like_file(argument):
             raise DataError(path, "expected a file", got="a folder", hint="Name files, or a table of them")
-        return [argument]
+        return [check_encodable(argument, "the text")]
     from seqloom.data.tables.formats import READERS
 
     if path.suffix.lower() in READERS:
         return _column_of(path, column)
     if column == "file":
         return [path]
+    return _read_lines(path)
+
+
+def _read_lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(path, "expected a file that can be read", got=error.strerror or str(error)) from None
+    try:
+        return split_lines(content.decode(detect_encoding(content)))
     except UnicodeDecodeError as error:
-        got = f"byte 0x{error.object[error.start]:02x}"
-        raise DataError(path, "the text must be UTF-8", got=got) from None
+        expected = "the text must be UTF-8"
+        raise encoding_error(path, expected, error, content[:HEAD_BYTES], path.name) from None
 
 
 def _exists(path: Path) -> bool:

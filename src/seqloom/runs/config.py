@@ -21,6 +21,7 @@ class TrainingConfig(StrictConfig):
     """The `training.*` keys: the same for every task."""
 
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
+    """Of initial weights, dropout and the order of batches."""
     batch_size: PositiveInt = 16
     """Sequences per step, over all processes."""
     batch_units: PositiveInt | None = None
@@ -34,6 +35,7 @@ class TrainingConfig(StrictConfig):
     natively, else float32. The run folder records which it was."""
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
+    """AdamW, or SGD with `momentum`."""
     learning_rate: Positive = 4e-3
     """The highest, after the warm-up."""
     weight_decay: NotNegative = 0.0
@@ -46,7 +48,9 @@ class TrainingConfig(StrictConfig):
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     """Steps in which the learning rate rises from 0; at most a tenth of the training."""
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    """What `plateau` multiplies the learning rate by."""
     plateau_patience: PositiveInt = 1
+    """Validations in a row without improvement before `plateau` does so."""
     gradient_clip: Positive | None = 1.0
     """Largest norm of the whole gradient; null: not clipped."""
     averaging: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -54,7 +58,9 @@ class TrainingConfig(StrictConfig):
     is validated and saved; null: no average."""
 
     max_epochs: PositiveInt | None = None
+    """Passes over the training split; null: no limit."""
     max_steps: PositiveInt | None = None
+    """Optimizer steps; null: no limit."""
     max_minutes: Positive | None = None
     """The limit that is reached first ends the training; with none set, `max_epochs` is 20."""
     patience: PositiveInt | None = 10

@@ -45,6 +45,7 @@ class TextModelConfig(RecurrentModelConfig):
 
     cell_type: CellType = "gru"
     embedding_size: PositiveInt = 64
+    """Width of a token's vector."""
 
 
 class Targets(NamedTuple):

@@ -33,6 +33,7 @@ class RecurrentModelConfig(StrictConfig):
     hidden_size: PositiveInt = 128
     """Hidden units of a layer and direction."""
     num_layers: PositiveInt = 1
+    """Recurrent layers on top of one another."""
     dropout: Probability = 0.0
     """Of units at the input, between layers and at the output."""
     locked_dropout: bool = False

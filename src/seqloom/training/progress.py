@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
+from time import monotonic
 from typing import final
 
 from seqloom.training.callbacks import Callback
@@ -21,13 +21,17 @@ class ProgressBar(Callback):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        console = Console(stderr=True)
+        console = Console(stderr=True, markup=False, highlight=False, emoji=False)
         self._bar = None
         self._last_line = -SECONDS_BETWEEN_LINES
         self._start: tuple[float, float] | None = None
         self._train = self._validation = ""
         if console.is_terminal:
-            columns = TextColumn("{task.percentage:>3.0f} %"), BarColumn(24), TextColumn("{task.description}")
+            columns = (
+                TextColumn("{task.percentage:>3.0f} %"),
+                BarColumn(24),
+                TextColumn("{task.description}", markup=False),
+            )
             self._bar = Progress(*columns, console=console)
             self._bar_task = self._bar.add_task("the first steps", total=1.0)
             self._bar.start()
@@ -44,7 +48,7 @@ class ProgressBar(Callback):
 
     def _time_left(self, progress: float) -> str:
         """By the speed of this session; empty until there is any."""
-        now = time.monotonic()
+        now = monotonic()
         self._start = self._start or (progress, now)
         first, started = self._start
         if progress <= first:
@@ -69,7 +73,7 @@ class ProgressBar(Callback):
 
     def _print(self, line: str) -> None:
         if self._bar is not None:
-            self._bar.console.print(line, highlight=False)
+            self._bar.console.print(line)
         else:
             sys.stderr.write(f"{line}\n")
             sys.stderr.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -31,5 +32,7 @@ def summary(job: Job, trainer: Trainer, folder: Path) -> Iterator[str]:
 def kernels(model: nn.Module, steps: int, rows: int, device: torch.device) -> list[str]:
     """Which kernel runs the recurrent layers on inputs (steps, rows, features), and why; no line twice."""
     layers = [layer for layer in model.modules() if isinstance(layer, LAYER_CLASSES)]
-    choices = [layer.choice(torch.empty(steps, rows, layer.input_size, device=device)) for layer in layers]
+    sizes: list[Any] = [layer.input_size for layer in layers]
+    inputs = [torch.empty(steps, rows, size, device=device) for size in sizes]
+    choices = [layer.choice(values) for layer, values in zip(layers, inputs, strict=True)]
     return list(dict.fromkeys(f"{choice.kernel}, {choice.reason}" for choice in choices))

@@ -49,6 +49,27 @@ def test_every_common_format_is_read_completely(suffix: str, tmp_path: Path) -> 
     assert len(read_audio(write(tmp_path / f"a.{suffix}", noise())).samples) == RATE
 
 
+@pytest.mark.parametrize("subtype", ["GSM610", "G721_32", "IMA_ADPCM", "MS_ADPCM", "ULAW", "ALAW", "PCM_U8"])
+def test_codecs_of_telephones_are_read_completely(subtype: str, tmp_path: Path) -> None:
+    """GSM and G.721 cannot seek: soundfile raises a ValueError unless it is told how much to read."""
+    samples = read_audio(write(tmp_path / "a.wav", noise(), subtype=subtype)).samples
+    assert RATE <= len(samples) < RATE + 600  # whole blocks
+    assert samples.std() > 0.05
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError, RuntimeError, OSError, MemoryError])
+def test_whatever_soundfile_raises_is_one_line(
+    error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise error("first line\nsecond line")
+
+    path = write(tmp_path / "a.wav", noise())
+    monkeypatch.setattr(soundfile.SoundFile, "read", fail)
+    with pytest.raises(DataError, match=r"one that soundfile cannot read \(first line second line\)\.$"):
+        read_audio(path)
+
+
 def test_channels_are_averaged(tmp_path: Path) -> None:
     both = numpy.stack([noise(seed=1), noise(seed=2)], axis=1)
     audio = read_audio(write(tmp_path / "a.wav", both, subtype="FLOAT"))

@@ -31,7 +31,7 @@ def write_table(path: Path, rows: int = 20) -> Path:
     ("name", "content"),
     [
         ("a.csv", 'text,label\n"one, two",x\n"she said ""no""",y\n'),
-        ("a.tsv", 'text\tlabel\none, two\tx\n"she said ""no"""\ty\n'),
+        ("a.tsv", 'text\tlabel\none, two\tx\nshe said "no"\ty\n'),
         ("a.jsonl", '{"text": "one, two", "label": "x"}\n\n{"text": "she said \\"no\\"", "label": "y"}\n'),
     ],
 )
@@ -40,6 +40,73 @@ def test_each_format_gives_the_same_rows(tmp_path: Path, name: str, content: str
     records = load_records(tmp_path / name)
     assert sorted(texts(records, "all")) == ["one, two", 'she said "no"']
     assert records.columns == ("text", "label")
+
+
+def test_a_quote_in_a_tab_separated_file_is_a_character(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text('text\tlabel\n"Come in\tpos\r\nand sat down"\tneg\n""\tpos\n')
+    rows = {example.fields["text"]: example.fields["label"] for example in read_inputs(tmp_path / "a.tsv")}
+    assert rows == {'"Come in': "pos", 'and sat down"': "neg", '""': "pos"}
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.conll"])
+def test_lines_end_at_lf_and_crlf_only(tmp_path: Path, name: str) -> None:
+    text = "a\f\x85\u2028b"
+    contents = {
+        "a.csv": f"text,label\n{text},x\n",
+        "a.tsv": f"text\tlabel\n{text}\r\tx\n",
+        "a.jsonl": json.dumps({"text": text, "label": "x"}, ensure_ascii=False) + "\r\n",
+        "a.conll": f"{text}\tx\n",
+    }
+    (tmp_path / name).write_text(contents[name], newline="")
+    (example,) = read_inputs(tmp_path / name)
+    value = example.fields["tokens"][0] if name == "a.conll" else example.fields["text"]
+    assert value == (f"{text}\r" if name == "a.tsv" else text)
+
+
+def test_a_lone_cr_in_a_csv_line_makes_a_bad_row(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b'text,label\na\rb,x\n"c\rd",y\ne,x\n')
+    records = load_records(tmp_path / "a.csv")
+    assert sorted(texts(records, "all")) == ["c\rd", "e"]
+    assert "line 2: expected a row. Got a CR within a line." in records.skipped["train"][0]
+    (tmp_path / "a.csv").write_bytes(b"text,label\ra,x\r")
+    with pytest.raises(DataError, match=r"line 1: expected a row\. Got a CR within a line\. Lines end at LF"):
+        load_records(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.conll"])
+def test_utf_16_and_utf_32_are_read_by_their_mark(tmp_path: Path, name: str, encoding: str) -> None:
+    contents = {
+        "a.csv": "text,label\nMüller,x\n",
+        "a.tsv": "text\tlabel\nMüller\tx\n",
+        "a.jsonl": '{"text": "Müller", "label": "x"}\n',
+        "a.conll": "Müller x\n",
+    }
+    (tmp_path / name).write_text(contents[name], encoding=encoding)
+    (example,) = read_inputs(tmp_path / name)
+    assert "Müller" in (example.fields.get("text"), *example.fields.get("tokens", ()))
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-1])
+    with pytest.raises(DataError, match=rf"the table must be UTF-8\..*iconv -f {encoding.upper()} -t UTF-8"):
+        read_inputs(tmp_path / name)
+
+
+def test_half_of_a_surrogate_pair_is_a_bad_row(tmp_path: Path) -> None:
+    rows = [
+        r'{"text": "\ud83d"}',
+        r'{"text": ["\ude42"]}',
+        r'{"text": "\ud83d\ude42"}',
+        r'{"text": "\u00fc"}',
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(rows))
+    records = load_records(tmp_path / "a.jsonl")
+    assert sorted(texts(records, "all")) == ["ü", "🙂"]
+    assert len(records.skipped["train"]) == 2
+    assert "line 1: expected a JSON object. Got 'utf-8' codec can't encode" in records.skipped["train"][0]
+
+
+def test_deeply_nested_json_is_a_bad_row(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("[" * 200_000 + '\n{"text": "a"}\n{"text": "b"}\n')
+    assert sorted(texts(load_records(tmp_path / "a.jsonl"), "all")) == ["a", "b"]
 
 
 def test_a_byte_order_mark_is_not_part_of_a_column_name(tmp_path: Path) -> None:
@@ -105,6 +172,26 @@ def test_a_malformed_row_is_skipped_with_a_message(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match=r"train\.csv, line 3: expected 2 columns"):
         read(tmp_path / "train.csv", strict=True)
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        ("text,label\nbad\n\nworse\n", r"2 bad rows, the first: .*\.csv, line 2: expected 2 columns .*\."),
+        ("text,label\n", r"none\."),
+    ],
+)
+def test_a_split_without_a_usable_row_is_refused_with_the_reason(
+    tmp_path: Path, split: str, content: str, got: str
+) -> None:
+    """Another table, which nobody named, must not take its place."""
+    for name in ("train", "validation", "test", "extra"):
+        write_table(tmp_path / f"{name}.csv")
+    (tmp_path / f"{split}.csv").write_text(content)
+    purpose = "training" if split == "train" else split
+    with pytest.raises(DataError, match=rf"expected at least one usable row for {purpose}\. Got {got}$"):
+        read(tmp_path)
 
 
 def test_line_numbers_count_quoted_newlines(tmp_path: Path) -> None:

@@ -117,6 +117,12 @@ def test_invalid_utf8_is_refused_with_its_position(tmp_path: Path) -> None:
         list(read_chunks(read_text(file).splits["train"]))
 
 
+def test_a_utf16_text_is_refused_with_the_command_that_converts_it(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("good line\n" * 20, encoding="utf-16")
+    with pytest.raises(DataError, match=r"a\.txt, byte 0: the text must be UTF-8.*iconv -f UTF-16 -t UTF-8"):
+        list(read_chunks(read_text(tmp_path / "a.txt").splits["train"]))
+
+
 def test_a_corpus_without_a_training_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "test.txt").write_text("test")
     with pytest.raises(

@@ -109,3 +109,11 @@ def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
 def test_invalid_sizes_are_refused(unit: Unit, size: int, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Vocabulary.fit(unit, [TEXT], size)
+
+
+@pytest.mark.parametrize("unit", ["character", "byte", "word", "bpe"])
+def test_a_long_text_encoded_in_parts_is_cut_at_lf_only(unit: Unit) -> None:
+    text = "one two\f\x85\u2028\r three\n" * 600
+    vocabulary = Vocabulary.fit(unit, [text])
+    (encoded,) = vocabulary.encode_chunks([text])
+    assert encoded.tolist() == vocabulary.encode(text)

@@ -22,7 +22,9 @@ class AudioConfig(StrictConfig):
     num_mels: Annotated[int, Field(ge=1, le=256)] = 64
     """Frequency bands of the log-mel features."""
     frame_length_ms: Milliseconds = 25.0
+    """Length of the window that a frame of features is computed from."""
     frame_shift_ms: Milliseconds = 10.0
+    """From the start of one frame to that of the next."""
     stacked_frames: PositiveInt = 1
     """Frames that make one step of the model."""
     spec_augment: bool = False

@@ -68,7 +68,9 @@ def read_audio(path: Path, sample_rate_hz: int | None = None, where: object = No
         raise _unusable(where, path, "an audio file", got, hint=f"Its path is {path}" if where else "")
     try:
         with soundfile.SoundFile(path) as file:
-            samples = file.read(dtype="float32", always_2d=True)
+            # Some codecs cannot seek, such as GSM: then soundfile wants to know how much there is to read.
+            frames = -1 if file.seekable() else file.frames
+            samples = file.read(frames, dtype="float32", always_2d=True)
             rate, num_frames, libsndfile_log = file.samplerate, file.frames, file.extra_info
     except soundfile.LibsndfileError as error:
         reason = error.error_string.removeprefix("Error : ").rstrip(". ")
@@ -76,6 +78,9 @@ def read_audio(path: Path, sample_rate_hz: int | None = None, where: object = No
             got = f"{path.stat().st_size:,} bytes in no known audio format"
             raise _unusable(where, path, FORMATS, got) from None
         raise _unusable(where, path, "a complete audio file", f"a truncated one ({reason})") from None
+    except (ValueError, TypeError, RuntimeError, OSError, MemoryError) as error:
+        got = f"one that soundfile cannot read ({' '.join(str(error).split())[:200]})"
+        raise _unusable(where, path, FORMATS, got) from None
     if len(samples) < num_frames or _is_truncated(libsndfile_log):
         got = f"one truncated after {len(samples) / rate:.2f} s"
         raise _unusable(where, path, "a complete audio file", got)

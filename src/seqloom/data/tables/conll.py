@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from seqloom.data.encoding import detect_encoding, encoding_error, read_head
 from seqloom.errors import DataError
 
 DOCUMENT_MARKERS = ("-DOCSTART-", "#begin document", "#end document")
@@ -32,7 +33,7 @@ def read_conll(path: Path) -> Iterator[ConllSentence]:
     that begin with `# ` and have no tab.
 
     Args:
-        path: the file, UTF-8.
+        path: the file, UTF-8, or UTF-16 with its mark.
 
     Yields:
         `ConllSentence`; `error` is the first error in its lines, if any.
@@ -47,16 +48,15 @@ def read_conll(path: Path) -> Iterator[ConllSentence]:
     4 ['Bob'] ['B-PER'] None
     """
     num_columns, sentence = 0, ConllSentence(0, [], [])
+    encoding = detect_encoding(read_head(path))
     with path.open("rb") as file:
-        for number, raw in enumerate(file, 1):
+        for number, raw in enumerate(file if encoding == "utf-8-sig" else _recoded(path, encoding), 1):
             place = f"{path}, line {number}"
             try:
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
             except UnicodeDecodeError as error:
-                got = f"byte 0x{raw[error.start]:02x} ({error.reason})"
-                hint = f"Convert it, as with: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8{path.suffix}"
-                error = DataError(place, "the line must be UTF-8", got=got, hint=hint)
-                sentence = _with_error(sentence, number, error)
+                message = encoding_error(place, "the line must be UTF-8", error, read_head(path), path.name)
+                sentence = _with_error(sentence, number, message)
                 continue
             if not line.strip(" \t") or line.startswith(DOCUMENT_MARKERS):
                 if sentence.line:
@@ -78,6 +78,13 @@ def read_conll(path: Path) -> Iterator[ConllSentence]:
             sentence.tags.append(columns[-1])
     if sentence.line:
         yield sentence
+
+
+def _recoded(path: Path, encoding: str) -> Iterator[bytes]:
+    """The lines of a file in another encoding, as UTF-8."""
+    with path.open(encoding=encoding, newline="\n") as file:
+        for line in file:
+            yield line.encode("utf-8")
 
 
 def _split_columns(line: str) -> list[str]:

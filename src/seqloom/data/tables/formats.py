@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
+from seqloom.data.encoding import detect_encoding, encoding_error, read_head
 from seqloom.data.tables.conll import read_conll
 from seqloom.errors import DataError
 from seqloom.optional import import_optional
@@ -44,35 +44,70 @@ def read_table(path: Path) -> Iterator[Row]:
     except OSError as error:
         raise DataError(path, "expected a file that can be read", got=error.strerror or str(error)) from None
     except UnicodeDecodeError as error:
-        hint = f"Convert it, as with: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8{path.suffix}"
-        got = f"byte 0x{error.object[error.start]:02x} ({error.reason})"
-        raise DataError(path, "the table must be UTF-8", got=got, hint=hint) from None
+        raise encoding_error(path, "the table must be UTF-8", error, read_head(path), path.name) from None
 
 
-def _read_csv(path: Path, separator: str = ",") -> Iterator[Row]:
+def _open_text(path: Path) -> TextIO:
+    """Open a file whose lines end at LF or CRLF, nowhere else."""
+    return path.open(encoding=detect_encoding(read_head(path)), newline="\n")
+
+
+def _read_csv(path: Path) -> Iterator[Row]:
+    return _named_by_header(path, _csv_values(path))
+
+
+def _read_tsv(path: Path) -> Iterator[Row]:
+    return _named_by_header(path, _tsv_values(path))
+
+
+def _csv_values(path: Path) -> Iterator[tuple[int, list[str] | DataError]]:
+    """The line where each row begins, and its values, or why it has none."""
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter=separator, strict=True)
-        header, line = None, 0
+    with _open_text(path) as file:
+        reader = csv.reader(file, strict=True)
+        line = 1
         while True:
             try:
                 values = next(reader, None)
             except csv.Error as error:
-                hint = 'Quote a field that contains a quote, and double the inner one: "say ""no"""'
-                place = f"{path}, line {line + 1}"
-                raise DataError(place, "expected a row", got=str(error), hint=hint) from None
+                place = f"{path}, line {line}"
+                if "new-line" not in str(error):
+                    hint = 'Quote a field that contains a quote, and double the inner one: "say ""no"""'
+                    raise DataError(place, "expected a row", got=str(error), hint=hint) from None
+                hint = "Lines end at LF or CRLF; quote a field that contains a CR"
+                values = DataError(place, "expected a row", got="a CR within a line", hint=hint)
             if values is None:
                 return
-            place, line = f"{path}, line {line + 1}", reader.line_num
+            yield line, values
+            line = reader.line_num + 1
+
+
+def _tsv_values(path: Path) -> Iterator[tuple[int, list[str] | DataError]]:
+    """The number of each line, and its values; a quote is a character like any other."""
+    with _open_text(path) as file:
+        for number, line in enumerate(file, 1):
+            content = line.removesuffix("\n").removesuffix("\r")
+            yield number, content.split("\t") if content else []
+
+
+def _named_by_header(path: Path, rows: Iterator[tuple[int, list[str] | DataError]]) -> Iterator[Row]:
+    """Rows whose values are named by the first one; empty lines are left out."""
+    header = None
+    for line, values in rows:
+        place = f"{path}, line {line}"
+        if isinstance(values, DataError):
             if header is None:
-                header = _check_header(path, values)
-            elif not values:
-                continue
-            elif len(values) != len(header):
-                expected = f"expected {len(header)} columns ({', '.join(header)})"
-                yield Row(place, {}, DataError(place, expected, got=len(values)))
-            else:
-                yield Row(place, dict(zip(header, values, strict=True)))
+                raise values
+            yield Row(place, {}, values)
+        elif header is None:
+            header = _check_header(path, values)
+        elif not values:
+            continue
+        elif len(values) != len(header):
+            expected = f"expected {len(header)} columns ({', '.join(header)})"
+            yield Row(place, {}, DataError(place, expected, got=len(values)))
+        else:
+            yield Row(place, dict(zip(header, values, strict=True)))
 
 
 def _check_header(path: Path, names: list[str]) -> list[str]:
@@ -84,14 +119,16 @@ def _check_header(path: Path, names: list[str]) -> list[str]:
 
 
 def _read_jsonl(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig") as file:
+    with _open_text(path) as file:
         for number, line in enumerate(file, 1):
             place = f"{path}, line {number}"
             if not line.strip():
                 continue
             try:
                 fields = json.loads(line)
-            except ValueError as error:
+                if "\\u" in line:  # half of a surrogate pair is valid JSON, but no character
+                    json.dumps(fields, ensure_ascii=False).encode("utf-8")
+            except (ValueError, RecursionError) as error:
                 yield Row(place, {}, DataError(place, "expected a JSON object", got=str(error)))
                 continue
             if isinstance(fields, dict):
@@ -119,7 +156,7 @@ def _read_conll(path: Path) -> Iterator[Row]:
 
 READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
     ".csv": _read_csv,
-    ".tsv": partial(_read_csv, separator="\t"),
+    ".tsv": _read_tsv,
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,
     ".conll": _read_conll,

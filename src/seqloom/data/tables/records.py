@@ -13,8 +13,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from seqloom.data.folders import DataFiles, list_files, list_names
 from seqloom.data.splits import SPLITS, hold_out, infer_split
 from seqloom.data.tables.formats import READERS, Row, read_table
+from seqloom.data.tables.remarks import describe_duplicates, find_referenced
 from seqloom.errors import DataError
 
 METADATA = "metadata.csv"
@@ -52,6 +54,8 @@ class Records(NamedTuple):
     skipped: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     strict: bool = False
     """Whether a bad row is an error; otherwise it is skipped and counted."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of the data, such as files that were passed over"""
 
     def examples(self, split: str) -> tuple[Example, ...]:
         """The examples of a split; `all`: of all splits."""
@@ -76,7 +80,8 @@ class Records(NamedTuple):
 
     def describe(self) -> str:
         """For example `train 67,349 rows, validation 872 rows`."""
-        return ", ".join(f"{name} {len(rows):,} rows" for name, rows in self.splits.items())
+        sizes = ", ".join(f"{name} {len(rows):,} rows" for name, rows in self.splits.items())
+        return "; ".join([sizes, *self.remarks])
 
 
 class EncodedExamples(NamedTuple, Generic[T]):
@@ -123,7 +128,8 @@ def _count_bad_rows(messages: Sequence[str]) -> str | None:
 
 def contains_records(path: Path) -> bool:
     """Whether `path` is a table, or a folder that contains tables or recordings."""
-    return bool(_find_tables(path) or _find_recordings(path))
+    data_files = list_files(path)
+    return bool(_find_tables(data_files) or _find_recordings(data_files))
 
 
 def read_records(path: Path, strict: bool = False) -> Records:
@@ -136,11 +142,12 @@ def read_records(path: Path, strict: bool = False) -> Records:
     Raises:
         DataError: a table cannot be read, there are no training rows, or, with `strict`, a row is bad.
     """
-    tables = _find_tables(path)
+    data_files = list_files(path)
+    tables, recordings = _find_tables(data_files), _find_recordings(data_files)
     table_rows = ((table, row) for table in tables for row in _rows_of(table))
     rows: dict[str | None, list[Example]] = {}
     skipped: dict[str | None, list[str]] = {}
-    for source, row in table_rows if tables else _label_by_folder(path):
+    for source, row in table_rows if tables else _label_by_folder(recordings):
         split = infer_split(source, path) if source != path else None  # the name of a single file is no split
         if row.error is None:
             rows.setdefault(split, []).append(Example(row.place, row.fields))
@@ -148,12 +155,15 @@ def read_records(path: Path, strict: bool = False) -> Records:
             raise row.error
         else:
             skipped.setdefault(split, []).append(str(row.error))
-    if "train" not in rows:  # files without the name of a split are for training
+    named = {split for table in tables if table != path and (split := infer_split(table, path))}
+    if "train" not in named | rows.keys():  # files without the name of a split are for training
         rows["train"], skipped["train"] = rows.pop(None, []), skipped.pop(None, [])
+    for split in SPLITS:
+        if split in named | {"train"} and not rows.get(split):
+            purpose = "training" if split == "train" else split
+            got = _count_bad_rows(skipped.get(split, ())) or "none"
+            raise DataError(path, f"expected at least one usable row for {purpose}", got=got)
     train = rows["train"]
-    if not train:
-        got = _count_bad_rows(skipped["train"]) or "none"
-        raise DataError(path, "expected at least one usable row for training", got=got)
     if "validation" not in rows:
         held_out = hold_out([example.fields.get("file", number) for number, example in enumerate(train)])
         pairs = list(zip(train, held_out, strict=True))
@@ -163,26 +173,33 @@ def read_records(path: Path, strict: bool = False) -> Records:
             expected = "expected at least two usable rows, one for training and one for validation"
             bad = _count_bad_rows(skipped.get("train", ()))
             raise DataError(path, expected, got=f"1, and {bad}" if bad else 1)
+    splits = {name: tuple(rows[name]) for name in SPLITS if name in rows}
+    fields = {name: [example.fields for example in examples] for name, examples in splits.items()}
+    sources = tables or recordings
+    unnamed = [source.name for source in sources if source != path and infer_split(source, path) is None]
+    is_ignored = None in rows or None in skipped
+    remarks = (
+        f"ignored, since others are named train: {list_names(unnamed)}" if is_ignored else "",
+        data_files.describe_rest([*sources, *find_referenced(fields, data_files)]),
+        *describe_duplicates(fields),
+    )
     return Records(
         path,
-        {name: tuple(rows[name]) for name in SPLITS if name in rows},
+        splits,
         tuple(dict.fromkeys(name for example in train for name in example.fields)),
         {name: tuple(skipped[name]) for name in SPLITS if skipped.get(name)},
         strict,
+        tuple(filter(None, remarks)),
     )
 
 
-def _find_tables(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path] if path.suffix.lower() in READERS else []
-    metadata = sorted(path.rglob(METADATA))
-    return metadata or sorted(file for file in path.rglob("*") if file.suffix.lower() in READERS)
+def _find_tables(data_files: DataFiles) -> list[Path]:
+    tables = data_files.with_suffix(READERS)
+    return [table for table in tables if table.name == METADATA] or tables
 
 
-def _find_recordings(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return []
-    return sorted(file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES)
+def _find_recordings(data_files: DataFiles) -> list[Path]:
+    return data_files.with_suffix(AUDIO_SUFFIXES) if data_files.path.is_dir() else []
 
 
 def _rows_of(table: Path) -> Iterator[Row]:
@@ -200,9 +217,9 @@ def _rows_of(table: Path) -> Iterator[Row]:
             yield row
 
 
-def _label_by_folder(path: Path) -> Iterator[tuple[Path, Row]]:
-    """The recordings under `path`, labeled by the name of their folder."""
-    for file in _find_recordings(path):
+def _label_by_folder(recordings: Sequence[Path]) -> Iterator[tuple[Path, Row]]:
+    """The recordings, labeled by the name of their folder."""
+    for file in recordings:
         yield file, Row(str(file), {"file": file.resolve(), "label": file.parent.name})
 
 

@@ -7,12 +7,15 @@ every training file is held out, at most 4 MiB.
 
 from __future__ import annotations
 
+import hashlib
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from seqloom.data.encoding import encoding_error, read_head
+from seqloom.data.folders import list_files, list_names
 from seqloom.data.splits import HELD_OUT, SPLITS, infer_split
 from seqloom.errors import DataError
 
@@ -37,6 +40,8 @@ class TextCorpus(NamedTuple):
     splits: dict[str, tuple[FileSpan, ...]]
     ignored: tuple[Path, ...] = ()
     """Files that belong to no split: in a folder where others are named train"""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of the data, such as files that were passed over"""
 
     def size_bytes(self, split: str) -> int:
         """Number of bytes of a split."""
@@ -45,8 +50,9 @@ class TextCorpus(NamedTuple):
     def describe(self) -> str:
         """For example `train 1,003,854 bytes, validation 111,540 bytes`."""
         sizes = ", ".join(f"{name} {self.size_bytes(name):,} bytes" for name in self.splits)
-        names = ", ".join(file.name for file in self.ignored)
-        return f"{sizes}; ignored, since others are named train: {names}" if names else sizes
+        names = list_names([file.name for file in self.ignored])
+        ignored = [f"ignored, since others are named train: {names}"] if names else []
+        return "; ".join([sizes, *ignored, *self.remarks])
 
     def all_spans(self) -> tuple[FileSpan, ...]:
         """The spans of all splits: the whole corpus, for a text on which nothing is trained."""
@@ -67,7 +73,8 @@ def read_text(path: Path | str) -> TextCorpus:
         raise DataError(path, "expected a text file or a folder of them", got="no such file or folder")
     if not path.is_dir():
         return TextCorpus(path, _hold_out([path]))
-    files = sorted(file for file in path.rglob("*.txt") if file.is_file())
+    data_files = list_files(path)
+    files = data_files.with_suffix([".txt"])
     if not files:
         raise DataError(
             path, "expected at least one .txt file in this folder", got="none", hint=OTHER_FORMATS
@@ -84,7 +91,25 @@ def read_text(path: Path | str) -> TextCorpus:
         )
     splits = {"train": _whole_files(train)} if named["validation"] else _hold_out(train)
     splits |= {split: _whole_files(named[split]) for split in SPLITS[1:] if named[split]}
-    return TextCorpus(path, splits, tuple(ignored))
+    remarks = [data_files.describe_rest(files), *_describe_duplicates(named)]
+    return TextCorpus(path, splits, tuple(ignored), tuple(filter(None, remarks)))
+
+
+def _describe_duplicates(named: Mapping[str, Sequence[Path]]) -> list[str]:
+    """One message for each split with files that training has too, byte for byte."""
+    sizes = {_size(file) for split in SPLITS[1:] for file in named[split]}
+    trained = {_digest(file) for file in named["train"] if _size(file) in sizes}
+    remarks = []
+    for split in SPLITS[1:]:
+        names = [file.name for file in named[split] if trained and _digest(file) in trained]
+        if names:
+            remarks.append(f"{split} has files that train has too: {list_names(names)}")
+    return remarks
+
+
+def _digest(file: Path) -> bytes:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").digest()
 
 
 def read_chunks(spans: Sequence[FileSpan]) -> Iterator[str]:
@@ -154,9 +179,5 @@ def _decode(path: Path, data: bytes, offset: int) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}, byte {offset + error.start}",
-            "the text must be UTF-8",
-            got=f"byte 0x{data[error.start]:02x} ({error.reason})",
-            hint=f"Convert it, as with: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > {path.stem}-utf8.txt",
-        ) from None
+        where = f"{path}, byte {offset + error.start}"
+        raise encoding_error(where, "the text must be UTF-8", error, read_head(path), path.name) from None

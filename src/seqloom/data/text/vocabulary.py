@@ -6,6 +6,7 @@ All four are models of Hugging Face `tokenizers`, saved as `tokenizer.json`, whi
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -122,7 +123,7 @@ class Vocabulary:
 def _split_at_lines(text: str) -> list[str]:
     """Split a text at line ends into parts of about `ENCODE_CHARACTERS`."""
     parts, lines, size = [], [], 0
-    for line in text.splitlines(keepends=True):
+    for line in re.findall(r"[^\n]*\n|[^\n]+", text):
         lines.append(line)
         size += len(line)
         if size >= ENCODE_CHARACTERS:

@@ -54,6 +54,7 @@ class ModelConfig(RecurrentModelConfig):
 
     cell_type: CellType = "gru"
     bidirectional: bool = True
+    """Whether the layers also read from the end to the start."""
     pooling: list[PoolingKind] = Field(default=["max", "mean"], min_length=1)
     """How the outputs of all steps become one vector: `last`, `mean`, `max`, `attention`; more than one are
     concatenated."""

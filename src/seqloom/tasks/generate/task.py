@@ -51,8 +51,11 @@ class ModelConfig(RecurrentModelConfig):
     dropout: Probability = 0.1
     """At the input, between layers and at the output, unless the next three differ."""
     input_dropout: Probability | None = None
+    """Of the embeddings. None: `dropout`."""
     hidden_dropout: Probability | None = None
+    """Between layers. None: `dropout`."""
     output_dropout: Probability | None = None
+    """Before the output layer. None: `dropout`."""
     embedding_dropout: Probability = 0.0
     """Of whole words."""
     locked_dropout: bool = True
@@ -76,6 +79,7 @@ class DecodingConfig(StrictConfig):
     no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
     """No n-gram of this size occurs twice; 0: allowed."""
     max_new_tokens: PositiveInt = 256
+    """Tokens after which a text ends in any case."""
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
     """Row r of a batch draws from the seed plus r."""
     precision: Literal["float32", "bfloat16", "int8"] = "float32"

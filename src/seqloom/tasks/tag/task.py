@@ -45,6 +45,7 @@ class ModelConfig(RecurrentModelConfig):
     crf: bool = True
     """Whether a conditional random field scores the tags of a sentence together."""
     embedding_size: PositiveInt = 100
+    """Width of a word's vector."""
     spelling_size: PositiveInt = 25
     """Hidden units of the LSTM over a word's characters, in each direction."""
     dropout: Probability = 0.3

@@ -57,7 +57,9 @@ class ModelConfig(RecurrentModelConfig):
     num_layers: PositiveInt = 2
     """Layers of the encoder."""
     decoder_layers: PositiveInt = 1
+    """Layers of the decoder."""
     embedding_size: PositiveInt = 256
+    """Width of a token's vector, in both languages."""
     attention: AttentionType = "dot"
     """`additive`, `multiplicative`, `dot` or `none`."""
     dropout: Probability = 0.3
