@@ -16,9 +16,9 @@ from typer.main import get_command
 
 import seqloom
 from seqloom.cli import app, main
+from seqloom.data.text import python_help
 from seqloom.runs.config import parse_settings, resolve
 from seqloom.tasks import TASKS, task_named
-from seqloom.tasks.generate import python_help
 from seqloom.training import train as train_module
 
 ROOT = Path(__file__).parents[1]
@@ -110,7 +110,7 @@ def test_commands_are_known(page: str) -> None:
     assert isinstance(group, typer.core.TyperGroup)
     for command in commands_of(page):
         _, verb, *arguments = shlex.split(command.rpartition("| ")[2].split(" < ")[0])
-        context = group.commands[verb].make_context(verb, arguments)
+        context = group.get_command(typer.Context(group), verb).make_context(verb, arguments)
         nested = parse_settings(context.params.get("settings") or [])
         assert {f"{part}.{key}" for part, values in nested.items() for key in values} <= KEYS, command
 
