@@ -27,6 +27,7 @@ from seqloom.data.read import read
 from seqloom.data.text.python_help import python_help
 from seqloom.decoding import DecodingOptions, decode_native
 from seqloom.models.language_model import LanguageModel
+from seqloom.models.recurrent_stack import RecurrentConfig
 from seqloom.tasks.generate.native_decoder import pack
 
 HIDDEN, LAYERS, VOCABULARY, TOKENS = 512, 2, 100, 100
@@ -44,7 +45,7 @@ NATS = 0.005
 def make_model(cell_type: Any = "lstm") -> LanguageModel:
     """Ours, untrained: as fast as a trained one."""
     torch.manual_seed(0)
-    return LanguageModel(VOCABULARY, HIDDEN, HIDDEN, LAYERS, cell_type).eval()
+    return LanguageModel(VOCABULARY, HIDDEN, RecurrentConfig(cell_type, HIDDEN, LAYERS)).eval()
 
 
 @final

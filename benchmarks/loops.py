@@ -16,7 +16,7 @@ from seqloom.data.batching import TokenStreams
 from seqloom.data.read import read
 from seqloom.runs.config import resolve
 from seqloom.state import detach
-from seqloom.tasks import TASKS
+from seqloom.tasks import task_named
 from seqloom.training.callbacks import Callback
 from seqloom.training.job import Job
 from seqloom.training.trainer import Trainer
@@ -106,9 +106,9 @@ def measure(
         bare_precision: of the bare loop, if it is another.
     """
     training = {"max_steps": STEPS * (pairs + 2), "validate_every": 1_000_000, **training}
-    config = resolve(TASKS["generate"], [{"training": training, "model": {"dropout": 0.0, **model}}])
+    config = resolve(task_named("generate"), [{"training": training, "model": {"dropout": 0.0, **model}}])
     data = read(path)
-    job = Job(config, TASKS["generate"].prepare(data, config.data), data, path)
+    job = Job(config, task_named("generate").prepare(data, config.data), data, path)
     trainer = Trainer(job, Accelerator(cpu=True))
     in_turn = InTurn(BareLoop(job, bare_precision or config.training.precision))
     (path.parent / "resume").mkdir(exist_ok=True)

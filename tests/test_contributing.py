@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -18,7 +19,7 @@ import sys
 sys.meta_path[:] = [finder for finder in sys.meta_path if not type(finder).__name__.startswith("ScikitBuild")]
 sys.path.insert(0, "src")
 import pytest
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "tests", *sys.argv[1:]]))
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[1:]]))
 """
 
 
@@ -46,23 +47,53 @@ def apply(diff: str, folder: Path) -> None:
         path.write_text(text)
 
 
-@pytest.mark.parametrize(
-    ("title", "module", "passed"),
-    [
-        ("How to add a cell", "src/seqloom/cells/mgu.py", 6),
-        ("How to add a task", "src/seqloom/tasks/truecase.py", 1),
-    ],
+class Change(NamedTuple):
+    """A worked change: its section, the files of its Python blocks but the last, and what its tests are."""
+
+    title: str
+    files: tuple[str, ...]
+    passed: int
+    contract: str = ""
+    """The case of the contract's tests that holds it"""
+
+
+CHANGES = (
+    Change("How to add a cell", ("src/seqloom/cells/mgu.py",), 6),
+    Change(
+        "How to add a task",
+        ("src/seqloom/tasks/rate/__init__.py", "src/seqloom/tasks/rate/task.py"),
+        16,
+        contract="rate",
+    ),
 )
-def test_the_worked_change_works(tmp_path: Path, title: str, module: str, passed: int) -> None:
-    text = section(title)
-    (code, test), (diff,) = blocks(text, "python"), blocks(text, "diff")
+MAX_TASK_LINES = 80
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=[change.title for change in CHANGES])
+def test_a_worked_change_applies_and_passes_its_tests(tmp_path: Path, change: Change) -> None:
+    text = section(change.title)
+    *sources, test = blocks(text, "python")
+    (diff,) = blocks(text, "diff")
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (tmp_path / module).write_text(code)
+    for name, code in zip(change.files, sources, strict=True):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(code)
     apply(diff, tmp_path)
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/test_worked.py").write_text(test)
-    command = [sys.executable, "-c", RUN, module]
+    selection = ["tests/test_worked.py", *change.files]
+    if change.contract:
+        shutil.copy(ROOT / "tests/contracts/test_tasks.py", tmp_path / "tests")
+        selection.append("tests/test_tasks.py")
+        selection += ["-k", f"test_worked or [{change.contract}]"]
+    command = [sys.executable, "-c", RUN, *selection]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{passed} passed" in done.stdout
+    assert f"{change.passed} passed" in done.stdout
+    assert "skipped" not in done.stdout
+
+
+def test_the_worked_task_is_short() -> None:
+    *sources, _ = blocks(section("How to add a task"), "python")
+    assert sum(len(code.splitlines()) for code in sources) <= MAX_TASK_LINES

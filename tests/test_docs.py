@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from seqloom.runs.config import resolve
-from seqloom.tasks import TASKS
+from seqloom.tasks import TASKS, all_tasks
 
 from .test_contributing import apply
 
@@ -31,7 +31,7 @@ def test_the_settings_page_has_every_key_with_its_default(monkeypatch: pytest.Mo
     settings = load_hook("settings", monkeypatch)
     common, *tasks = settings.page().split("\n## ")[1:]
     assert [section.partition("\n")[0] for section in tasks] == list(TASKS)
-    for task, section in zip(TASKS.values(), tasks, strict=True):
+    for task, section in zip(all_tasks(), tasks, strict=True):
         for part, values in resolve(task, []).to_dict().items():
             if part == "task":
                 continue

@@ -18,7 +18,7 @@ import seqloom
 from seqloom.cli import app, main
 from seqloom.data.text import python_help
 from seqloom.runs.config import parse_settings, resolve
-from seqloom.tasks import TASKS, task_named
+from seqloom.tasks import TASKS, all_tasks, task_named
 from seqloom.training import train as train_module
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,7 @@ TOY_DATA = {"reviews": "classify", "harbor": "tag", "pairs": "translate", "chord
 
 KEYS = {
     f"{part}.{key}"
-    for task in TASKS.values()
+    for task in all_tasks()
     for part, values in resolve(task, []).to_dict().items()
     if isinstance(values, dict)
     for key in values
@@ -108,9 +108,12 @@ def test_commands_are_known(page: str) -> None:
     """Verbs, options and settings of every command; the trainings of the tutorials take minutes."""
     group = get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
+    whole = typer.Context(group)
     for command in commands_of(page):
         _, verb, *arguments = shlex.split(command.rpartition("| ")[2].split(" < ")[0])
-        context = group.get_command(typer.Context(group), verb).make_context(verb, arguments)
+        known = group.get_command(whole, verb)
+        assert known is not None
+        context = known.make_context(verb, arguments)
         nested = parse_settings(context.params.get("settings") or [])
         assert {f"{part}.{key}" for part, values in nested.items() for key in values} <= KEYS, command
 

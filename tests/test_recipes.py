@@ -1,4 +1,4 @@
-"""Every recipe is a valid configuration, and begins to train on the data that it is for."""
+"""Every recipe is a valid configuration, and starts to train on its data."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from seqloom.runs.config import read_yaml, resolve
 from seqloom.tasks import task_named
 from seqloom.training.train import train
 
-ENOUGH = {".txt": 1500, ".tsv": 120, ".csv": 60}
-"""Lines of each kind of file that are enough to begin on."""
+EXCERPT_LINES = {".txt": 1500, ".tsv": 120, ".csv": 60}
+"""Lines of an excerpt, by kind of file."""
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 DATA = {
     "tinyshakespeare": "text/tinyshakespeare.txt",
@@ -27,11 +27,11 @@ DATA = {
     "tag": None,
     "tag-one-way": None,
 }
-"""Where each one's data is below SEQLOOM_DATA; None: `seqloom toy-data` makes it."""
+"""Path of each recipe's data below SEQLOOM_DATA; None: `seqloom toy-data` writes it."""
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=[path.stem for path in RECIPES])
-def test_a_recipe_is_a_configuration_with_a_limit(recipe: Path) -> None:
+def test_recipe_is_a_valid_configuration_with_a_limit(recipe: Path) -> None:
     settings = read_yaml(recipe)
     config = resolve(task_named(settings["task"]), [settings])
     assert set(settings["training"]) & {"max_epochs", "max_steps", "max_minutes"}
@@ -41,12 +41,12 @@ def test_a_recipe_is_a_configuration_with_a_limit(recipe: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES, ids=[path.stem for path in RECIPES])
-def test_a_recipe_begins_to_learn(recipe: Path, data_dir: Path, tmp_path: Path) -> None:
-    some = tmp_path / "some"  # the whole has its place in recipes/README.md
-    copy_some(recipe.stem, data_dir, some)
+def test_recipe_reduces_the_training_loss(recipe: Path, data_dir: Path, tmp_path: Path) -> None:
+    excerpt = tmp_path / "excerpt"  # trainings on the whole are in recipes/README.md
+    copy_excerpt(recipe.stem, data_dir, excerpt)
     limits = ["training.max_steps=8", "training.max_epochs=null", "training.max_minutes=null"]
     settings = [*limits, "training.log_every=1", "training.warmup_steps=0"]
-    folder, _ = train(some, config=recipe, settings=settings, out=tmp_path / "run")
+    folder, _ = train(excerpt, config=recipe, settings=settings, out=tmp_path / "run")
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     records = [line for line in lines if line["split"] == "train"]
     first, *_, last = [next(v for k, v in line.items() if k.startswith("loss_nats")) for line in records]
@@ -54,28 +54,28 @@ def test_a_recipe_begins_to_learn(recipe: Path, data_dir: Path, tmp_path: Path) 
     assert len(records) == 8
 
 
-def copy_some(recipe: str, data_dir: Path, folder: Path) -> None:
-    """Some rows of each split of a recipe's data, as data of their own: of a table from all over it."""
+def copy_excerpt(recipe: str, data_dir: Path, folder: Path) -> None:
+    """Write a small part of each split of a recipe's data; of a table, rows from all over it."""
     where = DATA[recipe]
     folder.mkdir()
     if where is None:
         task_named(str(read_yaml(RECIPES[0].with_name(f"{recipe}.yaml"))["task"])).write_toy_data(folder, 0)
         return
     source = data_dir / where
-    files = [source] if source.is_file() else [f for f in source.rglob("*.*") if f.suffix in ENOUGH]
+    files = [source] if source.is_file() else [f for f in source.rglob("*.*") if f.suffix in EXCERPT_LINES]
     for file in files:
         lines = file.read_text().splitlines(keepends=True)
-        apart = 1 if file.suffix == ".txt" else -(-len(lines) // ENOUGH[file.suffix])
-        some = [lines[0], *lines[1::apart]][: ENOUGH[file.suffix]]
+        stride = 1 if file.suffix == ".txt" else -(-len(lines) // EXCERPT_LINES[file.suffix])
+        rows = [lines[0], *lines[1::stride]][: EXCERPT_LINES[file.suffix]]
         place = folder / (file.relative_to(source) if file != source else file.name)
         place.parent.mkdir(exist_ok=True)
-        place.write_text("".join(some))
-        for line in some[1:] if file.name == "metadata.csv" else ():
+        place.write_text("".join(rows))
+        for line in rows[1:] if file.name == "metadata.csv" else ():
             name = line.split(",")[0]
             shutil.copy(file.parent / name, place.parent / name)
 
 
-def test_the_penn_treebank_has_the_tokens_that_everyone_has(data_dir: Path) -> None:
+def test_penn_treebank_has_the_published_token_counts(data_dir: Path) -> None:
     data = read(data_dir / DATA["ptb-word"])
     generate = task_named("generate")
     config = resolve(generate, [{"data": {"unit": "word"}}])

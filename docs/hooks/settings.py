@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from seqloom.runs.config import PARTS, TrainingConfig
-from seqloom.tasks import TASKS
+from seqloom.tasks import all_tasks
 
 INTRODUCTION = """# Settings
 
@@ -43,8 +43,8 @@ This page is generated from the configurations in the source.
 def page() -> str:
     """The whole page, as Markdown."""
     parts = [INTRODUCTION, "\n## For every task\n", *table("training", TrainingConfig)]
-    for name, task in TASKS.items():
-        parts += [f"\n## {name}\n"]
+    for task in all_tasks():
+        parts += [f"\n## {task.name}\n"]
         if task.training_defaults:
             parts += ["Its own defaults:\n", "| key | default |\n|---|---|"]
             defaults = task.training_defaults.items()

@@ -1,4 +1,4 @@
-"""The n-gram baseline against its definition, gram by gram."""
+"""The n-gram baseline against its definition, n-gram by n-gram."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def by_definition(text: list[int], context: list[int], word: int) -> float:
     return probability
 
 
-def test_probabilities_are_those_of_the_definition() -> None:
+def test_probabilities_follow_the_definition() -> None:
     generator = numpy.random.default_rng(1)
     text = generator.choice(SIZE - 1, size=60, p=[0.5, 0.3, 0.15, 0.05]).tolist()
     model = NGram(numpy.array(text), SIZE, ORDER)
@@ -52,17 +52,17 @@ def test_probabilities_sum_to_one(context: list[int]) -> None:
 
 
 @pytest.mark.parametrize("context", [[], [0], [0, 1], [1, 4], [4, 4], [1, 0, 2], [4, 3, 2, 1, 0, 1, 0]])
-def test_what_follows_is_what_each_token_would_cost(context: list[int]) -> None:
+def test_following_gives_the_probability_of_every_token(context: list[int]) -> None:
     text = numpy.random.default_rng(2).integers(4, size=200)
     text[-1] = 4  # nothing ever follows it
     model = NGram(text, SIZE, ORDER)
-    found = model.following(context)
+    log_probabilities = model.following(context)
     expected = [math.log(by_definition(text.tolist(), context, word)) for word in range(SIZE)]
-    numpy.testing.assert_allclose(found, expected, rtol=1e-12)
-    assert numpy.exp(found).sum() == pytest.approx(1.0, rel=1e-12)
+    numpy.testing.assert_allclose(log_probabilities, expected, rtol=1e-12)
+    assert numpy.exp(log_probabilities).sum() == pytest.approx(1.0, rel=1e-12)
 
 
-def test_longer_contexts_help_where_the_text_has_structure() -> None:
+def test_longer_contexts_help_in_a_periodic_text() -> None:
     text = numpy.tile([0, 1, 2, 0, 1, 3], 100)
     losses = [NGram(text, SIZE, order).nats(text).mean() for order in (1, 2, 3, 4)]
     assert losses == sorted(losses, reverse=True)

@@ -1,4 +1,4 @@
-"""The cells: their equations, spelt out, and torch.nn's cells in float64."""
+"""Cells against their equations and against torch.nn's cells, in float64."""
 
 from __future__ import annotations
 

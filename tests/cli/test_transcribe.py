@@ -17,7 +17,7 @@ import soundfile
 
 from seqloom.cli import main
 from seqloom.inference.predictor import train
-from seqloom.tasks.transcribe.toy_data import RATE_HZ, say
+from seqloom.tasks.transcribe.toy_data import RATE_HZ, synthesize
 
 SETTINGS = (
     "model.hidden_size=24",
@@ -72,7 +72,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(count):
             text = TEXTS[number % len(TEXTS)]
             path = folder / "data" / split / f"{number}.wav"
-            soundfile.write(path, say(text, 1.0, generator), RATE_HZ, subtype="PCM_16")
+            soundfile.write(path, synthesize(text, 1.0, generator), RATE_HZ, subtype="PCM_16")
             lines.append(f"{path.name},{text}")
         (folder / "data" / split / "metadata.csv").write_text("\n".join(lines) + "\n")
     train(folder / "data", settings=SETTINGS, out=folder / "run")

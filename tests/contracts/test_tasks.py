@@ -1,4 +1,4 @@
-"""Every task keeps the contract: a preparation that is JSON, a batch learnt by heart, rows on their own."""
+"""Every task keeps the contract: a preparation in JSON, a loss that can be learnt, independent rows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from seqloom.data.batching import Batching
 from seqloom.data.read import read
 from seqloom.evaluation.measure import measure
+from seqloom.models.recurrent_stack import RecurrentStack
 from seqloom.runs.config import RunConfig, resolve
 from seqloom.tasks import TASKS, infer, task_named
 from seqloom.tasks.base import Context, Rows, Task
@@ -38,9 +39,9 @@ class Case(NamedTuple):
         return self.task.build(self.preparation, self.config.model).to(dtype).eval()
 
 
-@pytest.fixture(scope="module", params=TASKS.values(), ids=TASKS)
+@pytest.fixture(scope="module", params=TASKS)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    task: Task = request.param
+    task = task_named(request.param)
     folder = tmp_path_factory.mktemp(task.name)
     assert task.write_toy_data(folder, 0)
     data = read(folder, strict=True)
@@ -48,24 +49,36 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Case(task, config, data, task.prepare(data, config.data))
 
 
-def test_it_is_known_by_its_name_and_has_a_shape(case: Case) -> None:
+def test_it_has_a_name_and_a_shape(case: Case) -> None:
     assert task_named(case.task.name) is case.task
     assert case.task.shape in SHAPES
     assert case.task.data_description
 
 
-def test_its_own_sample_is_recognized(case: Case) -> None:
-    assert [found for found, _ in infer(TASKS, case.data)] == [case.task]
+def test_it_has_the_recurrent_settings_of_every_task(case: Case) -> None:
+    """Each one reaches the layers of the model that is built."""
+    options = {"cell_type": "gru", "kernel": "reference", "weight_dropout": 0.2, "recurrent_dropout": 0.3}
+    options |= {"layer_norm": True, "zoneout": 0.1}
+    config = resolve(case.task, [{"model": {"hidden_size": 8, **options}}])
+    model = case.task.build(case.preparation, config.model)
+    stacks = [module for module in model.modules() if isinstance(module, RecurrentStack)]
+    assert stacks
+    for layer in (layer for stack in stacks for layer in stack):
+        assert type(layer).__name__ == "GRU"
+        assert all(getattr(layer, name) == value for name, value in options.items() if name != "cell_type")
+
+
+def test_its_toy_data_is_accepted_by_it_alone(case: Case) -> None:
+    assert [task for task, _ in infer(case.data)] == [case.task]
     assert set(case.data.splits) == {"train", "validation", "test"}
 
 
-def test_the_same_seed_makes_the_same_sample(case: Case, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        case.task.write_toy_data(tmp_path / name, 3)
-    files = [file.relative_to(tmp_path / "a") for file in (tmp_path / "a").rglob("*") if file.is_file()]
+def test_toy_data_depends_on_its_seed_only(case: Case, tmp_path: Path) -> None:
+    before = case.data.path
+    case.task.write_toy_data(tmp_path, 0)
+    files = [file.relative_to(tmp_path) for file in tmp_path.rglob("*") if file.is_file()]
     assert files
-    assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
+    assert all((tmp_path / file).read_bytes() == (before / file).read_bytes() for file in files)
 
 
 def test_its_preparation_is_json(case: Case, tmp_path: Path) -> None:
@@ -78,12 +91,12 @@ def test_its_preparation_is_json(case: Case, tmp_path: Path) -> None:
     assert restored.column == case.preparation.column
 
 
-def test_its_defaults_are_settings(case: Case) -> None:
+def test_its_training_defaults_are_settings(case: Case) -> None:
     assert set(case.task.training_defaults) <= set(type(case.config.training).model_fields)
 
 
-def test_one_batch_is_learnt_by_heart(case: Case) -> None:
-    """Two rows, whatever the task: an output that cannot be learnt is wired wrongly."""
+def test_one_batch_can_be_memorized(case: Case) -> None:
+    """Of two rows: an output that cannot be learnt has no path from the input."""
     model = case.model().train()
     source = case.preparation.source(case.data, "train", Batching(batch_size=2, window=40))
     batch = next(source.batches(0))
@@ -94,30 +107,31 @@ def test_one_batch_is_learnt_by_heart(case: Case) -> None:
         optimizer.step()
         optimizer.zero_grad()
         with torch.no_grad():
-            found = case.task.evaluate_batch(model.eval(), batch, None, case.context)
+            evaluated = case.task.evaluate_batch(model.eval(), batch, None, case.context)
         model.train()
-        if (mean := found.nats.sum() / found.units.sum()) < 0.1:
+        if (mean := evaluated.nats.sum() / evaluated.units.sum()) < 0.1:
             break
     assert mean < 0.1
 
 
-def test_no_figure_depends_on_who_shares_a_batch(case: Case) -> None:
+def test_metrics_do_not_depend_on_the_batch(case: Case) -> None:
     if case.preparation.source(case.data, "test", Batching(7, training=False)).carries_state:
-        pytest.skip("its rows are streams: how many there are decides what each one reads first")
+        pytest.skip("its rows are streams, whose number decides on the warm-up of each")
     model = case.model(torch.float64)
-    found = []
+    data = case.data._replace(splits={**case.data.splits, "test": case.data.splits["test"][:70]})
+    measured = []
     for size in (1, 7, 64):
-        source = case.preparation.source(case.data, "test", Batching(size, training=False))
-        found.append(measure(case.task, model, source, CPU, case.context))
-    alone = found[0]
+        source = case.preparation.source(data, "test", Batching(size, training=False))
+        measured.append(measure(case.task, model, source, CPU, case.context))
+    alone = measured[0]
     assert len(alone.nats) > 64
-    for together in found[1:]:
+    for together in measured[1:]:
         assert _sorted(together.outputs) == _sorted(alone.outputs)
         assert together.units.sum() == alone.units.sum()
         # losses are float32 sums of some dozen terms
         assert together.nats.sum() == pytest.approx(alone.nats.sum(), rel=1e-6)
-        for name, counted in alone.counts.items():
-            numpy.testing.assert_array_equal(together.total(name), counted.sum(0))
+        for name, counts in alone.counts.items():
+            numpy.testing.assert_array_equal(together.total(name), counts.sum(0))
         scores = case.task.score(together, case.preparation.unit)
         assert scores == pytest.approx(case.task.score(alone, case.preparation.unit), rel=1e-6)
 
@@ -126,7 +140,7 @@ def _sorted(outputs: Any) -> list[str]:
     return sorted(json.dumps(output, sort_keys=True) for output in outputs)
 
 
-def test_its_scores_begin_with_the_loss_and_have_the_headline(case: Case) -> None:
+def test_its_scores_start_with_the_loss_and_have_the_primary_metric(case: Case) -> None:
     source = case.preparation.source(case.data, "validation", Batching(64, training=False))
     rows = measure(case.task, case.model(), source, CPU, case.context)
     unit = case.preparation.unit
@@ -136,16 +150,16 @@ def test_its_scores_begin_with_the_loss_and_have_the_headline(case: Case) -> Non
     json.dumps(dict(case.task.details(rows)))
 
 
-def test_what_training_counts_can_be_scored(case: Case) -> None:
+def test_training_losses_can_be_scored(case: Case) -> None:
     source = case.preparation.source(case.data, "train", Batching(batch_size=4, window=16))
     loss = case.task.loss(case.model().train(), next(source.batches(0)), None, case.context)
-    counted = {name: values.detach().double().numpy() for name, values in loss.counts.items()}
-    rows = Rows(loss.nats.detach().double().numpy(), loss.units.numpy(), counted)
+    counts = {name: values.detach().double().numpy() for name, values in loss.counts.items()}
+    rows = Rows(loss.nats.detach().double().numpy(), loss.units.numpy(), counts)
     scores = case.task.score(rows, case.preparation.unit)
     assert next(iter(scores)) == f"loss_nats_per_{case.preparation.unit}"
 
 
-def test_its_baseline_is_scored_by_the_same_names(case: Case) -> None:
+def test_its_baseline_has_the_primary_metric(case: Case) -> None:
     baseline = case.task.baseline(case.preparation, case.data, "test")
     assert baseline is not None
     assert baseline.name
@@ -153,18 +167,18 @@ def test_its_baseline_is_scored_by_the_same_names(case: Case) -> None:
     assert case.task.primary_metric(scores).name in scores
 
 
-def test_padding_costs_little(case: Case) -> None:
-    """At most 1.15 times the sum of the real lengths, which is what mixed lengths may cost."""
+def test_batches_have_little_padding(case: Case) -> None:
+    """At most 1.15 times the sum of the valid lengths."""
     source = case.preparation.source(case.data, "train", Batching(batch_size=16, window=40))
     if source.carries_state:
         pytest.skip("its windows have no padding")
     assert source.padding_ratio() <= 1.15
 
 
-def test_an_answer_depends_on_its_own_input_alone(case: Case) -> None:
-    """Alone, or among others of other lengths: the same answer, and in the order given."""
+def test_an_answer_depends_on_its_own_input_only(case: Case) -> None:
+    """Single or in a batch of other lengths: the same answer, in the order of the inputs."""
     if case.preparation.source(case.data, "test", Batching(7, training=False)).carries_state:
-        pytest.skip("what it writes is drawn; tests/tasks holds it to this")
+        pytest.skip("its outputs are sampled; tests/tasks tests this")
     model = case.model()
     rows = case.data.examples("test")[:9]
     items = [case.preparation.encode(example.fields[case.preparation.column]) for example in rows]

@@ -14,6 +14,7 @@ from seqloom.errors import ConfigError, DataError
 from seqloom.kernels.native import library
 from seqloom.kernels.native.decoder import Decoder
 from seqloom.models.language_model import LanguageModel
+from seqloom.models.recurrent_stack import RecurrentConfig
 from seqloom.state import State
 from seqloom.tasks.generate.native_decoder import pack
 
@@ -25,7 +26,7 @@ PROMPTS = [[1, 2, 3], [4], [5, 6], [7, 8, 9, 10]]
 @pytest.fixture(scope="module")
 def model() -> LanguageModel:
     torch.manual_seed(0)
-    model = LanguageModel(23, 12, 19, 2, "gru", kernel="torch").eval()
+    model = LanguageModel(23, 12, RecurrentConfig("gru", 19, 2, kernel="torch")).eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.4)
     return model

@@ -47,3 +47,15 @@ def test_files_that_are_refused(tmp_path: Path, name: str, column: str, message:
     argument = name if name == "a text" else str(tmp_path / name)
     with pytest.raises(DataError, match=message):
         inputs_of(argument, column)
+
+
+def test_a_relative_file_of_a_table_is_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "table.csv").write_text("file\nsub/a.wav\n/tmp/b.wav\n")
+    (folder / "metadata.csv").write_text("file_name\nc.wav\n")
+    monkeypatch.chdir(tmp_path)
+    paths = [(folder / "sub/a.wav").resolve(), Path("/tmp/b.wav")]
+    for table in ("data/table.csv", str(folder / "table.csv")):
+        assert inputs_of(table, "file") == paths
+    assert inputs_of("data/metadata.csv", "file") == [(folder / "c.wav").resolve()]

@@ -141,9 +141,9 @@ def damage_config(folder: Path, **changes: object) -> None:
 
 
 def test_a_newer_run_folder_says_so(copied: Path) -> None:
-    damage_config(copied, format=2, seqloom="9.0.0")
+    damage_config(copied, format=3, seqloom="9.0.0")
     with pytest.raises(
-        RunError, match=r"config\.json: expected format 1\. Got format 2, .* 9\.0\.0\. Update seqloom"
+        RunError, match=r"config\.json: expected format 2\. Got format 3, .* 9\.0\.0\. Update seqloom"
     ):
         seqloom.load(copied)
 

@@ -1,4 +1,4 @@
-"""A run for the compiled kernels, and their instruction sets; and how CMakeLists.txt compiles csrc/."""
+"""Fixtures for the compiled kernels: a run, instruction sets, and how CMakeLists.txt compiles csrc/."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ pytest.register_assert_rewrite(f"{__package__}.runs")
 
 
 class Build(NamedTuple):
-    """What CMakeLists.txt says."""
+    """The build as CMakeLists.txt defines it."""
 
     compiler: str
     kernels: list[str]
     """Sources that are compiled once for each instruction set"""
     sources: list[str]
-    """The others"""
+    """The other sources"""
     variants: dict[str, list[str]]
-    """Of each instruction set its flags, from the least to the best (csrc/level.h)"""
+    """The flags of each instruction set, in the order of csrc/runtime/cpu_target.h"""
     options: list[str]
-    """The flags of all"""
+    """The flags of every source"""
 
 
 def read_build(text: str, compiler: str) -> Build:
-    """From the text of CMakeLists.txt."""
+    """Parse CMakeLists.txt."""
     known = {name: values.split() for name, values in re.findall(r"set\((\w+) ([^)]*)\)", text)}
 
     def words(given: str) -> list[str]:
@@ -60,7 +60,7 @@ def read_build(text: str, compiler: str) -> Build:
 
 @pytest.fixture(scope="session")
 def build() -> Build:
-    """Of the machine's compiler; without one, or on another processor, the test is skipped."""
+    """The build with this machine's compiler; skips the test without one, or on another processor."""
     if os.uname().machine not in ("x86_64", "AMD64"):
         pytest.skip("what is tested here are the kernels for x86-64")
     names = (os.environ.get("CXX"), "g++", "c++", "clang++")
@@ -84,13 +84,13 @@ def make_run(cell: str = "lstm", steps: int = 5, batch: int = 3, hidden: int = 6
 
 
 @pytest.fixture
-def levels() -> Iterator[Callable[[int], None]]:
-    """Takes an instruction set, for one test; where the processor lacks it, the test is skipped."""
+def use_cpu_target() -> Iterator[Callable[[int], None]]:
+    """A function that sets the instruction set for one test, or skips it if the processor lacks it."""
     library = decoder._library()
     before = library.seqloom_level()
 
-    def use(level: int) -> None:
-        if not library.seqloom_use_level(level):
+    def use(target: int) -> None:
+        if not library.seqloom_use_level(target):
             pytest.skip("this processor lacks it")
 
     yield use

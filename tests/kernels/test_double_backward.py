@@ -16,7 +16,7 @@ from seqloom.layers.recurrent import GRU, LSTM, RNN
 
 
 class Once(torch.autograd.Function):
-    """a b, whose backward pass cannot be differentiated."""
+    """a b, with a backward that cannot be differentiated."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ def test_layer_works_with_torch_func_gradients(Layer: Any, monkeypatch: pytest.M
         (torch.func.grad(loss)(parameters), torch.func.grad(size)(parameters)), expected, strict=True
     ):
         for name, gradient in mine.items():
-            # The same kernel, run a second time: equal but for the order in which gradients are summed.
+            # The same kernel twice: equal but for the order in which gradients are summed.
             torch.testing.assert_close(gradient, other[name], rtol=1e-12, atol=1e-12)
 
 
@@ -124,7 +124,7 @@ def test_layer_works_with_torch_func_gradients(Layer: Any, monkeypatch: pytest.M
 def test_layer_has_the_same_values_and_derivatives(
     Layer: Any, lengths: list[int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The guard of cuDNN's kernels, put around those of the CPU."""
+    """Use `with_double_backward`, which is for cuDNN, on the CPU too."""
     layer = Layer(2, 3, 2, bidirectional=True, dtype=torch.float64)
     x = random(4, 3, 2)
 
@@ -138,6 +138,6 @@ def test_layer_has_the_same_values_and_derivatives(
     runs = []
     monkeypatch.setattr(torch_backend, "first_derivatives_only", lambda *_: runs.append(1) or True)
     for mine, other in zip(derivatives(), expected, strict=True):
-        # The same kernel, run a second time: equal but for the order in which gradients are summed.
+        # The same kernel twice: equal but for the order in which gradients are summed.
         torch.testing.assert_close(mine, other, rtol=1e-12, atol=1e-12)
     assert runs

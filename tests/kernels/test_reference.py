@@ -16,7 +16,7 @@ from seqloom.kernels.recurrence import Request, Zoneout
 
 T, B, I, H = 6, 4, 3, 5  # noqa: E741
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
-# One and the same computation in float64, on other shapes: rounding is some 1e-16 of values near 1.
+# The same computation in float64, on other shapes: rounding is some 1e-16 of values near 1.
 EXACT = {"rtol": 0, "atol": 1e-12}
 
 
@@ -105,7 +105,7 @@ def test_hidden_mask_is_the_same_at_every_step(cell: str) -> None:
     request = request_for(cell)
     mask = torch.tensor([0.0, 2.0, 0.0, 2.0, 2.0], dtype=torch.float64)
     masked = reference.run(request._replace(hidden_mask=mask.expand(B, H)))
-    # h meets the mask nowhere but in W_hh h, so masking the columns of W_hh is the same.
+    # The mask applies in W_hh h only, so masking the columns of W_hh is equivalent.
     columns = request.weights._replace(weight_hh=request.weights.weight_hh * mask)
     torch.testing.assert_close(
         masked.output, reference.run(request._replace(weights=columns)).output, **EXACT

@@ -1,4 +1,4 @@
-"""Which kernel runs, and why."""
+"""Kernel selection: which kernel runs, and the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attention is its equation, and what lies beyond a row's length has no part in it."""
+"""Attention against its equations, with padding that has no influence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Swapping the recurrent layers of a PyTorch model, and back."""
+"""convert_recurrent: replacing the recurrent layers of a PyTorch model, and back."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from seqloom.errors import ConfigError
 from seqloom.layers.convert import convert_recurrent
 from seqloom.layers.recurrent import GRU, LSTM, RNN
 
-# torch says so once in float32, of its own LSTM with a projection as well.
+# torch warns once in float32, for its own LSTM with a projection too.
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 
 I, H = 3, 4  # noqa: E741
 
 
 class Tagger(nn.Module):
-    """Somebody's model."""
+    """A user's model."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ def test_existing_optimizer_stays_valid(to: Any) -> None:
     before = model(tokens)
     before.pow(2).sum().backward()
     optimizer.step()
-    # torch's layers keep their weights in a list too: it must be the ones that the optimizer changes.
+    # torch's layers have a list of their weights too, which must be those that the optimizer changes.
     assert not torch.allclose(model(tokens), before)
     assert all(parameter.grad is not None for parameter in model.parameters())
 
@@ -154,13 +154,13 @@ def test_further_attributes_are_kept(to: Any) -> None:
     assert not new.child.training
     assert new.state_dict().keys() == layer.state_dict().keys()
     assert "scratch" in dict(new.named_buffers())
-    # Nothing else came along: torch's own lists of weights, say, would keep the memory of moved ones.
+    # Nothing else is copied: torch's own list of weights would keep moved ones alive.
     assert set(vars(new)) - before == {"note"}
 
 
 def test_other_modules_are_unchanged() -> None:
     class Own(nn.LSTM):
-        """A class derived from torch's, which may do anything."""
+        """A subclass of torch's, which may behave differently."""
 
     own = Own(I, H)
     assert convert_recurrent(own) is own

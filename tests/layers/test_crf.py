@@ -1,4 +1,4 @@
-"""The CRF against its definition: every path of a small case, written out and summed."""
+"""The CRF against its definition: a sum over every path of a small case."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ K = 3
 
 
 def drawn(num_tags: int = K, dtype: torch.dtype = torch.float64) -> CRF:
-    """A CRF with parameters of its own, since it begins at zero."""
+    """A CRF with random parameters, as they are zero initially."""
     crf = CRF(num_tags).to(dtype)
     for parameter in crf.parameters():
         torch.nn.init.normal_(parameter)
@@ -167,7 +167,7 @@ def test_large_scores_stay_finite() -> None:
 
 
 def test_learns_transitions() -> None:
-    """Emissions say nothing; the tags alternate."""
+    """Uninformative emissions, and alternating tags."""
     crf, tags = CRF(2), torch.tensor([[0, 1, 0, 1, 0, 1]])
     optimizer = torch.optim.Adam(crf.parameters(), lr=0.1)
     for _ in range(200):

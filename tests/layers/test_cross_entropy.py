@@ -1,4 +1,4 @@
-"""Output layer and cross-entropy in one give what torch's two give, some rows at a time."""
+"""Output layer and cross-entropy in one function match torch's two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lengths are checked once, and masks are true exactly within them."""
+"""Lengths are checked, and masks are true exactly within them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pooling: each kind against its definition row by row, and whatever padding holds it counts nothing."""
+"""Pooling against its definition, row by row, with padding that has no influence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LENGTHS = [5, 2, 7, 1]
 
 
 def outputs(width: int = 6) -> Tensor:
-    """(7, 4, width) float64, in whose padding stands something."""
+    """(7, 4, width) float64, with values in the padding too."""
     return torch.randn(7, 4, width, dtype=torch.float64)
 
 
@@ -119,7 +119,7 @@ def test_row_of_length_zero_gives_zeros_and_no_gradient(steps: int) -> None:
 def test_long_rows_of_bfloat16_are_summed_in_float32(kind: PoolingKind) -> None:
     pooling = Pooling(2, [kind]).bfloat16()
     pooled = pooling(torch.ones(5000, 1, 2, dtype=torch.bfloat16))
-    # Added up in bfloat16, 5,000 ones stop at 256. Shares near 1 / 5,000 are float32: a few of its units
+    # A sum of ones in bfloat16 stops at 256. Weights near 1 / 5,000 are float32, with its rounding errors
     torch.testing.assert_close(pooled, torch.ones(1, 2), rtol=1e-5, atol=0)
 
 

@@ -1,4 +1,4 @@
-"""BLEU and chrF from rows are sacrebleu's own of the whole, and rows may be added in any order."""
+"""BLEU and chrF from counts by row equal sacrebleu's corpus scores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from seqloom.metrics.bleu import METRICS, chrf_of_rows, count_matches, scores, signatures
+from seqloom.metrics.bleu import METRICS, count_matches, scores, sentence_chrf, signatures
 
 TRANSLATIONS = [
     "A man in an orange hat stares at something.",
@@ -27,20 +27,20 @@ REFERENCES = [
 
 def totals(lowercase: bool) -> dict[str, numpy.ndarray]:
     return {
-        name: counted.sum(0) for name, counted in count_matches(TRANSLATIONS, REFERENCES, lowercase).items()
+        name: counts.sum(0) for name, counts in count_matches(TRANSLATIONS, REFERENCES, lowercase).items()
     }
 
 
 @pytest.mark.parametrize("lowercase", [False, True])
-def test_summed_rows_score_as_the_corpus(lowercase: bool) -> None:
-    found = scores(totals(lowercase))
+def test_summed_counts_give_the_corpus_scores(lowercase: bool) -> None:
+    ours = scores(totals(lowercase))
     bleu = BLEU(lowercase=lowercase, force=True).corpus_score(TRANSLATIONS, [REFERENCES])
     chrf = CHRF(lowercase=lowercase).corpus_score(TRANSLATIONS, [REFERENCES])
-    assert found == {"bleu": bleu.score, "chrf": chrf.score}
-    assert 5 < found["bleu"] < 60
+    assert ours == {"bleu": bleu.score, "chrf": chrf.score}
+    assert 5 < ours["bleu"] < 60
 
 
-def test_capitals_count_unless_one_says_otherwise() -> None:
+def test_case_counts_by_default() -> None:
     assert scores(totals(lowercase=True))["bleu"] > scores(totals(lowercase=False))["bleu"]
 
 
@@ -51,17 +51,17 @@ def test_signatures_are_those_of_the_corpus_score(lowercase: bool) -> None:
         assert signatures(lowercase)[name] == str(metric.get_signature())
 
 
-def test_each_row_is_counted_alone() -> None:
+def test_counts_of_a_row_do_not_depend_on_other_rows() -> None:
     together = count_matches(TRANSLATIONS, REFERENCES, lowercase=True)
     for row, pair in enumerate(zip(TRANSLATIONS, REFERENCES, strict=True)):
         alone = count_matches([pair[0]], [pair[1]], lowercase=True)
         assert all((alone[name][0] == together[name][row]).all() for name in together)
 
 
-def test_a_row_has_a_chrf_of_its_own() -> None:
-    found = chrf_of_rows(count_matches(TRANSLATIONS, REFERENCES, lowercase=False)["chrf"])
+def test_sentence_chrf_is_that_of_sacrebleu() -> None:
+    ours = sentence_chrf(count_matches(TRANSLATIONS, REFERENCES, lowercase=False)["chrf"])
     metric = CHRF()
     expected = [
         metric.sentence_score(*pair).score for pair in zip(TRANSLATIONS, zip(REFERENCES), strict=True)
     ]
-    assert found.tolist() == expected
+    assert ours.tolist() == expected

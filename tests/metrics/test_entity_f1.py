@@ -1,4 +1,4 @@
-"""Entities and their counts, by hand, and as conlleval has them."""
+"""Entities and their counts, by hand and as conlleval counts them."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def test_entities_of_a_sentence(tags: str, expected: list[tuple[str, int, int]])
         ("B-A I-A O B-B", "B-A O O B-B", (2, 2, 1)),  # too short is wrong
         ("B-A I-A O B-B", "B-A I-A I-A B-B", (2, 2, 1)),  # too long too
         ("B-A I-A O B-B", "B-B I-B O B-B", (2, 2, 1)),  # of another type too
-        ("B-A I-A", "I-A I-A", (1, 1, 1)),  # another way to write the same
+        ("B-A I-A", "I-A I-A", (1, 1, 1)),  # the same entity in IOB1
         ("B-A B-A", "B-A I-A", (2, 1, 0)),
     ],
 )
-def test_an_entity_is_found_whole_or_not_at_all(
+def test_only_entities_of_the_same_type_start_and_stop_are_correct(
     expected: str, predicted: str, counts: tuple[int, int, int]
 ) -> None:
     assert count(expected.split(), predicted.split()) == Counts(*counts)
@@ -52,36 +52,36 @@ def test_as_conlleval_counts() -> None:
     """What conlleval 0.2, the Python version of the script, prints for these tags."""
     expected = "B-NP I-NP B-VP B-NP O B-PP B-NP I-NP B-NP"
     predicted = "B-NP I-NP I-VP I-VP O O B-NP B-NP I-NP"
-    assert count(expected.split(), predicted.split()) == Counts(expected=6, found=4, correct=1)
+    assert count(expected.split(), predicted.split()) == Counts(expected=6, predicted=4, correct=1)
     assert precision_recall_f1(6, 4, 1) == pytest.approx({"precision": 1 / 4, "recall": 1 / 6, "f1": 1 / 5})
 
 
-def test_nothing_to_divide_by_is_0() -> None:
+def test_a_division_by_0_gives_0() -> None:
     assert precision_recall_f1(0, 0, 0) == {"precision": 0.0, "recall": 0.0, "f1": 0.0}
     assert precision_recall_f1(3, 0, 0) == {"precision": 0.0, "recall": 0.0, "f1": 0.0}
     assert precision_recall_f1(0, 3, 0) == {"precision": 0.0, "recall": 0.0, "f1": 0.0}
 
 
 def test_f1_is_the_harmonic_mean() -> None:
-    found = precision_recall_f1(expected=40, found=25, correct=20)
-    assert found["f1"] == pytest.approx(2 / (1 / found["precision"] + 1 / found["recall"]))
+    scores = precision_recall_f1(expected=40, predicted=25, correct=20)
+    assert scores["f1"] == pytest.approx(2 / (1 / scores["precision"] + 1 / scores["recall"]))
 
 
-def test_sums_over_sentences_are_one_long_text() -> None:
+def test_counts_add_up_over_sentences() -> None:
     expected = [["B-A", "O"], ["B-A", "I-A", "B-B"], ["O"]]
     predicted = [["B-A", "I-A"], ["B-A", "I-A", "B-A"], ["B-B"]]
-    each = [count(one, other) for one, other in zip(expected, predicted, strict=True)]
-    one, other = (" O ".join(" ".join(tags) for tags in side).split() for side in (expected, predicted))
-    assert tuple(map(sum, zip(*each, strict=True))) == count(one, other)
+    counts = [count(*pair) for pair in zip(expected, predicted, strict=True)]
+    joined = (" O ".join(" ".join(tags) for tags in sentences).split() for sentences in (expected, predicted))
+    assert tuple(map(sum, zip(*counts, strict=True))) == count(*joined)
 
 
-def test_figures_of_each_type() -> None:
+def test_scores_of_each_type() -> None:
     pairs = [(["B-A", "B-B", "O"], ["B-A", "B-A", "O"]), (["B-A"], ["B-C"])]
-    found = by_type(pairs)
-    assert list(found) == ["A", "B", "C"]
-    assert found["A"] == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "expected": 2}
-    assert found["B"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "expected": 1}
-    assert found["C"]["expected"] == 0
+    scores = by_type(pairs)
+    assert list(scores) == ["A", "B", "C"]
+    assert scores["A"] == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "expected": 2}
+    assert scores["B"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "expected": 1}
+    assert scores["C"]["expected"] == 0
 
 
 @pytest.mark.parametrize(
@@ -97,5 +97,5 @@ def test_figures_of_each_type() -> None:
         (["NOUN", "VERB"], False),
     ],
 )
-def test_what_is_bio(tags: list[str], expected: bool) -> None:
+def test_bio_tags_are_recognized(tags: list[str], expected: bool) -> None:
     assert is_bio(tags) is expected

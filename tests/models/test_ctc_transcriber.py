@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from seqloom.errors import ConfigError, DataError
+from seqloom.layers.attention import Score
 from seqloom.models.attention_transcriber import AttentionTranscriber
-from seqloom.models.ctc_transcriber import Transcriber
+from seqloom.models.ctc_transcriber import CTCTranscriber
 from seqloom.models.dropout import Dropouts
-from seqloom.models.sequence_classifier import Recurrence
+from seqloom.models.recurrent_stack import RecurrentConfig
 from seqloom.state import State, select_rows, tensors_of
 
 CELLS = ("rnn", "lstm", "gru")
@@ -20,14 +21,18 @@ LENGTHS = [9, 4, 1, 0]
 EXACT = {"rtol": 0.0, "atol": 1e-12}
 
 
-def transcriber(cell_type: str = "lstm", bidirectional: bool = True, **options: object) -> Transcriber:
-    recurrence = Recurrence(cell_type, HIDDEN, 2, bidirectional)  # type: ignore[arg-type]
-    return Transcriber(INPUT, OUTPUT, recurrence, **options).double()  # type: ignore[arg-type]
+def transcriber(
+    cell_type: str = "lstm", bidirectional: bool = True, dropouts: Dropouts = Dropouts()
+) -> CTCTranscriber:
+    recurrent = RecurrentConfig(cell_type, HIDDEN, 2, bidirectional, dropouts)
+    return CTCTranscriber(INPUT, OUTPUT, recurrent).double()
 
 
-def with_attention(cell_type: str = "gru", **options: object) -> AttentionTranscriber:
-    recurrence = Recurrence(cell_type, HIDDEN, 1)  # type: ignore[arg-type]
-    return AttentionTranscriber(INPUT, OUTPUT, recurrence, **options).double()  # type: ignore[arg-type]
+def with_attention(
+    cell_type: str = "gru", dropouts: Dropouts = Dropouts(), score: Score = "additive"
+) -> AttentionTranscriber:
+    recurrent = RecurrentConfig(cell_type, HIDDEN, bidirectional=True, dropouts=dropouts)
+    return AttentionTranscriber(INPUT, OUTPUT, recurrent, score).double()
 
 
 def features(*, rows: int = 4) -> torch.Tensor:
@@ -35,119 +40,116 @@ def features(*, rows: int = 4) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("cell_type", CELLS)
-def test_a_stream_in_chunks_gives_what_it_gives_whole(cell_type: str) -> None:
-    model, heard = transcriber(cell_type, bidirectional=False), features()
+def test_chunks_equal_the_whole_recording(cell_type: str) -> None:
+    model, encoded = transcriber(cell_type, bidirectional=False), features()
     state: State | None = None
     parts = []
-    for chunk in heard.split([1, 0, 5, 3], dim=1):
+    for chunk in encoded.split([1, 0, 5, 3], dim=1):
         logits, state = model.step(chunk, state)
         parts.append(logits)
-    torch.testing.assert_close(torch.cat(parts, 1), model(heard), **EXACT)
-    again = torch.cat([model.step(heard, model.initial_state(4))[0]], 1)
-    torch.testing.assert_close(again, model(heard), **EXACT)
+    torch.testing.assert_close(torch.cat(parts, 1), model(encoded), **EXACT)
+    again = torch.cat([model.step(encoded, model.initial_state(4))[0]], 1)
+    torch.testing.assert_close(again, model(encoded), **EXACT)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_padding_and_company_change_nothing(bidirectional: bool) -> None:
-    model, heard = transcriber(bidirectional=bidirectional), features()
-    together = model(heard, LENGTHS)
+def test_padding_does_not_change_a_row(bidirectional: bool) -> None:
+    model, encoded = transcriber(bidirectional=bidirectional), features()
+    together = model(encoded, LENGTHS)
     for row, length in enumerate(LENGTHS):
-        heard[row, length:] = torch.nan
-    torch.testing.assert_close(model(heard.nan_to_num(7.0), LENGTHS), together, **EXACT)
+        encoded[row, length:] = torch.nan
+    torch.testing.assert_close(model(encoded.nan_to_num(7.0), LENGTHS), together, **EXACT)
     for row, length in enumerate(LENGTHS[:3]):
-        torch.testing.assert_close(model(heard[row : row + 1, :length])[0], together[row, :length], **EXACT)
+        torch.testing.assert_close(model(encoded[row : row + 1, :length])[0], together[row, :length], **EXACT)
 
 
-def test_one_direction_knows_nothing_of_what_comes() -> None:
-    heard = features(rows=1)
-    changed = heard.clone()
+def test_one_direction_is_causal() -> None:
+    encoded = features(rows=1)
+    changed = encoded.clone()
     changed[:, 5:] += 1
     for bidirectional in (False, True):
         model = transcriber(bidirectional=bidirectional)
-        assert torch.equal(model(heard)[:, :5], model(changed)[:, :5]) is not bidirectional
+        assert torch.equal(model(encoded)[:, :5], model(changed)[:, :5]) is not bidirectional
 
 
 @pytest.mark.parametrize("place", ["input", "hidden", "output", "weight", "recurrent"])
-def test_every_place_drops_in_training_alone(place: str) -> None:
-    model, heard = transcriber(dropouts=Dropouts(**{place: 0.5})), features()
-    assert not torch.equal(model(heard), model(heard))
+def test_each_kind_of_dropout_is_active_in_training_only(place: str) -> None:
+    model, encoded = transcriber(dropouts=Dropouts(**{place: 0.5})), features()
+    assert not torch.equal(model(encoded), model(encoded))
     model.eval()
-    assert torch.equal(model(heard), model(heard))
+    assert torch.equal(model(encoded), model(encoded))
 
 
-def test_a_bidirectional_model_says_why_it_hears_no_stream() -> None:
+def test_a_bidirectional_model_refuses_to_stream() -> None:
     message = (
-        r"Transcriber: a bidirectional model cannot hear a stream, as its reverse direction starts at the "
-        r"end\. Give it whole recordings, or train one with model\.bidirectional=false\."
+        r"CTCTranscriber: a bidirectional model cannot transcribe a stream, as it also reads from "
+        r"the end\. Give it whole recordings, or train one with model\.bidirectional=false\."
     )
     with pytest.raises(ConfigError, match=message):
         transcriber().step(features())
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("sizes", "message"),
     [
-        ((0, 5, Recurrence()), r"Transcriber: input_size must be an int >= 1\. Got 0\."),
+        ((0, 5), r"CTCTranscriber: input_size must be an int >= 1\. Got 0\."),
         (
-            (5, 1, Recurrence()),
+            (5, 1),
             r"output_size must be an int >= 2, the blank and at least one symbol\. Got 1\.",
         ),
-        ((5, 5, Recurrence("gru", 0)), r"Transcriber: hidden_size must be an int >= 1\. Got 0\."),
-        ((5, 5, Recurrence("gru", 4, 0)), r"Transcriber: num_layers must be an int >= 1\. Got 0\."),
-        ((5, 5, Recurrence("gated")), r"Transcriber: cell_type must be one of rnn, lstm, gru\. Got gated\."),  # type: ignore[arg-type]
     ],
 )
-def test_arguments_out_of_range(arguments: tuple[int, int, Recurrence], message: str) -> None:
-    for kind in (Transcriber, AttentionTranscriber):
+def test_arguments_out_of_range(sizes: tuple[int, int], message: str) -> None:
+    for kind in (CTCTranscriber, AttentionTranscriber):
         with pytest.raises(ConfigError, match=message):
-            kind(*arguments)
+            kind(*sizes, RecurrentConfig("gru", 4))
 
 
 @pytest.mark.parametrize("shape", [(4, 9), (4, 9, INPUT + 1)])
 def test_features_that_do_not_fit(shape: tuple[int, ...]) -> None:
-    with pytest.raises(DataError, match=r"Transcriber: features must be \(B, T, 5\)\. Got \(4, 9"):
+    with pytest.raises(DataError, match=r"CTCTranscriber: features must be \(B, T, 5\)\. Got \(4, 9"):
         transcriber()(torch.zeros(shape, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("cell_type", CELLS)
 @pytest.mark.parametrize("score", ["additive", "multiplicative", "dot"])
-def test_a_text_in_steps_gives_what_it_gives_whole(cell_type: str, score: str) -> None:
+def test_decoder_steps_equal_the_whole_text(cell_type: str, score: Score) -> None:
     model, tokens = with_attention(cell_type, score=score), torch.randint(OUTPUT, (4, 6))
-    heard = model.encode(features(), LENGTHS)
-    whole, _ = model.step(tokens, heard.start, heard)
-    state, parts = heard.start, []
+    encoded = model.encode(features(), LENGTHS)
+    whole, _ = model.step(tokens, encoded.start, encoded)
+    state, parts = encoded.start, []
     for chunk in tokens.split([1, 3, 2], dim=1):
-        logits, state = model.step(chunk, state, heard)
+        logits, state = model.step(chunk, state, encoded)
         parts.append(logits)
     torch.testing.assert_close(torch.cat(parts, 1), whole, **EXACT)
 
 
-def test_rows_of_a_state_go_on_with_their_own_recording() -> None:
+def test_reordered_rows_attend_to_their_own_recording() -> None:
     """What a beam search does: rows change places, are repeated, and left out."""
     model, tokens = with_attention(), torch.randint(OUTPUT, (4, 3))
-    heard = model.encode(features(), LENGTHS)
-    _, state = model.step(tokens, heard.start, heard)
-    whole, _ = model.step(torch.ones(4, 1, dtype=torch.int64), state, heard)
+    encoded = model.encode(features(), LENGTHS)
+    _, state = model.step(tokens, encoded.start, encoded)
+    whole, _ = model.step(torch.ones(4, 1, dtype=torch.int64), state, encoded)
     order = torch.tensor([2, 0, 0, 1, 3, 3])
-    moved, after = model.step(torch.ones(6, 1, dtype=torch.int64), select_rows(state, order), heard)
+    moved, after = model.step(torch.ones(6, 1, dtype=torch.int64), select_rows(state, order), encoded)
     torch.testing.assert_close(moved, whole[order], **EXACT)
     assert all(tensor.shape[1] == 6 for tensor in tensors_of(after))
 
 
-def test_padding_of_recordings_changes_no_text() -> None:
+def test_padding_of_recordings_does_not_change_the_decoder() -> None:
     model, tokens, recordings = with_attention(), torch.randint(OUTPUT, (4, 3)), features()
-    heard = model.encode(recordings, LENGTHS)
-    together, _ = model.step(tokens, heard.start, heard)
+    encoded = model.encode(recordings, LENGTHS)
+    together, _ = model.step(tokens, encoded.start, encoded)
     for row, length in enumerate(LENGTHS[:3]):
         alone = model.encode(recordings[row : row + 1, :length])
         logits, _ = model.step(tokens[row : row + 1], alone.start, alone)
         torch.testing.assert_close(logits[0], together[row], **EXACT)
-        torch.testing.assert_close(alone.logits[0], heard.logits[row, :length], **EXACT)
+        torch.testing.assert_close(alone.logits[0], encoded.logits[row, :length], **EXACT)
 
 
-def test_attention_drops_in_training_alone() -> None:
+def test_the_decoder_has_dropout_in_training_only() -> None:
     model, tokens = with_attention(dropouts=Dropouts(hidden=0.5)), torch.zeros(4, 3, dtype=torch.int64)
-    heard = model.encode(features())
-    assert not torch.equal(*(model.step(tokens, heard.start, heard)[0] for _ in range(2)))
+    encoded = model.encode(features())
+    assert not torch.equal(*(model.step(tokens, encoded.start, encoded)[0] for _ in range(2)))
     model.eval()
-    assert torch.equal(*(model.step(tokens, heard.start, heard)[0] for _ in range(2)))
+    assert torch.equal(*(model.step(tokens, encoded.start, encoded)[0] for _ in range(2)))

@@ -11,26 +11,25 @@ from torch import Tensor, nn
 
 from seqloom.errors import ConfigError
 from seqloom.models.dropout import Dropouts
-from seqloom.models.encoder_decoder import DecoderState, EncoderDecoder
+from seqloom.models.encoder_decoder import AttentionType, DecoderState, EncoderDecoder
+from seqloom.models.recurrent_stack import RecurrentConfig
 from seqloom.state import select_rows
 
 CELLS = ("rnn", "lstm", "gru")
-ATTENTIONS = ("additive", "multiplicative", "dot", "none")
+ATTENTIONS: tuple[AttentionType, ...] = ("additive", "multiplicative", "dot", "none")
 SIZES = (11, 13)
 LENGTHS = [5, 3, 4]
 
 
-def make(cell_type: str = "gru", attention: str = "dot", **more: Any) -> EncoderDecoder:
+def make(
+    cell_type: str = "gru",
+    attention: AttentionType = "dot",
+    decoder_layers: int = 1,
+    dropouts: Dropouts = Dropouts(),
+) -> EncoderDecoder:
     torch.manual_seed(0)
-    model = EncoderDecoder(
-        SIZES,
-        embedding_size=6,
-        hidden_size=4,
-        cell_type=cell_type,
-        attention=attention,
-        **more,  # type: ignore[arg-type]
-    )
-    return model.double().eval()
+    recurrent = RecurrentConfig(cell_type, hidden_size=4, num_layers=2, dropouts=dropouts)
+    return EncoderDecoder(SIZES, 6, recurrent, decoder_layers, attention).double().eval()
 
 
 def tokens(rows: int = 3, source_steps: int = 5, target_steps: int = 6) -> tuple[Tensor, Tensor]:
@@ -74,7 +73,7 @@ def by_hand(model: EncoderDecoder, source: Tensor, target: Tensor) -> Tensor:
 @pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("cell_type", CELLS)
 @torch.no_grad()
-def test_it_is_the_equations_for_each_row_alone(cell_type: str, attention: str) -> None:
+def test_logits_follow_the_equations_row_by_row(cell_type: str, attention: AttentionType) -> None:
     model = make(cell_type, attention, decoder_layers=2)
     with torch.no_grad():
         model.output_bias.normal_()
@@ -90,7 +89,7 @@ def test_it_is_the_equations_for_each_row_alone(cell_type: str, attention: str) 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("cell_type", CELLS)
 @torch.no_grad()
-def test_steps_give_what_the_whole_gives(cell_type: str, attention: str) -> None:
+def test_chunks_equal_the_whole_target(cell_type: str, attention: AttentionType) -> None:
     model = make(cell_type, attention, decoder_layers=2)
     source, target = tokens()
     encoded = model.encode(source, LENGTHS)
@@ -104,7 +103,7 @@ def test_steps_give_what_the_whole_gives(cell_type: str, attention: str) -> None
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 @torch.no_grad()
-def test_beams_keep_the_number_of_their_source_not_its_memory(attention: str) -> None:
+def test_reordered_rows_attend_to_their_own_source(attention: AttentionType) -> None:
     model = make("lstm", attention)
     source, target = tokens()
     encoded = model.encode(source, LENGTHS)
@@ -119,7 +118,7 @@ def test_beams_keep_the_number_of_their_source_not_its_memory(attention: str) ->
 
 
 @torch.no_grad()
-def test_padding_of_the_source_is_never_looked_at() -> None:
+def test_padding_of_the_source_is_ignored() -> None:
     model = make()
     source, target = tokens()
     other = source.clone()
@@ -138,7 +137,7 @@ def test_padding_of_the_target_changes_no_state() -> None:
         torch.testing.assert_close(one[:, 1], other[:, 1], rtol=1e-12, atol=1e-12)  # kernels of other lengths
 
 
-def test_weights_of_attention_are_given_with_each_step() -> None:
+def test_attention_weights_are_returned() -> None:
     model = make()
     source, target = tokens()
     encoded = model.encode(source, LENGTHS)
@@ -153,14 +152,14 @@ def test_weights_of_attention_are_given_with_each_step() -> None:
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("cell_type", CELLS)
-def test_every_parameter_learns(cell_type: str, attention: str) -> None:
+def test_every_parameter_has_a_gradient(cell_type: str, attention: AttentionType) -> None:
     model = make(cell_type, attention)
     source, target = tokens()
     model(source, LENGTHS, target).logsumexp(-1).sum().backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
-def test_nats_are_those_of_its_logits() -> None:
+def test_nats_are_the_cross_entropy_of_the_logits() -> None:
     model = make()
     source, target = tokens()
     encoded = model.encode(source, LENGTHS)
@@ -182,7 +181,7 @@ def test_dropout_is_for_training_only(locked: bool) -> None:
     assert not torch.allclose(one, other)
 
 
-def test_the_output_of_features_is_dropped_too() -> None:
+def test_output_dropout_applies_to_the_features() -> None:
     """`output` alone: between the tanh, which is within 1, and the output layer."""
     model = make(dropouts=Dropouts(output=0.5)).train()
     source, target = tokens()
@@ -191,7 +190,7 @@ def test_the_output_of_features_is_dropped_too() -> None:
     assert 0.3 < (features == 0).double().mean() < 0.7  # 108 draws of one half: within 4 deviations
 
 
-def test_it_is_a_step_that_decoding_takes() -> None:
+def test_beam_search_over_its_step_does_not_depend_on_the_batch() -> None:
     from seqloom.decoding import DecodingOptions, decode, prefill
 
     model = make()
@@ -214,10 +213,16 @@ def test_it_is_a_step_that_decoding_takes() -> None:
         ({"embedding_size": 0}, r"EncoderDecoder: embedding_size must be an int >= 1\. Got 0\."),
         ({"decoder_layers": 0}, r"EncoderDecoder: decoder_layers must be an int >= 1\. Got 0\."),
         ({"vocabulary_sizes": (3, 0)}, r"EncoderDecoder: vocabulary_sizes must be an int >= 1\. Got 0\."),
-        ({"cell_type": "mgu"}, r"EncoderDecoder: cell_type must be one of rnn, lstm, gru\. Got mgu\."),
         ({"attention": "soft"}, r"score must be one of additive, multiplicative, dot\. Got soft\."),
     ],
 )
 def test_arguments_are_checked(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        EncoderDecoder(**{"vocabulary_sizes": SIZES, "embedding_size": 4, "hidden_size": 4, **arguments})
+        EncoderDecoder(
+            **{
+                "vocabulary_sizes": SIZES,
+                "embedding_size": 4,
+                "recurrent": RecurrentConfig("gru", 4),
+                **arguments,
+            }
+        )

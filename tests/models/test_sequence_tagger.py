@@ -10,20 +10,19 @@ from torch import Tensor
 
 from seqloom.errors import ConfigError, DataError
 from seqloom.models.dropout import Dropouts
-from seqloom.models.language_model import CellType
-from seqloom.models.sequence_classifier import Recurrence
-from seqloom.models.sequence_tagger import SequenceTagger, Spelling
+from seqloom.models.recurrent_stack import RecurrentConfig
+from seqloom.models.sequence_tagger import SequenceTagger, SpellingConfig
 from seqloom.state import tensors_of
 
 V, K, C = 11, 4, 7
-CELLS: tuple[CellType, ...] = ("rnn", "lstm", "gru")
+CELLS = ("rnn", "lstm", "gru")
 
 
-LSTM = Recurrence("lstm", 6)
+LSTM = RecurrentConfig("lstm", 6, bidirectional=True)
 
 
-def small(recurrence: Recurrence = LSTM, **options: Any) -> SequenceTagger:
-    model = SequenceTagger(V, K, 5, recurrence, **options)
+def small(recurrent: RecurrentConfig = LSTM, **options: Any) -> SequenceTagger:
+    model = SequenceTagger(V, K, 5, recurrent, **options)
     if model.crf is not None:
         for parameter in model.crf.parameters():
             torch.nn.init.normal_(parameter)
@@ -43,17 +42,15 @@ def sentences() -> tuple[Tensor, Tensor, Tensor, list[int]]:
 SHAPES = [
     pytest.param({}, id="independent tags"),
     pytest.param({"crf": True}, id="crf"),
-    pytest.param({"crf": True, "spelling": Spelling(C, 3)}, id="crf and spellings"),
+    pytest.param({"crf": True, "spelling": SpellingConfig(C, 3)}, id="crf and spellings"),
 ]
 
 
 @pytest.mark.parametrize("options", SHAPES)
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("cell_type", CELLS)
-def test_a_row_gives_what_it_gives_alone(
-    cell_type: CellType, bidirectional: bool, options: dict[str, Any]
-) -> None:
-    model = small(Recurrence(cell_type, 6, 2, bidirectional), **options)
+def test_padding_does_not_change_a_row(cell_type: str, bidirectional: bool, options: dict[str, Any]) -> None:
+    model = small(RecurrentConfig(cell_type, 6, 2, bidirectional), **options)
     words, tags, characters, lengths = sentences()
     together = model(words, lengths, tags, characters)
     best = model.best_tags(together.emissions, lengths)
@@ -67,7 +64,7 @@ def test_a_row_gives_what_it_gives_alone(
         assert not best[row, length:].any()
 
 
-def test_without_a_crf_the_likelihood_is_that_of_each_tag_by_itself() -> None:
+def test_without_a_crf_tags_are_independent() -> None:
     model = small()
     words, tags, _, lengths = sentences()
     emissions, found = model(words, lengths, tags)
@@ -77,7 +74,7 @@ def test_without_a_crf_the_likelihood_is_that_of_each_tag_by_itself() -> None:
     assert torch.equal(model.best_tags(emissions), emissions.argmax(-1))
 
 
-def test_with_a_crf_likelihood_and_best_tags_are_its_own() -> None:
+def test_with_a_crf_likelihood_and_best_tags_are_those_of_the_crf() -> None:
     model = small(crf=True)
     words, tags, _, lengths = sentences()
     emissions, found = model(words, lengths, tags)
@@ -88,7 +85,7 @@ def test_with_a_crf_likelihood_and_best_tags_are_its_own() -> None:
 
 @pytest.mark.parametrize("crf", [True, False])
 def test_every_parameter_has_a_gradient(crf: bool) -> None:
-    model = small(crf=crf, spelling=Spelling(C, 3))
+    model = small(crf=crf, spelling=SpellingConfig(C, 3))
     words, tags, characters, lengths = sentences()
     (-model(words, lengths, tags, characters).log_likelihood).sum().backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
@@ -103,19 +100,19 @@ def test_likelihoods_are_float32_where_the_model_computes_in_bfloat16(crf: bool)
     assert (emissions.dtype, found.dtype) == (torch.bfloat16, torch.float32)
 
 
-def test_tags_are_those_of_what_stands_on_both_sides() -> None:
+def test_only_a_bidirectional_tagger_sees_later_tokens() -> None:
     words, _, _, _ = sentences()
     changed = words.clone()
     changed[:, 3] = (changed[:, 3] + 1) % V
     for bidirectional in (True, False):
-        model = small(Recurrence("gru", 6, 1, bidirectional))
+        model = small(RecurrentConfig("gru", 6, 1, bidirectional))
         before, after = model(words).emissions, model(changed).emissions
         assert not torch.equal(before[:, 4:], after[:, 4:])
         assert torch.equal(before[:, :3], after[:, :3]) is not bidirectional
 
 
-def test_words_are_told_apart_by_their_spelling() -> None:
-    model, words = small(spelling=Spelling(C, 3)), torch.zeros(1, 2, dtype=torch.int64)
+def test_emissions_depend_on_the_spelling_and_not_on_its_padding() -> None:
+    model, words = small(spelling=SpellingConfig(C, 3)), torch.zeros(1, 2, dtype=torch.int64)
     one, other = torch.tensor([[[1, 2], [3, 0]]]), torch.tensor([[[2, 1], [3, 0]]])
     assert not torch.equal(model(words, characters=one).emissions, model(words, characters=other).emissions)
     longer = torch.nn.functional.pad(one, (0, 3))
@@ -125,11 +122,9 @@ def test_words_are_told_apart_by_their_spelling() -> None:
 
 
 @pytest.mark.parametrize("cell_type", CELLS)
-@pytest.mark.parametrize("spelling", [None, Spelling(C, 3)])
-def test_a_sequence_in_chunks_gives_what_it_gives_whole(
-    cell_type: CellType, spelling: Spelling | None
-) -> None:
-    model = small(Recurrence(cell_type, 6, 2, bidirectional=False), spelling=spelling).eval()
+@pytest.mark.parametrize("spelling", [None, SpellingConfig(C, 3)])
+def test_chunks_equal_the_whole_sequence(cell_type: str, spelling: SpellingConfig | None) -> None:
+    model = small(RecurrentConfig(cell_type, 6, 2, bidirectional=False), spelling=spelling).eval()
     words, _, characters, _ = sentences()
     whole = model(words, characters=characters).emissions
     state, parts = None, []
@@ -149,22 +144,22 @@ def test_a_sequence_in_chunks_gives_what_it_gives_whole(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"recurrence": Recurrence("gru", 6)},
-         r"a tagger that reads both ways cannot step, as what comes behind a token decides on its tag\. "
+        ({"recurrent": RecurrentConfig("gru", 6, bidirectional=True)},
+         r"a bidirectional tagger cannot step, as a tag depends on the tokens after it too\. "
          r"Give the whole sequence to forward, or build with bidirectional=False\."),
-        ({"recurrence": Recurrence("gru", 6, bidirectional=False), "crf": True},
-         r"a tagger with a CRF cannot step, as it chooses the tags of a sequence together\. "
+        ({"recurrent": RecurrentConfig("gru", 6, bidirectional=False), "crf": True},
+         r"a tagger with a CRF cannot step, as it decodes the tags of a sequence together\. "
          r"Give the whole sequence to forward, or build with crf=False\."),
     ],
 )  # fmt: skip
-def test_what_cannot_step_says_why(options: dict[str, Any], message: str) -> None:
+def test_a_tagger_that_cannot_step_refuses(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=f"^SequenceTagger: {message}$"):
         small(**options).step(torch.zeros(1, 1, dtype=torch.int64))
 
 
 @pytest.mark.parametrize("place", ["input", "hidden", "output", "embedding", "weight", "recurrent"])
-def test_every_place_drops_in_training_only(place: str) -> None:
-    model = small(Recurrence("lstm", 6, 2), dropouts=Dropouts(**{place: 0.5}))
+def test_each_kind_of_dropout_is_active_in_training_only(place: str) -> None:
+    model = small(RecurrentConfig("lstm", 6, 2, dropouts=Dropouts(**{place: 0.5})))
     words = sentences()[0]
     assert not torch.equal(model(words).emissions, model(words).emissions)
     model.eval()
@@ -176,21 +171,19 @@ def test_every_place_drops_in_training_only(place: str) -> None:
     [
         ({"vocabulary_size": 0}, r"vocabulary_size must be an int >= 1\. Got 0\."),
         ({"tag_count": 0}, r"tag_count must be an int >= 1\. Got 0\."),
-        ({"recurrence": Recurrence(num_layers=0)}, r"num_layers must be an int >= 1\. Got 0\."),
-        ({"recurrence": Recurrence("qrnn")}, r"cell_type must be one of rnn, lstm, gru\. Got qrnn\."),  # type: ignore[arg-type]
-        ({"spelling": Spelling(0)}, r"character_count must be an int >= 1\. Got 0\."),
-        ({"spelling": Spelling(5, 0)}, r"size must be an int >= 1\. Got 0\."),
+        ({"spelling": SpellingConfig(0)}, r"character_count must be an int >= 1\. Got 0\."),
+        ({"spelling": SpellingConfig(5, 0)}, r"size must be an int >= 1\. Got 0\."),
     ],
 )
 def test_arguments_out_of_range(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=f"^SequenceTagger: {message}$"):
         SequenceTagger(
-            **{"vocabulary_size": V, "tag_count": K, "embedding_size": 5, "recurrence": LSTM, **options}
+            **{"vocabulary_size": V, "tag_count": K, "embedding_size": 5, "recurrent": LSTM, **options}
         )
 
 
 def test_spellings_that_do_not_fit() -> None:
-    model, words = small(spelling=Spelling(C)), torch.zeros(2, 3, dtype=torch.int64)
+    model, words = small(spelling=SpellingConfig(C)), torch.zeros(2, 3, dtype=torch.int64)
     expected = r"^SequenceTagger: characters must be \(2, 3, C\), the spellings of the words\. Got None\.$"
     with pytest.raises(DataError, match=expected):
         model(words)

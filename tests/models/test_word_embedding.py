@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from seqloom.errors import ConfigError, DataError
-from seqloom.models.word_embedding import DEVIATION, WordEmbedding, WordEmbeddingConfig
+from seqloom.models.word_embedding import EMBEDDING_DEVIATION, WordEmbedding, WordEmbeddingConfig
 
 PARTS = torch.tensor([[[3, 1, 2, 0], [5, 4, 0, 0]], [[3, 0, 0, 0], [0, 2, 2, 4]]])
 
@@ -49,7 +49,7 @@ def test_a_dropped_word_is_read_as_unknown_and_its_parts_stay(subword_count: int
 def test_pretrained_vectors_take_their_words_places_and_the_others_are_drawn_to_fit() -> None:
     embedding = WordEmbedding(WordEmbeddingConfig(400), size=50)
     # 20,000 draws: the deviation of their deviation is 0.5 %; five of those
-    assert embedding.words.weight.std().item() == pytest.approx(DEVIATION, rel=0.025)
+    assert embedding.words.weight.std().item() == pytest.approx(EMBEDDING_DEVIATION, rel=0.025)
     vectors = numpy.random.default_rng(0).normal(0, 0.4, (100, 50)).astype(numpy.float32)
     embedding.load_pretrained(range(300, 400), vectors)
     assert torch.equal(embedding.words.weight[300:], torch.from_numpy(vectors))
@@ -68,6 +68,6 @@ def test_what_does_not_fit_is_said() -> None:
     ):
         WordEmbedding(WordEmbeddingConfig(5), 4)(torch.zeros(2, 3))
     with pytest.raises(
-        DataError, match=r"input must be \(B, T, 1 \+ P\) numbers of words and parts\. Got .* \(2, 3\)"
+        DataError, match=r"input must be \(B, T, 1 \+ P\) numbers of words and subwords\. Got .* \(2, 3\)"
     ):
         WordEmbedding(WordEmbeddingConfig(5, subword_count=2), 4)(torch.zeros(2, 3, dtype=torch.int64))

@@ -8,9 +8,9 @@ import pytest
 
 from seqloom.errors import ConfigError
 from seqloom.runs.config import parse_settings, read_yaml, resolve
-from seqloom.tasks import TASKS
+from seqloom.tasks import task_named
 
-GENERATE = TASKS["generate"]
+GENERATE = task_named("generate")
 
 
 def test_settings_lie_over_the_file_and_that_over_the_defaults(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_without_a_limit_a_training_has_20_epochs() -> None:
         ("training.batch_size=1.5", r"training\.batch_size: input should be a valid integer\. Got 1\.5\."),
         (
             "model.cell_type=xlstm",
-            r"model\.cell_type: input should be 'rnn', 'lstm' or 'gru'\. Got \"xlstm\"\.",
+            r"model\.cell_type: must be the name of a cell\. Got \"xlstm\"\. Did you mean `lstm`\?",
         ),
         ("model.dropout=1", r"model\.dropout: input should be less than 1\. Got 1\."),
         ("training.learning_rate=.nan", r"training\.learning_rate: input should be"),

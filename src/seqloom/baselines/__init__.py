@@ -1,1 +1,1 @@
-"""Baselines: trivial predictors, which know no task."""
+"""Baselines: trivial predictors, as functions of arrays and texts. They know no task."""

@@ -1,73 +1,60 @@
-"""The bar for a classifier: logistic regression on features that know no order of steps, by scikit-learn."""
+"""The baseline of classification: logistic regression on features that ignore the order of steps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy
 
+from seqloom.baselines.majority import class_shares
+
 ITERATIONS = 2000
-LEAST = 1e-9
-"""No probability is taken for less: a mistake costs 21 nats at most."""
+MIN_PROBABILITY = 1e-9
+"""Bounds the loss of a mistake, at 21 nats."""
 
 
-class Item(Protocol):
-    """What is read of an example."""
-
-    @property
-    def values(self) -> numpy.ndarray:
-        """Features (T, F)."""
-        ...
-
-    @property
-    def shown(self) -> str:
-        """Its text."""
-        ...
-
-
-def word_features(known: Sequence[Item], asked: Sequence[Item]) -> tuple[Any, Any]:
-    """TF-IDF of words and of pairs of words, as the texts of `known` have them."""
+def tfidf(train: Sequence[str], test: Sequence[str]) -> tuple[Any, Any]:
+    """TF-IDF of words and pairs of words, fitted to the texts of `train`: two sparse matrices (N, F)."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True)
-    return words.fit_transform(item.shown for item in known), words.transform(item.shown for item in asked)
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True)
+    return vectorizer.fit_transform(train), vectorizer.transform(test)
 
 
-def moments(known: Sequence[Item], asked: Sequence[Item]) -> tuple[Any, Any]:
-    """Mean and deviation of every feature over the steps."""
-    return _moments(known), _moments(asked)
+def moments(rows: Sequence[numpy.ndarray]) -> numpy.ndarray:
+    """Mean and deviation over the steps of rows (T, F): (N, 2 F)."""
+    return numpy.stack([numpy.concatenate([row.mean(0), row.std(0)]) for row in rows])
 
 
-def _moments(items: Sequence[Item]) -> numpy.ndarray:
-    return numpy.stack([numpy.concatenate([item.values.mean(0), item.values.std(0)]) for item in items])
+def predict_scores(train: Any, test: Any, targets: numpy.ndarray, num_classes: int) -> numpy.ndarray:
+    """Fit logistic regression and score other rows.
 
+    Where all targets are alike, it predicts the share of each class, with one more row of each.
 
-def regress(known: Any, asked: Any, targets: numpy.ndarray, num_classes: int) -> numpy.ndarray:
-    """Fit logistic regression to features and targets: (N,) class numbers, or (N, K) zeros and ones.
-
-    Where there is nothing to fit, since all targets are alike, it gives the share of each label, as if every
-    one had been there once more.
+    Args:
+        train: features (N, F).
+        test: features (M, F).
+        targets: (N,) class numbers of `train`; or, multi-label, (N, K) zeros and ones.
+        num_classes: K.
 
     Returns:
-        Of each row of `asked` the scores (N, K) float64, before softmax, or before sigmoid where labels are
-        several.
+        scores (M, K) float64 of `test`, before softmax, or, multi-label, before sigmoid.
     """
     if targets.ndim == 2:
-        found = [_fit(known, column.astype(int), asked, 2)[:, 1] for column in targets.T]
-        share = numpy.clip(numpy.stack(found, axis=1), LEAST, 1 - LEAST)
-        return numpy.log(share) - numpy.log1p(-share)
-    return numpy.log(numpy.maximum(_fit(known, targets, asked, num_classes), LEAST))
+        columns = [_probabilities(train, column.astype(int), test, 2)[:, 1] for column in targets.T]
+        probability = numpy.clip(numpy.stack(columns, axis=1), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+        return numpy.log(probability) - numpy.log1p(-probability)
+    return numpy.log(numpy.maximum(_probabilities(train, targets, test, num_classes), MIN_PROBABILITY))
 
 
-def _fit(known: Any, targets: numpy.ndarray, asked: Any, classes: int) -> numpy.ndarray:
+def _probabilities(train: Any, targets: numpy.ndarray, test: Any, num_classes: int) -> numpy.ndarray:
     from sklearn.linear_model import LogisticRegression
 
-    shares = numpy.bincount(targets, minlength=classes) + 1.0
-    shares /= shares.sum()
-    found = numpy.tile(shares, (asked.shape[0], 1))
-    seen = numpy.unique(targets)
-    if len(seen) > 1:
-        model = LogisticRegression(max_iter=ITERATIONS).fit(known, targets)
-        found[:, seen] = model.predict_proba(asked) * shares[seen].sum()
-    return found
+    shares = class_shares(targets, num_classes)
+    probabilities = numpy.tile(shares, (test.shape[0], 1))
+    present = numpy.unique(targets)
+    if len(present) > 1:
+        model = LogisticRegression(max_iter=ITERATIONS).fit(train, targets)
+        probabilities[:, present] = model.predict_proba(test) * shares[present].sum()
+    return probabilities

@@ -1,1 +1,1 @@
-"""Metrics: functions of arrays, which know no task."""
+"""Metrics: functions of arrays and texts. They know no task."""

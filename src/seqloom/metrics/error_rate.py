@@ -1,7 +1,7 @@
-"""Word and character error rates by jiwer, from counts of single rows: so they add up, in any batches.
+"""Word and character error rates by jiwer, from counts by row that add up however rows were batched.
 
-WER = (S + D + I) / N: the fewest words that must be put in the place of others, left out and put in to come
-from what was said to what was understood, over the words that were said. CER is the same of characters.
+WER = (S + D + I) / N: the fewest substitutions, deletions and insertions of words that turn the reference
+into the transcript, over the words of the reference. CER is the same of characters.
 """
 
 from __future__ import annotations
@@ -14,62 +14,68 @@ import numpy
 from seqloom.optional import import_optional
 
 RATES = {"wer": "words", "cer": "characters"}
-WORST = 10
+MAX_WORST = 10
 
 
-def count_errors(expected: Sequence[str], found: Sequence[str]) -> dict[str, numpy.ndarray]:
-    """Of each row substitutions, deletions, insertions, and how many were said: words, characters, (n, 4).
+def count_errors(references: Sequence[str], transcripts: Sequence[str]) -> dict[str, numpy.ndarray]:
+    """Count substitutions, deletions, insertions and reference units of each row, of words and characters.
+
+    Returns:
+        `words` and `characters`, (n, 4) each.
 
     >>> count_errors(["one two three"], ["one too"])["words"]
     array([[1, 1, 0, 3]])
     """
     jiwer = import_optional("jiwer", "speech")
     outputs = {
-        "words": jiwer.process_words(list(expected), list(found)),
-        "characters": jiwer.process_characters(list(expected), list(found)),
+        "words": jiwer.process_words(list(references), list(transcripts)),
+        "characters": jiwer.process_characters(list(references), list(transcripts)),
     }
     return {
         name: numpy.array(
             [
-                [*_count(chunks), len(said)]
-                for chunks, said in zip(output.alignments, output.references, strict=True)
+                [*_count(alignment), len(reference)]
+                for alignment, reference in zip(output.alignments, output.references, strict=True)
             ]
         )
         for name, output in outputs.items()
     }
 
 
-def _count(chunks: Sequence[Any]) -> list[int]:
+def _count(alignment: Sequence[Any]) -> list[int]:
     counts = dict.fromkeys(("substitute", "delete", "insert", "equal"), 0)
-    for chunk in chunks:
-        said, understood = chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx
-        counts[chunk.type] += max(said, understood)
+    for chunk in alignment:
+        reference, transcript = (
+            chunk.ref_end_idx - chunk.ref_start_idx,
+            chunk.hyp_end_idx - chunk.hyp_start_idx,
+        )
+        counts[chunk.type] += max(reference, transcript)
     return [counts[name] for name in ("substitute", "delete", "insert")]
 
 
 def scores(totals: Mapping[str, numpy.ndarray]) -> dict[str, float]:
-    """WER and CER, from sums of what `count_errors` gives."""
+    """WER and CER, from the sums over rows of the counts of `count_errors`."""
     return {rate: float(totals[name][:3].sum() / totals[name][3]) for rate, name in RATES.items()}
 
 
-def worst(outputs: Sequence[Mapping[str, str]]) -> list[str]:
+def worst_rows(outputs: Sequence[Mapping[str, str]]) -> list[str]:
     """The ten rows with the most errors, with jiwer's alignment, as lines to print.
 
     Args:
-        outputs: of each row its `file`, and what was `expected` and `found`.
+        outputs: the `file`, the `expected` and the `predicted` text of each row.
     """
     jiwer = import_optional("jiwer", "speech")
     if not outputs:
         return []
-    counted = count_errors(*([row[name] for row in outputs] for name in ("expected", "found")))
-    words, characters = (counted[name][:, :3].sum(1).tolist() for name in ("words", "characters"))
+    counts = count_errors(*([row[name] for row in outputs] for name in ("expected", "predicted")))
+    words, characters = (counts[name][:, :3].sum(1).tolist() for name in ("words", "characters"))
     order = sorted(range(len(outputs)), key=lambda row: (-words[row], -characters[row], outputs[row]["file"]))
     lines: list[str] = []
-    for row in order[:WORST]:
+    for row in order[:MAX_WORST]:
         if not characters[row]:
             break
-        aligned = jiwer.process_words(outputs[row]["expected"], outputs[row]["found"])
+        aligned = jiwer.process_words(outputs[row]["expected"], outputs[row]["predicted"])
         shown = jiwer.visualize_alignment(aligned, show_measures=False, skip_correct=False).splitlines()[1:]
-        lines += [f"{outputs[row]['file']}: {words[row]} of {counted['words'][row, 3]} words"]
+        lines += [f"{outputs[row]['file']}: {words[row]} of {counts['words'][row, 3]} words"]
         lines += [line.rstrip() for line in shown if line.strip()]
     return lines

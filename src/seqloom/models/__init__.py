@@ -1,1 +1,1 @@
-"""The four shapes: one-to-one, one-to-many, many-to-one, many-to-many."""
+"""Models: recurrent layers with what is before and after them, such as attention. They know no task."""

@@ -1,4 +1,4 @@
-r"""Many-to-many, unaligned, by attention: sound is heard whole, then a text written that looks back at it.
+r"""Many-to-many, unaligned, by attention: an encoder reads a whole recording, a decoder writes its text.
 
 .. math::
 
@@ -7,9 +7,9 @@ r"""Many-to-many, unaligned, by attention: sound is heard whole, then a text wri
     c_u &= \mathrm{attention}(h_u, m) \\
     p(y_u | y_{<u}, x) &= \mathrm{softmax}(W \tanh(U [c_u; h_u]) + b)
 
-Listen, attend and spell (Chan et al. 2016, arXiv:1508.01211), without their pyramid: frames are stacked
-before. The encoder keeps the output layer of connectionist temporal classification, whose loss teaches it
-that sound and text run side by side (Watanabe et al. 2017, "Hybrid CTC/attention architecture").
+Listen, attend and spell (Chan et al. 2016, arXiv:1508.01211), without its pyramid: frames are stacked
+beforehand. The encoder has an output layer for connectionist temporal classification too, whose loss teaches
+it that sound and text run in the same order (Watanabe et al. 2017, "Hybrid CTC/attention architecture").
 """
 
 from __future__ import annotations
@@ -21,28 +21,32 @@ from torch import Tensor, nn
 
 from seqloom.layers.attention import Attention, Memory, Score
 from seqloom.layers.masking import Lengths
-from seqloom.models.ctc_transcriber import Transcriber
+from seqloom.models.ctc_transcriber import CTCTranscriber
 from seqloom.models.dropout import Dropouts, drop
-from seqloom.models.language_model import LAYERS
-from seqloom.models.sequence_classifier import Recurrence
+from seqloom.models.recurrent_stack import RecurrentConfig
 from seqloom.shapes import Logits, Tokens
 from seqloom.state import State
 
 
 class DecoderState(NamedTuple):
-    """Where the decoder is: the state of its layer, and (1, B) of which recording each row is the text."""
+    """The state of the decoder.
+
+    Fields:
+        layer: the state of its recurrent layer.
+        rows: (1, B) int64, the recording that each row transcribes, so that beams share its memory.
+    """
 
     layer: State
     rows: Tensor
 
 
-class EncodedAudio(NamedTuple):
-    """A batch of recordings, heard.
+class EncoderOutput(NamedTuple):
+    """An encoded batch of recordings.
 
     Fields:
         memory: what the decoder attends to.
-        start: what the decoder starts from.
-        logits: (B, T, V), those of the encoder's own output layer.
+        start: the decoder's first state.
+        logits: (B, T, V), from the encoder's own output layer, for CTC.
     """
 
     memory: Memory
@@ -52,21 +56,20 @@ class EncodedAudio(NamedTuple):
 
 @final
 class AttentionTranscriber(nn.Module):
-    """Steps of features to a text, symbol by symbol. Number 0 begins and ends it.
+    """Write the text of a recording symbol by symbol. Number 0 begins and ends it.
 
     Args:
         input_size: F, features of a step.
-        output_size: V, symbols there are, number 0 among them.
-        recurrence: the encoder's layers; the decoder has one layer of the same cell, as wide as their output.
-        dropouts: where and how much is dropped in training.
+        output_size: V, number of symbols, number 0 included.
+        recurrent: the encoder's layers; the decoder has one such layer, as wide as the encoder's output.
         score: how attention scores: `additive`, `multiplicative` or `dot`.
 
     Raises:
         ConfigError: an argument out of its range.
 
-    >>> model = AttentionTranscriber(input_size=8, output_size=5, recurrence=Recurrence("gru", 16))
-    >>> heard = model.encode(torch.randn(2, 7, 8), torch.tensor([7, 4]))
-    >>> logits, state = model.step(torch.tensor([[0, 3], [0, 1]]), heard.start, heard)
+    >>> model = AttentionTranscriber(input_size=8, output_size=5, recurrent=RecurrentConfig("gru", 16))
+    >>> encoded = model.encode(torch.randn(2, 7, 8), torch.tensor([7, 4]))
+    >>> logits, state = model.step(torch.tensor([[0, 3], [0, 1]]), encoded.start, encoded)
     >>> logits.shape
     torch.Size([2, 2, 5])
     """
@@ -75,15 +78,14 @@ class AttentionTranscriber(nn.Module):
         self,
         input_size: int,
         output_size: int,
-        recurrence: Recurrence,
-        dropouts: Dropouts = Dropouts(),
+        recurrent: RecurrentConfig,
         score: Score = "additive",
     ) -> None:
         super().__init__()
-        self.encoder = Transcriber(input_size, output_size, recurrence, dropouts)
-        width = self.encoder.encoded_size
+        self.encoder = CTCTranscriber(input_size, output_size, recurrent)
+        width = self.encoder.layers.output_size
         self.embedding = nn.Embedding(output_size, width)
-        self.decoder = LAYERS[recurrence.cell_type](width, width, kernel=recurrence.kernel)
+        self.decoder = recurrent._replace(bidirectional=False).layer(width, width)
         self.attention = Attention(score, width, width)
         self.combine = nn.Linear(2 * width, width)
         self.output = nn.Linear(width, output_size)
@@ -94,42 +96,42 @@ class AttentionTranscriber(nn.Module):
         """Where the parameters are."""
         return self.output.weight.device
 
-    def encode(self, features: Tensor, lengths: Lengths = None) -> EncodedAudio:
-        """Hear whole recordings (B, T, F), of whose steps `lengths` (B,) are real; None: all."""
+    def encode(self, features: Tensor, lengths: Lengths = None) -> EncoderOutput:
+        """Encode whole recordings (B, T, F), with `lengths` (B,) valid steps; None: all of them."""
         B, T = features.shape[:2]
         values = self.encoder.encode(features, lengths)
-        real = torch.full((B,), T) if lengths is None else torch.as_tensor(lengths)
+        valid = torch.full((B,), T) if lengths is None else torch.as_tensor(lengths)
         rows = torch.arange(B, device=features.device).unsqueeze(0)
-        start = self.decoder.initial_state(B)
-        memory = self.attention.remember(values, real)
-        return EncodedAudio(memory, DecoderState(start, rows), self.encoder.output(values))
+        start = self.decoder.initial_state(B)  # type: ignore[operator]
+        memory = self.attention.remember(values, valid)
+        return EncoderOutput(memory, DecoderState(start, rows), self.encoder.output(values))
 
     def step(
-        self, tokens: Tokens, state: DecoderState, encoded: EncodedAudio, lengths: Lengths = None
+        self, tokens: Tokens, state: DecoderState, encoded: EncoderOutput, lengths: Lengths = None
     ) -> tuple[Logits, DecoderState]:
-        """Read `tokens` (B, U) on from `state`: logits of what follows each (B, U, V), and the state then.
+        """Read `tokens` (B, U) on from `state`: the logits (B, U, V) of the next ones, and the new state.
 
         Args:
-            tokens: of each row; a text begins with 0.
-            state: `encoded.start`, or what the call before gave.
+            tokens: symbols of each row; a text begins with 0.
+            state: `encoded.start`, or that after the previous call.
             encoded: the recordings.
-            lengths: (B,) the real tokens of each row; None: all.
+            lengths: (B,) the valid tokens of each row; None: all of them.
         """
-        drops = self.encoder.dropouts if self.training else Dropouts()
-        values = drop(nn.functional.embedding(tokens.t(), self.embedding.weight), drops.hidden, drops.locked)
-        values, after = self.decoder(values, state.layer, lengths=lengths)
-        hidden = values.transpose(0, 1)
+        dropouts = self.encoder.layers.config.dropouts if self.training else Dropouts()
+        x = nn.functional.embedding(tokens.t(), self.embedding.weight)
+        h, layer_state = self.decoder(drop(x, dropouts.hidden, dropouts.locked), state.layer, lengths=lengths)
+        hidden = h.transpose(0, 1)
         # While every row has its own memory, as in training, nothing is copied.
         unmoved = state.rows is encoded.start.rows
         memory = encoded.memory if unmoved else encoded.memory.rows(state.rows[0])
         context, _ = self.attention(hidden, memory)
         features = torch.tanh(self.combine(torch.cat([context.to(hidden.dtype), hidden], -1)))
-        logits = self.output(drop(features, drops.output, drops.locked))
-        return logits, DecoderState(after, state.rows)
+        logits = self.output(drop(features, dropouts.output, dropouts.locked))
+        return logits, DecoderState(layer_state, state.rows)
 
     def forward(
         self, features: Tensor, lengths: Lengths, tokens: Tokens, token_lengths: Lengths
-    ) -> tuple[Logits, EncodedAudio]:
-        """Logits (B, U, V) of what follows each of `tokens` (B, U), and the recordings as they were heard."""
-        heard = self.encode(features, lengths)
-        return self.step(tokens, heard.start, heard, token_lengths)[0], heard
+    ) -> tuple[Logits, EncoderOutput]:
+        """The logits (B, U, V) of what follows each of `tokens` (B, U), and the encoded recordings."""
+        encoded = self.encode(features, lengths)
+        return self.step(tokens, encoded.start, encoded, token_lengths)[0], encoded

@@ -1,4 +1,4 @@
-"""Where a language model drops: the places of AWD-LSTM (Merity et al. 2018, arXiv:1708.02182)."""
+"""Dropout in the places of AWD-LSTM (Merity et al. 2018, arXiv:1708.02182)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from torch import Tensor
 
 
 class Dropouts(NamedTuple):
-    """Probabilities, each in [0, 1), by place.
+    """Probabilities of dropping, in [0, 1), by place; all in training only.
 
-    `input`, `hidden` and `output` drop units of the embedding, between the layers and before the output
-    layer. Where `locked` is true, one mask serves every step of a window (variational dropout, Gal and
-    Ghahramani 2016, arXiv:1512.05287), else every step has its own. `embedding` drops whole words, `weight`
-    drops recurrent weights (DropConnect), `recurrent` drops units of the state, one mask for a window.
+    Fields:
+        input: of units of the input of the first layer.
+        hidden: of units between layers.
+        output: of units before the output layer.
+        embedding: of whole words of the vocabulary.
+        weight: of elements of the recurrent matrices (DropConnect).
+        recurrent: of units of the recurrent state, one mask for a whole call.
+        locked: whether one mask of `input`, `hidden` and `output` serves every step (variational dropout, Gal
+            and Ghahramani 2016, arXiv:1512.05287); else every step has its own.
     """
 
     input: float = 0.0
@@ -24,6 +29,11 @@ class Dropouts(NamedTuple):
     weight: float = 0.0
     recurrent: float = 0.0
     locked: bool = False
+
+    @classmethod
+    def of_units(cls, probability: float, embedding: float = 0.0) -> Dropouts:
+        """The same probability at the input, between layers and at the output."""
+        return cls(probability, probability, probability, embedding)
 
 
 def drop(values: Tensor, probability: float, locked: bool) -> Tensor:

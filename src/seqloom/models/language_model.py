@@ -1,23 +1,21 @@
-"""One-to-many: from a state and a first token to a sequence, each token read back to give the next.
+"""One-to-many: a recurrent language model, whose every token is its next input.
 
 x_t = E[w_t],   h_t, s_t = recurrence(x_t, s_{t-1}),   p(w_{t+1} | w_1 … w_t) = softmax(W h_t + b)
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import final
 
 import torch
 from torch import nn
 
+from seqloom.cells.parameters import check_size
 from seqloom.errors import ConfigError
-from seqloom.layers.recurrent import CELL_TYPES, GRU, LSTM, RNN, CellType, make_layer
-from seqloom.models.dropout import Dropouts, drop, drop_words
+from seqloom.models.dropout import drop_words
+from seqloom.models.recurrent_stack import RecurrentConfig, RecurrentStack
 from seqloom.shapes import Logits, Tokens
 from seqloom.state import State
-
-LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 @final
@@ -25,21 +23,17 @@ class LanguageModel(nn.Module):
     """Predict each token from all those before it.
 
     Args:
-        vocabulary_size: tokens there are, V.
-        embedding_size: width of a token's vector, E.
-        hidden_size: units of each recurrent layer, H.
-        num_layers: recurrent layers.
-        cell_type: `rnn`, `lstm` or `gru`.
+        vocabulary_size: V, tokens in the vocabulary.
+        embedding_size: E, width of a token's vector.
+        recurrent: the recurrent layers; of one direction.
         tie_weights: the output layer uses the embedding's matrix (Press and Wolf 2017, arXiv:1608.05859;
             Inan et al. 2017, arXiv:1611.01462); the last layer then has E units.
-        dropouts: where and how much is dropped in training.
-        kernel: which kernel runs the recurrences: `auto`, `reference`, `torch` or `native`.
 
     Raises:
         ConfigError: an argument out of its range.
 
     >>> import torch
-    >>> model = LanguageModel(vocabulary_size=10, embedding_size=8, hidden_size=16)
+    >>> model = LanguageModel(vocabulary_size=10, embedding_size=8, recurrent=RecurrentConfig("lstm", 16))
     >>> logits, state = model(torch.tensor([[1, 2, 3]]))
     >>> logits.shape
     torch.Size([1, 3, 10])
@@ -50,33 +44,17 @@ class LanguageModel(nn.Module):
         self,
         vocabulary_size: int,
         embedding_size: int,
-        hidden_size: int,
-        num_layers: int = 2,
-        cell_type: CellType = "lstm",
+        recurrent: RecurrentConfig,
         tie_weights: bool = False,
-        dropouts: Dropouts = Dropouts(),
-        kernel: str = "auto",
     ) -> None:
         super().__init__()
-        sizes = {"vocabulary_size": vocabulary_size, "embedding_size": embedding_size}
-        for name, size in {**sizes, "hidden_size": hidden_size, "num_layers": num_layers}.items():
-            if size < 1:
-                raise ConfigError("LanguageModel", f"{name} must be an int >= 1", got=size)
-        if cell_type not in CELL_TYPES:
-            raise ConfigError(
-                "LanguageModel", f"cell_type must be one of {', '.join(CELL_TYPES)}", got=cell_type
-            )
-        widths = [embedding_size, *[hidden_size] * num_layers]
-        if tie_weights:
-            widths[-1] = embedding_size
-        self.dropouts = dropouts
+        for name, size in {"vocabulary_size": vocabulary_size, "embedding_size": embedding_size}.items():
+            check_size("LanguageModel", name, size)
+        if recurrent.bidirectional:
+            raise ConfigError("LanguageModel", "recurrent.bidirectional must be False", got=True)
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
-        options = {"recurrent_dropout": dropouts.recurrent, "kernel": kernel}
-        self.layers = nn.ModuleList(
-            make_layer(cell_type, below, above, weight_dropout=dropouts.weight, **options)
-            for below, above in pairwise(widths)
-        )
-        self.output = nn.Linear(widths[-1], vocabulary_size)
+        self.layers = RecurrentStack(embedding_size, recurrent, embedding_size if tie_weights else None)
+        self.output = nn.Linear(self.layers.output_size, vocabulary_size)
         nn.init.zeros_(self.output.bias)
         if tie_weights:  # torch's embedding has deviation 1, which is too much for an output layer
             nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
@@ -88,25 +66,17 @@ class LanguageModel(nn.Module):
         return self.embedding.weight.device
 
     def initial_state(self, batch_size: int) -> State:
-        """The state before anything was read: one per layer."""
-        return tuple(layer.initial_state(batch_size) for layer in self.layers)  # type: ignore[operator]
+        """The state before the first token: a tuple with that of every layer."""
+        return self.layers.initial_state(batch_size)
 
     def forward(self, tokens: Tokens, state: State | None = None) -> tuple[Logits, State]:
-        """Read `tokens` (B, T) from `state` on: logits of what follows each (B, T, V), and the state then.
+        """Read `tokens` (B, T) on from `state`: the logits (B, T, V) of the next tokens, and the new state.
 
         This is the model's `step`: a text in any chunks gives what it gives whole.
         """
-        drops = self.dropouts if self.training else Dropouts()
-        weight = drop_words(self.embedding.weight, drops.embedding)
-        values = nn.functional.embedding(tokens.t(), weight)
-        values = drop(values, drops.input, drops.locked)
-        states: list[State] = []
-        for number, layer in enumerate(self.layers):
-            if number:
-                values = drop(values, drops.hidden, drops.locked)
-            values, after = layer(values, None if state is None else state[number])
-            states.append(after)
-        logits = self.output(drop(values, drops.output, drops.locked))
-        return logits.transpose(0, 1), tuple(states)
+        dropout = self.layers.config.dropouts.embedding if self.training else 0.0
+        x = nn.functional.embedding(tokens.t(), drop_words(self.embedding.weight, dropout))
+        h, state_after = self.layers(x, state)
+        return self.output(h).transpose(0, 1), state_after
 
     step = forward

@@ -1,4 +1,4 @@
-r"""Vectors of words, and of the parts of words, so that a word that was never seen has a vector too.
+r"""Embeddings of words and their subwords, so that a word that training has not seen has a vector too.
 
 .. math:: v(w) = E[w] + \frac{1}{|P(w)|} \sum_{p \in P(w)} E'[p]
 
@@ -17,20 +17,20 @@ from torch import Tensor, nn
 from seqloom.errors import ConfigError, DataError
 from seqloom.models.dropout import drop_words
 
-DEVIATION = 0.1
-"""Of the vectors before training: with torch's 1, what a rare word is taught shows for long beside what was
-drawn for it."""
+EMBEDDING_DEVIATION = 0.1
+"""Standard deviation of initial vectors. With torch's 1 the random start of a rare word outweighs for long
+what it has learnt."""
 
 
 class WordEmbeddingConfig(NamedTuple):
     """The words that a model reads.
 
     Fields:
-        vocabulary_size: V, words that have a number.
-        unknown: the number of all other words.
-        dropout: probability that in training a word is read as unknown, its parts staying known: so the model
-            learns to do without any one word, and what to make of those that it never saw.
-        subword_count: parts of words that have a number, from 1 on.
+        vocabulary_size: V, words in the vocabulary.
+        unknown: the number of the unknown word.
+        dropout: probability of reading a word as unknown in training, its subwords still known, so that the
+            model learns to manage without any single word and to use the subwords of new ones.
+        subword_count: number of subwords, which are numbered from 1 on.
     """
 
     vocabulary_size: int
@@ -41,10 +41,10 @@ class WordEmbeddingConfig(NamedTuple):
 
 @final
 class WordEmbedding(nn.Module):
-    """Numbers of words, and of their parts, to vectors.
+    """Numbers of words and their subwords to vectors.
 
     Args:
-        words: which there are.
+        words: the vocabulary, and its dropout.
         size: E, width of a vector.
 
     Raises:
@@ -64,15 +64,15 @@ class WordEmbedding(nn.Module):
             raise ConfigError("WordEmbedding", "dropout must be in [0, 1)", got=words.dropout)
         self.unknown, self.dropout = words.unknown, words.dropout
         self.words = nn.Embedding(words.vocabulary_size, size)
-        nn.init.normal_(self.words.weight, std=DEVIATION)
-        self.parts = None
+        nn.init.normal_(self.words.weight, std=EMBEDDING_DEVIATION)
+        self.parts = None  # the name is a key of the weights that runs hold
         if words.subword_count:
             self.parts = nn.EmbeddingBag(words.subword_count + 1, size, mode="mean", padding_idx=0)
-            nn.init.normal_(self.parts.weight[1:], std=DEVIATION)
+            nn.init.normal_(self.parts.weight[1:], std=EMBEDDING_DEVIATION)
 
     @torch.no_grad()
     def load_pretrained(self, numbers: Sequence[int], vectors: numpy.ndarray) -> None:
-        """Put pretrained vectors (N, E) in the place of those words' (N,); draw the others to fit them."""
+        """Set the vectors of words (N,) to `vectors` (N, E); draw the others with their deviation."""
         nn.init.normal_(self.words.weight, std=float(vectors.std()))
         self.words.weight[list(numbers)] = torch.from_numpy(vectors).to(self.words.weight)
 
@@ -80,27 +80,31 @@ class WordEmbedding(nn.Module):
         """Look up.
 
         Args:
-            words: numbers (B, T), or (T, B); with parts (B, T, 1 + P): the word's own, and those of its
-                parts, 0 for none.
-            whole_dropout: probability that all that a word has of its own is dropped, wherever it stands.
+            words: numbers (B, T), or (T, B); with subwords (B, T, 1 + P): the word's, then its subwords', 0
+                for none.
+            whole_dropout: probability of dropping a word's own vector, everywhere in the batch.
 
         Returns:
             (B, T, E), or (T, B, E).
 
         Raises:
-            DataError: another shape, or no whole numbers.
+            DataError: another shape, or numbers that are no integers.
         """
         dims = 2 if self.parts is None else 3
         if words.dim() != dims or words.is_floating_point():
-            expected = "(B, T) numbers of words" if dims == 2 else "(B, T, 1 + P) numbers of words and parts"
+            expected = (
+                "(B, T) numbers of words" if dims == 2 else "(B, T, 1 + P) numbers of words and subwords"
+            )
             raise DataError(
                 "WordEmbedding", f"input must be {expected}", got=f"{words.dtype} {tuple(words.shape)}"
             )
-        own = words if self.parts is None else words[..., 0]
+        numbers = words if self.parts is None else words[..., 0]
         if self.training and self.dropout:
-            own = own.masked_fill(torch.rand(own.shape, device=own.device) < self.dropout, self.unknown)
-        vectors = nn.functional.embedding(own, drop_words(self.words.weight, whole_dropout))
+            numbers = numbers.masked_fill(
+                torch.rand(numbers.shape, device=numbers.device) < self.dropout, self.unknown
+            )
+        vectors = nn.functional.embedding(numbers, drop_words(self.words.weight, whole_dropout))
         if self.parts is None:
             return vectors
-        parts = self.parts(words[..., 1:].flatten(0, 1))
-        return vectors + parts.view_as(vectors)
+        subwords = self.parts(words[..., 1:].flatten(0, 1))
+        return vectors + subwords.view_as(vectors)

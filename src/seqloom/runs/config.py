@@ -11,8 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from seqloom.errors import ConfigError, nearest
 from seqloom.settings import PositiveInt, Probability, StrictConfig
-from seqloom.tasks import Task
-from seqloom.tasks.base import Context, Preparation
+from seqloom.tasks.base import Context, LoadedRun, Preparation, Task
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -78,6 +77,7 @@ class RunConfig(NamedTuple):
     task: Task
     data: Any
     model: Any
+    loss: Any
     training: TrainingConfig
     decoding: Any
 
@@ -89,7 +89,7 @@ class RunConfig(NamedTuple):
             progress: the share of the training that is done, 0 to 1.
             decoding: the task's `DecodingConfig`; None: the run's.
         """
-        return Context(preparation, self.model, decoding or self.decoding, progress)
+        return Context(preparation, self.model, self.loss, decoding or self.decoding, progress, _load_run)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -97,7 +97,7 @@ class RunConfig(NamedTuple):
         return {"task": self.task.name, **parts}
 
 
-PARTS = ("data", "model", "training", "decoding")
+PARTS = ("data", "model", "loss", "training", "decoding")
 
 
 def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
@@ -113,6 +113,7 @@ def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
     schemas = {
         "data": task.DataConfig,
         "model": task.ModelConfig,
+        "loss": task.LossConfig,
         "training": TrainingConfig,
         "decoding": task.DecodingConfig,
     }
@@ -135,10 +136,10 @@ def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
                 raise ConfigError(
                     "configuration", f"unknown key `{part}.{key}`", hint=nearest(f"{part}.{key}", known)
                 )
-    data, model, training, decoding = (_validated(part, schemas[part], merged[part]) for part in PARTS)
+    data, model, loss, training, decoding = (_validated(part, schemas[part], merged[part]) for part in PARTS)
     if training.max_epochs is None and training.max_steps is None and training.max_minutes is None:
         training = training.model_copy(update={"max_epochs": 20})
-    return RunConfig(task, data, model, training, decoding)
+    return RunConfig(task, data, model, loss, training, decoding)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -195,4 +196,11 @@ def _validated(part: str, schema: type[BaseModel], values: dict[str, Any]) -> An
         first = error.errors()[0]
         key = ".".join(str(place) for place in first["loc"][:1])
         message = first["msg"][0].lower() + first["msg"][1:]
-        raise ConfigError(f"{part}.{key}", message, got=json.dumps(first["input"], default=str)) from None
+        got, hint = json.dumps(first["input"], default=str), first.get("ctx", {}).get("hint", "")
+        raise ConfigError(f"{part}.{key}", message, got=got, hint=hint) from None
+
+
+def _load_run(folder: Path) -> LoadedRun:
+    from seqloom.runs.run_folder import load_run  # which needs this module
+
+    return load_run(folder)

@@ -18,12 +18,12 @@ from torch import nn
 import seqloom
 from seqloom.errors import ConfigError, RunError
 from seqloom.files import cannot_write, write_atomically
-from seqloom.runs import weights
+from seqloom.runs import format_1, weights
 from seqloom.runs.config import PARTS, RunConfig, resolve
 from seqloom.tasks import task_named
-from seqloom.tasks.base import Preparation
+from seqloom.tasks.base import LoadedRun, Preparation
 
-FORMAT = 1
+FORMAT = 2
 CONFIG, MODEL, METRICS, CARD = "config.json", "model.safetensors", "metrics.jsonl", "README.md"
 
 
@@ -105,6 +105,8 @@ def read_config(folder: Path) -> tuple[RunConfig, str]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content["format"]
+        if version == 1:
+            content, version = format_1.upgrade(content), FORMAT
         parts: dict[str, Any] = {name: content.get(name, {}) for name in PARTS}
         digest = content["data_digest"]
         task = task_named(content["task"]) if version == FORMAT else None
@@ -143,6 +145,19 @@ def load_model(folder: Path, model: nn.Module) -> None:
             hint="The training has not validated yet; go on with it by --resume",
         )
     weights.load_state(model, weights.read(folder / MODEL)[0], folder / MODEL)
+
+
+def load_run(folder: Path) -> LoadedRun:
+    """The trained model of a run folder, in evaluation mode on the CPU, with its task and preparation.
+
+    Raises:
+        RunError: it is no run folder, or is damaged.
+    """
+    config, _ = read_config(folder)
+    preparation = config.task.restore(folder, config.data)
+    model = config.task.build(preparation, config.model)
+    load_model(folder, model)
+    return LoadedRun(config.task, preparation, model.eval())
 
 
 def free_name(data: Path) -> Path:

@@ -1,56 +1,68 @@
-"""What a task is: one class, and nothing about training, files' bytes or the command line in it.
+"""The contract of a task: one class, and nothing about training, files' bytes or the command line in it.
 
-A task joins a reader, a model, a loss, a metric, a decoder and a baseline. Training, evaluation, the run
-folder and the command line know this contract and no named task.
+A task joins a reader, a model, a loss, a metric, a decoder and a baseline. Training, evaluation, run folders
+and the command line know this contract and no named task.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy
 from torch import Tensor, nn
 
-from seqloom.data.batching import Batching, Source
-from seqloom.decoding.options import DecodingOptions
+from seqloom.settings import StrictConfig
 from seqloom.state import State
+
+if TYPE_CHECKING:
+    from seqloom.data.batching import Batching, Source
+    from seqloom.decoding.options import DecodingOptions
+
+
+class NoConfig(StrictConfig):
+    """A part of the configuration without any keys."""
 
 
 class Context(NamedTuple):
-    """What a loss, a measurement or a prediction may need beside the model and the batch."""
+    """What a loss, an evaluation or a prediction may need beside the model and the batch."""
 
     preparation: Any
     model: Any
     """The task's `ModelConfig`"""
-    decoding: Any
+    loss: Any = NoConfig()
+    """The task's `LossConfig`"""
+    decoding: Any = NoConfig()
     """The task's `DecodingConfig`"""
     progress: float = 1.0
-    """Shard of the training that is done"""
+    """Fraction of the training that is done"""
+    load_run: Callable[[Path], LoadedRun] | None = None
+    """Reads the run folder of another model, such as a language model that helps a search"""
 
 
 class Loss(NamedTuple):
-    """What a batch cost, row by row, so that every average is exact whoever shares the batch."""
+    """The loss of a batch by row, so that every average is exact however rows are batched."""
 
     nats: Tensor
     """(rows,) summed over the row's units"""
     units: Tensor
-    """(rows,) units that the row was charged for"""
+    """(rows,) number of units, such as tokens, that the sum is over"""
     state: State | None = None
-    """The state to carry into the next batch, where the source carries one"""
+    """The state to carry into the next batch, if the source carries one"""
     counts: Mapping[str, Tensor] = MappingProxyType({})
-    """(rows,) or (rows, k) each: further sums that metrics are made of, such as right answers or errors"""
+    """(rows,) or (rows, k) tensors: further sums for metrics, such as right answers or errors"""
     outputs: Sequence[Any] = ()
-    """For each row what was expected and what came, as JSON values, for reports that show them"""
+    """For each row the expected and the predicted output, as JSON values, for reports"""
 
 
 class Rows(NamedTuple):
-    """The same over a whole split, on the host: what metrics and bootstrap intervals are made of.
+    """The losses and counts of a whole split, on the host, for metrics and bootstrap intervals.
 
-    Every metric is a function of sums over rows, so that it is exact however the rows were batched.
+    Every metric is a function of sums over rows, so that it is exact however rows were batched.
     """
 
     nats: numpy.ndarray
@@ -63,62 +75,62 @@ class Rows(NamedTuple):
         return float(self.nats.sum() / self.units.sum())
 
     def total(self, name: str) -> numpy.ndarray:
-        """The sum of what was counted under `name`: a number, or (k,)."""
+        """The sum of the counts named `name`: a number, or (k,)."""
         return self.counts[name].sum(0)
 
     def take(self, rows: numpy.ndarray) -> Rows:
-        """Some of the rows: their numbers, or a mask. Their outputs are left behind."""
-        counted = {name: values[rows] for name, values in self.counts.items()}
-        return Rows(self.nats[rows], self.units[rows], counted)
+        """The rows of these numbers, or of this mask, without their outputs."""
+        counts = {name: values[rows] for name, values in self.counts.items()}
+        return Rows(self.nats[rows], self.units[rows], counts)
 
     def charged(self) -> Rows:
-        """The rows that have units; the others, as the beginning of a stream, count nothing."""
-        kept = self.units > 0
-        return self if kept.all() else self.take(kept)
+        """The rows with at least one unit; others, such as the warm-up of a stream, count for nothing."""
+        nonempty = self.units > 0
+        return self if nonempty.all() else self.take(nonempty)
 
     @staticmethod
     def join(parts: Sequence[Rows]) -> Rows:
-        """All rows of `parts`, of which those without any count nothing."""
+        """All rows of `parts`, in order; empty parts may lack counts."""
         parts = [part for part in parts if len(part.nats)] or parts[:1]
-        counted = {name: numpy.concatenate([part.counts[name] for part in parts]) for name in parts[0].counts}
+        counts = {name: numpy.concatenate([part.counts[name] for part in parts]) for name in parts[0].counts}
         nats = numpy.concatenate([part.nats for part in parts])
         units = numpy.concatenate([part.units for part in parts])
-        return Rows(nats, units, counted, [output for part in parts for output in part.outputs])
+        return Rows(nats, units, counts, [output for part in parts for output in part.outputs])
 
 
 class Baseline(NamedTuple):
-    """A trivial predictor's rows on the same split; nats of NaN where it gives no probabilities."""
+    """A trivial predictor's rows on the same split; nats are NaN if it gives no probabilities."""
 
     name: str
     rows: Rows
 
 
 class Metric(NamedTuple):
-    """A score's name, and which way is up."""
+    """The name of a score, and its direction."""
 
     name: str
     higher_is_better: bool
 
 
 class Output(NamedTuple):
-    """What a model answers: a line for a pipe, and the same with its particulars as JSON values."""
+    """An answer of a model: a line of text for a pipe, and details as JSON values."""
 
     text: str
     details: Mapping[str, Any] = MappingProxyType({})
 
 
 def loss_score(rows: Rows, unit: str) -> dict[str, float]:
-    """The loss by its name; nothing where there are no probabilities to take it from."""
+    """The loss by its name; empty where there are no probabilities to compute it from."""
     mean = rows.mean()
     return {} if math.isnan(mean) else {f"loss_nats_per_{unit}": mean}
 
 
 class Data(Protocol):
-    """What `data.read` gives: where it came from, and its splits."""
+    """Data as `data.read` returns it: its path and its splits."""
 
     @property
     def path(self) -> Path:
-        """Of the file or folder."""
+        """The file or folder."""
         ...
 
     @property
@@ -127,7 +139,7 @@ class Data(Protocol):
         ...
 
     def describe(self) -> str:
-        """A few words for a person: sizes, and what was left out."""
+        """A few words for a person: the size of each split."""
         ...
 
 
@@ -153,7 +165,7 @@ class Preparation(Protocol):
         ...
 
     def encode(self, value: Any) -> Any:
-        """One input as a person gives it (a text, the Path of a file, numbers), encoded for `predict`.
+        """An input as a user gives it (a text, the path of a file, numbers), encoded for `predict`.
 
         Raises:
             DataError: it cannot be used.
@@ -165,93 +177,115 @@ class Preparation(Protocol):
         ...
 
 
-class Task(Protocol):
-    """One way from data to a trained model and its answers. It holds nothing: all it knows is given to it."""
+class Task(ABC):
+    """One way from data to a trained model and its answers.
 
-    name: str
+    It is the one base class of the package: what most tasks do alike is written here, once, so that a task
+    states only what is its own. A task holds no data; everything it needs is passed to it.
+    """
+
+    name: ClassVar[str]
     """The word on the command line."""
-    shape: str
+    shape: ClassVar[str]
     """`one-to-one`, `one-to-many`, `many-to-one` or `many-to-many`."""
-    data_description: str
-    """What data it takes, in words: `plain text`."""
-    DataConfig: type[Any]
-    """What `prepare` takes: the `data.*` keys."""
-    ModelConfig: type[Any]
-    """What `build` takes: the `model.*` keys."""
-    DecodingConfig: type[Any]
-    """What `measure` and `predict` find in `context.decoding`: the `decoding.*` keys. Its defaults are fast:
-    validation in the course of a training uses them."""
-    training_defaults: Mapping[str, Any]
-    """Defaults of `training.*` keys that are this task's own."""
+    data_description: ClassVar[str] = "any data, if it is chosen by name"
+    """The data it takes, in words: `plain text`."""
+    DataConfig: ClassVar[type[StrictConfig]] = NoConfig
+    """The `data.*` keys, for `prepare`."""
+    ModelConfig: ClassVar[type[StrictConfig]]
+    """The `model.*` keys, for `build`."""
+    LossConfig: ClassVar[type[StrictConfig]] = NoConfig
+    """The `loss.*` keys, which `loss` reads as `context.loss`."""
+    DecodingConfig: ClassVar[type[StrictConfig]] = NoConfig
+    """The `decoding.*` keys, which `evaluate_batch` and `predict` read as `context.decoding`. Its defaults
+    are fast, as validation during training uses them."""
+    training_defaults: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Defaults of `training.*` keys that differ from everyone's."""
 
     def accepts(self, data: Any) -> str | None:
-        """Why this task fits `data`, in words to say aloud; None where it does not."""
-        ...
+        """Why this task fits `data`, as `plain text`; None where it does not, or is for those who name it."""
+        del data
+        return None
 
+    @abstractmethod
     def prepare(self, data: Any, config: Any) -> Preparation:
         """Fit vocabularies or scalers to the training split."""
-        ...
 
+    @abstractmethod
     def restore(self, folder: Path, config: Any) -> Preparation:
         """The preparation that `Preparation.files` wrote into `folder`."""
-        ...
 
+    @abstractmethod
     def build(self, preparation: Any, config: Any) -> nn.Module:
-        """The model, untrained, with its `device`. If its source carries a state: `initial_state(rows)`."""
-        ...
+        """The untrained model, with a `device`, and `initial_state(rows)` if its source carries a state."""
 
-    def loss(self, model: nn.Module, batch: Any, state: State | None, context: Context) -> Loss:
-        """What the batch costs in training, from `state` on."""
-        ...
+    @abstractmethod
+    def loss(self, model: Any, batch: Any, state: State | None, context: Context) -> Loss:
+        """The loss of the batch in training, from `state` on."""
 
-    def evaluate_batch(self, model: nn.Module, batch: Any, state: State | None, context: Context) -> Loss:
-        """What it costs for reports, free of what only training wants, as label smoothing; where metrics need
-        outputs, decode them here and count what is right."""
-        ...
+    def evaluate_batch(self, model: Any, batch: Any, state: State | None, context: Context) -> Loss:
+        """The loss for reports, without what belongs to training only, such as label smoothing.
 
+        Where metrics need outputs, this decodes them and counts matches. By default it is `loss`.
+        """
+        return self.loss(model, batch, state, context)
+
+    @abstractmethod
     def predict(self, model: Any, items: Sequence[Any], context: Context) -> list[Output]:
-        """Answers to items of `Preparation.item`, by a decoder over a step callable where there is one."""
-        ...
+        """Answers to encoded inputs, by a decoder over a step callable where there is one."""
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
-        """Metrics by their usual names, from what was counted; in training that is what `loss` counts."""
-        ...
+        """Metrics by their usual names, the loss first; of what `loss` counts, or `evaluate_batch`."""
+        return loss_score(rows, unit)
 
     def primary_metric(self, scores: Mapping[str, float]) -> Metric:
-        """The one of `scores` by which a report compares the model with the baseline."""
-        ...
+        """The one of `scores` by which a report compares the model with the baseline: by default the loss."""
+        return Metric(next(iter(scores)), higher_is_better=False)
 
     def details(self, rows: Rows) -> Mapping[str, Any]:
-        """What else a report shows, as JSON values: how a score was computed, the worst rows."""
-        ...
+        """Further JSON values for a report, such as the worst rows."""
+        del rows
+        return {}
 
+    @abstractmethod
     def baseline(self, preparation: Any, data: Any, split: str) -> Baseline | None:
-        """The trivial predictor that every report shows beside the model; None where it cannot be had."""
-        ...
+        """The trivial predictor that every report shows beside the model; None where there can be none."""
 
+    @abstractmethod
     def write_toy_data(self, folder: Path, seed: int) -> str:
-        """Write a small made-up data set of the kind that the task takes; what it is, in a sentence."""
-        ...
+        """Write a small made-up data set that this task alone accepts; what it is, in a sentence."""
+
+
+class LoadedRun(NamedTuple):
+    """A trained model, read from its run folder."""
+
+    task: Task
+    preparation: Any
+    model: Any
+    """In evaluation mode, on the CPU"""
 
 
 @runtime_checkable
 class TextGeneration(Protocol):
-    """What a task can do whose model writes on after a prompt: a language model."""
+    """The capability of a task whose model is a language model: to continue a prompt.
+
+    Its preparation has a `vocabulary`, and its model `step(tokens, state) → (logits, state)`.
+    """
 
     def generate(
         self, model: Any, prompts: Sequence[Sequence[int]], options: DecodingOptions
     ) -> list[list[int]]:
-        """The tokens written after each of `prompts`, rows of token numbers; stops left out."""
+        """The tokens that continue each of `prompts`, rows of token numbers; stops left out."""
         ...
 
     def stream(self, model: Any, prompt: Sequence[int], options: DecodingOptions) -> Iterator[int]:
-        """The same for one prompt, token by token, as they are chosen."""
+        """The tokens that continue one prompt, as they are chosen."""
         ...
 
 
 @runtime_checkable
 class AudioStreaming(Protocol):
-    """What a task can do whose model transcribes audio while it is recorded."""
+    """The capability of a task whose model transcribes audio while it is recorded."""
 
     def transcribe_stream(
         self, model: Any, chunks: Iterable[numpy.ndarray], context: Context
@@ -262,8 +296,3 @@ class AudioStreaming(Protocol):
             ConfigError: the model or the decoding needs the whole recording.
         """
         ...
-
-
-def infer(tasks: Mapping[str, Task], data: Any) -> Sequence[tuple[Task, str]]:
-    """The tasks that accept `data`, each with its reason."""
-    return [(task, reason) for task in tasks.values() if (reason := task.accepts(data))]

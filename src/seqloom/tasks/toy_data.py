@@ -1,4 +1,4 @@
-"""A small made-up data set for a task."""
+"""Toy data for a task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seqloom.tasks import task_named
 
 
 def toy_data(task: str, folder: Path | str, *, seed: int = 0) -> str:
-    """Write a small made-up data set of the kind that `task` takes.
+    """Write a small made-up data set that `task` accepts.
 
     Args:
         task: a name in `seqloom.tasks.TASKS`.
@@ -24,11 +24,11 @@ def toy_data(task: str, folder: Path | str, *, seed: int = 0) -> str:
         ConfigError: no such task.
         RunError: the folder is not empty, or cannot be written.
     """
-    chosen, folder = task_named(task), Path(folder)
+    folder, known_task = Path(folder), task_named(task)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(folder, "expected a new folder", got="one that holds something", hint="Name another")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return chosen.write_toy_data(folder, seed)
+        return known_task.write_toy_data(folder, seed)
     except OSError as error:
         raise cannot_write(folder, error) from None

@@ -10,8 +10,8 @@ from seqloom.data.read import read
 from seqloom.errors import ConfigError, DataError
 from seqloom.runs import run_folder
 from seqloom.runs.config import PARTS, RunConfig, parse_settings, resolve
-from seqloom.tasks import TASKS, Task, infer, task_named
-from seqloom.tasks.base import Data, Preparation
+from seqloom.tasks import all_tasks, infer, task_named
+from seqloom.tasks.base import Data, Preparation, Task
 from seqloom.training import checkpoint
 from seqloom.training.precision import with_precision
 
@@ -68,13 +68,13 @@ def new_job(
 
 
 def _infer(data: Any, path: Path) -> tuple[Task, str]:
-    fitting = infer(TASKS, data)
+    fitting = infer(data)
     if len(fitting) > 1:
         names = ", ".join(task.name for task, _ in fitting)
         hint = "Name the task with --task"
         raise ConfigError(path, "expected data that one task fits", got=names, hint=hint)
     if not fitting:
-        takes = "; ".join(f"{task.name} takes {task.data_description}" for task in TASKS.values())
+        takes = "; ".join(f"{task.name} takes {task.data_description}" for task in all_tasks())
         columns = ", ".join(getattr(data, "columns", ()))
         got = f"columns {columns}" if columns else "none that fits"
         raise DataError(path, "expected data that a task takes", got=got, hint=takes)

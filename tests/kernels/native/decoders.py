@@ -1,4 +1,4 @@
-"""Small random language models, and something for their decoders to start from."""
+"""Small random language models, their decoders and initial states."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from seqloom.kernels.native.decoder import Decoder
 from seqloom.models.language_model import LanguageModel
+from seqloom.models.recurrent_stack import RecurrentConfig
 
-# hidden, vocabulary, embedding, layers, tied, batch: nothing a multiple of a vector; a whole one; one unit.
+# hidden, vocabulary, embedding, layers, tied, batch: sizes that are and are not multiples of a vector.
 SIZES = [
     (37, 61, 20, 1, False, 1),
     (37, 61, 37, 2, True, 3),
@@ -23,9 +24,9 @@ SIZES = [
 def make(cell: str, size: tuple[int, int, int, int, bool, int] = SIZES[1]) -> LanguageModel:
     hidden, vocabulary, embedding, layers, tied, _ = size
     torch.manual_seed(0)
-    sizes = (vocabulary, embedding, hidden, layers)
-    model = LanguageModel(*sizes, cell, tied, kernel="reference").eval()  # type: ignore[arg-type]
-    # As large as trained ones, but not so large as to be chaotic.
+    recurrent = RecurrentConfig(cell, hidden, layers, kernel="reference")
+    model = LanguageModel(vocabulary, embedding, recurrent, tied).eval()
+    # As large as trained weights, but not so large that the recurrence is chaotic.
     for name, parameter in model.named_parameters():
         nn.init.normal_(parameter, std=0.8 * parameter.shape[-1] ** -0.5 if "weight_" in name else 0.4)
     return model

@@ -1,4 +1,4 @@
-"""Random runs whose gradients are wanted, by the compiled kernels and by the definition in float64."""
+"""Random runs of the compiled kernels, and their results by the reference kernel in float64."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def make_run(
     reverse: bool = False, biases: bool = True, lengths: list[int] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Run:  # fmt: skip
-    """A run of random tensors, all of which want gradients."""
+    """A run of random tensors that all require gradients."""
 
     def random(*shape: int, scale: float = 0.5) -> Tensor:
         return (torch.randn(shape) * scale).requires_grad_()
 
     G = NATIVE_CELLS[cell].num_gates * hidden
     shapes: list[tuple[int, ...]] = [(G, inputs), (G, hidden), (G,), (G,)]
-    # Small weights where they are many, so that sums of products stay near 1.
+    # The more weights the smaller, so that sums of products stay near 1.
     weights = [
         random(*shape, scale=0.5 * hidden**-0.5) if biases or len(shape) == 2 else None
         for shape in shapes * directions
@@ -69,21 +69,21 @@ def exact(run: Run) -> list[Tensor]:
         w = Weights(*wide[4 * d : 4 * d + 4])
         results.append(reference.run(Request(cell, x.double(), state, w, lengths, reverse or d == 1)))
     states = [r.state if isinstance(r.state, LSTMState) else (r.state,) for r in results]
-    ended = [torch.stack(part) for part in zip(*states, strict=True)]
-    return [torch.cat([r.output for r in results], dim=-1), *ended]
+    final = [torch.stack(part) for part in zip(*states, strict=True)]
+    return [torch.cat([r.output for r in results], dim=-1), *final]
 
 
 def derivatives(results: list[Tensor], run: Run, *, twice: bool = False) -> list[Tensor]:
-    """`results`, their first gradients and, if asked for, those of the squares of these; in float64."""
+    """`results`, their first gradients, and if `twice` those of the squares of these; in float64."""
     torch.manual_seed(1)
-    # Each value has a weight of its own, so that no gradient can hide behind another.
+    # Every value has its own weight, so that no two errors can cancel.
     loss = sum((result.double() * torch.randn(result.shape).double()).sum() for result in results)
     first = torch.autograd.grad(loss, leaves(run), create_graph=twice)
-    found = [*results, *first]
+    values = [*results, *first]
     if twice:
         total = sum(gradient.double().pow(2).sum() for gradient in first)
-        found += torch.autograd.grad(total, leaves(run))
-    return [value.detach().double() for value in found]
+        values += torch.autograd.grad(total, leaves(run))
+    return [value.detach().double() for value in values]
 
 
 def arguments_of(run: Run, *flags: bool) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Memory that is used again: when, and never while somebody has it."""
+"""The buffer pool: buffers are reused if and only if no tensor uses them."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import seqloom
 from seqloom.kernels.native import buffer_pool, library
 
 SIZE = 1 << 20
-"""Floats; four bytes each"""
+"""Elements of float32"""
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def empty_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffer_pool, "_buffers", [])
 
 
-def room(size: int = SIZE, *, spare: bool = False) -> Tensor:
+def allocate(size: int = SIZE, *, spare: bool = False) -> Tensor:
     return buffer_pool.empty(torch.empty(0), (size,), (1,), torch.float32, spare=spare)
 
 
 def test_free_buffers_are_reused() -> None:
-    tensor, other = room(), room()
+    tensor, other = allocate(), allocate()
     place = tensor.data_ptr()
     assert other.data_ptr() != place
     del tensor
-    assert room().data_ptr() == place
+    assert allocate().data_ptr() == place
 
 
 def test_buffer_with_a_view_is_not_free() -> None:
-    tensor = room()
+    tensor = allocate()
     place, part = tensor.data_ptr(), tensor[5:7]
     del tensor
-    assert room().data_ptr() != place
+    assert allocate().data_ptr() != place
     assert part.data_ptr() == place + 20
 
 
@@ -46,34 +46,34 @@ def test_tensors_are_no_views() -> None:
 
 
 def test_only_spare_tensors_have_larger_storage() -> None:
-    place = room(2 * SIZE).data_ptr()
-    assert room(SIZE).data_ptr() != place
-    assert room(SIZE, spare=True).untyped_storage().nbytes() in (4 * SIZE, 8 * SIZE)
-    assert room(SIZE // 2, spare=True).untyped_storage().nbytes() < 8 * SIZE
+    place = allocate(2 * SIZE).data_ptr()
+    assert allocate(SIZE).data_ptr() != place
+    assert allocate(SIZE, spare=True).untyped_storage().nbytes() in (4 * SIZE, 8 * SIZE)
+    assert allocate(SIZE // 2, spare=True).untyped_storage().nbytes() < 8 * SIZE
 
 
 def test_resized_buffers_are_not_reused() -> None:
-    tensor = room()
+    tensor = allocate()
     tensor.untyped_storage().resize_(8 * SIZE)
     place = tensor.data_ptr()
     del tensor
-    assert room().data_ptr() != place
+    assert allocate().data_ptr() != place
 
 
 def test_small_tensors_are_not_pooled() -> None:
-    room(100)
+    allocate(100)
     assert buffer_pool._buffers == []
 
 
 def test_pool_size_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffer_pool, "MAX_BYTES", 10 * SIZE)
-    first, second = room(), room()
-    third = room()
+    first, second = allocate(), allocate()
+    third = allocate()
     assert [len(buffer) for buffer in buffer_pool._buffers] == [4 * SIZE] * 2
     del first, second
-    fourth = room(SIZE + 1)
+    fourth = allocate(SIZE + 1)
     assert [len(buffer) for buffer in buffer_pool._buffers] == [4 * SIZE, 4 * SIZE + 4]
-    assert room(3 * SIZE).numel() == 3 * SIZE, "more than may be remembered is given all the same"
+    assert allocate(3 * SIZE).numel() == 3 * SIZE, "larger requests are allocated outside the pool"
     assert third.data_ptr() != fourth.data_ptr()
 
 

@@ -1,4 +1,4 @@
-"""The compiled decoder: the model's own mathematics, whoever shares the batch, the threads or the weights."""
+"""The compiled decoder against the model, for any batch, threads and precision."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def relu(model: LanguageModel) -> LanguageModel:
     return model
 
 
-@pytest.mark.parametrize("level", range(len(library.CPU_TARGETS)))
+@pytest.mark.parametrize("target", range(len(library.CPU_TARGETS)))
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("cell", [*CELLS, "relu"])
 def test_logits_match_the_model(
-    cell: str, size: tuple[int, int, int, int, bool, int], level: int, levels: Callable[[int], None]
+    cell: str, size: tuple[int, int, int, int, bool, int], target: int, use_cpu_target: Callable[[int], None]
 ) -> None:
-    levels(level)
+    use_cpu_target(target)
     batch, model = size[-1], relu(make("rnn", size)) if cell == "relu" else make(cell, size)
     text = torch.randint(size[1], (batch, 12))
-    # Logits are some 3 here: what 2 ** -9 and 1 / 254 of each factor make of them, carried over 12 steps.
+    # Logits are about 3 here: rounding errors of 2 ** -9 or 1 / 254 of each factor, carried over 12 steps.
     exact = {"float32": 1e-4, "bfloat16": 0.15, "int8": 0.3}
     near = {"float32": 1e-5, "bfloat16": 0.02, "int8": 0.04}
     for precision in exact:
@@ -116,7 +116,7 @@ def test_results_do_not_depend_on_the_embedding_table(
     logits, state = start(with_table, 3)
     tokens = torch.randint(50, (3, 9))
     one, other = (decoder.read(tokens, logits, state)[1] for decoder in (with_table, without))
-    # The embedding's product is rounded here as the others are.
+    # Without the table the embedding's product is rounded as the others are.
     torch.testing.assert_close(
         one, other, rtol=0, atol={"float32": 1e-5, "bfloat16": 0.1, "int8": 0.2}[precision]
     )
@@ -128,7 +128,7 @@ def test_nats_are_of_every_token_but_the_first() -> None:
     with torch.no_grad():
         logits, _ = model.step(text)
     wanted = nn.functional.cross_entropy(logits[:, :-1].mT, text[:, 1:], reduction="none").double()
-    # float32 sums in another order, of logits of some 10
+    # float32 sums in another order, of logits of about 10
     torch.testing.assert_close(pack(model, "float32").nats(text), wanted, rtol=0, atol=1e-4)
 
 
@@ -161,9 +161,9 @@ def test_threads_are_reduced_if_cores_are_busy(monkeypatch: pytest.MonkeyPatch) 
     assert after(0.4) == 8
     assert after(0.6) == 4
     assert after(0.9, 5) == 1
-    assert after(0.0, module.CALLS_OF_LESS - 1) == 1
+    assert after(0.0, module.CALLS_UNTIL_RETRY - 1) == 1
     assert after(0.0) == 2
-    assert after(0.0, 4 * module.CALLS_OF_LESS) == 8
+    assert after(0.0, 4 * module.CALLS_UNTIL_RETRY) == 8
 
 
 def test_arguments_are_not_modified() -> None:

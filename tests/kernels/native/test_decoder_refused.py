@@ -1,4 +1,4 @@
-"""What the compiled decoder refuses: weights, values and instruction sets that do not fit."""
+"""The errors of the compiled decoder: invalid weights, arguments and instruction sets."""
 
 from __future__ import annotations
 
@@ -106,10 +106,12 @@ def test_invalid_arguments_are_refused() -> None:
     assert decoder.read(torch.empty(2, 0, dtype=torch.int64), logits, state)[0].shape == (2, 0)
 
 
-def test_weights_packed_for_another_instruction_set_are_refused(levels: Callable[[int], None]) -> None:
-    levels(0)
+def test_weights_packed_for_another_instruction_set_are_refused(
+    use_cpu_target: Callable[[int], None],
+) -> None:
+    use_cpu_target(0)
     decoder = pack(make("gru"), "float32")
-    levels(1)
+    use_cpu_target(1)
     with pytest.raises(ConfigError, match="another instruction set"):
         decoder.generate(*start(decoder, 1), 1, TokenSelection(None))
 

@@ -1,4 +1,4 @@
-"""The compiled decoder chooses as decoding/ does, and ends where it does."""
+"""The compiled decoder chooses the tokens that seqloom.decoding does, and stops where it does."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ CHOICES = [
 
 
 @pytest.mark.parametrize("options", CHOICES, ids=str)
-@pytest.mark.parametrize("level", range(len(library.CPU_TARGETS)))
+@pytest.mark.parametrize("target", range(len(library.CPU_TARGETS)))
 @pytest.mark.parametrize("vocabulary", [1, 2, 61, 64, 300, 2000])
 def test_choices_match_seqloom_decoding(
-    vocabulary: int, level: int, options: dict[str, Any], levels: Callable[[int], None]
+    vocabulary: int, target: int, options: dict[str, Any], use_cpu_target: Callable[[int], None]
 ) -> None:
-    levels(level)
+    use_cpu_target(target)
     decoder = pack(make("rnn", (8, vocabulary, 4, 1, False, 1)), "float32")
     asked = DecodingOptions(**options)
     _, state = start(decoder, 40)

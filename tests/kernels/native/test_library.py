@@ -1,4 +1,4 @@
-"""The compiled library: that it was built where it can be, fits, is loaded with care; and what it refuses."""
+"""The compiled library: building, loading, instruction sets, and what it refuses."""
 
 from __future__ import annotations
 

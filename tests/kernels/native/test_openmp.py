@@ -1,4 +1,4 @@
-"""Threads: torch's own pool, found by its address; and the compiled kernels on it, and beside it."""
+"""Threads: torch's OpenMP runtime, and the compiled kernels on it."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_results_do_not_depend_on_the_number_of_threads(cell: str, two_threads: 
         torch.set_num_threads(1)
         one = forward_backward.forward(run)[0]
         torch.set_num_threads(2)
-        # float32, sums of 74 products in another order at most.
+        # float32, sums of 74 products, possibly in another order.
         torch.testing.assert_close(two, one, rtol=0, atol=1e-5)
 
 
@@ -113,12 +113,12 @@ def test_runs_within_another_parallel_region(two_threads: None) -> None:
     parallel(task(lambda _: got.append(forward_backward.forward(run)[0])), None, 2, 0)
     assert len(got) == 2
     for output in got:
-        # float32: one thread takes all rows in there, in other tiles.
+        # float32: there one thread computes all rows, in other tiles.
         torch.testing.assert_close(output, expected, rtol=0, atol=1e-5)
 
 
 def test_gil_is_released() -> None:
-    run = make_run(steps=2000, batch=16, hidden=256)
+    run = make_run(steps=500, batch=16, hidden=256)
     ticks, over = [], SimpleNamespace(now=False)
 
     def tick() -> None:

@@ -1,4 +1,4 @@
-"""The compiled kernels with derivatives, against the definition in float64."""
+"""Values and derivatives of the compiled kernels, against the reference in float64."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ def test_larger_sizes(cell: str, ragged: bool, directions: int) -> None:
     close(derivatives(results_of(run), run), derivatives(exact(run), run))
 
 
-@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
-def test_single_row_of_many_steps(cell: str, half: bool) -> None:
-    if half and library.cpu_target() < 3:
+def test_single_row_of_many_steps(cell: str, bf16: bool) -> None:
+    if bf16 and library.cpu_target() < 3:
         pytest.skip("the processor has no bfloat16")
-    run = make_run(cell, 75, 1, 70, 280, lengths=[73])._replace(bf16=half)
+    run = make_run(cell, 75, 1, 70, 280, lengths=[73])._replace(bf16=bf16)
     both = results_of(run), exact(run)
-    mine, expected = both if half else (derivatives(results, run) for results in both)
+    mine, expected = both if bf16 else (derivatives(results, run) for results in both)
     for value, other in zip(mine, expected, strict=True):
-        assert (value - other).norm() <= (0.03 if half else 1e-5) * other.norm()
+        assert (value - other).norm() <= (0.03 if bf16 else 1e-5) * other.norm()
 
 
 @pytest.mark.skipif(library.cpu_target() < 3, reason="the processor has no bfloat16")
@@ -75,15 +75,15 @@ def test_single_row_of_many_steps(cell: str, half: bool) -> None:
 @pytest.mark.parametrize(
     ("cell", "rows"),
     [*((cell, 5) for cell in NATIVE_CELLS), *((cell, 35) for cell in NATIVE_CELLS if cell != "rnn_relu")],
-)  # of so many a relu has some so near 0 that rounding turns their derivative from 0 to 1
+)  # with 35 rows of relu, rounding changes some derivatives from 0 to 1
 def test_bfloat16(cell: str, rows: int, dtype: torch.dtype, ragged: bool) -> None:
     lengths = LENGTHS * (rows // 5) if ragged else None
     run = make_run(cell, 5, rows, 20, 40, directions=2, lengths=lengths, dtype=dtype)._replace(bf16=True)
     output, h_n, *_ = got = results_of(run)
     assert (output.dtype, h_n.dtype) == (torch.bfloat16, torch.float32)
     mine, expected = derivatives(got, run), derivatives(exact(run), run)
-    # bfloat16 keeps 8 bits: every factor is off by up to 2^-9, and 5 steps carry it on. A relu or a sum near
-    # 0 may be off by several of those, so what is bounded is the error of a tensor as a whole.
+    # bfloat16 keeps 8 bits: every factor has an error of up to 2^-9, carried over 5 steps. A relu or a sum
+    # near 0 may have a multiple of that, so the error of a whole tensor is bounded.
     for value, other in zip(mine, expected, strict=True):
         assert (value - other).norm() <= 0.02 * other.norm() + 1e-3
     assert torch.autograd.grad(recurrence(run)[0].sum(), run.input)[0].dtype == dtype
@@ -91,7 +91,8 @@ def test_bfloat16(cell: str, rows: int, dtype: torch.dtype, ragged: bool) -> Non
     assert all(torch.equal(a, b) for a, b in zip(got, results_of(narrow), strict=True))
     twice = derivatives(results_of(run), run, twice=True)[len(mine) :]
     for value, other in zip(twice, derivatives(exact(run), run, twice=True)[len(mine) :], strict=True):
-        assert (value - other).norm() <= 0.03 * other.norm() + 1e-2  # they begin with what is that much off
+        # The first gradients have such errors already.
+        assert (value - other).norm() <= 0.03 * other.norm() + 1e-2
 
 
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
@@ -106,9 +107,11 @@ def test_gradients_of_a_single_result(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", NATIVE_CELLS)
 def test_only_requested_gradients_are_computed(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted: list[forward_backward.RequestedGradients] = []
+    requested: list[forward_backward.RequestedGradients] = []
     backward = forward_backward.backward
-    monkeypatch.setattr(forward_backward, "backward", lambda *args: wanted.append(args[4]) or backward(*args))
+    monkeypatch.setattr(
+        forward_backward, "backward", lambda *args: requested.append(args[4]) or backward(*args)
+    )
     run = make_run(cell)
     whole = torch.autograd.grad(recurrence(run)[0].sum(), leaves(run))
 
@@ -129,7 +132,7 @@ def test_only_requested_gradients_are_computed(cell: str, monkeypatch: pytest.Mo
     for expected, tensor in cases.items():
         assert tensor is not None
         (gradient,) = torch.autograd.grad(recurrence(frozen(tensor))[0].sum(), [tensor])
-        assert wanted[-1] == expected
+        assert requested[-1] == expected
         place = next(k for k, leaf in enumerate(leaves(run)) if leaf is tensor)
         assert torch.equal(gradient, whole[place])
 
@@ -156,11 +159,11 @@ def test_third_derivatives() -> None:
 
 
 def test_reference_runs_for_second_derivatives_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(request: Any) -> Any:
+    def fail(request: Any) -> Any:
         raise AssertionError("the reference kernel ran")
 
     run = make_run("lstm")
-    monkeypatch.setattr(reference, "run", never)
+    monkeypatch.setattr(reference, "run", fail)
     first = torch.autograd.grad(recurrence(run)[0].sum(), leaves(run), create_graph=True)
     with pytest.raises(AssertionError, match="the reference kernel ran"):
         torch.autograd.grad(sum(gradient.sum() for gradient in first), leaves(run))
@@ -168,12 +171,12 @@ def test_reference_runs_for_second_derivatives_only(monkeypatch: pytest.MonkeyPa
 
 STRIDED = {
     "batch first": lambda x: x.detach().transpose(0, 1).contiguous().transpose(0, 1),
-    "every other step": lambda x: torch.stack([x.detach(), x.detach() + 1], dim=1).flatten(0, 1)[::2],
-    "rows apart": lambda x: torch.cat([x.detach(), x.detach()], dim=1)[:, : x.shape[1]],
-    "features last but not least": lambda x: x.detach().permute(2, 0, 1).contiguous().permute(1, 2, 0),
-    "one step for all": lambda x: x.detach()[:1].expand(x.shape),
-    "one number for all": lambda x: x.detach()[:1, :1, :1].expand(x.shape),
-    "negated when it is read": lambda x: torch._neg_view(x.detach()),
+    "every second step": lambda x: torch.stack([x.detach(), x.detach() + 1], dim=1).flatten(0, 1)[::2],
+    "padded rows": lambda x: torch.cat([x.detach(), x.detach()], dim=1)[:, : x.shape[1]],
+    "features with the largest stride": lambda x: x.detach().permute(2, 0, 1).contiguous().permute(1, 2, 0),
+    "one step, expanded": lambda x: x.detach()[:1].expand(x.shape),
+    "one number, expanded": lambda x: x.detach()[:1, :1, :1].expand(x.shape),
+    "lazily negated": lambda x: torch._neg_view(x.detach()),
 }
 
 
@@ -188,7 +191,7 @@ def test_results_do_not_depend_on_input_strides(cell: str, how: str) -> None:
     def gradients(run: Run) -> list[Tensor]:
         results = results_of(run)
         above = [torch.randn(r.shape[::-1], generator=torch.Generator().manual_seed(0)) for r in results]
-        # And gradients come from above as they like: here transposed.
+        # Incoming gradients may have any strides: here they are transposed.
         return [*results, *torch.autograd.grad(results, leaves(run), [a.permute(2, 1, 0) for a in above])]
 
     for mine, other in zip(

@@ -1,4 +1,4 @@
-"""What the compiled kernels refuse: each shape, type or number that does not fit, by its name."""
+"""The errors of the compiled kernels: invalid shapes, types and lengths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compiled kernels as operators of torch: its checkpoints, its registry, torch.func."""
+"""The compiled kernels as torch operators: checkpointing, opcheck, fake tensors, torch.func."""
 
 from __future__ import annotations
 
@@ -32,10 +32,9 @@ def test_checkpointing(cell: str) -> None:
     assert all(torch.equal(a, b) for a, b in zip(mine, expected, strict=True))
 
 
-@pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize("cell", NATIVE_CELLS)
+@pytest.mark.parametrize(("cell", "directions"), [("rnn_tanh", 1), ("lstm", 2), ("gru", 1)])
 def test_operators_pass_opcheck(cell: str, directions: int) -> None:
-    # Whole vectors of units and all rows to the end: what is saved then has no gaps that torch could compare.
+    # Full vectors and full lengths, so that the saved values have no uninitialized padding to compare.
     run = make_run(cell, 3, 2, 4, 32, directions=directions)
     operators = torch.ops.seqloom
     torch.library.opcheck(operators.recurrence.default, arguments_of(run, directions == 2, True))

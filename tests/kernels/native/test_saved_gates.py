@@ -1,4 +1,4 @@
-"""The gates of a run, out of what the compiled kernels keep."""
+"""The gates of a run, read from what the compiled kernels save for backward."""
 
 from __future__ import annotations
 

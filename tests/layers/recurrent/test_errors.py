@@ -1,4 +1,4 @@
-"""What the layers refuse, and how they say it."""
+"""The errors of the recurrent layers."""
 
 from __future__ import annotations
 

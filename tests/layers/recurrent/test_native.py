@@ -1,4 +1,4 @@
-"""The layers on the compiled kernels, in every way they can be called, give what the reference gives."""
+"""The recurrent layers on the compiled kernels match the reference, in every way of calling them."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_overfits_a_tiny_batch(Layer: Any, options: dict[str, Any]) -> None:
         loss.backward()
         optimizer.step()
     assert layer.initial_h.abs().sum() > 0
-    # Ten numbers, more than a hundred weights: what is left of a variance near 1 is a hundredth at most.
+    # Ten targets, more than a hundred weights: at most a hundredth of a variance near 1 remains.
     assert loss.item() < 0.01
 
 
@@ -190,7 +190,7 @@ def test_converted_layer_runs_on_native() -> None:
     close([model(x)[0]], [expected])
 
 
-# torch's own formulas for forward derivatives are made with torch.jit, of which torch itself warns.
+# torch's own formulas for forward derivatives use torch.jit, of which torch warns.
 @pytest.mark.filterwarnings("ignore:`torch.jit")
 def test_choice_reasons() -> None:
     x = torch.randn(T, B, I)

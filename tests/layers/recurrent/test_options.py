@@ -1,4 +1,4 @@
-"""What the layers do beyond torch.nn: each option changes what it says, and nothing else."""
+"""The options that torch.nn does not have, and the choice of the kernel."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_recurrent_dropout_drops_units_of_h_in_the_recurrence_only(Layer: Any) -
     cut.load_state_dict(layer.state_dict())
     torch.nn.init.zeros_(cut.weight_hh_l0)
     x = torch.randn(T, B, I, dtype=torch.float64)
-    # With every unit dropped, nothing comes through W_hh; what is carried otherwise (c, or z h) still is.
+    # With every unit dropped, W_hh h is 0; the state is still carried by c, or by z h.
     torch.testing.assert_close(layer(x)[0], cut(x)[0], **EXACT)
 
 
@@ -79,7 +79,7 @@ def test_recurrent_dropout_has_one_mask_for_all_steps() -> None:
     assert torch.equal(resting[1], resting[3])
     # 50 fair coins: within 5 standard deviations, 5 sqrt(50)/2 < 18, of 25.
     assert resting[1].sum().item() == pytest.approx(25, abs=18)
-    # A unit that is kept counts 1 / (1 - p) = 2 times.
+    # A unit that is not dropped is scaled by 1 / (1 - p) = 2.
     grown = output[1, 0][~resting[1]]
     torch.testing.assert_close(grown, torch.tanh(0.1 + 2 * output[0, 0, : len(grown)]), **EXACT)
 

@@ -1,4 +1,4 @@
-"""The layers against torch.nn's, in float64: weights, outputs, states, gradients, and how they are called."""
+"""The recurrent layers against torch.nn's: weights, outputs, states, gradients and calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seqloom.errors import ConfigError
 from seqloom.kernels import torch_backend
 from seqloom.layers.recurrent.layer import GRU, LSTM, RNN, LSTMState
 
-# torch says so once in float32, of its own LSTM with a projection as well.
+# torch warns once in float32, for its own LSTM with a projection too.
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 
 T, B, I, H = 5, 4, 3, 6  # noqa: E741
@@ -241,7 +241,7 @@ def test_other_dtypes(ours: Any, theirs: Any, keywords: dict[str, Any], dtype: t
     torch.testing.assert_close(mine, expected)
     reference = ours(I, H, dtype=dtype, kernel="reference", **keywords)
     reference.load_state_dict(layer.state_dict())
-    # bfloat16 keeps 8 bits, so each of 5 steps rounds by 2^-9 of values up to 1, and relu carries it on.
+    # bfloat16 keeps 8 bits, so each of 5 steps rounds by 2^-9 of values up to 1, or larger ones with relu.
     tolerance = {"rtol": 0, "atol": 1e-5 if dtype == torch.float32 else 0.05}
     torch.testing.assert_close(reference(x)[0], expected, **tolerance)
 
@@ -296,7 +296,7 @@ def test_deepcopy_and_functional_call(ours: Any, theirs: Any, keywords: dict[str
 @pytest.mark.parametrize("kernel", ["torch", "reference"])
 @pytest.mark.parametrize("Layer", [RNN, LSTM, GRU])
 def test_first_and_second_derivatives(Layer: Any, kernel: str) -> None:
-    layer = Layer(2, 2, 2, bidirectional=True, dtype=torch.float64, kernel=kernel)
+    layer = Layer(2, 2, bidirectional=True, dtype=torch.float64, kernel=kernel)
     x = random(3, 2, 2)
     state = tuple(part.requires_grad_() for part in parts(layer.initial_state(2)))
 

@@ -1,4 +1,4 @@
-"""A layer on the compiled kernels and its twin on the reference, and what is compared of them."""
+"""A layer on the compiled kernels and its copy on the reference kernel, and comparisons of them."""
 
 from __future__ import annotations
 

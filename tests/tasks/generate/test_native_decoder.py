@@ -13,6 +13,7 @@ from seqloom.decoding import DecodingOptions
 from seqloom.kernels.native import library
 from seqloom.layers.recurrent import GRU, LSTM
 from seqloom.models.language_model import LanguageModel
+from seqloom.models.recurrent_stack import RecurrentConfig
 from seqloom.tasks.generate import native_decoder
 from seqloom.tasks.generate.native_decoder import compiled_decoder, why_not_packed
 from seqloom.tasks.generate.task import Generate
@@ -29,33 +30,32 @@ def no_kernel_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make(cell: str = "lstm", layers: int = 2, tied: bool = False, **options: Any) -> LanguageModel:
     torch.manual_seed(0)
-    model = LanguageModel(61, 20, 37, layers, cell, tied, **options).eval()  # type: ignore[arg-type]
+    model = LanguageModel(61, 20, RecurrentConfig(cell, 37, layers, **options), tied).eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.25)
     return model
 
 
 @pytest.mark.parametrize("options", [{"temperature": 0}, {"temperature": 0.8, "top_k": 30}], ids=str)
-@pytest.mark.parametrize("layers", [1, 2, 3])
-@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize(("layers", "tied"), [(1, False), (1, True), (3, False)])
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-def test_it_writes_what_the_model_writes_step_by_step(
+def test_the_compiled_decoder_generates_what_steps_generate(
     cell: str, tied: bool, layers: int, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = make(cell, layers, tied)
-    asked = DecodingOptions(max_new_tokens=200, **options)
+    decoding = DecodingOptions(max_new_tokens=200, **options)
     prompts = [[1, 2, 3], [60], [7, 7]]
-    assert compiled_decoder(model, asked, 3) is not None
-    written = TASK.generate(model, prompts, asked)
-    streamed = list(TASK.stream(model, prompts[0], asked))
+    assert compiled_decoder(model, decoding, 3) is not None
+    compiled = TASK.generate(model, prompts, decoding)
+    streamed = list(TASK.stream(model, prompts[0], decoding))
     monkeypatch.setenv(library.KERNEL_VARIABLE, "torch")
-    assert compiled_decoder(model, asked, 3) is None
-    assert TASK.generate(model, prompts, asked) == written
-    assert list(TASK.stream(model, prompts[0], asked)) == streamed == written[0]
-    assert len(written[0]) == 200
+    assert compiled_decoder(model, decoding, 3) is None
+    assert TASK.generate(model, prompts, decoding) == compiled
+    assert list(TASK.stream(model, prompts[0], decoding)) == streamed == compiled[0]
+    assert len(compiled[0]) == 200
 
 
-def test_it_packs_once_and_again_when_a_weight_has_changed() -> None:
+def test_weights_are_packed_once_and_again_after_a_change() -> None:
     model, greedy = make(), DecodingOptions(temperature=0, max_new_tokens=20)
     decoder = compiled_decoder(model, greedy, 1)
     assert compiled_decoder(model, greedy, 2) is decoder
@@ -69,13 +69,13 @@ def test_it_packs_once_and_again_when_a_weight_has_changed() -> None:
     assert set(TASK.generate(model, [[1]], half)[0]) == {5}
 
 
-def test_a_model_that_is_gone_keeps_nothing() -> None:
-    before = len(native_decoder._packed)
+def test_the_cache_forgets_a_deleted_model() -> None:
+    before = len(native_decoder._decoders)
     model = make()
     compiled_decoder(model, DecodingOptions(), 1)
-    assert len(native_decoder._packed) == before + 1
+    assert len(native_decoder._decoders) == before + 1
     del model
-    assert len(native_decoder._packed) == before
+    assert len(native_decoder._decoders) == before
 
 
 def with_hook(model: LanguageModel) -> None:
@@ -95,7 +95,7 @@ def with_output(model: LanguageModel) -> None:
 
 REFUSED: dict[str, Callable[[LanguageModel], object]] = {
     "in evaluation mode": lambda model: model.train(),
-    "hooks want to see": with_hook,
+    "hooks need every step": with_hook,
     "not torch.float64 on cpu": lambda model: model.double(),
     "not torch.float32 on meta": lambda model: model.to("meta"),
     "no layer normalization": with_layer(LSTM(37, 37, layer_norm=True)),
@@ -111,7 +111,7 @@ REFUSED: dict[str, Callable[[LanguageModel], object]] = {
 
 
 @pytest.mark.parametrize("reason", REFUSED)
-def test_what_it_leaves_to_the_model(reason: str) -> None:
+def test_models_without_a_compiled_decoder(reason: str) -> None:
     model = make()
     assert why_not_packed(model) is None
     REFUSED[reason](model)
@@ -119,7 +119,7 @@ def test_what_it_leaves_to_the_model(reason: str) -> None:
     assert compiled_decoder(model, DecodingOptions(), 1) is None
 
 
-def test_what_else_it_leaves_to_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_without_a_compiled_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make()
     assert "LanguageModel" in str(why_not_packed(nn.Linear(1, 1).eval()))
     with torch.autocast("cpu", torch.bfloat16):

@@ -1,7 +1,8 @@
-"""The task `generate`: its loss is categorical cross-entropy, and what it writes is read back."""
+"""The task `generate`: its loss, its continuations, its decoding settings and its baseline."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from seqloom.data.text.corpus import TextCorpus, read_text
 from seqloom.decoding import DecodingOptions
 from seqloom.models.language_model import LanguageModel
 from seqloom.tasks.base import Context, Rows
-from seqloom.tasks.generate.task import DataConfig, DecodingConfig, Generate, ModelConfig, Preparation
+from seqloom.tasks.generate.preparation import Preparation
+from seqloom.tasks.generate.task import DataConfig, DecodingConfig, Generate, ModelConfig
 
 TASK = Generate()
-CONTEXT = Context(None, ModelConfig(), DecodingConfig())
+CONTEXT = Context(None, ModelConfig(), decoding=DecodingConfig())
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def model(preparation: Preparation) -> LanguageModel:
     return TASK.build(preparation, ModelConfig(hidden_size=12, dropout=0.0)).double().eval()
 
 
-def test_it_accepts_text_and_nothing_else(text: TextCorpus) -> None:
+def test_it_accepts_plain_text_only(text: TextCorpus) -> None:
     assert TASK.accepts(text) == "plain text"
     assert TASK.accepts([1, 2]) is None
 
@@ -48,14 +50,14 @@ def test_the_loss_is_the_cross_entropy_of_each_next_token(model: LanguageModel) 
     loss = TASK.loss(model, Window(inputs, targets), None, CONTEXT)
     logits = model(inputs)[0].float()
     for row in range(3):
-        real = targets[row] != IGNORE_INDEX
-        expected = torch.nn.functional.cross_entropy(logits[row][real], targets[row][real], reduction="sum")
+        valid = targets[row] != IGNORE_INDEX
+        expected = torch.nn.functional.cross_entropy(logits[row][valid], targets[row][valid], reduction="sum")
         # float32 sums of seven terms near 2.4
         torch.testing.assert_close(loss.nats[row], expected, rtol=1e-6, atol=1e-6)
     assert loss.units.tolist() == [2, 7, 7]
 
 
-def test_what_it_writes_is_what_the_tokens_fed_by_hand_predict(model: LanguageModel) -> None:
+def test_greedy_tokens_are_the_most_likely_ones(model: LanguageModel) -> None:
     prompt = [1, 2, 3]
     written = TASK.generate(model, [prompt], DecodingOptions(temperature=0, max_new_tokens=20))[0]
     for end in range(20):
@@ -66,7 +68,7 @@ def test_what_it_writes_is_what_the_tokens_fed_by_hand_predict(model: LanguageMo
 @pytest.mark.parametrize(
     "options", [{"temperature": 0}, {"temperature": 1.0}, {"top_k": 3}, {"top_p": 0.7}, {"num_beams": 3}]
 )
-def test_a_batch_of_8_writes_what_8_single_ones_write(
+def test_a_batch_generates_what_single_prompts_generate(
     model: LanguageModel, options: dict[str, float]
 ) -> None:
     prompts = [[1 + row % 9] * (1 + row) for row in range(8)]
@@ -76,10 +78,26 @@ def test_a_batch_of_8_writes_what_8_single_ones_write(
         assert TASK.generate(model, [prompt], alone)[0] == together[row]
 
 
-def test_a_stream_writes_what_the_whole_writes(model: LanguageModel) -> None:
+def test_a_stream_gives_the_tokens_of_generate(model: LanguageModel) -> None:
     options = DecodingOptions(max_new_tokens=40, seed=3)
     assert list(TASK.stream(model, [1, 2], options)) == TASK.generate(model, [[1, 2]], options)[0]
     assert len(list(TASK.stream(model, [1, 2], options))) == 40
+
+
+def test_predictions_follow_the_decoding_settings(model: LanguageModel, preparation: Preparation) -> None:
+    options = {"temperature": 0.5, "top_k": 5, "max_new_tokens": 20, "seed": 7}
+    context = Context(preparation, ModelConfig(), decoding=DecodingConfig(**options))  # type: ignore[arg-type]
+    (answer,) = TASK.predict(model, [[1, 2]], context)
+    (tokens,) = TASK.generate(model, [[1, 2]], DecodingOptions(**options))  # type: ignore[arg-type]
+    assert answer.text == preparation.vocabulary.decode(tokens)
+    assert len(tokens) == 20
+
+
+def test_decoding_settings_are_the_decoding_options() -> None:
+    assert DecodingOptions(**DecodingConfig().model_dump()) == DecodingOptions()
+    not_of_a_run = {"early_stopping", "stop_tokens", "stop_sequences"}
+    fields = {field.name for field in dataclasses.fields(DecodingOptions)}
+    assert set(DecodingConfig.model_fields) == fields - not_of_a_run
 
 
 def test_metrics_have_their_usual_names() -> None:
@@ -91,13 +109,11 @@ def test_metrics_have_their_usual_names() -> None:
     assert TASK.score(rows, "word")["perplexity"] == pytest.approx(math.e**2)
 
 
-def test_the_baseline_is_charged_for_every_token_but_the_first(
-    text: TextCorpus, preparation: Preparation
-) -> None:
+def test_the_baseline_predicts_every_token_but_the_first(text: TextCorpus, preparation: Preparation) -> None:
     baseline = TASK.baseline(preparation, text, "validation")
     assert baseline is not None
     assert baseline.rows.units.sum() == 99
-    assert baseline.rows.mean() < 0.1  # it has seen these ten characters ninety times
+    assert baseline.rows.mean() < 0.1  # the training split has these ten characters ninety times
     assert TASK.baseline(preparation, text, "all") is None
 
 
@@ -109,7 +125,7 @@ def test_batches_of_a_split(text: TextCorpus, preparation: Preparation, training
     assert source.carries_state
 
 
-def test_a_preparation_comes_back_from_its_files(preparation: Preparation, tmp_path: Path) -> None:
+def test_a_preparation_is_restored_from_its_files(preparation: Preparation, tmp_path: Path) -> None:
     for name, content in preparation.files().items():
         (tmp_path / name).write_text(content)
     again = TASK.restore(tmp_path, DataConfig())
@@ -117,7 +133,7 @@ def test_a_preparation_comes_back_from_its_files(preparation: Preparation, tmp_p
     assert again.describe() == "11 characters"
 
 
-def test_tied_models_have_the_embedding_as_wide_as_the_last_layer(preparation: Preparation) -> None:
+def test_a_tied_embedding_is_as_wide_as_the_last_layer(preparation: Preparation) -> None:
     model = TASK.build(preparation, ModelConfig(hidden_size=20, tie_weights=True))
     assert model.embedding.embedding_dim == 20
     assert TASK.build(preparation, ModelConfig(hidden_size=300)).embedding.embedding_dim == 256

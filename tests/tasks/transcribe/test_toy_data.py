@@ -8,7 +8,7 @@ import pytest
 from seqloom.data.audio.files import read_audio
 from seqloom.data.read import read
 from seqloom.data.tables.records import Records
-from seqloom.tasks.transcribe.toy_data import RATE_HZ, ROWS, SPEAKERS, say, write_toy_data_files
+from seqloom.tasks.transcribe.toy_data import RATE_HZ, ROWS, SPEAKERS, synthesize, write_toy_data_files
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_letters_differ_and_speakers_do() -> None:
     """The lower of the two tones of each."""
 
     def tone(letter: str, pitch: float) -> float:
-        sound = say(letter, pitch, numpy.random.default_rng(0))
+        sound = synthesize(letter, pitch, numpy.random.default_rng(0))
         hz = numpy.fft.rfftfreq(len(sound), 1 / RATE_HZ)
         return float(hz[(abs(numpy.fft.rfft(sound)) * (hz < 900)).argmax()])
 

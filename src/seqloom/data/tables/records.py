@@ -186,18 +186,18 @@ def _find_recordings(path: Path) -> list[Path]:
 
 
 def _rows_of(table: Path) -> Iterator[Row]:
-    if table.name != METADATA:
-        yield from read_table(table)
-        return
+    """The rows of a table; a relative `file`, or `file_name` of a metadata.csv, is beside the table."""
+    column = "file_name" if table.name == METADATA else "file"
     for row in read_table(table):
-        name = row.fields.get("file_name")
-        if row.error is not None:
-            yield row
-        elif name is None:
+        name = row.fields.get(column)
+        if row.error is None and name is None and table.name == METADATA:
             raise DataError(table, "expected a column file_name", got=", ".join(row.fields))
+        if row.error is None and isinstance(name, str | Path) and str(name):
+            path = (table.parent / name).resolve()
+            fields = {("file" if key == column else key): value for key, value in row.fields.items()}
+            yield Row(row.place, {**fields, "file": path})
         else:
-            others = {key: value for key, value in row.fields.items() if key != "file_name"}
-            yield Row(row.place, {"file": (table.parent / name).resolve(), **others})
+            yield row
 
 
 def _label_by_folder(path: Path) -> Iterator[tuple[Path, Row]]:

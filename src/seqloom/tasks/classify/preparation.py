@@ -1,100 +1,75 @@
-"""Examples with labels to batches, and an input of a person to what a classifier reads."""
+"""Rows with labels to batches, and a user's input to what a classifier reads."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy
-import torch
-from torch import Tensor
 
 from seqloom.data.batching import Batching, Source
-from seqloom.data.bucketing import Buckets
-from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
-from seqloom.tasks.classify.inputs.kinds import COLUMNS, KINDS, Inputs, read_file, show
-from seqloom.tasks.classify.labels import Labels, column_of, labels_in
+from seqloom.tasks.classify.inputs.files import read_run_file
+from seqloom.tasks.classify.inputs.kinds import COLUMNS, DataConfig, Input, load_input, summarize
+from seqloom.tasks.classify.labels import Labels, label_column, read_labels
+from seqloom.tasks.rows import EncodedRow, bucketed
 
 LABELS = "labels.json"
 
 
-class Item(NamedTuple):
-    """An example: its steps, its target (see `Labels.target`), and itself in words for a report."""
-
-    values: numpy.ndarray
-    target: numpy.ndarray
-    shown: str
-
-
-class Examples(NamedTuple):
-    """A batch: tokens (B, T) or features (B, T, F), and targets (B,) numbers or (B, K) zeros and ones."""
-
-    values: Tensor
-    lengths: Tensor
-    targets: Tensor
-    shown: tuple[str, ...]
-
-
-def collate(items: list[Item]) -> Examples:
-    """Items side by side."""
-    values, targets, shown = zip(*items, strict=True)
-    return Examples(pad(values), lengths_of(values), torch.from_numpy(numpy.stack(targets)), shown)
-
-
 @final
 class Preparation:
-    """What is read, and what it may be.
+    """The input and the labels of a classifier.
 
     Args:
-        inputs: texts, recordings or series, fitted to the training split.
+        input: texts, recordings or series, fitted to the training split.
         labels: those of the training split.
     """
 
     unit = "example"
 
-    def __init__(self, inputs: Inputs, labels: Labels) -> None:
-        self.inputs, self.labels = inputs, labels
-        self.column = COLUMNS[inputs.kind]
+    def __init__(self, input: Input, labels: Labels) -> None:
+        self.input, self.labels = input, labels
+        self.column = COLUMNS[input.kind]
 
     @classmethod
-    def load(cls, folder: Path) -> Preparation:
-        """Read what `files` gave from a run folder.
+    def load(cls, folder: Path, config: DataConfig) -> Preparation:
+        """Read what `files` wrote into a run folder.
 
         Raises:
             RunError: a file is missing or damaged.
         """
-        found = json.loads(read_file(folder / LABELS))
-        kind, names, counts = (found.pop(name) for name in ("input", "names", "counts"))
-        return cls(KINDS[kind].load(folder), Labels(tuple(names), counts=tuple(counts), **found))
+        content = json.loads(read_run_file(folder / LABELS))
+        multi_label = content["multi_label"] if "multi_label" in content else content["several"]  # format 1
+        labels = Labels(tuple(content["names"]), multi_label, tuple(content["counts"]), content["examples"])
+        return cls(load_input(content["input"], folder, config), labels)
 
     def files(self) -> dict[str, str]:
-        """The labels, and the files of the inputs."""
-        labels = json.dumps({"input": self.inputs.kind, **self.labels._asdict()})
-        return {LABELS: labels, **self.inputs.files()}
+        """The labels, and the files of the input."""
+        labels = json.dumps({"input": self.input.kind, **self.labels._asdict()})
+        return {LABELS: labels, **self.input.files()}
 
     def describe(self) -> str:
         """For example `14,830 tokens; labels: negative, positive`."""
-        several = ", any number of them" * self.labels.several
-        return f"{self.inputs.describe()}; labels: {self.labels.listed()}{several}"
+        any_number = ", any number of them" * self.labels.multi_label
+        return f"{self.input.describe()}; labels: {self.labels.summary()}{any_number}"
 
     def encode(self, value: Any) -> numpy.ndarray:
-        """A text, the path of a recording, or a list of numbers: its steps."""
-        return self.inputs.steps(value, None)
+        """The steps of a text, of the path of a recording, or of a list of numbers."""
+        return self.input.steps(value, None)
 
     def source(self, data: Records, split: str, batching: Batching) -> Source:
-        """Examples of near length side by side."""
-        kept = self.kept(data, split)
-        return Buckets(kept.items, [len(item.values) for item in kept.items], collate, batching, kept.skipped)
+        """Batches of rows of near length."""
+        return bucketed(self.rows(data, split), batching)
 
-    def kept(self, data: Records, split: str) -> EncodedExamples[Item]:
+    def rows(self, data: Records, split: str) -> EncodedExamples[EncodedRow]:
         """The good rows of a split."""
-        data.require(self.column, column_of(data.columns))
-        return encode_examples(data, split, self._item)
+        data.require(self.column, label_column(data.columns))
+        return encode_examples(data, split, self._encode_row)
 
-    def _item(self, example: Example) -> Item:
+    def _encode_row(self, example: Example) -> EncodedRow:
         value, where = example.fields.get(self.column), example.place
-        values = self.inputs.steps(value, where)
-        target = self.labels.target(labels_in(example, self.labels.several), where)
-        return Item(values, target, show(value))
+        values = self.input.steps(value, where)
+        target = self.labels.encode(read_labels(example, self.labels.multi_label), where)
+        return EncodedRow(values, target, summarize(value))

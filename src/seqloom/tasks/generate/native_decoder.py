@@ -1,4 +1,4 @@
-"""The compiled decoder of a language model, where it can have one: packed when first wanted, and kept."""
+"""The compiled decoder of a language model, if there is one for it: packed at first use, and cached."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from seqloom.layers.recurrent.parameters import plain_weights
 from seqloom.models.language_model import LanguageModel
 
 
-class Packed(NamedTuple):
-    """A decoder, and what its weights were when they were packed."""
+class CachedDecoder(NamedTuple):
+    """A decoder, and the digest of the weights that were packed into it."""
 
     digest: tuple[int, ...]
     decoder: Decoder
 
 
-_packed: WeakKeyDictionary[nn.Module, dict[str, Packed]] = WeakKeyDictionary()
+_decoders: WeakKeyDictionary[nn.Module, dict[str, CachedDecoder]] = WeakKeyDictionary()
 
 
 def compiled_decoder(model: LanguageModel, options: DecodingOptions, batch_size: int) -> Decoder | None:
@@ -36,27 +36,28 @@ def compiled_decoder(model: LanguageModel, options: DecodingOptions, batch_size:
     """
     if native_refusal(options, batch_size) is not None or why_not_packed(model) is not None:
         return None
-    now = tuple(digest(weight) for weight in model.parameters())
-    kept = _packed.setdefault(model, {})
-    found = kept.get(options.precision)
-    if found is None or found.digest != now:
-        found = kept[options.precision] = Packed(now, pack(model, options.precision))
-    return found.decoder
+    weights_digest = tuple(digest(weight) for weight in model.parameters())
+    by_precision = _decoders.setdefault(model, {})
+    cached = by_precision.get(options.precision)
+    if cached is None or cached.digest != weights_digest:
+        cached = CachedDecoder(weights_digest, pack(model, options.precision))
+        by_precision[options.precision] = cached
+    return cached.decoder
 
 
 def pack(model: LanguageModel, precision: str) -> Decoder:
-    """The weights of `model`, to which `why_not_packed` has no objection."""
+    """Pack the weights of `model`, for which `why_not_packed` is None."""
     cell = str(model.layers[0].cell)
     layers = [plain_weights(layer)[0] for layer in model.layers]
     return Decoder(cell, model.embedding.weight, layers, model.output.weight, model.output.bias, precision)
 
 
 def why_not_packed(model: nn.Module) -> str | None:
-    """Why there is no compiled decoder for `model`, as half a sentence; None: there is one."""
+    """Why `model` has no compiled decoder, as half a sentence; None: it has one."""
     if type(model) is not LanguageModel or model.training:
         return "it is made for a LanguageModel in evaluation mode"
     if any(module._forward_hooks or module._forward_pre_hooks for module in model.modules()):
-        return "hooks want to see every step"
+        return "hooks need every step"
     for weight in model.parameters():
         if weight.device.type != "cpu" or weight.dtype != torch.float32:
             return f"it takes float32 on the CPU, not {weight.dtype} on {weight.device}"
@@ -73,7 +74,7 @@ def why_not_packed(model: nn.Module) -> str | None:
             return "it takes layers of one direction, one by one"
         if layer.layer_norm or layer.zoneout not in (0, (0, 0)) or layer.proj_size:
             return "it has no layer normalization, no zoneout and no projection"
-        asked = requested_kernel("generate", str(layer.kernel))
-        if asked.kernel not in ("auto", "native"):
-            return asked.by
+        request = requested_kernel("generate", str(layer.kernel))
+        if request.kernel not in ("auto", "native"):
+            return request.by
     return library.why_unavailable() or None

@@ -1,8 +1,8 @@
-"""Made-up sentences of a harbor's log, whose tags follow from a word before a name and one after it.
+"""Toy sentences of a harbor's log, in which the tag of a name follows from a word before it and one after it.
 
-Who is named is what the title says (`captain` or `steamer`), and what became of them what the verb says
-(`arrives` or `departs`), with any number of words between. A name with the title `pilot`, or with the verb
-`waits`, is not tagged. So who reads one way can only guess.
+The title (`captain` or `steamer`) and the verb (`arrives` or `departs`) decide on the tag, with up to six
+words between. A name with the title `pilot`, or with the verb `waits`, is not tagged. So a model that reads
+in one direction can only guess.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TYPES = {
 }
 TITLES, TITLE_WEIGHTS = ("captain", "steamer", "pilot"), (2, 2, 1)
 VERBS, VERB_WEIGHTS = ("arrives", "departs", "waits"), (2, 2, 1)
-BETWEEN = (
+FILLERS = (
     "the", "in", "at", "of", "with", "from", "for", "so", "late", "early", "again", "fog", "rain", "night",
     "noon", "morning", "quay", "coal", "mail", "salt",
 )  # fmt: skip
@@ -30,7 +30,7 @@ SYLLABLES = (
     "ul", "vek", "wi", "zan",
 )  # fmt: skip
 NAMES = 5000
-MOST_BETWEEN, MOST_NAMES, MOST_CLAUSES = 6, 3, 3
+MAX_FILLERS, MAX_NAMES, MAX_CLAUSES = 6, 3, 3
 SENTENCES = {"train": 4000, "validation": 500, "test": 500}
 
 Tokens = list[tuple[str, str]]
@@ -40,7 +40,7 @@ def write_toy_data_files(folder: Path, seed: int) -> str:
     """Write train.conll, validation.conll and test.conll."""
     generator = random.Random(seed)
     names = ["".join(generator.choices(SYLLABLES, k=generator.randint(2, 4))).title() for _ in range(NAMES)]
-    # Some names are everywhere, many are rare: a tagger meets new ones in the test.
+    # Few names are frequent and many are rare, so that the test split has new ones.
     weights = list(itertools.accumulate(1 / rank for rank in range(1, NAMES + 1)))
     seen: set[str] = set()
     for split, count in SENTENCES.items():
@@ -58,19 +58,19 @@ def write_toy_data_files(folder: Path, seed: int) -> str:
 def _sentence(generator: random.Random, names: list[str], weights: list[float]) -> Tokens:
     """For example: captain in fog Zanel Dorta of the night departs ."""
     tokens: Tokens = []
-    for number in range(generator.randint(1, MOST_CLAUSES)):
+    for number in range(generator.randint(1, MAX_CLAUSES)):
         title, verb = (
             generator.choices(words, chances)[0]
             for words, chances in ((TITLES, TITLE_WEIGHTS), (VERBS, VERB_WEIGHTS))
         )
         kind = TYPES.get((title, verb))
-        named = generator.choices(names, cum_weights=weights, k=generator.randint(1, MOST_NAMES))
+        named = generator.choices(names, cum_weights=weights, k=generator.randint(1, MAX_NAMES))
         tags = ["O"] * len(named) if kind is None else [f"B-{kind}", *[f"I-{kind}"] * (len(named) - 1)]
         tokens += [(",", "O")] if number else []
-        tokens += [(title, "O"), *_between(generator), *zip(named, tags, strict=True)]
-        tokens += [*_between(generator), (verb, "O")]
+        tokens += [(title, "O"), *_fillers(generator), *zip(named, tags, strict=True)]
+        tokens += [*_fillers(generator), (verb, "O")]
     return [*tokens, (".", "O")]
 
 
-def _between(generator: random.Random) -> Tokens:
-    return [(word, "O") for word in generator.choices(BETWEEN, k=generator.randint(0, MOST_BETWEEN))]
+def _fillers(generator: random.Random) -> Tokens:
+    return [(word, "O") for word in generator.choices(FILLERS, k=generator.randint(0, MAX_FILLERS))]

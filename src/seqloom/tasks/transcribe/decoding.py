@@ -1,4 +1,4 @@
-"""What a transcriber is charged for, and how it writes: by CTC, by attention, and from a stream."""
+"""Decoding of a transcriber: greedy or beam search over CTC, or an attention decoder; and a stream."""
 
 from __future__ import annotations
 
@@ -7,69 +7,28 @@ from typing import Any
 
 import numpy
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seqloom.data.audio.features import log_mel_stream
-from seqloom.data.audio.spec_augment import SpecAugment
 from seqloom.decoding.ctc.beam import CTCBeamOptions, ctc_beam_search
 from seqloom.decoding.ctc.greedy import BLANK, ctc_greedy_decode, ctc_greedy_decode_step
 from seqloom.errors import ConfigError
-from seqloom.layers.masking import valid_mask, zero_padding
-from seqloom.models.ctc_transcriber import Transcriber
+from seqloom.models.ctc_transcriber import CTCTranscriber
 from seqloom.state import State
-from seqloom.tasks.base import Context, Loss
-from seqloom.tasks.seq2seq import write
-from seqloom.tasks.transcribe.language_models import scorer_of
-from seqloom.tasks.transcribe.preparation import Preparation, Utterances
+from seqloom.tasks.base import Context
+from seqloom.tasks.seq2seq import decode_encoded
+from seqloom.tasks.transcribe.language_models import make_scorer
+from seqloom.tasks.transcribe.preparation import Preparation
+from seqloom.tasks.transcribe.utterances import single_spaced
 
 
-def loss_of(model: Any, batch: Utterances, context: Context) -> tuple[Loss, Any]:
-    """The loss, and what the model heard: logits of CTC, or what its decoder looks back at."""
-    config, features = context.model, batch.features
-    if model.training:
-        augment = SpecAugment(
-            time_masks=config.time_masks,
-            time_mask_frames=config.time_mask_frames,
-            frequency_masks=config.frequency_masks,
-            frequency_mask_mels=config.frequency_mask_mels,
-        )
-        features = augment.apply(features, batch.lengths, context.preparation.recordings.options)
-    if config.decoder == "ctc":
-        logits = model(features, batch.lengths)
-        return Loss(_ctc(logits, batch), batch.symbol_lengths), logits
-    begin = batch.symbols.new_full((len(batch.symbols), 1), BLANK)
-    units = batch.symbol_lengths + 1
-    logits, heard = model(features, batch.lengths, torch.cat([begin, batch.symbols], 1), units)
-    # Padded with blanks, of which the first is the end.
-    nats = _cross_entropy(logits, torch.cat([batch.symbols, begin], 1), units)
-    if model.training:
-        nats = (1 - config.ctc_weight) * nats + config.ctc_weight * _ctc(heard.logits, batch)
-    return Loss(nats, units), heard
+def decode_symbols(model: Any, encoded: Any, lengths: Tensor, context: Context) -> list[list[int]]:
+    """The symbols of each row, from logits of CTC or from an attention model's `EncoderOutput`.
 
-
-def _ctc(logits: Tensor, batch: Utterances) -> Tensor:
-    """Negative log-probability (B,) of each transcript."""
-    with torch.autocast(logits.device.type, enabled=False):
-        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return nn.functional.ctc_loss(
-            wide.log_softmax(-1).transpose(0, 1),
-            batch.symbols,
-            batch.lengths,
-            batch.symbol_lengths,
-            blank=BLANK,
-            reduction="none",
-        )
-
-
-def _cross_entropy(logits: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
-    """Of each row, summed over its real targets: (B,)."""
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    nats = nn.functional.cross_entropy(wide.mT, targets, reduction="none")
-    return zero_padding(nats, valid_mask(lengths, targets.shape[1])).sum(1)
-
-
-def write_symbols(model: Any, heard: Any, lengths: Tensor, context: Context) -> list[list[int]]:
-    """The symbols of each row."""
+    Raises:
+        ConfigError: a language model without a beam search over CTC, or one of another unit.
+        RunError: the language model's run folder cannot be read.
+    """
     decoding = context.decoding
     name = decoding.language_model
     is_ctc = context.model.decoder == "ctc"
@@ -77,22 +36,41 @@ def write_symbols(model: Any, heard: Any, lengths: Tensor, context: Context) -> 
         expected = "a language model helps a search over CTC: num_beams must be above 1, the decoder ctc"
         raise ConfigError("decoding.language_model", expected, got=name)
     if not is_ctc:
-        return write(model, heard, lengths, BLANK, decoding.num_beams, decoding.length_penalty)
+        return decode_encoded(model, encoded, lengths, BLANK, decoding.num_beams, decoding.length_penalty)
     if decoding.num_beams == 1:
-        return ctc_greedy_decode(heard, lengths)
+        return ctc_greedy_decode(encoded, lengths)
     options = CTCBeamOptions(decoding.num_beams, decoding.lm_weight, decoding.length_bonus)
-    scorer = None if name is None else scorer_of(name, context.preparation)
-    wide = heard.to(torch.promote_types(heard.dtype, torch.float32))
-    return [row[0].symbols for row in ctc_beam_search(wide.log_softmax(-1), lengths, options, scorer)]
+    scorer = None if name is None else make_scorer(name, context.preparation, context.load_run)
+    scores = encoded.to(torch.promote_types(encoded.dtype, torch.float32))
+    return [row[0].symbols for row in ctc_beam_search(scores.log_softmax(-1), lengths, options, scorer)]
 
 
-def hear_stream(
-    model: Transcriber, chunks: Iterable[numpy.ndarray], preparation: Preparation
+def stream_text(model: CTCTranscriber, chunks: Iterable[numpy.ndarray], context: Context) -> Iterator[str]:
+    """The text of a stream of samples, piece by piece.
+
+    Raises:
+        ConfigError: the model or the decoding needs the whole recording.
+    """
+    if context.model.decoder != "ctc":
+        expected = "an attention decoder cannot transcribe a stream, as it attends to the whole recording"
+        raise ConfigError("transcribe", expected, hint="Train one with model.decoder=ctc")
+    model.require_one_direction()
+    preparation: Preparation = context.preparation
+    if preparation.normalizer.is_by_speaker:
+        expected = "a stream cannot be normalized by its speaker, who is not known before the end"
+        raise ConfigError("transcribe", expected, hint="Train one with data.normalization=global")
+    if context.decoding.num_beams > 1 or context.decoding.language_model:
+        expected = "a stream is transcribed greedily, with num_beams 1 and no language model"
+        raise ConfigError("transcribe", expected, hint="A search may revise its text until the end")
+    return single_spaced(map(preparation.symbol, _stream_symbols(model, chunks, preparation)))
+
+
+def _stream_symbols(
+    model: CTCTranscriber, chunks: Iterable[numpy.ndarray], preparation: Preparation
 ) -> Iterator[int]:
-    """The symbols of a stream."""
     state: State | None = None
     last: Tensor | None = None
-    for steps in log_mel_stream(chunks, preparation.recordings.options):
+    for steps in log_mel_stream(chunks, preparation.cache.options):
         if not len(steps):
             continue
         features = torch.from_numpy(preparation.normalizer.apply(steps)).unsqueeze(0)

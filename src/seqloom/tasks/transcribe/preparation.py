@@ -1,96 +1,35 @@
-"""FeatureCache with their transcripts: what a transcriber reads, writes and is fitted to."""
+"""Recordings and transcripts to batches: the features, the normalizer and the symbols of a transcriber."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias, final
+from typing import Literal, TypeAlias, final
 
 import numpy
-from torch import Tensor
 
 from seqloom.baselines.kneser_ney import NGram
 from seqloom.data.audio.feature_cache import FeatureCache
 from seqloom.data.audio.features import FeatureOptions
-from seqloom.data.audio.files import read_audio
 from seqloom.data.audio.normalizer import Normalizer
+from seqloom.data.audio.recordings import recording_path
+from seqloom.data.audio.spec_augment import SpecAugment
 from seqloom.data.batching import Batching, Source
 from seqloom.data.bucketing import Buckets
-from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.decoding.ctc.greedy import BLANK
 from seqloom.errors import DataError, RunError
+from seqloom.tasks.transcribe.utterances import Recording, Utterance, collate, min_ctc_steps, single_spaced
 
 TranscriptUnit: TypeAlias = Literal["character", "word"]
 
 TOKENIZER, FEATURES, TRANSCRIPTS = "tokenizer.json", "features.json", "transcripts.json"
+COLUMNS = ("file", "transcription")
 NGRAM_ORDERS: Mapping[TranscriptUnit, int] = {"character": 6, "word": 3}
-
-
-class Recording(NamedTuple):
-    """One to transcribe: steps of features (T, F), not normalized."""
-
-    steps: numpy.ndarray
-    speaker: str | None
-    file: str
-
-
-class Utterance(NamedTuple):
-    """One with its transcript: the text, and the numbers of its symbols."""
-
-    recording: Recording
-    symbols: numpy.ndarray
-    text: str
-
-
-class Utterances(NamedTuple):
-    """A batch. TextInput and names of files are there for reports."""
-
-    features: Tensor
-    """(B, T, F), normalized"""
-    lengths: Tensor
-    symbols: Tensor
-    """(B, U), padded with blanks"""
-    symbol_lengths: Tensor
-    texts: tuple[str, ...]
-    files: tuple[str, ...]
-
-
-def collate(normalizer: Normalizer, utterances: list[Utterance]) -> Utterances:
-    """Utterances side by side."""
-    steps = [normalizer.apply(one.recording.steps, one.recording.speaker) for one in utterances]
-    symbols = [one.symbols for one in utterances]
-    texts = tuple(one.text for one in utterances)
-    files = tuple(one.recording.file for one in utterances)
-    return Utterances(pad(steps), lengths_of(steps), pad(symbols, BLANK), lengths_of(symbols), texts, files)
-
-
-def shortest_path(symbols: numpy.ndarray) -> int:
-    """The fewest steps in which CTC can say `symbols`: one each, and a blank between two of the same."""
-    return len(symbols) + int((symbols[1:] == symbols[:-1]).sum())
-
-
-def spaced(pieces: Iterable[str]) -> Iterator[str]:
-    """The same text with single spaces between its words, as soon as each piece is there.
-
-    >>> list(spaced([" ", "a", "  ", "b", " "]))
-    ['a', ' b']
-    """
-    begun = gap = False
-    for piece in pieces:
-        given = ""
-        for character in piece:
-            if character.isspace():
-                gap = begun
-            else:
-                given += f" {character}" if gap else character
-                begun, gap = True, False
-        if given:
-            yield given
 
 
 @final
@@ -98,11 +37,12 @@ class Preparation:
     """Features and symbols.
 
     Args:
-        unit: what a symbol is.
-        vocabulary: the symbols. Its number 0, which no symbol of the training split has, is the blank.
-        recordings: how sound becomes features.
-        normalizer: what was measured of them in the training split.
-        transcripts: those of the training split, and how often each is there.
+        unit: the unit of a symbol.
+        vocabulary: the symbols. Its number 0, which no training transcript has, is the blank.
+        cache: turns recordings into features.
+        normalizer: mean and deviation of the features in training.
+        transcripts: the transcripts of the training split, with how often each is there.
+        augmentation: SpecAugment for training; None: none.
     """
 
     column = "file"
@@ -111,33 +51,40 @@ class Preparation:
         self,
         unit: TranscriptUnit,
         vocabulary: Vocabulary,
-        recordings: FeatureCache,
+        cache: FeatureCache,
         normalizer: Normalizer,
         transcripts: Mapping[str, int],
+        augmentation: SpecAugment | None = None,
     ) -> None:
         self.unit: TranscriptUnit = unit
-        self.vocabulary, self.recordings = vocabulary, recordings
+        self.vocabulary, self.cache = vocabulary, cache
         self.normalizer, self.transcripts = normalizer, transcripts
+        self.augmentation = augmentation
 
     @classmethod
     def fit(
-        cls, data: Records, unit: TranscriptUnit, recordings: FeatureCache, by_speaker: bool
+        cls,
+        data: Records,
+        unit: TranscriptUnit,
+        cache: FeatureCache,
+        by_speaker: bool,
+        augmentation: SpecAugment | None = None,
     ) -> Preparation:
-        """Learn the symbols and measure the features of the training split."""
-        data.require("file", "transcription", *(["speaker"] if by_speaker else []))
+        """Collect the symbols and measure the features of the training split."""
+        data.require(*COLUMNS, *(["speaker"] if by_speaker else []))
 
-        def hear(example: Example) -> tuple[numpy.ndarray, str, str]:
-            steps = recordings.load(file_of(data, example), example.place)
-            return steps, text_of(example), example.text("speaker") if by_speaker else ""
+        def read_row(example: Example) -> tuple[numpy.ndarray, str, str]:
+            steps = cache.load(recording_path(example.fields.get("file"), example.place), example.place)
+            return steps, read_transcript(example), example.text("speaker") if by_speaker else ""
 
-        rows, texts, speakers = zip(*encode_examples(data, "train", hear).items, strict=True)
+        rows, texts, speakers = zip(*encode_examples(data, "train", read_row).items, strict=True)
         normalizer = Normalizer.fit(rows, speakers if by_speaker else None)
         counts = dict(sorted(Counter(texts).items()))
-        return cls(unit, Vocabulary.fit(unit, texts), recordings, normalizer, counts)
+        return cls(unit, Vocabulary.fit(unit, texts), cache, normalizer, counts, augmentation)
 
     def files(self) -> dict[str, str]:
         """Vocabulary, features, and the transcripts of the training split."""
-        features = {"options": self.recordings.options._asdict(), "normalizer": self.normalizer.to_json()}
+        features = {"options": self.cache.options._asdict(), "normalizer": self.normalizer.to_json()}
         return {
             TOKENIZER: self.vocabulary.to_json(),
             FEATURES: json.dumps(features),
@@ -145,59 +92,62 @@ class Preparation:
         }
 
     @classmethod
-    def read(cls, folder: Path, unit: TranscriptUnit) -> Preparation:
-        """What `files` wrote.
+    def load(cls, folder: Path, unit: TranscriptUnit, augmentation: SpecAugment | None = None) -> Preparation:
+        """Read what `files` wrote into a run folder.
 
         Raises:
             RunError: a file is missing or damaged.
         """
         try:
             features = json.loads((folder / FEATURES).read_text(encoding="utf-8"))
-            recordings = FeatureCache(FeatureOptions(**features["options"]))
-            normalizer = Normalizer.from_json(features["normalizer"])
+            cache = FeatureCache(FeatureOptions(**features["options"]))
+            key = "normalizer" if "normalizer" in features else "normaliser"  # format 1
+            normalizer = Normalizer.from_json(features[key])
             transcripts = json.loads((folder / TRANSCRIPTS).read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             got = f"{type(error).__name__}: {error}"
             raise RunError(folder, f"expected {FEATURES} and {TRANSCRIPTS} of a run", got=got) from None
-        return cls(unit, Vocabulary.load(folder / TOKENIZER), recordings, normalizer, transcripts)
+        vocabulary = Vocabulary.load(folder / TOKENIZER)
+        return cls(unit, vocabulary, cache, normalizer, transcripts, augmentation)
 
     def describe(self) -> str:
         """For example `27 characters, 64 mels at 16000 Hz in steps of 30 ms`."""
-        options = self.recordings.options
+        options = self.cache.options
         step_ms = options.frame_shift_ms * options.stacked_frames
-        heard = f"{options.num_mels} mels at {options.sample_rate_hz} Hz in steps of {step_ms:g} ms"
-        return f"{len(self.vocabulary) - 1:,} {self.unit}s, {heard}"
+        features = f"{options.num_mels} mels at {options.sample_rate_hz} Hz in steps of {step_ms:g} ms"
+        return f"{len(self.vocabulary) - 1:,} {self.unit}s, {features}"
 
     def encode(self, value: Path | str) -> Recording:
-        """A file of sound."""
-        return Recording(self.recordings.extract(Path(value)), None, Path(value).name)
+        """The features of a recording."""
+        path = recording_path(value, "transcribe")
+        return Recording(self.cache.extract(path), None, path.name)
 
     def source(self, data: Records, split: str, batching: Batching) -> Source:
-        """Utterances of near length side by side."""
-        kept = self.utterances(data, split)
-        heard = [one.recording for one in kept.items]
+        """Batches of utterances of near length."""
+        utterances = self.utterances(data, split)
+        recordings = [utterance.recording for utterance in utterances.items]
         normalizer = self.normalizer
         if normalizer.is_by_speaker:
-            speakers = [recording.speaker or "" for recording in heard]
-            normalizer = normalizer.with_speakers([recording.steps for recording in heard], speakers)
-        lengths = [len(recording.steps) for recording in heard]
-        return Buckets(kept.items, lengths, partial(collate, normalizer), batching, kept.skipped)
+            speakers = [recording.speaker or "" for recording in recordings]
+            normalizer = normalizer.with_speakers([recording.steps for recording in recordings], speakers)
+        lengths = [len(recording.steps) for recording in recordings]
+        return Buckets(utterances.items, lengths, partial(collate, normalizer), batching, utterances.skipped)
 
     def utterances(self, data: Records, split: str) -> EncodedExamples[Utterance]:
-        """The rows of a split that can be used, and what is wrong with the others."""
-        foreign: dict[str, set[str]] = {}
-        kept = encode_examples(data, split, partial(self._utterance, data, foreign))
-        if foreign:
-            symbols = ", ".join(map(repr, sorted(set().union(*foreign.values()))))
-            self.recordings.warn_once(
-                f"foreign {split}",
-                f"{len(foreign):,} transcripts of {split} have symbols that those to learn from have not "
+        """The good rows of a split, with a message for each bad one."""
+        unknown: dict[str, set[str]] = {}
+        utterances = encode_examples(data, split, partial(self._encode_row, data.strict, unknown))
+        if unknown:
+            symbols = ", ".join(map(repr, sorted(set().union(*unknown.values()))))
+            self.cache.warn_once(
+                f"unknown symbols of {split}",
+                f"{len(unknown):,} transcripts of {split} have symbols that the training split has not "
                 f"({symbols:.60}): they count as errors, and the loss leaves them out",
             )
-        return kept
+        return utterances
 
-    def normalized(self, recording: Recording) -> numpy.ndarray:
-        """What a model reads."""
+    def normalize(self, recording: Recording) -> numpy.ndarray:
+        """The steps (T, F) that a model reads."""
         return self.normalizer.apply(recording.steps, recording.speaker)
 
     def symbol(self, number: int) -> str:
@@ -205,29 +155,32 @@ class Preparation:
         return self.vocabulary.decode([number])
 
     def text(self, numbers: Iterable[int]) -> str:
-        """The text of several."""
-        return "".join(spaced(map(self.symbol, numbers)))
+        """The text of a sequence of symbols."""
+        return "".join(single_spaced(map(self.symbol, numbers)))
 
     @cached_property
     def ngram(self) -> NGram:
-        """A language model of the transcripts that were learnt from; number 0 begins and ends each."""
-        numbers = [[BLANK, *self.vocabulary.encode(text)] * count for text, count in self.transcripts.items()]
-        tokens = numpy.array([*(number for some in numbers for number in some), BLANK])
+        """An n-gram language model of the training transcripts; number 0 begins and ends each."""
+        sequences = [
+            [BLANK, *self.vocabulary.encode(text)] * count for text, count in self.transcripts.items()
+        ]
+        tokens = numpy.array([*(number for sequence in sequences for number in sequence), BLANK])
         return NGram(tokens, len(self.vocabulary), NGRAM_ORDERS[self.unit])
 
-    def _utterance(self, data: Records, foreign: dict[str, set[str]], example: Example) -> Utterance:
-        path, text = file_of(data, example), text_of(example)
-        steps = self.recordings.load(path, example.place)
+    def _encode_row(self, strict: bool, unknown: dict[str, set[str]], example: Example) -> Utterance:
+        path = recording_path(example.fields.get("file"), example.place)
+        text = read_transcript(example)
+        steps = self.cache.load(path, example.place)
         symbols = numpy.array(self.vocabulary.encode(text), dtype=numpy.int64)
         if (symbols == BLANK).any():
             pieces = text.split() if self.unit == "word" else text
             new = {piece for piece in pieces if BLANK in self.vocabulary.encode(piece)}
             symbols = symbols[symbols != BLANK]
-            if data.strict or not len(symbols):
+            if strict or not len(symbols):
                 expected = f"`transcription` must be made of the {self.unit}s of the training split"
                 raise DataError(example.place, expected, got=", ".join(map(repr, sorted(new))))
-            foreign[example.place] = new
-        if (least := shortest_path(symbols)) > len(steps):
+            unknown[example.place] = new
+        if (least := min_ctc_steps(symbols)) > len(steps):
             raise DataError(
                 example.place,
                 f"`transcription` has {len(symbols)} {self.unit}s, for which CTC needs {least} steps or more",
@@ -238,30 +191,6 @@ class Preparation:
         return Utterance(Recording(steps, speaker, path.name), symbols, text)
 
 
-def file_of(data: Records, example: Example) -> Path:
-    """The file of a row; a relative name is looked for beside the data."""
-    value = example.fields.get("file")
-    if not isinstance(value, Path | str) or not str(value):
-        raise DataError(example.place, "`file` must name a file of sound", got="nothing")
-    folder = data.path if data.path.is_dir() else data.path.parent
-    return folder / value
-
-
-def first_rate(data: Records) -> int:
-    """The sample rate of the first recording to learn from that can be read."""
-
-    def rate(example: Example) -> int:
-        return read_audio(file_of(data, example), where=example.place).sample_rate_hz
-
-    for example in data.examples("train"):
-        try:
-            return rate(example)
-        except DataError:
-            if data.strict:
-                raise
-    return encode_examples(data, "train", rate).items[0]  # which says that there is none
-
-
-def text_of(example: Example) -> str:
+def read_transcript(example: Example) -> str:
     """The transcript of a row, with single spaces between its words."""
     return " ".join(example.text("transcription").split())

@@ -1,4 +1,4 @@
-"""Transcribe speech: hear a recording, write what was said. Many-to-many, unaligned: CTC, or attention."""
+"""Transcribe speech: read a recording, write its text. Many-to-many, unaligned: by CTC, or by attention."""
 
 from __future__ import annotations
 
@@ -14,178 +14,153 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from seqloom.baselines.majority import most_frequent
+from seqloom.data.audio.config import AudioConfig, NotNegativeInt
 from seqloom.data.audio.feature_cache import FeatureCache
-from seqloom.data.audio.features import FeatureOptions
+from seqloom.data.audio.recordings import first_sample_rate
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records
-from seqloom.errors import ConfigError
 from seqloom.metrics import error_rate
 from seqloom.models.attention_transcriber import AttentionTranscriber
-from seqloom.models.ctc_transcriber import Transcriber
+from seqloom.models.ctc_transcriber import CTCTranscriber
 from seqloom.models.dropout import Dropouts
-from seqloom.models.language_model import CellType
-from seqloom.models.sequence_classifier import Recurrence
 from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.state import State
-from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, loss_score
-from seqloom.tasks.transcribe.decoding import hear_stream, loss_of, write_symbols
-from seqloom.tasks.transcribe.preparation import (
-    Preparation,
-    Recording,
-    TranscriptUnit,
-    Utterances,
-    first_rate,
-    spaced,
-)
+from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, Task, loss_score
+from seqloom.tasks.model_config import RecurrentModelConfig
+from seqloom.tasks.rows import accept_columns
+from seqloom.tasks.transcribe.decoding import decode_symbols, stream_text
+from seqloom.tasks.transcribe.loss import compute_loss
+from seqloom.tasks.transcribe.preparation import COLUMNS, Preparation, TranscriptUnit
 from seqloom.tasks.transcribe.toy_data import write_toy_data_files
+from seqloom.tasks.transcribe.utterances import Recording, UtteranceBatch
 
-NotNegative = Annotated[int, Field(ge=0)]
 
-
-class DataConfig(StrictConfig):
+class DataConfig(AudioConfig):
     """The `data.*` keys."""
 
     unit: TranscriptUnit = "character"
-    """What a symbol is: `character` or `word`."""
-    sample_rate_hz: Annotated[int, Field(ge=1000)] | None = None
-    """FeatureCache of another rate are resampled. None: the rate of the first to learn from."""
-    num_mels: PositiveInt = 64
-    """Bands of frequency."""
-    frame_length_ms: Annotated[float, Field(gt=0)] = 25.0
-    frame_shift_ms: Annotated[float, Field(gt=0)] = 10.0
+    """The unit of a symbol: `character` or `word`."""
     stacked_frames: PositiveInt = 3
-    """Frames that make up one step of the model."""
-    lookahead_frames: NotNegative = 0
+    """Frames that make one step of the model."""
+    lookahead_frames: NotNegativeInt = 0
     """Frames after its own that a step sees too, for a model of one direction. They delay a stream."""
     normalization: Literal["global", "speaker"] = "global"
-    """Whose mean and deviation: of everybody, or, by a column `speaker`, of each."""
+    """`global`: over all recordings. `speaker`: over those of each speaker, by a column `speaker`."""
+    spec_augment: bool = True
+    """Whether stretches of time and bands of frequency are masked in training (SpecAugment)."""
 
 
-class ModelConfig(StrictConfig):
+class ModelConfig(RecurrentModelConfig):
     """The `model.*` keys."""
 
-    cell_type: CellType = "lstm"
     hidden_size: PositiveInt = 200
-    """Of each direction."""
     num_layers: PositiveInt = 2
     bidirectional: bool = True
-    """Needs whole recordings; a model that reads in one direction can hear a stream."""
+    """Needs whole recordings; a model of one direction can transcribe a stream."""
     dropout: Probability = 0.3
     """Between the layers and before the output."""
-    locked_dropout: bool = False
-    """One mask for all steps of a recording (variational dropout)."""
-    weight_dropout: Probability = 0.0
-    """Of recurrent weights."""
     decoder: Literal["ctc", "attention"] = "ctc"
-    """`attention` writes symbol by symbol, looking back at the whole recording."""
+    """`attention` writes symbol by symbol and attends to the whole recording."""
+
+
+class LossConfig(StrictConfig):
+    """The `loss.*` keys."""
+
     ctc_weight: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """Of an attention decoder's training: the share of CTC in its loss, which aligns sound and text."""
-    time_masks: NotNegative = 2
-    """SpecAugment: stretches of time that are blotted out in training."""
-    time_mask_frames: NotNegative = 25
-    """The most frames of one; and no more than a fifth of the recording."""
-    frequency_masks: NotNegative = 2
-    frequency_mask_mels: NotNegative = 10
-    """The most bands of one."""
-    kernel: Literal["auto", "reference", "torch", "native"] = "auto"
+    """Weight of CTC in training an attention decoder, which aligns sound and text."""
 
 
 class DecodingConfig(StrictConfig):
     """The `decoding.*` keys."""
 
     num_beams: PositiveInt = 1
-    """1 takes the likeliest symbol at every step; more search for the likeliest text."""
+    """1 takes the most likely symbol at every step; more search for the most likely text."""
     language_model: str | None = None
-    """What the search also asks: `ngram`, of the transcripts learnt from; or the folder of a `generate` run,
-    trained on lines of the same unit."""
+    """A language model for the search: `ngram`, of the training transcripts; or the run folder of a trained
+    one, with tokens of the same unit."""
     lm_weight: Annotated[float, Field(ge=0)] = 0.3
-    """Of the language model's log-probability, beside 1 of the sound's."""
+    """Weight of the language model's log-probability."""
     length_bonus: float = 0.0
-    """Nats for each symbol, against a language model's love of short texts."""
+    """Nats for each symbol, against a language model's preference for short texts."""
     length_penalty: Annotated[float, Field(ge=-10, le=10)] = 1.0
-    """Of an attention decoder's search: above 0 favors long texts."""
+    """Of an attention decoder's beam search: above 0 favors long texts."""
 
 
 @final
-class Transcribe:
-    """FeatureCache in, what was said in them out."""
+class Transcribe(Task):
+    """A recording in, its text out."""
 
     name = "transcribe"
     shape = "many-to-many"
     data_description = "recordings, and a column transcription"
     DataConfig = DataConfig
     ModelConfig = ModelConfig
+    LossConfig = LossConfig
     DecodingConfig = DecodingConfig
-    training_defaults: Mapping[str, Any] = MappingProxyType(
+    training_defaults = MappingProxyType(
         {"batch_size": 16, "learning_rate": 2e-3, "warmup_steps": 200, "schedule": "linear"}
     )
 
     def accepts(self, data: Any) -> str | None:
         """Records with a file and a transcription."""
-        fits = isinstance(data, Records) and {"file", "transcription"} <= set(data.columns)
-        return "recordings with a transcription" if fits else None
+        return "recordings with a transcription" if accept_columns(data, COLUMNS) else None
 
     def prepare(self, data: Records, config: DataConfig) -> Preparation:
-        """Learn the symbols of the training split, and measure its features."""
-        data.require("file", "transcription")
-        rate = config.sample_rate_hz or first_rate(data)
-        frames = (config.frame_length_ms, config.frame_shift_ms)
-        steps = (config.stacked_frames, config.lookahead_frames)
-        recordings = FeatureCache(FeatureOptions(rate, config.num_mels, *frames, *steps))
-        return Preparation.fit(data, config.unit, recordings, config.normalization == "speaker")
+        """Collect the symbols of the training split, and measure its features."""
+        data.require(*COLUMNS)
+        rate = config.sample_rate_hz or first_sample_rate(data)
+        cache = FeatureCache(config.feature_options(rate, config.lookahead_frames))
+        by_speaker = config.normalization == "speaker"
+        return Preparation.fit(data, config.unit, cache, by_speaker, config.augmentation())
 
     def restore(self, folder: Path, config: DataConfig) -> Preparation:
         """Read the preparation of a run folder."""
-        return Preparation.read(folder, config.unit)
+        return Preparation.load(folder, config.unit, config.augmentation())
 
-    def build(self, preparation: Preparation, config: ModelConfig) -> Transcriber | AttentionTranscriber:
-        """A stack of recurrent layers under CTC, or under attention."""
-        return (Transcriber if config.decoder == "ctc" else AttentionTranscriber)(
-            preparation.recordings.options.size,
+    def build(self, preparation: Preparation, config: ModelConfig) -> CTCTranscriber | AttentionTranscriber:
+        """Recurrent layers with an output layer for CTC, and the attention decoder if there is one."""
+        return (CTCTranscriber if config.decoder == "ctc" else AttentionTranscriber)(
+            preparation.cache.options.size,
             len(preparation.vocabulary),
-            Recurrence(
-                config.cell_type, config.hidden_size, config.num_layers, config.bidirectional, config.kernel
-            ),
-            Dropouts(
-                hidden=config.dropout,
-                output=config.dropout,
-                weight=config.weight_dropout,
-                locked=config.locked_dropout,
+            config.recurrent_config(
+                Dropouts(hidden=config.dropout, output=config.dropout), config.bidirectional
             ),
         )
 
-    def loss(self, model: nn.Module, batch: Utterances, state: State | None, context: Context) -> Loss:
-        """Of CTC, over all ways to say the transcript; of attention, of each symbol and the end."""
-        return loss_of(model, batch, context)[0]
+    def loss(self, model: nn.Module, batch: UtteranceBatch, state: State | None, context: Context) -> Loss:
+        """The negative log-likelihood of the transcript, by CTC or by the attention decoder."""
+        return compute_loss(model, batch, context)[0]
 
     def evaluate_batch(
-        self, model: nn.Module, batch: Utterances, state: State | None, context: Context
+        self, model: nn.Module, batch: UtteranceBatch, state: State | None, context: Context
     ) -> Loss:
-        """The same, and by decoding the errors of words and characters."""
-        loss, heard = loss_of(model, batch, context)
-        rows = write_symbols(model, heard, batch.lengths, context)
-        found = [context.preparation.text(row) for row in rows]
-        counted = error_rate.count_errors(batch.texts, found)
+        """The loss, and the errors of words and characters of decoded texts."""
+        loss, encoded = compute_loss(model, batch, context)
+        rows = decode_symbols(model, encoded, batch.lengths, context)
+        texts = [context.preparation.text(row) for row in rows]
+        errors = error_rate.count_errors(batch.texts, texts)
         outputs = [
-            {"file": file, "expected": text, "found": answer}
-            for file, text, answer in zip(batch.files, batch.texts, found, strict=True)
+            {"file": file, "expected": expected, "predicted": text}
+            for file, expected, text in zip(batch.files, batch.texts, texts, strict=True)
         ]
-        tensors = {name: torch.from_numpy(values) for name, values in counted.items()}
-        return loss._replace(counts=tensors, outputs=outputs)
+        counts = {name: torch.from_numpy(values) for name, values in errors.items()}
+        return loss._replace(counts=counts, outputs=outputs)
 
     def predict(self, model: Any, items: Sequence[Recording], context: Context) -> list[Output]:
-        """What was said in each recording."""
+        """The text of each recording."""
+        preparation: Preparation = context.preparation
+        encode = model if context.model.decoder == "ctc" else model.encode
 
-        def run(some: list[Recording]) -> list[Output]:
-            steps = [context.preparation.normalized(recording) for recording in some]
+        def run(recordings: list[Recording]) -> list[Output]:
+            steps = [preparation.normalize(recording) for recording in recordings]
             lengths = lengths_of(steps).to(model.device)
-            hear = model if context.model.decoder == "ctc" else model.encode
-            heard = hear(pad(steps).to(model.device), lengths)
-            texts = [context.preparation.text(row) for row in write_symbols(model, heard, lengths, context)]
+            encoded = encode(pad(steps).to(model.device), lengths)
+            texts = [preparation.text(row) for row in decode_symbols(model, encoded, lengths, context)]
             return [
                 Output(text, {"file": recording.file, "transcription": text})
-                for recording, text in zip(some, texts, strict=True)
+                for recording, text in zip(recordings, texts, strict=True)
             ]
 
         return map_by_length(items, [len(recording.steps) for recording in items], run)
@@ -193,30 +168,20 @@ class Transcribe:
     def transcribe_stream(
         self, model: Any, chunks: Iterable[numpy.ndarray], context: Context
     ) -> Iterator[str]:
-        """What is said in a stream, as soon as it is: pieces whose sum is the text of the whole.
+        """The text of a stream as soon as it is known: pieces whose sum is the text of the whole.
 
         Args:
-            model: one that reads in one direction, with CTC.
+            model: of one direction, with CTC.
             chunks: samples (n,) float32 from -1 to 1, of any sizes, at the model's sample rate.
             context: its decoding must be greedy.
 
         Raises:
             ConfigError: the model or the decoding needs the whole recording.
         """
-        if context.model.decoder != "ctc":
-            expected = "an attention decoder cannot hear a stream, as it looks back at the whole recording"
-            raise ConfigError("transcribe", expected, hint="Train one with model.decoder=ctc")
-        model.require_one_way()
-        if context.preparation.normalizer.is_by_speaker:
-            expected = "a stream cannot be normalized by its speaker, who is not known before the end"
-            raise ConfigError("transcribe", expected, hint="Train one with data.normalization=global")
-        if context.decoding.num_beams > 1 or context.decoding.language_model:
-            expected = "a stream is transcribed greedily, with num_beams 1 and no language model"
-            raise ConfigError("transcribe", expected, hint="A search changes its mind until the end")
-        return spaced(map(context.preparation.symbol, hear_stream(model, chunks, context.preparation)))
+        return stream_text(model, chunks, context)
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
-        """Nats of a symbol; WER and CER where texts were made."""
+        """Nats per symbol, and WER and CER of decoded texts."""
         scores = loss_score(rows, unit)
         if "words" in rows.counts:
             scores |= error_rate.scores({name: rows.total(name) for name in ("words", "characters")})
@@ -228,19 +193,19 @@ class Transcribe:
 
     def details(self, rows: Rows) -> Mapping[str, Any]:
         """The ten worst rows, aligned."""
-        lines = error_rate.worst(rows.outputs)
+        lines = error_rate.worst_rows(rows.outputs)
         return {"worst": lines} if lines else {}
 
     def baseline(self, preparation: Preparation, data: Records, split: str) -> Baseline | None:
-        """The commonest transcript of the training split, whatever is heard."""
+        """The most frequent transcript of the training split, for every recording."""
         if split == "all":
             return None
         texts = [utterance.text for utterance in preparation.utterances(data, split).items]
-        answer = Counter(preparation.transcripts).most_common(1)[0][0]
-        counted = error_rate.count_errors(texts, [answer] * len(texts))
-        nothing = numpy.full(len(texts), math.nan)
-        return Baseline(f"always {answer!r}", Rows(nothing, numpy.ones(len(texts)), counted))
+        answer = most_frequent(Counter(preparation.transcripts).elements())
+        errors = error_rate.count_errors(texts, [answer] * len(texts))
+        nats = numpy.full(len(texts), math.nan)
+        return Baseline(f"always {answer!r}", Rows(nats, numpy.ones(len(texts)), errors))
 
     def write_toy_data(self, folder: Path, seed: int) -> str:
-        """Made-up speech."""
+        """Chords and noise in the place of speech."""
         return write_toy_data_files(folder, seed)

@@ -1,4 +1,4 @@
-"""Made-up speech: every letter is a chord, and two made-up speakers have them higher or lower."""
+"""Toy speech: every letter is a chord, in the pitch of one of two speakers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write_toy_data_files(folder: Path, seed: int) -> str:
             text = " ".join(generator.choice(words) for words in WORDS)
             speaker = generator.choice(list(SPEAKERS))
             name = f"{number:03d}.wav"
-            samples = say(text, SPEAKERS[speaker], generator)
+            samples = synthesize(text, SPEAKERS[speaker], generator)
             soundfile.write(folder / split / name, samples, RATE_HZ, subtype="PCM_16")
             lines.append(f"{name},{text},{speaker}")
         write_atomically(folder / split / "metadata.csv", "\n".join(lines) + "\n")
@@ -43,11 +43,11 @@ def write_toy_data_files(folder: Path, seed: int) -> str:
     )
 
 
-def say(text: str, pitch: float, generator: numpy.random.Generator) -> numpy.ndarray:
-    """A text as samples (N,) from -1 to 1.
+def synthesize(text: str, pitch: float, generator: numpy.random.Generator) -> numpy.ndarray:
+    """The samples (N,) from -1 to 1 of a text.
 
     >>> generator = numpy.random.default_rng(0)
-    >>> say("a key", 1.0, generator).dtype
+    >>> synthesize("a key", 1.0, generator).dtype
     dtype('float64')
     """
     pieces = [
@@ -58,14 +58,14 @@ def say(text: str, pitch: float, generator: numpy.random.Generator) -> numpy.nda
 
 
 def _letter(letter: str, pitch: float, generator: numpy.random.Generator) -> numpy.ndarray:
-    """Two tones, as a telephone's keys have them: one of six low ones, one of five high ones."""
+    """Two tones, as those of telephone keys: one of six low ones and one of five high ones."""
     number = ord(letter) - ord("a")
     tones = (300 * 1.18 ** (number % 6), 1000 * 1.22 ** (number // 6))
     count = int(generator.uniform(*LETTER_SECONDS) * RATE_HZ)
     seconds = numpy.arange(count) / RATE_HZ
-    swell = numpy.sin(numpy.pi * (numpy.arange(count) + 0.5) / count) ** 0.5
-    bent = pitch * generator.normal(1.0, 0.01)
-    return 0.2 * swell * sum(numpy.sin(2 * numpy.pi * tone * bent * seconds) for tone in tones)
+    envelope = numpy.sin(numpy.pi * (numpy.arange(count) + 0.5) / count) ** 0.5
+    detuned = pitch * generator.normal(1.0, 0.01)
+    return 0.2 * envelope * sum(numpy.sin(2 * numpy.pi * tone * detuned * seconds) for tone in tones)
 
 
 def _pause(generator: numpy.random.Generator) -> numpy.ndarray:

@@ -1,1 +1,1 @@
-"""Translate: a text in one language in, the same in another out. Many-to-many."""
+"""Translate: a text in one language in, its translation out. Many-to-many, unaligned."""

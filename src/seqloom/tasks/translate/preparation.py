@@ -1,4 +1,4 @@
-"""Pairs of texts, cut into tokens and put side by side."""
+"""Pairs of texts to batches of tokens."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.data.text.vocabulary import Unit, Vocabulary
 from seqloom.errors import DataError, RunError
-from seqloom.tasks.translate.vocabulary import END, TranslationVocabulary, plain
+from seqloom.tasks.translate.vocabulary import END, TranslationVocabulary, normalize_spaces
 
-SIDES = ("source", "target")
+COLUMNS = ("source", "target")
 TOKENIZER = "tokenizer.json"
-NUMBERS = "tokens.json"
+TOKENS = "tokens.json"
 
 
-class Sentence(NamedTuple):
-    """A text, and its numbers, the end included."""
+class EncodedText(NamedTuple):
+    """A text, and its token numbers, the end included."""
 
     text: str
     numbers: numpy.ndarray
 
 
-class Pair(NamedTuple):
-    """An example."""
+class EncodedPair(NamedTuple):
+    """A text and its translation."""
 
-    source: Sentence
-    target: Sentence
+    source: EncodedText
+    target: EncodedText
 
 
-class Pairs(NamedTuple):
-    """A batch. `inputs` begin with the end token, `targets` end with it; texts are there for reports."""
+class PairBatch(NamedTuple):
+    """A batch of pairs. `inputs` begin with the end token, `targets` end with it; `texts` are for reports."""
 
     source: Tensor
     source_lengths: Tensor
@@ -47,101 +47,112 @@ class Pairs(NamedTuple):
     texts: tuple[tuple[str, str], ...]
 
 
-def collate(pairs: list[Pair]) -> Pairs:
-    """Pairs side by side."""
+def collate(pairs: list[EncodedPair]) -> PairBatch:
+    """Pad pairs to a batch."""
     targets = [pair.target.numbers for pair in pairs]
     sources = [pair.source.numbers for pair in pairs]
     inputs = pad([numpy.concatenate(([END], numbers[:-1])) for numbers in targets], END)
     texts = tuple((pair.source.text, pair.target.text) for pair in pairs)
-    return Pairs(pad(sources, END), lengths_of(sources), inputs, pad(targets, IGNORE_INDEX), texts)
+    return PairBatch(pad(sources, END), lengths_of(sources), inputs, pad(targets, IGNORE_INDEX), texts)
 
 
 @final
 class Preparation:
-    """Two languages.
+    """The vocabularies of two languages.
 
     Args:
-        source, target: how each is cut and numbered.
-        lowercase: whether texts are read in small letters.
+        source, target: the vocabulary of each.
+        lowercase: whether texts are read in lowercase.
     """
 
-    column = SIDES[0]
+    column = COLUMNS[0]
 
     def __init__(self, source: TranslationVocabulary, target: TranslationVocabulary, lowercase: bool) -> None:
-        self.source_side, self.target_side, self.lowercase = source, target, lowercase
+        self.source_vocabulary, self.target_vocabulary, self.lowercase = source, target, lowercase
         self.unit = "token" if source.unit == "bpe" else source.unit
 
     @classmethod
     def fit(
         cls, pairs: Sequence[tuple[str, str]], unit: Unit, size: int | None, shared: bool, lowercase: bool
     ) -> Preparation:
-        """Fit a vocabulary of `size` to each side of `pairs`, or, where it is `shared`, one to both."""
-        sides = [[_lower(pair[number], lowercase) for pair in pairs] for number in range(len(SIDES))]
-        fitted = [sides[0] + sides[1]] * 2 if shared else sides
-        cuts = [Vocabulary.fit(unit, (plain(unit, text) for text in texts), size) for texts in fitted]
+        """Fit a vocabulary of `size` to each language of `pairs`, or a `shared` one to both."""
+        columns = [[_lower(text, lowercase) for text in column] for column in zip(*pairs, strict=True)]
+        fitted = [columns[0] + columns[1]] * 2 if shared else columns
+        vocabularies = [
+            Vocabulary.fit(unit, (normalize_spaces(unit, text) for text in texts), size) for texts in fitted
+        ]
         source, target = (
-            TranslationVocabulary.fit(unit, cut, texts) for cut, texts in zip(cuts, sides, strict=True)
+            TranslationVocabulary.fit(unit, vocabulary, texts)
+            for vocabulary, texts in zip(vocabularies, columns, strict=True)
         )
         return cls(source, target, lowercase)
 
     @classmethod
     def load(cls, folder: Path, unit: Unit, lowercase: bool) -> Preparation:
-        """Read what `files` holds from a run folder.
+        """Read what `files` wrote into a run folder.
 
         Raises:
             RunError: a file is missing or damaged.
         """
         try:
-            tokens = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+            tokens = json.loads((folder / TOKENS).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise RunError(folder / NUMBERS, "expected a JSON file", got=str(error)) from None
+            raise RunError(folder / TOKENS, "expected a JSON file", got=str(error)) from None
         source, target = (
             TranslationVocabulary(unit, Vocabulary.load(folder / f"{name}-{TOKENIZER}"), tokens[name])
-            for name in SIDES
+            for name in COLUMNS
         )
         return cls(source, target, lowercase)
 
     def files(self) -> dict[str, str]:
-        """A vocabulary for each side, and which of its tokens occur there."""
-        sides = dict(zip(SIDES, (self.source_side, self.target_side), strict=True))
-        vocabularies = {f"{name}-{TOKENIZER}": side.vocabulary.to_json() for name, side in sides.items()}
-        return {**vocabularies, NUMBERS: json.dumps({name: side.tokens for name, side in sides.items()})}
+        """The tokenizer of each language, and which of its tokens occur in it."""
+        languages = dict(zip(COLUMNS, (self.source_vocabulary, self.target_vocabulary), strict=True))
+        vocabularies = {
+            f"{name}-{TOKENIZER}": language.vocabulary.to_json() for name, language in languages.items()
+        }
+        return {
+            **vocabularies,
+            TOKENS: json.dumps({name: language.tokens for name, language in languages.items()}),
+        }
 
     def describe(self) -> str:
         """For example `7,900 tokens to 6,800 tokens`."""
-        return f"{len(self.source_side):,} {self.unit}s to {len(self.target_side):,} {self.unit}s"
+        return f"{len(self.source_vocabulary):,} {self.unit}s to {len(self.target_vocabulary):,} {self.unit}s"
 
-    def encode(self, value: str) -> Sentence:
-        """A text, encoded.
+    def encode(self, value: str) -> EncodedText:
+        """A text to translate, encoded.
 
         Raises:
-            DataError: it is none, or has nothing but white space.
+            DataError: it is no text, or only white space.
         """
         if not isinstance(value, str) or not value.strip():
-            raise DataError("translate", "what to translate must be a text that is not empty", got=value)
-        return self._sentence(value, self.source_side)
+            raise DataError("translate", "the input must be a text that is not empty", got=value)
+        return self._encode_text(value, self.source_vocabulary)
 
     def source(self, data: Records, split: str, batching: Batching) -> Source:
-        """Pairs of near length side by side."""
-        kept = encode_examples(data, split, self._pair)
-        lengths = [(len(pair.source.numbers), len(pair.target.numbers)) for pair in kept.items]
-        return Buckets(kept.items, lengths, collate, batching, kept.skipped)
+        """Batches of pairs of near length."""
+        pairs = encode_examples(data, split, self._encode_pair)
+        lengths = [(len(pair.source.numbers), len(pair.target.numbers)) for pair in pairs.items]
+        return Buckets(pairs.items, lengths, collate, batching, pairs.skipped)
 
-    def _pair(self, example: Example) -> Pair:
-        source, target = texts_of(example)
-        return Pair(self._sentence(source, self.source_side), self._sentence(target, self.target_side))
+    def _encode_pair(self, example: Example) -> EncodedPair:
+        source, target = read_pair(example)
+        return EncodedPair(
+            self._encode_text(source, self.source_vocabulary),
+            self._encode_text(target, self.target_vocabulary),
+        )
 
-    def _sentence(self, text: str, side: TranslationVocabulary) -> Sentence:
-        return Sentence(text, side.encode(_lower(text, self.lowercase)))
+    def _encode_text(self, text: str, vocabulary: TranslationVocabulary) -> EncodedText:
+        return EncodedText(text, vocabulary.encode(_lower(text, self.lowercase)))
 
 
-def texts_of(example: Example) -> tuple[str, str]:
-    """Source and target.
+def read_pair(example: Example) -> tuple[str, str]:
+    """The source and the target of a row.
 
     Raises:
         DataError: one of them is missing or empty.
     """
-    source, target = (example.text(name) for name in SIDES)
+    source, target = (example.text(name) for name in COLUMNS)
     return source, target
 
 

@@ -1,4 +1,4 @@
-"""Made-up pairs: a small language, and another that says the same with other words in another order."""
+"""Toy pairs: sentences of a small grammar, translated into a made-up language of another word order."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ PLACES = {"today": "jel", "in the morning": "jel mopi", "at night": "jel taro", 
 ARTICLES = {"the": "ka", "a": "o"}
 PAIRS = {"train": 2000, "validation": 200, "test": 200}
 
-Pair = tuple[str, str]
+TextPair = tuple[str, str]
 
 
 def write_toy_data_files(folder: Path, seed: int) -> str:
     """Write train.tsv, validation.tsv and test.tsv."""
     generator = random.Random(seed)
-    seen: set[Pair] = set()
+    seen: set[TextPair] = set()
     for split, count in PAIRS.items():
-        rows: list[Pair] = []
+        rows: list[TextPair] = []
         while len(rows) < count:
             if (pair := _sentence(generator)) not in seen:
                 seen.add(pair)
@@ -31,11 +31,11 @@ def write_toy_data_files(folder: Path, seed: int) -> str:
         lines = ["source\ttarget", *("\t".join(row) for row in rows)]
         write_atomically(folder / f"{split}.tsv", "".join(f"{line}\n" for line in lines))
     return (
-        "sentences of a small grammar, and the same in a language that puts verbs last and adjectives behind"
+        "sentences of a small grammar, translated into a language with verbs last and adjectives after nouns"
     )
 
 
-def _sentence(generator: random.Random) -> Pair:
+def _sentence(generator: random.Random) -> TextPair:
     """For example: `today the old dog sees a boat` and `ka vako ur o lumo jel nalat`"""
     subject, subject_there = _phrase(generator, NOUNS)
     thing, thing_there = _phrase(generator, {**NOUNS, **THINGS})
@@ -47,7 +47,7 @@ def _sentence(generator: random.Random) -> Pair:
     return here, there
 
 
-def _phrase(generator: random.Random, nouns: dict[str, str]) -> Pair:
+def _phrase(generator: random.Random, nouns: dict[str, str]) -> TextPair:
     article, article_there = _word(generator, ARTICLES)
     noun, noun_there = _word(generator, nouns)
     if generator.random() < 0.5:
@@ -57,5 +57,5 @@ def _phrase(generator: random.Random, nouns: dict[str, str]) -> Pair:
     return f"{article} {noun}", f"{article_there} {noun_there}"
 
 
-def _word(generator: random.Random, words: dict[str, str]) -> Pair:
+def _word(generator: random.Random, words: dict[str, str]) -> TextPair:
     return generator.choice(list(words.items()))

@@ -1,4 +1,4 @@
-"""One side of a pair of texts: its vocabulary, and numbers for what occurs on that side."""
+"""The vocabulary of one language of a translation, which numbers only the tokens that occur in it."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import numpy
 from seqloom.data.text.vocabulary import UNKNOWN, Unit, Vocabulary
 
 END, UNSEEN = 0, 1
-"""The token that ends a sequence, and, read by a decoder, begins one; and the one for what was never seen."""
+"""The token that ends a sequence, and begins the decoder's input; and the unknown token."""
 SPECIALS = ("</s>", UNKNOWN)
 
 
 @final
 class TranslationVocabulary:
-    """TextInput of one language to token numbers and back.
+    """Texts of one language to token numbers and back.
 
-    Its numbers are its own: the end, what was never seen, then the tokens of `vocabulary` that its training
-    texts have. So two sides may share a vocabulary, and still neither has a vector or a chance for a token
-    that only the other one has.
+    Its numbers are its own: the end, the unknown token, then the tokens of `vocabulary` in its training
+    texts. So two languages may share a tokenizer, and still neither has an embedding or a probability for
+    tokens that only the other one has.
 
     Args:
-        unit: what a token is.
-        vocabulary: cuts texts into tokens.
-        tokens: of these, the numbers (in the vocabulary) that occur.
+        unit: the unit of a token.
+        vocabulary: the tokenizer.
+        tokens: the numbers, in `vocabulary`, of the tokens that occur.
 
-    >>> side = TranslationVocabulary.fit("word", Vocabulary.fit("word", ["a b c"]), ["c a"])
-    >>> side.encode("c b a").tolist(), side.decode(side.encode("c a"))
+    >>> target = TranslationVocabulary.fit("word", Vocabulary.fit("word", ["a b c"]), ["c a"])
+    >>> target.encode("c b a").tolist(), target.decode(target.encode("c a"))
     ([3, 1, 2, 0], 'c a')
     """
 
@@ -42,30 +42,30 @@ class TranslationVocabulary:
     @classmethod
     def fit(cls, unit: Unit, vocabulary: Vocabulary, texts: Iterable[str]) -> TranslationVocabulary:
         """Number the tokens that occur in `texts`."""
-        found: set[int] = set()
+        tokens: set[int] = set()
         for text in texts:
-            found.update(vocabulary.encode(plain(unit, text)))
-        return cls(unit, vocabulary, sorted(found - {vocabulary.unknown}))
+            tokens.update(vocabulary.encode(normalize_spaces(unit, text)))
+        return cls(unit, vocabulary, sorted(tokens - {vocabulary.unknown}))
 
     def __len__(self) -> int:
         return len(self.tokens) + len(SPECIALS)
 
     def encode(self, text: str) -> numpy.ndarray:
         """Token numbers of `text`, the end included, int64."""
-        numbers = self._numbers[self.vocabulary.encode(plain(self.unit, text))]
+        numbers = self._numbers[self.vocabulary.encode(normalize_spaces(self.unit, text))]
         return numpy.append(numbers, END)
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """The text that `numbers` stand for, their specials left out."""
+        """The text of token numbers, special tokens left out."""
         tokens = [self.tokens[number - len(SPECIALS)] for number in numbers if number >= len(SPECIALS)]
         return self.vocabulary.decode(tokens).strip()
 
     def words(self, numbers: Iterable[int]) -> list[str]:
-        """Each token by itself, as a person reads it."""
+        """The text of each token by itself."""
         return [SPECIALS[number] if number < len(SPECIALS) else self.decode([number]) for number in numbers]
 
 
-def plain(unit: Unit, text: str) -> str:
-    """`text` with single spaces; for byte pairs one before it too, so that a word is the same at its head."""
+def normalize_spaces(unit: Unit, text: str) -> str:
+    """`text` with single spaces; for bpe also one before it, so that its first word has the usual tokens."""
     joined = " ".join(text.split())
     return f" {joined}" if unit == "bpe" else joined

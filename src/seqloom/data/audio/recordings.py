@@ -1,0 +1,42 @@
+"""Recordings that the rows of a table name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from seqloom.data.audio.files import read_audio
+from seqloom.data.tables.records import Example, Records, encode_examples
+from seqloom.errors import DataError
+
+
+def recording_path(value: Any, where: object) -> Path:
+    """The path in the column `file`, which is absolute in a table that was read.
+
+    Raises:
+        DataError: it is no path.
+    """
+    if isinstance(value, Path | str) and str(value).strip():
+        return Path(value)
+    got = "nothing" if value is None or isinstance(value, str) else f"{value!r:.60}"
+    raise DataError(where, "`file` must be the path of a recording", got=got)
+
+
+def first_sample_rate(data: Records) -> int:
+    """The sample rate in Hz of the first training recording that can be read.
+
+    Raises:
+        DataError: none can be read; or, where `data.strict`, one cannot.
+    """
+
+    def read_rate(example: Example) -> int:
+        path = recording_path(example.fields.get("file"), example.place)
+        return read_audio(path, where=example.place).sample_rate_hz
+
+    for example in data.examples("train"):
+        try:
+            return read_rate(example)
+        except DataError:
+            if data.strict:
+                raise
+    return encode_examples(data, "train", read_rate).items[0]  # raises, as no row is good

@@ -1,0 +1,69 @@
+"""From text to streams of tokens: the vocabulary of a language model."""
+
+from __future__ import annotations
+
+from typing import Annotated, final
+
+from pydantic import Field
+
+from seqloom.data.batching import Batching, EvaluationStreams, Source, TokenStreams
+from seqloom.data.text.corpus import FileSpan, TextCorpus
+from seqloom.data.text.token_cache import TokenArray, tokenize
+from seqloom.data.text.vocabulary import Unit, Vocabulary
+from seqloom.settings import StrictConfig
+
+TOKENIZER = "tokenizer.json"
+EMPTY_PROMPT = "\n"
+"""The text before the first token where there is no prompt."""
+
+
+class DataConfig(StrictConfig):
+    """The `data.*` keys."""
+
+    unit: Unit = "character"
+    """The unit of a token: `character`, `byte`, `word` or `bpe`."""
+    vocabulary_size: Annotated[int, Field(ge=2)] | None = None
+    """Most tokens of the vocabulary. None: 8,000 for bpe, 50,000 for word, all of them for character."""
+
+
+@final
+class Preparation:
+    """A vocabulary, and the unit of its tokens.
+
+    Args:
+        unit: `character`, `byte`, `word` or `bpe`.
+        vocabulary: the tokens.
+    """
+
+    column = "text"
+
+    def __init__(self, unit: Unit, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.unit = "token" if unit == "bpe" else unit
+        self._tokens: dict[tuple[FileSpan, ...], TokenArray] = {}
+
+    def files(self) -> dict[str, str]:
+        """`tokenizer.json`, which transformers reads too."""
+        return {TOKENIZER: self.vocabulary.to_json()}
+
+    def describe(self) -> str:
+        """For example `66 characters`."""
+        return f"{len(self.vocabulary):,} {self.unit}s"
+
+    def tokens(self, data: TextCorpus, split: str) -> TokenArray:
+        """The tokens of a split, encoded once; `all` is the whole text."""
+        parts = data.all_spans() if split == "all" else data.splits[split]
+        if parts not in self._tokens:
+            self._tokens[parts] = tokenize(parts, self.vocabulary)
+        return self._tokens[parts]
+
+    def source(self, data: TextCorpus, split: str, batching: Batching) -> Source:
+        """Parallel streams of tokens: for training, or for reading every token once."""
+        tokens = self.tokens(data, split)
+        if batching.training:
+            return TokenStreams(tokens, batching.batch_size, batching.window, batching.seed, batching.shard)
+        return EvaluationStreams(tokens, batching.batch_size, batching.window, batching.shard)
+
+    def encode(self, value: str) -> list[int]:
+        """The tokens of a prompt; of an empty one, a line feed."""
+        return self.vocabulary.encode(value) or self.vocabulary.encode(EMPTY_PROMPT)

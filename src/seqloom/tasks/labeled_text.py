@@ -1,0 +1,203 @@
+"""The base of tasks that read a text in a table and predict one of the values that training rows have."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, NamedTuple, final
+
+import numpy
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from seqloom.baselines.majority import class_shares
+from seqloom.data.batching import Batching, Source
+from seqloom.data.bucketing import map_by_length
+from seqloom.data.padding import lengths_of, pad
+from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
+from seqloom.data.text.vocabulary import Vocabulary
+from seqloom.data.text.words import fit_words
+from seqloom.errors import DataError, RunError
+from seqloom.models.dropout import Dropouts
+from seqloom.models.sequence_classifier import SequenceClassifier
+from seqloom.models.word_embedding import WordEmbeddingConfig
+from seqloom.settings import PositiveInt, StrictConfig
+from seqloom.state import State
+from seqloom.tasks.base import Baseline, Context, Loss, Output, Rows, Task
+from seqloom.tasks.model_config import CellType, RecurrentModelConfig
+from seqloom.tasks.rows import EncodedRow, RowBatch, accept_columns, bucketed
+
+TOKENIZER, VALUES = "tokenizer.json", "values.json"
+
+
+class TextDataConfig(StrictConfig):
+    """The `data.*` keys."""
+
+    vocabulary_size: Annotated[int, Field(ge=2)] | None = None
+    """Most words of the vocabulary. None: 50,000."""
+
+
+class TextModelConfig(RecurrentModelConfig):
+    """The `model.*` keys."""
+
+    cell_type: CellType = "gru"
+    embedding_size: PositiveInt = 64
+
+
+class Targets(NamedTuple):
+    """The value that a task predicts of a row.
+
+    Fields:
+        column: where it is.
+        values: those of the training split, in order.
+        read: the value of a row; raises DataError where it is none.
+    """
+
+    column: str
+    values: tuple[Any, ...]
+    read: Callable[[Example], Any]
+
+
+@final
+class TextPreparation:
+    """A vocabulary of words, and the values to predict.
+
+    Args:
+        vocabulary: the words of the training split.
+        targets: the values of the training split.
+    """
+
+    unit, column = "example", "text"
+
+    def __init__(self, vocabulary: Vocabulary, targets: Targets) -> None:
+        self.vocabulary, self.targets = vocabulary, targets
+
+    def files(self) -> dict[str, str]:
+        """`tokenizer.json` and `values.json`."""
+        return {TOKENIZER: self.vocabulary.to_json(), VALUES: json.dumps(self.targets.values)}
+
+    def describe(self) -> str:
+        """For example `1,402 words; stars: 1, 2, 3, 4, 5`."""
+        values = ", ".join(map(str, self.targets.values))
+        return f"{len(self.vocabulary):,} words; {self.targets.column}: {values}"
+
+    def encode(self, value: Any) -> numpy.ndarray:
+        """The token numbers (T,) of a text."""
+        return self._tokens(Example(self.targets.column, {"text": value}))
+
+    def rows(self, data: Records, split: str) -> EncodedExamples[EncodedRow]:
+        """The good rows of a split."""
+        data.require("text", self.targets.column)
+        return encode_examples(data, split, self._row)
+
+    def source(self, data: Records, split: str, batching: Batching) -> Source:
+        """Batches of rows of near length."""
+        return bucketed(self.rows(data, split), batching)
+
+    def _row(self, example: Example) -> EncodedRow:
+        column, values, read = self.targets
+        value = read(example)
+        if value not in values:
+            raise DataError(example.place, f"`{column}` must be a value of the training rows", got=value)
+        return EncodedRow(self._tokens(example), numpy.array(values.index(value)), example.text("text"))
+
+    def _tokens(self, example: Example) -> numpy.ndarray:
+        tokens = self.vocabulary.encode(example.text("text")) or [self.vocabulary.unknown]
+        return numpy.array(tokens, dtype=numpy.int64)
+
+
+class LabeledTextTask(Task):
+    """A task on a table with a column `text` and a column with the value to predict.
+
+    A subclass has the name of that column and how to read it, a model over the words with an output (B, K)
+    for the values, its loss, its metrics and its answers.
+    """
+
+    shape = "many-to-one"
+    target_column: ClassVar[str]
+    """The column of the value to predict."""
+    DataConfig = TextDataConfig
+    ModelConfig = TextModelConfig
+
+    def __init_subclass__(cls) -> None:
+        cls.data_description = f"a table with columns text and {cls.target_column}"
+
+    @abstractmethod
+    def read_target(self, example: Example) -> Any:
+        """The value of a row, which JSON can hold.
+
+        Raises:
+            DataError: there is none.
+        """
+
+    @abstractmethod
+    def compute_loss(self, outputs: Tensor, targets: Tensor) -> Loss:
+        """The loss of rows, and counts for metrics.
+
+        Args:
+            outputs: (B, K), whatever the model gives for each value; the baseline gives log-probabilities.
+            targets: (B,) int64, the expected values by number.
+        """
+
+    @abstractmethod
+    def answer(self, outputs: Tensor, values: Sequence[Any]) -> Output:
+        """The answer to an input, from the model's output (K,) and the values of the training split."""
+
+    def accepts(self, data: Any) -> str | None:
+        """Records with these two columns."""
+        return accept_columns(data, ("text", self.target_column))
+
+    def prepare(self, data: Records, config: TextDataConfig) -> TextPreparation:
+        """Fit the vocabulary, and list the values of the training split."""
+        data.require("text", self.target_column)
+        rows = encode_examples(data, "train", lambda row: (row.text("text"), self.read_target(row))).items
+        texts, values = zip(*rows, strict=True)
+        if len(set(values)) < 2:
+            raise DataError(data.path, f"`{self.target_column}` must have two values or more", got=values[0])
+        targets = Targets(self.target_column, tuple(sorted(set(values))), self.read_target)
+        return TextPreparation(fit_words(texts, config.vocabulary_size), targets)
+
+    def restore(self, folder: Path, config: TextDataConfig) -> TextPreparation:
+        """Read the vocabulary and the values of a run folder."""
+        try:
+            values = tuple(json.loads((folder / VALUES).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise RunError(folder / VALUES, "expected the values of a run", got=str(error)) from None
+        vocabulary = Vocabulary.load(folder / TOKENIZER)
+        return TextPreparation(vocabulary, Targets(self.target_column, values, self.read_target))
+
+    def classifier(
+        self, preparation: TextPreparation, config: TextModelConfig, output_size: int
+    ) -> SequenceClassifier:
+        """A bidirectional classifier over the words, for `build`."""
+        words = WordEmbeddingConfig(len(preparation.vocabulary), preparation.vocabulary.unknown or 0)
+        recurrent = config.recurrent_config(Dropouts.of_units(config.dropout), bidirectional=True)
+        return SequenceClassifier(output_size, config.embedding_size, recurrent, words, ("max", "mean"))
+
+    def loss(self, model: Any, batch: RowBatch, state: State | None, context: Context) -> Loss:
+        """`compute_loss` of the model's output."""
+        return self.compute_loss(model(batch.values, batch.lengths).float(), batch.targets)
+
+    def predict(self, model: Any, items: Sequence[numpy.ndarray], context: Context) -> list[Output]:
+        """An answer to each text."""
+        values = context.preparation.targets.values
+
+        def run(batch: list[numpy.ndarray]) -> list[Output]:
+            outputs = model(pad(batch).to(model.device), lengths_of(batch).to(model.device))
+            return [self.answer(row, values) for row in outputs.float().cpu()]
+
+        return map_by_length(items, [len(item) for item in items], run)
+
+    def baseline(self, preparation: TextPreparation, data: Records, split: str) -> Baseline:
+        """The share of each value in training as its probability, for every text."""
+        train, test = (
+            numpy.array([row.target for row in preparation.rows(data, name).items])
+            for name in ("train", split)
+        )
+        shares = torch.from_numpy(class_shares(train, len(preparation.targets.values)))
+        loss = self.compute_loss(shares.log().expand(len(test), -1), torch.from_numpy(test))
+        counts = {name: values.numpy() for name, values in loss.counts.items()}
+        return Baseline("share of each value", Rows(loss.nats.numpy(), loss.units.numpy(), counts))

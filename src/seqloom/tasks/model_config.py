@@ -1,0 +1,64 @@
+"""The `model.*` keys of the recurrent layers, which every task has."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+from seqloom.cells.spec import CELL_TYPES
+from seqloom.errors import nearest
+from seqloom.models.dropout import Dropouts
+from seqloom.models.recurrent_stack import RecurrentConfig
+from seqloom.settings import PositiveInt, Probability, StrictConfig
+
+
+def _check_cell_type(name: str) -> str:
+    if name not in CELL_TYPES:
+        hint = nearest(name, CELL_TYPES)
+        raise PydanticCustomError("cell_type", "must be the name of a cell", {"hint": hint})
+    return name
+
+
+CellType: TypeAlias = Annotated[str, AfterValidator(_check_cell_type)]
+"""A name in `seqloom.layers.recurrent.CELL_TYPES`."""
+
+
+class RecurrentModelConfig(StrictConfig):
+    """The `model.*` keys that every task has; a task may have defaults of its own."""
+
+    cell_type: CellType = "lstm"
+    """The recurrent cell: `rnn`, `lstm`, `gru`."""
+    hidden_size: PositiveInt = 128
+    """Hidden units of a layer and direction."""
+    num_layers: PositiveInt = 1
+    dropout: Probability = 0.0
+    """Of units at the input, between layers and at the output."""
+    locked_dropout: bool = False
+    """One mask for all steps of a sequence (variational dropout)."""
+    weight_dropout: Probability = 0.0
+    """Of recurrent weights (DropConnect)."""
+    recurrent_dropout: Probability = 0.0
+    """Of units of the recurrent state, one mask for a sequence."""
+    layer_norm: bool = False
+    """Normalize the products at every step."""
+    zoneout: Probability = 0.0
+    """Probability that a unit keeps its value."""
+    kernel: Literal["auto", "reference", "torch", "native"] = "auto"
+    """What runs the recurrence; `auto` is the fastest that can."""
+
+    def recurrent_config(self, dropouts: Dropouts, bidirectional: bool = False) -> RecurrentConfig:
+        """The layers as a model takes them, dropped at the input, between layers and at the output."""
+        return RecurrentConfig(
+            self.cell_type,
+            self.hidden_size,
+            self.num_layers,
+            bidirectional,
+            dropouts._replace(
+                weight=self.weight_dropout, recurrent=self.recurrent_dropout, locked=self.locked_dropout
+            ),
+            self.layer_norm,
+            self.zoneout,
+            self.kernel,
+        )
