@@ -1,7 +1,7 @@
 """Run the commands in the `console` blocks of pages, and write down what they print.
 
 Every line after `$ ` is run by a shell in one new folder for each page, in order, and its output replaces
-what stood below it. So what a tutorial shows is what seqloom printed.
+what stood below it, without the lines of progress. So what a tutorial shows is what seqloom printed.
 
 python docs/record.py docs/tutorials/classify.md ...
 """
@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
+PROGRESS = re.compile(r"\s*\d+%  .* left  .*")
 COLUMNS = 100
 
 
@@ -45,8 +46,8 @@ def record(page: Path, folder: Path) -> None:
             )
             if done.returncode not in (0, 141):  # 141: the reader of a pipe, as `head`, had enough
                 sys.exit(f"{page}: exit code {done.returncode}: {command}\n{done.stdout}")
-            output = "\n".join(line.rstrip() for line in done.stdout.rstrip("\n").splitlines())
-            lines += [f"$ {command}", *([output] if output else [])]
+            printed = done.stdout.rstrip("\n").splitlines()
+            lines += [f"$ {command}", *(line.rstrip() for line in printed if not PROGRESS.fullmatch(line))]
         return "\n".join(lines) + "\n"
 
     page.write_text(BLOCK.sub(run, page.read_text()))
