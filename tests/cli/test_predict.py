@@ -90,6 +90,17 @@ def test_json_has_the_particulars(seqloom: Command) -> None:
     assert sum(answer["probabilities"].values()) == pytest.approx(1)
 
 
+def test_a_text_that_looks_like_a_path_needs_an_option(seqloom: Command) -> None:
+    code, output, errors = seqloom("predict", "run", "missing.txt")
+    assert (code, output) == (2, "")
+    assert errors == (
+        "seqloom: missing.txt: expected a file. Got no such file. If it is a text, say so with --text.\n"
+    )
+    code, output, _ = seqloom("predict", "run", "--text", "missing.txt", "a fine film")
+    assert code == 0
+    assert len(output.splitlines()) == 2
+
+
 def test_a_bad_line_leaves_its_line_empty(seqloom: Command) -> None:
     code, output, errors = seqloom("predict", "run", stdin="a fine film\n\na dull film\n")
     assert code == 0
