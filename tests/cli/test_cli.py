@@ -129,6 +129,9 @@ def test_a_closed_pipe_ends_generation_quietly(place: Path) -> None:
         ("trian text.txt", "unknown verb `trian`. Did you mean `train`?"),
         ("generate run --prompt a --temperature -1", "temperature must be >= 0. Got -1"),
         ("generate nowhere --prompt a", "nowhere: expected a run folder. Got no such folder."),
+        ("generate run --prompt M\udcfcller", "--prompt: the text must be UTF-8. Got byte 0xfc."),
+        ("generate run --prompt a --stop M\udcfcller", "--stop: the text must be UTF-8. Got byte 0xfc."),
+        ("train rows.txt", "rows.txt: expected plain text. Got JSON lines. This looks like data for"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(
@@ -139,6 +142,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     (place / "empty.txt").touch()
     (place / "latin.txt").write_bytes("to the bürgermeister".replace("bü", " ü").encode("latin-1") * 600)
     (place / "short.txt").write_text("too short")
+    (place / "rows.txt").write_text('{"text": "a", "label": "b"}\n' * 9)
     (place / "bare").mkdir(exist_ok=True)
     (place / "bare" / "notes.md").touch()
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}

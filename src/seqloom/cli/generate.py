@@ -67,7 +67,7 @@ def command(
         "no_repeat_ngram_size": no_repeat_ngram_size,
         "num_beams": num_beams,
         "length_penalty": length_penalty,
-        "stop": stop or [],
+        "stop": [check_encodable(ending, "--stop") for ending in stop or []],
         "precision": precision,
         "seed": seed,
     }

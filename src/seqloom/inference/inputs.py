@@ -63,7 +63,7 @@ def text_of(argument: str) -> str:
     Raises:
         DataError: its bytes are not UTF-8.
     """
-    return check_encodable(argument, "the text")
+    return check_encodable(argument, "input")
 
 
 def _read_lines(path: Path) -> list[str]:
