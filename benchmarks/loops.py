@@ -17,8 +17,8 @@ from seqloom.data.read import read
 from seqloom.runs.config import resolve
 from seqloom.state import detach
 from seqloom.tasks import task_named
-from seqloom.training.callbacks import Callback
 from seqloom.training.job import Job
+from seqloom.training.monitoring.callbacks import Callback
 from seqloom.training.trainer import Trainer
 
 STEPS = 8

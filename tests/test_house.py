@@ -111,7 +111,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 NOT_FOR_PREDICTION = (
     *("accelerate", "sklearn", "scipy", "sacrebleu", "yaml", "rich", "soundfile", "pyarrow", "tensorboard"),
     *("torch._dynamo", "torch._inductor", "torch.utils.tensorboard", "sympy"),
-    *("seqloom.training", "seqloom.evaluation.report"),
+    *("seqloom.training", "seqloom.evaluation.report", "seqloom.tasks.transcribe.task"),
 )
 
 

@@ -14,13 +14,17 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from jaxtyping import Float, Int64
 from torch import Tensor
 
-Tokens: TypeAlias = Int64[Tensor, "B T"]
-"""Token numbers, batch first"""
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int64
 
-Logits: TypeAlias = Float[Tensor, "B T V"]
-"""Unnormalized log-probabilities of the next token"""
+    Tokens: TypeAlias = Int64[Tensor, "B T"]
+    """Token numbers, batch first"""
+
+    Logits: TypeAlias = Float[Tensor, "B T V"]
+    """Unnormalized log-probabilities of the next token"""
+else:  # for readers and type checkers only: nothing is checked at run time
+    Tokens = Logits = Tensor

@@ -13,7 +13,7 @@ import pytest
 from seqloom.cli.output import print_report
 from seqloom.evaluation.report import Report
 from seqloom.tasks.base import Metric
-from seqloom.training.progress import ProgressBar
+from seqloom.training.monitoring.progress import ProgressBar
 
 BRACKETS = "a [/b] c [red] :smile: [link=x]"
 

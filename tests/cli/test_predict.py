@@ -70,6 +70,17 @@ def test_json_has_inputs_and_probabilities(place: Path) -> None:
     assert sum(answer["probabilities"].values()) == pytest.approx(1)
 
 
+def test_a_text_that_looks_like_a_path_needs_an_option(place: Path) -> None:
+    code, output, errors = seqloom("predict", "run", "missing.txt", cwd=place)
+    assert (code, output) == (2, "")
+    assert errors == (
+        "seqloom: missing.txt: expected a file. Got no such file. If it is a text, say so with --text.\n"
+    )
+    code, output, _ = seqloom("predict", "run", "--text", "missing.txt", "a fine film", cwd=place)
+    assert code == 0
+    assert len(output.splitlines()) == 2
+
+
 def test_an_unusable_line_gets_an_empty_line_unless_strict(place: Path) -> None:
     code, output, errors = seqloom("predict", "run", stdin="a fine film\n\na dull film\n", cwd=place)
     assert code == 0

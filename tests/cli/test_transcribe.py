@@ -131,7 +131,7 @@ def test_a_bad_file_leaves_its_line_empty_and_says_why(seqloom: Seqloom, place: 
     assert first == ""
     assert second
     assert done.stderr.splitlines() == [
-        "skipped: text.wav: expected audio, such as wav, flac or ogg. Got 8 bytes of something else."
+        "skipped: text.wav: expected audio, such as wav, flac or ogg. Got 8 bytes in no known audio format."
     ]
     rows = json.loads(seqloom("run", "text.wav", "--json").stdout)["transcripts"]
     assert rows[0]["transcription"] == ""

@@ -7,15 +7,46 @@ from pathlib import Path
 import pytest
 
 from seqloom.errors import DataError
-from seqloom.inference.inputs import inputs_of
+from seqloom.inference.inputs import inputs_of, text_of
 
 
 def test_an_argument_that_names_no_file_is_a_text() -> None:
     assert inputs_of("a film. Not a file", "text") == ["a film. Not a file"]
     assert inputs_of("x" * 5000, "text") == ["x" * 5000]
-    assert inputs_of("what is in notes.txt", "text") == ["what is in notes.txt"]
-    assert inputs_of("a null \0", "text") == ["a null \0"]
-    assert inputs_of("/", "text") == ["/"]  # a folder has no lines
+    for text in ("good", "and/or", "3.5/5", "so so.", "U.S.A", "v1.2", "What a film.Great", "a\0b", "", " "):
+        assert inputs_of(text, "text") == [text]
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *("missing.txt", "missing.json", "missing.TXT", "reviews.dat", "my reviews.csv", "a.wav", "b.conllu"),
+        *("./reviews", "../reviews", "/data/reviews", "~/reviews", "reviews/", "data/reviews"),
+    ],
+)
+def test_what_looks_like_a_path_and_is_none_is_refused(
+    argument: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"expected a file\. Got no such file\. If it is a text, .*--text\.$"):
+        inputs_of(argument, "text")
+    assert text_of(argument) == argument
+
+
+@pytest.mark.parametrize("name", ["data", "my data", "data.txt", "."])
+@pytest.mark.parametrize("column", ["text", "file"])
+def test_a_folder_is_refused(name: str, column: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / name).mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"expected a file\. Got a folder\. Name files"):
+        inputs_of(name, column)
+
+
+def test_a_file_of_an_unsupported_format_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.PDF").write_bytes(b"%PDF-1.4")
+    with pytest.raises(DataError, match=r"Got a \.pdf file\. Save its text as \.txt\."):
+        inputs_of(str(tmp_path / "a.PDF"), "text")
 
 
 def test_a_file_is_read_by_its_kind(tmp_path: Path) -> None:

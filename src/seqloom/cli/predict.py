@@ -20,6 +20,9 @@ def command(
             show_default=False,
         ),
     ] = None,
+    is_text: Annotated[
+        bool, typer.Option("--text", help="Every input is a text, even one that looks like a path.")
+    ] = False,
     settings: DecodingSettings = None,
     strict: Strict = False,
     as_json: Annotated[bool, json_option(KEYS)] = False,
@@ -33,13 +36,20 @@ def command(
     import_torch()
     from seqloom.cli.output import decoding_settings, print_answers, print_json
     from seqloom.cli.pipe import chunks_of_lines
-    from seqloom.inference.inputs import inputs_of
+    from seqloom.errors import ConfigError
+    from seqloom.inference.inputs import inputs_of, text_of
     from seqloom.inference.predictor import load
 
     predictor, decoding = load(run), decoding_settings(settings)
     if inputs:
         column = predictor.preparation.column
-        chunks = [[value for argument in inputs for value in inputs_of(argument, column)]]
+        if is_text and column == "file":
+            raise ConfigError("predict", "--text needs a model that reads texts", got="one that reads files")
+        chunks = [
+            [text_of(argument) for argument in inputs]
+            if is_text
+            else [value for argument in inputs for value in inputs_of(argument, column)]
+        ]
     else:
         chunks = chunks_of_lines()
     outputs = []

@@ -34,4 +34,4 @@ def measure(task: Task, model: nn.Module, source: Source, device: torch.device, 
         nats, units = loss.nats.double().cpu().numpy(), loss.units.cpu().numpy()
         parts.append(Rows(nats, units, counts, loss.outputs))
     model.train(was_training)
-    return Rows.join(parts).charged()
+    return Rows.join(parts).nonempty()

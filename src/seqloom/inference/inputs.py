@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from seqloom.data.encoding import HEAD_BYTES, check_encodable, detect_encoding, encoding_error, split_lines
 from seqloom.errors import DataError
 
+IF_TEXT = "If it is a text, say so with --text"
+SUFFIX = re.compile(r"\w\.[A-Za-z][A-Za-z0-9]{1,6}$")
+PATH_STARTS = ("./", "../", "~/", "/")
+
 
 def inputs_of(argument: str, column: str) -> list[Any]:
     """The inputs that an argument stands for.
 
     A table stands for the values of one of its columns, a text file for its lines, any other file for
-    itself. Where the model reads text, an argument that names no file is an input as it is.
+    itself. Where the model reads text, an argument that names no file, and does not look like a path, is an
+    input as it is.
 
     Args:
         argument: a text, or a path.
@@ -26,21 +34,36 @@ def inputs_of(argument: str, column: str) -> list[Any]:
     ['a fine film']
     """
     path = Path(argument)
-    if not _exists(path):
-        if column == "file" or _looks_like_file(argument):
-            raise DataError(path, "expected a file", got="no such file")
-        return [check_encodable(argument, "the text")]
-    if path.is_dir():
-        if column == "file" or _looks_like_file(argument):
-            raise DataError(path, "expected a file", got="a folder", hint="Name files, or a table of them")
-        return [check_encodable(argument, "the text")]
+    if argument.strip() and _is(path.is_dir):
+        hint = "Name files, or a table of them" if column == "file" else f"Name files. {IF_TEXT}"
+        raise DataError(path, "expected a file", got="a folder", hint=hint)
+    if not argument.strip() or not _is(path.exists):
+        if column == "file" or _looks_like_path(argument):
+            hint = "" if column == "file" else IF_TEXT
+            raise DataError(argument, "expected a file", got="no such file", hint=hint)
+        return [text_of(argument)]
+    from seqloom.data.read import UNSUPPORTED
     from seqloom.data.tables.formats import READERS
 
-    if path.suffix.lower() in READERS:
+    suffix = path.suffix.lower()
+    if suffix in READERS:
         return _column_of(path, column)
     if column == "file":
         return [path]
+    if suffix in UNSUPPORTED:
+        raise DataError(
+            path, "expected a text file or a table", got=f"a {suffix} file", hint=UNSUPPORTED[suffix]
+        )
     return _read_lines(path)
+
+
+def text_of(argument: str) -> str:
+    """An argument that is a text, without a byte order mark.
+
+    Raises:
+        DataError: its bytes are not UTF-8.
+    """
+    return check_encodable(argument, "the text")
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -55,22 +78,31 @@ def _read_lines(path: Path) -> list[str]:
         raise encoding_error(path, expected, error, content[:HEAD_BYTES], path.name) from None
 
 
-def _exists(path: Path) -> bool:
+def _is(check: Callable[[], bool]) -> bool:
     try:
-        return path.exists()
+        return check()
     except (OSError, ValueError):  # a text that is too long for a name, or holds a null character
         return False
 
 
-def _looks_like_file(argument: str) -> bool:
-    """Whether a text ends like the name of a table, a recording or, without spaces, a text file."""
-    suffix = Path(argument).suffix.lower()
-    if not suffix:
-        return False
+def _looks_like_path(argument: str) -> bool:
+    """Whether a text that names no file was probably meant to name one.
+
+    It ends like a table or a recording; or it is one word that has a suffix or begins or ends like a path, or
+    whose folder is there.
+    """
     from seqloom.data.tables.formats import READERS
     from seqloom.data.tables.records import AUDIO_SUFFIXES
 
-    return suffix in (*READERS, *AUDIO_SUFFIXES) or (suffix == ".txt" and not argument.split()[1:])
+    path = Path(argument)
+    if path.suffix.lower() in (*READERS, *AUDIO_SUFFIXES):
+        return True
+    if not argument or argument.split() != [argument]:
+        return False
+    in_folder = os.sep in argument and _is(path.parent.is_dir)
+    return bool(
+        in_folder or SUFFIX.search(argument) or argument.startswith(PATH_STARTS) or argument.endswith(os.sep)
+    )
 
 
 def _column_of(table: Path, column: str) -> list[Any]:

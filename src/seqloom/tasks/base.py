@@ -54,7 +54,7 @@ class Loss(NamedTuple):
     state: State | None = None
     """The state to carry into the next batch, if the source carries one"""
     counts: Mapping[str, Tensor] = MappingProxyType({})
-    """(rows,) or (rows, k) tensors: further sums for metrics, such as right answers or errors"""
+    """(rows,) or (rows, k) tensors: further sums for metrics, such as correct answers or errors"""
     outputs: Sequence[Any] = ()
     """For each row the expected and the predicted output, as JSON values, for reports"""
 
@@ -83,10 +83,10 @@ class Rows(NamedTuple):
         counts = {name: values[rows] for name, values in self.counts.items()}
         return Rows(self.nats[rows], self.units[rows], counts)
 
-    def charged(self) -> Rows:
+    def nonempty(self) -> Rows:
         """The rows with at least one unit; others, such as the warm-up of a stream, count for nothing."""
-        nonempty = self.units > 0
-        return self if nonempty.all() else self.take(nonempty)
+        mask = self.units > 0
+        return self if mask.all() else self.take(mask)
 
     @staticmethod
     def join(parts: Sequence[Rows]) -> Rows:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqloom.data.read import read
+from seqloom.data.text.markup import require_plain_text
 from seqloom.errors import ConfigError, DataError
 from seqloom.runs import run_folder
 from seqloom.runs.config import PARTS, RunConfig, parse_settings, resolve
@@ -60,6 +61,8 @@ def new_job(
     named = task_name or next((str(layer["task"]) for layer in layers if "task" in layer), None)
     known = task_named(named) if named else None  # a wrong name is refused before the data is read
     data = read(path, strict)
+    if known is None:
+        require_plain_text(data)
     chosen, reason = (known, "as asked") if known else _infer(data, path)
     config = with_precision(resolve(chosen, layers))
     log(f"task: {chosen.name} ({chosen.shape}), {'' if known else 'because the data is '}{reason}")

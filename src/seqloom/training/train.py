@@ -15,11 +15,11 @@ from seqloom.evaluation.report import Report, make_report
 from seqloom.runs import run_folder
 from seqloom.runs.config import RunConfig, read_yaml
 from seqloom.runs.model_card import write_card
-from seqloom.training.callbacks import Callback, MetricsFile, TensorBoard
 from seqloom.training.job import Job, nested_settings, new_job, resumed_job
-from seqloom.training.progress import ProgressBar
+from seqloom.training.monitoring.callbacks import Callback, MetricsFile, TensorBoard
+from seqloom.training.monitoring.progress import ProgressBar
+from seqloom.training.monitoring.summary import summary
 from seqloom.training.state import TrainingState
-from seqloom.training.summary import summary
 from seqloom.training.trainer import Trainer
 
 

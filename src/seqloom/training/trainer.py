@@ -22,15 +22,15 @@ from seqloom.runs import run_folder, weights
 from seqloom.state import State, detach, tensors_of, with_tensors
 from seqloom.tasks.base import Loss, Rows
 from seqloom.training import checkpoint
-from seqloom.training.callbacks import Callback
 from seqloom.training.checkpoint import Checkpoint
 from seqloom.training.gradients import clip_gradient, first_not_finite, gradient_norm, gradient_norms
 from seqloom.training.interrupt import Interrupt
 from seqloom.training.job import Job
 from seqloom.training.limits import limit_reached, progress
+from seqloom.training.monitoring.callbacks import Callback
+from seqloom.training.monitoring.records import Record, add_sums, rows_of_sums, sum_rows
 from seqloom.training.optimizer import build_optimizer, learning_rate
 from seqloom.training.processes import Processes
-from seqloom.training.records import Record, add_sums, rows_of_sums, sum_rows
 from seqloom.training.state import TrainingState
 from seqloom.training.validation import Validation, after_validation, steps_between_validations
 from seqloom.training.weight_averaging import WeightAverage

@@ -62,16 +62,16 @@ def test_a_toy_tag_needs_the_words_before_and_after_it(tmp_path: Path) -> None:
 def test_both_directions_learn_what_one_direction_cannot(tmp_path: Path) -> None:
     TASK.write_toy_data(tmp_path, 0)
     data = read(tmp_path)
-    preparation = TASK.prepare(data, DataConfig(spelling=False))  # type: ignore[arg-type]
+    preparation = TASK.prepare(data, DataConfig())  # type: ignore[arg-type]
     test = preparation.source(data, "test", Batching(64, training=False))  # type: ignore[arg-type]
     scores = {}
     for bidirectional in (True, False):
-        sizes = {"hidden_size": 48, "embedding_size": 32, "crf": False}
+        sizes = {"hidden_size": 48, "embedding_size": 32, "spelling_size": 8}
         settings = context(preparation, **sizes, dropout=0.1, bidirectional=bidirectional)
         model = TASK.build(preparation, settings.model)
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
         source = preparation.source(data, "train", Batching(32))  # type: ignore[arg-type]
-        for epoch in range(5):
+        for epoch in range(8):
             for batch in source.batches(epoch):
                 loss = TASK.loss(model.train(), batch, None, settings)  # type: ignore[arg-type]
                 (loss.nats.sum() / loss.units.sum()).backward()

@@ -6,8 +6,8 @@ import sys
 from time import monotonic
 from typing import final
 
-from seqloom.training.callbacks import Callback
-from seqloom.training.records import Record
+from seqloom.training.monitoring.callbacks import Callback
+from seqloom.training.monitoring.records import Record
 
 SECONDS_BETWEEN_LINES = 10.0
 """Where there is no terminal to draw on."""

@@ -9,7 +9,7 @@ from typing import final
 
 from seqloom.errors import ConfigError
 from seqloom.files import cannot_write
-from seqloom.training.records import Record
+from seqloom.training.monitoring.records import Record
 
 
 class Callback:

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from seqloom.training.progress import SECONDS_BETWEEN_LINES, ProgressBar
-from seqloom.training.records import Record
+from seqloom.training.monitoring.progress import SECONDS_BETWEEN_LINES, ProgressBar
+from seqloom.training.monitoring.records import Record
 
 
 def record(split: str, step: int, loss: float, primary_metric: str = "", **scores: float) -> Record:
@@ -26,7 +26,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = iter([100.0, 120.0, 121.0])
-    monkeypatch.setattr("seqloom.training.progress.monotonic", lambda: next(times))
+    monkeypatch.setattr("seqloom.training.monitoring.progress.monotonic", lambda: next(times))
     progress = ProgressBar()
     progress.on_step(0.0, seconds=0.0)
     progress.on_record(record("train", 50, 5.5))

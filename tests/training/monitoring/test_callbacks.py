@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from seqloom.training.callbacks import Callback, MetricsFile
-from seqloom.training.records import Record
+from seqloom.training.monitoring.callbacks import Callback, MetricsFile
+from seqloom.training.monitoring.records import Record
 
 RECORD = Record(50, 1, 9.5, "train", "word", {"loss_nats_per_word": 2.0}, "wer", {"learning_rate": 0.1})
 
