@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import json
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typer.main import get_command
 from seqloom.cli import VERBS, Verbs, app, generate
 from seqloom.data.text.python_help import python_help, python_help_file
 from seqloom.decoding import DecodingOptions
+from seqloom.tasks import task_named
 from seqloom.training import checkpoint
 
 from .conftest import seqloom, settings_options
@@ -74,11 +76,23 @@ def test_sequences_of_a_batch_differ(place: Path) -> None:
     assert len(set(texts)) == 3
 
 
-def test_options_have_the_defaults_of_decoding_options() -> None:
+def test_generation_options_default_to_the_run_whose_defaults_are_those_of_decoding_options() -> None:
     command = inspect.signature(generate.command).parameters
-    for field in dataclasses.fields(DecodingOptions):
-        if field.name in command:
-            assert command[field.name].default == field.default, field.name
+    defaults = {field.name: field.default for field in dataclasses.fields(DecodingOptions)}
+    saved = task_named("generate").DecodingConfig().model_dump()
+    assert saved == {name: defaults[name] for name in saved}
+    assert {command[name].default for name in saved} == {None}
+
+
+def test_generation_starts_from_the_decoding_options_of_the_run(place: Path) -> None:
+    config = json.loads((place / "run" / "config.json").read_text())
+    short = config | {"decoding": config["decoding"] | {"max_new_tokens": 4, "seed": 7}}
+    shutil.copytree(place / "run", place / "short")
+    (place / "short" / "config.json").write_text(json.dumps(short))
+    answer = json.loads(seqloom("generate", "short", "--prompt", "the", "--json", cwd=place).stdout)
+    assert (len(answer["texts"][0]), answer["seed"]) == (4, 7)
+    longer = ("--max-new-tokens", 9, "--json")
+    assert len(json.loads(seqloom("generate", "short", *longer, cwd=place).stdout)["texts"][0]) == 9
 
 
 def test_a_closed_pipe_ends_generation_quietly(place: Path) -> None:

@@ -40,6 +40,17 @@ def test_one_prompt_gives_a_text_and_several_a_list(trained: Predictor) -> None:
     assert trained.generate([], max_new_tokens=20) == []
 
 
+def test_generation_starts_from_the_options_of_the_run(trained: Predictor, copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    config["decoding"] |= {"max_new_tokens": 7, "temperature": 0.0}
+    (copied / "config.json").write_text(json.dumps(config))
+    model = seqloom.load(copied)
+    greedy = trained.generate("the ", max_new_tokens=7, temperature=0)
+    assert model.generate("the ") == greedy
+    assert "".join(model.stream("the ")) == greedy
+    assert len(model.generate("the ", max_new_tokens=9)) == 9
+
+
 def test_a_stream_is_the_same_text_in_pieces(trained: Predictor) -> None:
     pieces = list(trained.stream("the ", max_new_tokens=30, temperature=0.9, seed=4))
     assert len(pieces) == 30

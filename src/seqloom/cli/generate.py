@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from seqloom.cli.options import Run, json_option
+
+AS_IN_RUN = "  [default: as in the run]"
 
 
 def command(
@@ -18,32 +20,45 @@ def command(
             help="The text to continue.  [default: standard input, if that is a pipe]", show_default=False
         ),
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="Most tokens to generate.")] = 256,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Most tokens to generate." + AS_IN_RUN)] = None,
     temperature: Annotated[
-        float,
-        typer.Option(help="Divides the logits: lower is safer, higher bolder; 0 takes the likeliest token."),
-    ] = 1.0,
-    top_k: Annotated[int, typer.Option(help="Sample from the k likeliest tokens; 0: from all.")] = 0,
+        float | None,
+        typer.Option(
+            help="Divides the logits: lower is safer, higher bolder; 0 takes the likeliest token." + AS_IN_RUN
+        ),
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option(help="Sample from the k likeliest tokens; 0: from all." + AS_IN_RUN)
+    ] = None,
     top_p: Annotated[
-        float, typer.Option(help="Sample from the likeliest tokens that together have this probability.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            help="Sample from the likeliest tokens that together have this probability." + AS_IN_RUN
+        ),
+    ] = None,
     repetition_penalty: Annotated[
-        float, typer.Option(help="Above 1: tokens that were generated become less likely.")
-    ] = 1.0,
+        float | None,
+        typer.Option(help="Above 1: tokens that were generated become less likely." + AS_IN_RUN),
+    ] = None,
     no_repeat_ngram_size: Annotated[
-        int, typer.Option(help="No sequence of so many tokens occurs twice; 0: any may.")
-    ] = 0,
-    num_beams: Annotated[int, typer.Option(help="Beam search with so many beams; 1: sample instead.")] = 1,
-    length_penalty: Annotated[float, typer.Option(help="Of beam search: above 0 favors long texts.")] = 1.0,
+        int | None, typer.Option(help="No sequence of so many tokens occurs twice; 0: any may." + AS_IN_RUN)
+    ] = None,
+    num_beams: Annotated[
+        int | None, typer.Option(help="Beam search with so many beams; 1: sample instead." + AS_IN_RUN)
+    ] = None,
+    length_penalty: Annotated[
+        float | None, typer.Option(help="Of beam search: above 0 favors long texts." + AS_IN_RUN)
+    ] = None,
     stop: Annotated[
         list[str] | None,
         typer.Option(help="End at this text, which is left out. May be repeated.", show_default=False),
     ] = None,
     num_sequences: Annotated[int, typer.Option(min=1, help="How many texts to generate, in one batch.")] = 1,
     precision: Annotated[
-        str, typer.Option(help="float32; bfloat16 and int8 are faster and a little less exact.")
-    ] = "float32",
-    seed: Annotated[int, typer.Option(help="Seed of sampling.")] = 0,
+        str | None,
+        typer.Option(help="float32; bfloat16 and int8 are faster and a little less exact." + AS_IN_RUN),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of sampling." + AS_IN_RUN)] = None,
     as_json: Annotated[bool, json_option("run, prompt, texts (without the prompt) and seed")] = False,
 ) -> None:
     """Continue a prompt with a language model.
@@ -58,7 +73,7 @@ def command(
     from seqloom.inference.predictor import load
 
     text = check_encodable(prompt, "--prompt") if prompt is not None else _piped()
-    options = {
+    chosen = {
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
         "top_k": top_k,
@@ -67,12 +82,15 @@ def command(
         "no_repeat_ngram_size": no_repeat_ngram_size,
         "num_beams": num_beams,
         "length_penalty": length_penalty,
-        "stop": [check_encodable(ending, "--stop") for ending in stop or []],
         "precision": precision,
         "seed": seed,
     }
+    options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    options["stop"] = [check_encodable(ending, "--stop") for ending in stop or []]
     predictor = load(run)
-    if num_sequences == 1 and num_beams == 1 and not as_json:
+    saved = predictor.config.decoding.model_dump()
+    beams = options.get("num_beams", saved.get("num_beams", 1))
+    if num_sequences == 1 and beams == 1 and not as_json:
         pieces = predictor.stream(text, **options)
         print(text, end="", flush=True)
         for piece in pieces:
@@ -81,7 +99,8 @@ def command(
         return
     continuations = predictor.generate([text] * num_sequences, **options)
     if as_json:
-        print_json({"run": str(run), "prompt": text, "texts": continuations, "seed": seed})
+        drawn_from = options.get("seed", saved["seed"])
+        print_json({"run": str(run), "prompt": text, "texts": continuations, "seed": drawn_from})
     else:
         print("\n\n".join(text + continuation for continuation in continuations))
 

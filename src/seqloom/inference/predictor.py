@@ -94,7 +94,8 @@ class Predictor:
             prompt: a text, or several, which are continued in one batch.
             stop: a text, or several, that end the continuation; they are left out.
             options: those of `seqloom.DecodingOptions`: `max_new_tokens`, `temperature`, `top_k`, `top_p`,
-                `num_beams`, `seed` and so on; `precision="int8"` is fastest.
+                `num_beams`, `seed` and so on; they override the run's `decoding.*`. `precision="int8"` is
+                fastest.
 
         Returns:
             The continuation, without the prompt; a list of them where `prompt` is a list.
@@ -214,7 +215,9 @@ class Predictor:
         vocabulary = self.preparation.vocabulary
         sequences = [tuple(vocabulary.encode(text)) for text in stops]
         usable = tuple(tokens for tokens in sequences if vocabulary.unknown not in tokens)
-        return DecodingOptions(**options, stop_sequences=usable)
+        saved = self.config.decoding.model_dump()
+        chosen = {name: value for name, value in saved.items() if name in known} | options
+        return DecodingOptions(**chosen, stop_sequences=usable)
 
 
 def load(folder: Path | str, device: str | None = None) -> Predictor:
