@@ -4,7 +4,7 @@ The commands run in a pseudo-terminal. What they print is recorded with its time
 shows it again, faster: text as text, no script, nothing fetched. Where nothing moves (for a reader who wants
 no motion, in a program that draws no animation), it is the last screen.
 
-python docs/terminal.py [MINUTES]
+python docs/terminal.py [MINUTES]   (the picture in the README: 8, on two cores)
 """
 
 from __future__ import annotations
