@@ -8,7 +8,7 @@ import typer
 
 from seqloom.cli.options import Data, DecodingSettings, Run, Strict, json_option
 
-KEYS = "task, data, split, metrics, baseline, interval, better_than_baseline, skipped and details"
+KEYS = "task, data, split, metrics, baseline, interval, better_than_baseline, skipped, remarks and details"
 
 
 def command(
@@ -34,10 +34,15 @@ def command(
     from seqloom.cli.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import decoding_settings, print_json, print_report
+    from seqloom.cli.output import decoding_settings, log, print_json
+    from seqloom.cli.report import print_report
     from seqloom.inference.predictor import load
 
     report = load(run).evaluate(data, split, seed=seed, strict=strict, **decoding_settings(settings))
+    for remark in report.remarks:
+        log(f"data: {remark}")
+    if report.skipped:
+        log(f"{report.split}: {len(report.skipped):,} rows skipped, the first: {report.skipped[0]}")
     if as_json:
         print_json(report.to_dict())
     else:

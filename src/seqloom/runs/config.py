@@ -64,7 +64,8 @@ class TrainingConfig(StrictConfig):
     max_minutes: Positive | None = None
     """The limit that is reached first ends the training; with none set, `max_epochs` is 20."""
     patience: PositiveInt | None = 10
-    """Validations in a row without improvement that end the training; null: none do."""
+    """Validations in a row without improvement, of the task's metric or of the loss, that end the training;
+    null: none do."""
 
     validate_every: PositiveInt | None = None
     """Steps between validations; null: once an epoch, within 250 to 2,000 steps, and seldom enough to take
@@ -75,6 +76,9 @@ class TrainingConfig(StrictConfig):
     """Steps between records of the training loss."""
     tensorboard: bool = False
     """Write TensorBoard events into the run folder too."""
+    license: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Of the model, for its card: an identifier of the Hugging Face Hub, such as `apache-2.0` or `cc-by-4.0`;
+    null: the card says that none is stated."""
 
 
 class RunConfig(NamedTuple):

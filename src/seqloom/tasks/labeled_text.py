@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from seqloom.baselines.budget import UNLIMITED, Budget
 from seqloom.baselines.majority import class_shares
 from seqloom.data.batching import Batching, Source
 from seqloom.data.bucketing import map_by_length
@@ -151,6 +152,10 @@ class LabeledTextTask(Task):
         """Records with these two columns."""
         return accept_columns(data, ("text", self.target_column))
 
+    def pipeline_tag(self, preparation: TextPreparation) -> str:
+        """Classification of texts."""
+        return "text-classification"
+
     def prepare(self, data: Records, config: TextDataConfig) -> TextPreparation:
         """Fit the vocabulary, and list the values of the training split."""
         data.require("text", self.target_column)
@@ -192,7 +197,9 @@ class LabeledTextTask(Task):
 
         return map_by_length(items, [len(item) for item in items], run)
 
-    def baseline(self, preparation: TextPreparation, data: Records, split: str) -> Baseline:
+    def baseline(
+        self, preparation: TextPreparation, data: Records, split: str, budget: Budget = UNLIMITED
+    ) -> Baseline:
         """The share of each value in training as its probability, for every text."""
         train, test = (
             numpy.array([row.target for row in preparation.rows(data, name).items])

@@ -14,11 +14,12 @@ from seqloom.errors import ConfigError, RunError
 from seqloom.evaluation.report import Report, make_report
 from seqloom.runs import run_folder
 from seqloom.runs.config import RunConfig, read_yaml
+from seqloom.runs.example import answer_example
 from seqloom.runs.model_card import write_card
 from seqloom.training.job import Job, nested_settings, new_job, resumed_job
 from seqloom.training.monitoring.callbacks import Callback, MetricsFile, TensorBoard
 from seqloom.training.monitoring.progress import ProgressBar
-from seqloom.training.monitoring.summary import summary
+from seqloom.training.monitoring.summary import describe_best, summary
 from seqloom.training.state import TrainingState
 from seqloom.training.trainer import Trainer
 
@@ -72,11 +73,12 @@ def train(
     callbacks = _callbacks(folder, job.config, trainer.state, show_progress) if is_main else []
     try:
         state = trainer.run(folder, callbacks)
-        log(f"stopped at {state.stop_reason}, step {state.step:,}; best was step {state.best_step:,}")
+        log(f"stopped at {state.stop_reason}, step {state.step:,}; {describe_best(state)}")
         accelerator.wait_for_everyone()
         report = _report_best(folder, job, trainer)
         if is_main:
-            write_card(folder, job.config, job.preparation, job.data_path.name, report)
+            example = answer_example(job.config, job.preparation, job.data, report.split, trainer.model)
+            write_card(folder, job.config, job.preparation, report, state.best_metric, example)
     except KeyboardInterrupt:
         log(f"saved; go on with: seqloom train --out {folder} --resume")
         raise
@@ -134,4 +136,7 @@ def _report_best(folder: Path, job: Job, trainer: Trainer) -> Report:
     if split == "test":
         trainer.record(split, rows)
     skipped = trainer.validation.source(split).skipped
-    return make_report(job.config.task, job.preparation, job.data, split, rows, skipped)
+    seconds = trainer.state.seconds
+    return make_report(
+        job.config.task, job.preparation, job.data, split, rows, skipped=skipped, seconds=seconds
+    )

@@ -50,9 +50,7 @@ class TextCorpus(NamedTuple):
     def describe(self) -> str:
         """For example `train 1,003,854 bytes, validation 111,540 bytes`."""
         sizes = ", ".join(f"{name} {self.size_bytes(name):,} bytes" for name in self.splits)
-        names = list_names([file.name for file in self.ignored])
-        ignored = [f"ignored, since others are named train: {names}"] if names else []
-        return "; ".join([sizes, *ignored, *self.remarks])
+        return "; ".join([sizes, *self.remarks])
 
     def all_spans(self) -> tuple[FileSpan, ...]:
         """The spans of all splits: the whole corpus, for a text on which nothing is trained."""
@@ -91,7 +89,9 @@ def read_text(path: Path | str) -> TextCorpus:
         )
     splits = {"train": _whole_files(train)} if named["validation"] else _hold_out(train)
     splits |= {split: _whole_files(named[split]) for split in SPLITS[1:] if named[split]}
-    remarks = [data_files.describe_rest(files), *_describe_duplicates(named)]
+    names = list_names([file.name for file in ignored])
+    is_ignored = f"ignored, since others are named train: {names}" if names else ""
+    remarks = [is_ignored, data_files.describe_rest(files), *_describe_duplicates(named)]
     return TextCorpus(path, splits, tuple(ignored), tuple(filter(None, remarks)))
 
 

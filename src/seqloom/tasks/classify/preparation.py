@@ -72,4 +72,4 @@ class Preparation:
         value, where = example.fields.get(self.column), example.place
         values = self.input.steps(value, where)
         target = self.labels.encode(read_labels(example, self.labels.multi_label), where)
-        return EncodedRow(values, target, summarize(value))
+        return EncodedRow(values, target, summarize(self.input.kind, value, where))
