@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_c
 import numpy
 from torch import Tensor, nn
 
+from seqloom.errors import DataError
 from seqloom.settings import StrictConfig
 from seqloom.state import State
 
@@ -190,6 +191,8 @@ class Task(ABC):
     """`one-to-one`, `one-to-many`, `many-to-one` or `many-to-many`."""
     data_description: ClassVar[str] = "any data, if it is chosen by name"
     """The data it takes, in words: `plain text`."""
+    reads: ClassVar[type] = object
+    """The type of data it takes: `TextCorpus` or `Records`, as `data.read` returns it."""
     DataConfig: ClassVar[type[StrictConfig]] = NoConfig
     """The `data.*` keys, for `prepare`."""
     ModelConfig: ClassVar[type[StrictConfig]]
@@ -206,6 +209,17 @@ class Task(ABC):
         """Why this task fits `data`, as `plain text`; None where it does not, or is for those who name it."""
         del data
         return None
+
+    def require(self, data: Data) -> None:
+        """Check that `data` is of the type that this task reads.
+
+        Raises:
+            DataError: it is not.
+        """
+        if not isinstance(data, self.reads):
+            columns = ", ".join(getattr(data, "columns", ()))
+            got = f"a table with columns {columns}" if columns else "plain text"
+            raise DataError(data.path, f"the task {self.name} needs {self.data_description}", got=got)
 
     @abstractmethod
     def prepare(self, data: Any, config: Any) -> Preparation:
