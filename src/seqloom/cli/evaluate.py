@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seqloom.cli.options import Data, DecodingSettings, Run, Strict, json_option
+from seqloom.cli.options import Data, Run, RunSettings, Strict, json_option
 
 KEYS = "task, data, split, metrics, baseline, interval, better_than_baseline, skipped, remarks and details"
 
@@ -22,7 +22,7 @@ def command(
             show_default=False,
         ),
     ] = None,
-    settings: DecodingSettings = None,
+    settings: RunSettings = None,
     strict: Strict = False,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap interval.")] = 0,
     as_json: Annotated[bool, json_option(KEYS)] = False,
@@ -34,11 +34,12 @@ def command(
     from seqloom.cli.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import decoding_settings, log, print_json
+    from seqloom.cli.output import log, print_json, run_settings
     from seqloom.cli.report import print_report
     from seqloom.inference.predictor import load
 
-    report = load(run).evaluate(data, split, seed=seed, strict=strict, **decoding_settings(settings))
+    decoding, reading = run_settings(settings)
+    report = load(run).evaluate(data, split, seed=seed, strict=strict, reading=reading, **decoding)
     for remark in report.remarks:
         log(f"data: {remark}")
     if report.skipped:

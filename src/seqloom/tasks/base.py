@@ -17,6 +17,7 @@ import numpy
 from torch import Tensor, nn
 
 from seqloom.baselines.budget import UNLIMITED, Budget
+from seqloom.errors import DataError
 from seqloom.settings import StrictConfig
 from seqloom.state import State
 
@@ -198,6 +199,8 @@ class Task(ABC):
     """`one-to-one`, `one-to-many`, `many-to-one` or `many-to-many`."""
     data_description: ClassVar[str] = "any data, if it is chosen by name"
     """The data it takes, in words: `plain text`."""
+    reads: ClassVar[type] = object
+    """The type of data it takes: `TextCorpus` or `Records`, as `data.read` returns it."""
     DataConfig: ClassVar[type[StrictConfig]] = NoConfig
     """The `data.*` keys, for `prepare`."""
     ModelConfig: ClassVar[type[StrictConfig]]
@@ -219,6 +222,17 @@ class Task(ABC):
         """What model hubs call the task, such as `text-classification`; None: they have no name for it."""
         del preparation
         return None
+
+    def require(self, data: Data) -> None:
+        """Check that `data` is of the type that this task reads.
+
+        Raises:
+            DataError: it is not.
+        """
+        if not isinstance(data, self.reads):
+            columns = ", ".join(getattr(data, "columns", ()))
+            got = f"a table with columns {columns}" if columns else "plain text"
+            raise DataError(data.path, f"the task {self.name} needs {self.data_description}", got=got)
 
     @abstractmethod
     def prepare(self, data: Any, config: Any) -> Preparation:

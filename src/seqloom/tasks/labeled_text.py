@@ -119,6 +119,7 @@ class LabeledTextTask(Task):
     """
 
     shape = "many-to-one"
+    reads = Records
     target_column: ClassVar[str]
     """The column of the value to predict."""
     DataConfig = TextDataConfig

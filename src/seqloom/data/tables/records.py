@@ -8,19 +8,19 @@ training rows is held out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from seqloom.data.folders import DataFiles, list_files, list_names
-from seqloom.data.splits import SPLITS, hold_out, infer_split
-from seqloom.data.tables.formats import READERS, Row, read_table
+from seqloom.data.folders import list_names
+from seqloom.data.options import READ_DEFAULTS, ReadOptions
+from seqloom.data.splits import SPLITS, hold_out
+from seqloom.data.tables.columns import Layout, suggest_settings
+from seqloom.data.tables.reader import TableReader
 from seqloom.data.tables.remarks import describe_duplicates, find_referenced
+from seqloom.data.tables.sources import find_sources, rows_of
 from seqloom.errors import DataError
-
-METADATA = "metadata.csv"
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
 
 T = TypeVar("T")
 
@@ -56,6 +56,8 @@ class Records(NamedTuple):
     """Whether a bad row is an error; otherwise it is skipped and counted."""
     remarks: tuple[str, ...] = ()
     """What a person should know of the data, such as files that were passed over"""
+    mapping: Mapping[str, str | int] = MappingProxyType({})
+    """The names in the tables of the columns that were renamed"""
 
     def examples(self, split: str) -> tuple[Example, ...]:
         """The examples of a split; `all`: of all splits."""
@@ -76,7 +78,12 @@ class Records(NamedTuple):
         missing = [column for column in columns if column not in self.columns]
         if missing:
             expected = f"expected columns {', '.join(columns)}"
-            raise DataError(self.path, expected, got=", ".join(self.columns))
+            hint = self.suggest(missing)
+            raise DataError(self.path, expected, got=", ".join(self.columns), hint=hint)
+
+    def suggest(self, missing: Sequence[str]) -> str:
+        """How to say which columns stand for those that are missing; empty where there are too few."""
+        return suggest_settings(missing, self.columns, (example.fields for example in self.examples("train")))
 
     def describe(self) -> str:
         """For example `train 67,349 rows, validation 872 rows`."""
@@ -126,40 +133,42 @@ def _count_bad_rows(messages: Sequence[str]) -> str | None:
     return f"1 bad row: {first}" if len(messages) == 1 else f"{len(messages):,} bad rows, the first: {first}"
 
 
-def contains_records(path: Path) -> bool:
-    """Whether `path` is a table, or a folder that contains tables or recordings."""
-    data_files = list_files(path)
-    return bool(_find_tables(data_files) or _find_recordings(data_files))
-
-
-def read_records(path: Path, strict: bool = False) -> Records:
-    """Read a table, the tables in a folder, or a folder of recordings per label.
+def read_records(
+    path: Path,
+    strict: bool = False,
+    options: ReadOptions = READ_DEFAULTS,
+    known: Mapping[str, str | int] = MappingProxyType({}),
+) -> Records:
+    """Read a table, the tables or parallel texts in a folder, or a folder of recordings per label.
 
     Args:
         path: a table, or a folder.
         strict: whether a bad row is an error; otherwise it is skipped and counted.
+        options: how tables are read.
+        known: the columns of other data, which are taken where they are there.
 
     Raises:
         DataError: a table cannot be read, there are no training rows, or, with `strict`, a row is bad.
     """
-    data_files = list_files(path)
-    tables, recordings = _find_tables(data_files), _find_recordings(data_files)
-    table_rows = ((table, row) for table in tables for row in _rows_of(table))
+    sources = find_sources(path, options, known)
     rows: dict[str | None, list[Example]] = {}
     skipped: dict[str | None, list[str]] = {}
-    for source, row in table_rows if tables else _label_by_folder(recordings):
-        split = infer_split(source, path) if source != path else None  # the name of a single file is no split
+    for split, row in sources.rows():
         if row.error is None:
             rows.setdefault(split, []).append(Example(row.place, row.fields))
         elif strict:
             raise row.error
         else:
             skipped.setdefault(split, []).append(str(row.error))
-    named = {split for table in tables if table != path and (split := infer_split(table, path))}
+    unlabeled = sources.find_unlabeled("test") if rows.get("test") else []
+    if unlabeled:
+        rows.pop("test", None)
+        skipped.pop("test", None)
+    named = {split for file in (*sources.tables, *sources.pair_files) if (split := sources.split_of(file))}
     if "train" not in named | rows.keys():  # files without the name of a split are for training
         rows["train"], skipped["train"] = rows.pop(None, []), skipped.pop(None, [])
     for split in SPLITS:
-        if split in named | {"train"} and not rows.get(split):
+        if split in named | {"train"} and not rows.get(split) and not (split == "test" and unlabeled):
             purpose = "training" if split == "train" else split
             got = _count_bad_rows(skipped.get(split, ())) or "none"
             raise DataError(path, f"expected at least one usable row for {purpose}", got=got)
@@ -175,12 +184,16 @@ def read_records(path: Path, strict: bool = False) -> Records:
             raise DataError(path, expected, got=f"1, and {bad}" if bad else 1)
     splits = {name: tuple(rows[name]) for name in SPLITS if name in rows}
     fields = {name: [example.fields for example in examples] for name, examples in splits.items()}
-    sources = tables or recordings
-    unnamed = [source.name for source in sources if source != path and infer_split(source, path) is None]
+    unnamed = [file.name for file in sources.files if file != path and sources.split_of(file) is None]
     is_ignored = None in rows or None in skipped
+    test = ", ".join(str(table) for table in unlabeled)
     remarks = (
+        *sources.reader.remarks,
+        f"test has nothing to predict, and is left out of reports: seqloom predict RUN {test}"
+        if unlabeled
+        else "",
         f"ignored, since others are named train: {list_names(unnamed)}" if is_ignored else "",
-        data_files.describe_rest([*sources, *find_referenced(fields, data_files)]),
+        sources.data_files.describe_rest([*sources.files, *find_referenced(fields, sources.data_files)]),
         *describe_duplicates(fields),
     )
     return Records(
@@ -190,47 +203,33 @@ def read_records(path: Path, strict: bool = False) -> Records:
         {name: tuple(skipped[name]) for name in SPLITS if skipped.get(name)},
         strict,
         tuple(filter(None, remarks)),
+        sources.reader.columns,
     )
 
 
-def _find_tables(data_files: DataFiles) -> list[Path]:
-    tables = data_files.with_suffix(READERS)
-    return [table for table in tables if table.name == METADATA] or tables
-
-
-def _find_recordings(data_files: DataFiles) -> list[Path]:
-    return data_files.with_suffix(AUDIO_SUFFIXES) if data_files.path.is_dir() else []
-
-
-def _rows_of(table: Path) -> Iterator[Row]:
-    """The rows of a table; a relative `file`, or `file_name` of a metadata.csv, is beside the table."""
-    column = "file_name" if table.name == METADATA else "file"
-    for row in read_table(table):
-        name = row.fields.get(column)
-        if row.error is None and name is None and table.name == METADATA:
-            raise DataError(table, "expected a column file_name", got=", ".join(row.fields))
-        if row.error is None and isinstance(name, str | Path) and str(name):
-            path = (table.parent / name).resolve()
-            fields = {("file" if key == column else key): value for key, value in row.fields.items()}
-            yield Row(row.place, {**fields, "file": path})
-        else:
-            yield row
-
-
-def _label_by_folder(recordings: Sequence[Path]) -> Iterator[tuple[Path, Row]]:
-    """The recordings, labeled by the name of their folder."""
-    for file in recordings:
-        yield file, Row(str(file), {"file": file.resolve(), "label": file.parent.name})
-
-
-def read_inputs(path: Path) -> Sequence[Example]:
+def read_inputs(
+    path: Path,
+    column: str,
+    options: ReadOptions = READ_DEFAULTS,
+    known: Mapping[str, str | int] = MappingProxyType({}),
+) -> Sequence[Example]:
     """Read a table of inputs for prediction: without splits, and a bad row is an error.
+
+    Args:
+        path: a table.
+        column: what a model reads, which the table has under this name or under another that is recognized.
+        options: how the table is read.
+        known: the columns of the data that the model was trained on, which are taken where they are there.
 
     Raises:
         DataError: the table or a row of it cannot be read.
     """
+    chosen = {role: name for role, name in options.columns.items() if role == column}
+    options = options.model_copy(update={"columns": chosen})
+    known = {role: name for role, name in known.items() if role == column}
+    reader = TableReader(options, path.parent, known, [Layout(column, column)])
     examples = []
-    for row in _rows_of(path):
+    for row in rows_of(path, reader):
         if row.error is not None:
             raise row.error
         examples.append(Example(row.place, row.fields))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy
 
+from seqloom.data.cache import cache_folder
 from seqloom.data.text.corpus import FileSpan, read_chunks
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.files import cannot_write
@@ -24,13 +25,6 @@ class TokenArray(NamedTuple):
 
     ids: numpy.ndarray
     digest: str
-
-
-def cache_folder() -> Path:
-    """The folder that `SEQLOOM_CACHE` names, or else seqloom's in the user's cache. It may be deleted."""
-    folder = os.environ.get("SEQLOOM_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(folder) if folder else Path(base) / "seqloom"
 
 
 def tokenize(spans: Sequence[FileSpan], vocabulary: Vocabulary) -> TokenArray:

@@ -94,6 +94,7 @@ class Classify(Task):
     name = "classify"
     shape = "many-to-one"
     data_description = "a table with columns text and label, or values and label, or recordings with labels"
+    reads = Records
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     LossConfig = LossConfig

@@ -96,6 +96,7 @@ class Generate(Task):
     name = "generate"
     shape = "one-to-many"
     data_description = "plain text"
+    reads = TextCorpus
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     DecodingConfig = DecodingConfig

@@ -74,6 +74,7 @@ class Tag(Task):
     name = "tag"
     shape = "many-to-many"
     data_description = "columns tokens and tags, as CoNLL files have"
+    reads = Records
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     training_defaults = MappingProxyType({"batch_size": 32, "learning_rate": 3e-3})

@@ -105,7 +105,8 @@ class Translate(Task):
 
     name = "translate"
     shape = "many-to-many"
-    data_description = "a table with columns source and target"
+    data_description = "a table with columns source and target, or parallel texts"
+    reads = Records
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     LossConfig = LossConfig
