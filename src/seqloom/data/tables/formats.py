@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, TextIO
 from seqloom.data.encoding import detect_encoding, encoding_error, read_head
 from seqloom.data.tables.conll import read_conll
 from seqloom.errors import DataError
-from seqloom.optional import import_optional
 
 MAX_FIELD_CHARACTERS = 1 << 30
 
@@ -139,7 +138,9 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
 
 
 def _read_parquet(path: Path) -> Iterator[Row]:
-    parquet, arrow = (import_optional(name, "parquet") for name in ("pyarrow.parquet", "pyarrow"))
+    import pyarrow as arrow
+    from pyarrow import parquet
+
     try:
         batches = parquet.ParquetFile(path).iter_batches()
         rows = (fields for batch in batches for fields in batch.to_pylist())
