@@ -112,9 +112,9 @@ def _read(path: Path, sources: Sources, strict: bool, folder: Path | None = None
                     parts[split].skipped.append(str(row.error))
         for part in parts.values():
             part.writer.close()
-    unlabeled = sources.find_unlabeled("test")
+    unlabeled = sources.find_unlabeled("test") if "test" in parts and len(parts["test"].writer) else []
     if unlabeled:
-        parts.pop("test", None)
+        del parts["test"]
     named = {source.split for source in ordered if source.split is not None}
     if unlabeled:
         named.discard("test")
