@@ -81,7 +81,8 @@ def find_sources(
     Raises:
         DataError: a folder cannot be read, or holds parallel texts in more than two languages.
     """
-    data_files, reader = list_files(path), TableReader(options, path, known)
+    data_files = list_files(path)
+    reader = TableReader(options, path if path.is_dir() else path.parent, known)
     tables = _find_tables(data_files)
     pairs = [] if tables else find_parallel(data_files, options)
     recordings = [] if tables or pairs or not path.is_dir() else _find_recordings(data_files)
