@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -145,18 +145,18 @@ def _count_comments(sentence: Sequence[Line], is_counted: bool) -> int:
     return len(sentence)
 
 
-def _is_counted(sentences: Iterable[Sequence[Line]]) -> bool:
-    """Whether the first of three columns or more counts the tokens of every sentence, from 1 or from 0."""
-    longest = 0
+def _is_counted(sentences: Sequence[Sequence[Line]]) -> bool:
+    """Whether the first of three columns or more counts the tokens of most sentences, from 1 or from 0."""
+    counted, longest = 0, 0
     for sentence in sentences:
         texts = [line for _, line in sentence[_count_comments(sentence, True) :] if isinstance(line, str)]
         rows = [columns for line in texts if not NO_TOKEN.fullmatch((columns := _split_columns(line))[0])]
         first = [columns[0] for columns in rows]
         numbers = [str(number) for number in range(len(first) + 1)]
-        if first not in (numbers[1:], numbers[:-1]) or any(len(columns) < 3 for columns in rows):
-            return False
-        longest = max(longest, len(first))
-    return longest > 1
+        if rows and len(rows[0]) > 2 and first in (numbers[1:], numbers[:-1]):
+            counted += 1
+            longest = max(longest, len(first))
+    return 2 * counted > len(sentences) and longest > 1
 
 
 def _global_columns(line: str | DataError) -> list[str]:

@@ -12,6 +12,7 @@ from seqloom.data.tables.file import Row, TableFile
 from seqloom.errors import DataError
 
 MAX_FIELD_CHARACTERS = 1 << 30
+SAMPLE_LINES = 10
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
 KNOWN_NAMES = frozenset(name for lists in SYNONYMS.values() for names in lists for name in names)
 
@@ -37,17 +38,19 @@ def read_delimited(file: TableFile, usual: str) -> Iterator[Row]:
 def _sniff(lines: Sequence[str], usual: str, has_header: bool) -> str:
     """The separator: the usual one where the first line has it, or else the one that the first line has.
 
-    A first line with several of them is cut where names that are known appear, or else the most names.
+    A first line with several of them is cut where the most names appear that are known, or else where the
+    next lines have as many columns.
     """
-    first = next((line for line in lines if line.strip()), "")
+    first, *others = [line for line in lines if line.strip()][:SAMPLE_LINES] or [""]
     present = [separator for separator in SEPARATORS if separator in first]
     if len(present) < 2:
         return present[0] if present else usual
 
-    def rank(separator: str) -> tuple[int, bool, int]:
+    def rank(separator: str) -> tuple[int, int, bool]:
         names = [name.strip().strip('"').lower() for name in first.split(separator)]
         known = len(KNOWN_NAMES.intersection(names)) if has_header else 0
-        return known, separator == usual, len(names)
+        agreeing = sum(line.count(separator) == len(names) - 1 for line in others)
+        return known, agreeing, separator == usual
 
     return max(present, key=rank)
 

@@ -30,13 +30,12 @@ def name_value(value: Any, names: Sequence[str]) -> Any:
     >>> name_value(1, ["no", "yes"]), name_value([0, 1], ["O", "B-PER"]), name_value(-1, ["no", "yes"])
     ('yes', ['O', 'B-PER'], None)
     """
+    if type(value) is int:
+        return names[value] if 0 <= value < len(names) else None
     if isinstance(value, list):
         return [name_value(part, names) for part in value]
-    if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
-        value = int(value)
-    if type(value) is not int:
-        return value
-    return names[value] if 0 <= value < len(names) else None
+    is_number = isinstance(value, str) and value.isascii() and value.strip().removeprefix("-").isdecimal()
+    return name_value(int(value), names) if is_number else value
 
 
 def _names_of_parquet(table: Path) -> Iterator[tuple[str, list[str]]]:
@@ -69,11 +68,15 @@ def _names_of_readme(readme: Path) -> Iterator[tuple[str, list[str]]]:
     except yaml.YAMLError:
         return
     infos = content.get("dataset_info") if isinstance(content, dict) else None
+    named: dict[str, list[list[str]]] = {}
     for info in infos if isinstance(infos, list) else [infos]:
-        for feature in (info or {}).get("features") or () if isinstance(info, dict | None) else ():
-            kind = _class_label(feature)
-            if kind is not None:
-                yield str(feature.get("name")), kind
+        features = info.get("features") if isinstance(info, dict) else None
+        for feature in features if isinstance(features, list) else ():
+            names = _class_label(feature)
+            if names is not None:
+                named.setdefault(str(feature.get("name")), []).append(names)
+    # Configurations of a data set may have columns of the same name with other labels.
+    yield from ((column, names[0]) for column, names in named.items() if all(n == names[0] for n in names))
 
 
 def _class_label(feature: Any) -> list[str] | None:

@@ -159,7 +159,8 @@ def find_parallel(data_files: DataFiles, options: ReadOptions = READ_DEFAULTS) -
     pairs = []
     for (parent, base), files in groups.items():
         if chosen <= files.keys():
-            ordered = {side: files[side] for side in sorted(chosen)}
+            in_order = sorted(chosen, key=lambda side: (side != "source", side == "target", side))
+            ordered = {side: files[side] for side in in_order}
             pairs.append(ParallelFiles(_split(parent / base, data_files.path), ordered))
     return sorted(filter(_is_text, pairs), key=lambda pair: pair.path)
 

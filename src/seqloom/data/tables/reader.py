@@ -12,6 +12,7 @@ from seqloom.data.options import READ_DEFAULTS, ReadOptions, setting
 from seqloom.data.tables.columns import (
     INDEX_COLUMN,
     LAYOUTS,
+    MULTI_LABEL,
     TARGETS,
     Layout,
     describe_mapping,
@@ -35,13 +36,13 @@ class _Plan(NamedTuple):
     """What becomes of the rows that have certain columns."""
 
     select: tuple[tuple[str, str], ...] | None
-    """Names as they will be, and as they are; None: as they are"""
+    """The columns that stay, with their names as they will be and as they are; None: all, as they are"""
     named: tuple[tuple[str, Sequence[str]], ...]
     """Columns whose numbers have names"""
     files_in: str
     """The folder, beside the table, of the files that `file` names; empty for the table's own"""
-    has_numbered_tags: bool
-    """Whether tags may be numbers without names"""
+    is_converted: bool
+    """Whether values may have to change: numbers that have names, tags that are numbers, names of files"""
     targets: tuple[str, ...]
 
 
@@ -109,10 +110,10 @@ class TableReader:
         names = find_names(table, self.folder or table.parent)
         is_labeled = False
         for row in rows:
-            if row.error is not None:
+            place, fields, error = row
+            if error is not None:
                 yield row
                 continue
-            fields = row.fields
             if TRANSLATION in fields and isinstance(fields[TRANSLATION], dict):
                 fields = {**fields, **fields[TRANSLATION]}
                 del fields[TRANSLATION]
@@ -124,12 +125,12 @@ class TableReader:
                 plan = plans[key] = self._plan(table, key, names)
             if plan.select is not None:
                 fields = {new: fields[old] for new, old in plan.select}
-            if plan.named or plan.files_in or plan.has_numbered_tags:
-                fields = self._convert(fields, plan)
+            if plan.is_converted:
+                fields = self._convert(dict(fields) if plan.select is None else fields, plan)
             if not is_labeled and any(fields[name] not in (None, "", []) for name in plan.targets):
                 is_labeled = True
                 self._labeled.add(table)
-            yield Row(row.place, fields)
+            yield row if fields is row.fields else Row(place, fields)
         if plans:
             self._refuse_pending(table, next(reversed(plans)))
 
@@ -141,16 +142,16 @@ class TableReader:
     def _plan(self, table: Path, columns: tuple[str, ...], names: Mapping[str, Sequence[str]]) -> _Plan:
         if content_suffix(table) in CONLL_SUFFIXES:
             self._pending -= {"tokens", "tags"}
-            return _Plan(None, (), "", has_numbered_tags=False, targets=("tags",))
-        own = [column for column in columns if not INDEX_COLUMN.fullmatch(column)]
+            return _Plan(None, (), "", is_converted=False, targets=("tags",))
+        chosen = resolve_chosen(columns, self.options.columns, table, required=False)
+        own = [name for name in columns if name in chosen.values() or not INDEX_COLUMN.fullmatch(name)]
         if len(own) < len(columns):
             count = len(columns) - len(own)
             self.note(f"left out {count} column{'s' * (count > 1)} without a name")
-        chosen = resolve_chosen(own, self.options.columns, table, required=False)
         self._pending -= chosen.keys()
         if content_suffix(table) not in JSON_SUFFIXES:  # rows of JSON may lack columns that others have
-            self._refuse_pending(table, own)
-        known = resolve_chosen(own, self._known, table, required=False)
+            self._refuse_pending(table, columns)
+        known = resolve_chosen(columns, self._known, table, required=False)
         if is_metadata(table) and "file_name" in own:
             chosen.setdefault("file", "file_name")
         mapped = map_columns(own, chosen, known, self.layouts)
@@ -161,17 +162,16 @@ class TableReader:
             self.note(describe_mapping(mapped))
         self.columns |= {role: name for role, name in mapped.items() if role != name}
         self._known = {**self._known, **mapped}
-        rest = [name for name in own if name not in mapped.values() and name not in mapped]
         by_name = {name: role for role, name in mapped.items()}
-        order = [by_name.get(name, name) for name in own if name in by_name or name in rest]
-        select = tuple((name, mapped.get(name, name)) for name in order)
-        return _Plan(
-            select=None if [old for _, old in select] == list(columns) == order else select,
-            named=tuple(self._find_names(order, mapped, names)),
-            files_in=folder,
-            has_numbered_tags="tags" in order,
-            targets=tuple(name for name in order if name in TARGETS or name == "labels"),
+        select = tuple(
+            (by_name.get(name, name), name) for name in own if name in by_name or name not in mapped
         )
+        order = [new for new, _ in select]
+        named = tuple(self._find_names(order, mapped, names))
+        targets = tuple(name for name in order if name in TARGETS or name == MULTI_LABEL)
+        is_converted = bool(named or folder or "tags" in order)
+        is_same = list(columns) == order
+        return _Plan(None if is_same else select, named, folder, is_converted, targets)
 
     def _find_names(
         self, columns: Sequence[str], mapped: Mapping[str, str], names: Mapping[str, Sequence[str]]
@@ -181,19 +181,18 @@ class TableReader:
             chosen = self.options.names.get(column, self.options.names.get(own))
             if chosen is not None:
                 yield column, chosen
-            elif column in (*TARGETS, "labels") and own in names:
+            elif column in (*TARGETS, MULTI_LABEL) and own in names:
                 self.note(f"the numbers of {own} are named as the data set says")
                 yield column, names[own]
 
-    def _convert(self, fields: Mapping[str, Any], plan: _Plan) -> dict[str, Any]:
-        converted = dict(fields)
+    def _convert(self, converted: dict[str, Any], plan: _Plan) -> dict[str, Any]:
         for column, names in plan.named:
             converted[column] = name_value(converted[column], names)
         if plan.files_in and isinstance(converted["file"], str) and converted["file"]:
             converted["file"] = f"{plan.files_in}/{converted['file']}"
         tags = converted.get("tags")
-        if isinstance(tags, list) and tags and all(type(tag) is int for tag in tags):
-            converted["tags"] = [str(tag) for tag in tags]
+        if isinstance(tags, list) and tags and type(tags[0]) is int:
+            converted["tags"] = [str(tag) if type(tag) is int else tag for tag in tags]
             self.note(
                 "tags are numbers without names, and stay numbers "
                 f"(name them by {setting('data.names.tags', '[O, B-PER, …]')})"

@@ -100,9 +100,12 @@ def find_sources(
     Raises:
         DataError: a folder cannot be read, or holds parallel texts in more than two languages.
     """
-    data_files, reader = list_files(path), TableReader(options, path, known)
+    data_files = list_files(path)
     tables = _find_tables(data_files)
     pairs = [] if tables else find_parallel(data_files, options)
+    if pairs:  # the first language is the source, unless another is known or chosen
+        known = {**dict(zip(("source", "target"), pairs[0].files, strict=True)), **known}
+    reader = TableReader(options, path if path.is_dir() else path.parent, known)
     recordings = [] if tables or pairs or not path.is_dir() else _find_recordings(data_files)
     return Sources(data_files, tables, pairs, recordings, reader)
 
