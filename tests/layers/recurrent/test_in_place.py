@@ -12,11 +12,7 @@ from seqloom.kernels.native import library
 from seqloom.layers.recurrent import GRU, LSTM, RNN
 
 T, B, I, H = 5, 3, 4, 4  # noqa: E741
-LAYERS = [
-    pytest.param(L, kernel, id=f"{L.__name__}-{kernel}")
-    for L in (RNN, LSTM, GRU)
-    for kernel in ("native", "reference")
-]
+LAYERS = [(Layer, kernel) for Layer in (RNN, LSTM, GRU) for kernel in ("native", "reference")]
 
 
 def gradients(layer: Any, x: Tensor, lengths: list[int] | None, *, in_place: bool) -> list[Tensor]:
