@@ -186,6 +186,7 @@ class Predictor:
 
         context = self.context(**decoding)
         splits = read(data, strict)
+        self.config.task.require_kind(splits)
         batching = Batching(BATCH_SIZE, self.config.training.window, training=False)
         if split is None:
             is_training_data = self.preparation.source(splits, "train", batching).digest == self._digest

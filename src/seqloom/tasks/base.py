@@ -11,12 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, final, runtime_checkable
 
 import numpy
 from torch import Tensor, nn
 
 from seqloom.baselines.budget import UNLIMITED, Budget
+from seqloom.data.tables.records import Records
+from seqloom.errors import DataError
 from seqloom.settings import StrictConfig
 from seqloom.state import State
 
@@ -196,6 +198,8 @@ class Task(ABC):
     """The word on the command line."""
     shape: ClassVar[str]
     """`one-to-one`, `one-to-many`, `many-to-one` or `many-to-many`."""
+    data_type: ClassVar[type] = Records
+    """What `data.read` gives for it: `Records`, or `TextCorpus` for plain text."""
     data_description: ClassVar[str] = "any data, if it is chosen by name"
     """The data it takes, in words: `plain text`."""
     DataConfig: ClassVar[type[StrictConfig]] = NoConfig
@@ -214,6 +218,18 @@ class Task(ABC):
         """Why this task fits `data`, as `plain text`; None where it does not, or is for those who name it."""
         del data
         return None
+
+    @final
+    def require_kind(self, data: Data) -> None:
+        """Check that data is of the kind that the task reads.
+
+        Raises:
+            DataError: it is text where the task reads tables or recordings, or the other way round.
+        """
+        if not isinstance(data, self.data_type):
+            columns = ", ".join(getattr(data, "columns", ()))
+            got = f"a table with columns {columns}" if columns else "plain text"
+            raise DataError(data.path, f"the task {self.name} takes {self.data_description}", got=got)
 
     def pipeline_tag(self, preparation: Any) -> str | None:
         """What model hubs call the task, such as `text-classification`; None: they have no name for it."""

@@ -65,6 +65,7 @@ def new_job(
     if known is None:
         require_plain_text(data)
     chosen, reason = (known, "as asked") if known else _infer(data, path)
+    chosen.require_kind(data)
     config = with_precision(resolve(chosen, layers))
     log(f"task: {chosen.name} ({chosen.shape}), {'' if known else 'because the data is '}{reason}")
     preparation = chosen.prepare(data, config.data)
@@ -119,4 +120,6 @@ def resumed_job(
             path, "expected the data that the training began with", got="nothing there", hint=hint
         )
     preparation = before.task.restore(folder, settings.data)
-    return folder, Job(settings, preparation, read(path), path), resumed
+    content = read(path)
+    before.task.require_kind(content)
+    return folder, Job(settings, preparation, content, path), resumed

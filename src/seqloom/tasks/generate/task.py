@@ -95,6 +95,7 @@ class Generate(Task):
 
     name = "generate"
     shape = "one-to-many"
+    data_type = TextCorpus
     data_description = "plain text"
     DataConfig = DataConfig
     ModelConfig = ModelConfig
