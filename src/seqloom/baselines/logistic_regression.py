@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy
@@ -14,7 +14,7 @@ MIN_PROBABILITY = 1e-9
 """Bounds the loss of a mistake, at 21 nats."""
 
 
-def tfidf(train: Sequence[str], test: Sequence[str]) -> tuple[Any, Any]:
+def tfidf(train: Iterable[str], test: Iterable[str]) -> tuple[Any, Any]:
     """TF-IDF of words and pairs of words, fitted to the texts of `train`: two sparse matrices (N, F)."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -40,7 +40,7 @@ from seqloom.tasks.classify.labels import (
 from seqloom.tasks.classify.preparation import Preparation
 from seqloom.tasks.classify.toy_data import write_toy_data_files
 from seqloom.tasks.model_config import CellType, RecurrentModelConfig
-from seqloom.tasks.rows import RowBatch
+from seqloom.tasks.rows import RowBatch, targets_of, texts_of
 
 EMBEDDING_SIZE = 128
 
@@ -204,13 +204,13 @@ class Classify(Task):
         labels = preparation.labels
         if preparation.input.kind == "text":
             name = "TF-IDF + logistic regression"
-            features = tfidf([row.text for row in train], [row.text for row in test])
+            features = tfidf(texts_of(train), texts_of(test))
         else:
             name = "mean, deviation + logistic regression"
             features = (moments([row.values for row in train]), moments([row.values for row in test]))
-        targets, expected = (numpy.stack([row.target for row in rows]) for rows in (train, test))
+        targets, expected = targets_of(train), targets_of(test)
         scores = torch.from_numpy(predict_scores(features[0], features[1], targets, len(labels.names)))
-        loss = count_predictions(scores, torch.from_numpy(expected), [row.text for row in test], labels)
+        loss = count_predictions(scores, torch.from_numpy(expected), list(texts_of(test)), labels)
         counts = {key: values.numpy() for key, values in loss.counts.items()}
         return Baseline(name, Rows(loss.nats.numpy(), loss.units.numpy(), counts))
 
