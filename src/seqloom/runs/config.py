@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
+from seqloom.data.batching import MAX_UNITS
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.errors import ConfigError, nearest
 from seqloom.settings import PositiveInt, Probability, StrictConfig
@@ -31,6 +32,9 @@ class TrainingConfig(StrictConfig):
     batch_units: PositiveInt | None = None
     """Most tokens or frames per step, padding included, instead of `batch_size`; not for long texts, which
     are cut into windows."""
+    max_units: PositiveInt = MAX_UNITS
+    """Most tokens or frames of a batch that `batch_size` makes, padding included: where sequences are long, a
+    batch has fewer of them. A longer sequence is a batch of its own."""
     window: PositiveInt = 64
     """Tokens per window of a long text, in truncated backpropagation through time; the state is carried from
     one window to the next."""
