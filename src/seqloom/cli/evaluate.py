@@ -34,11 +34,11 @@ def command(
     from seqloom.cli.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import print_json, print_report, run_settings
+    from seqloom.cli.output import log, print_json, print_report, run_settings
     from seqloom.inference.predictor import load
 
     decoding, reading = run_settings(settings)
-    report = load(run).evaluate(data, split, seed=seed, strict=strict, reading=reading, **decoding)
+    report = load(run).evaluate(data, split, seed=seed, strict=strict, reading=reading, log=log, **decoding)
     if as_json:
         print_json(report.to_dict())
     else:

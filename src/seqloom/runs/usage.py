@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ def usage_of(folder: Path) -> Usage:
 
 def usage(folder: Path, task: Task, preparation: Preparation) -> Usage:
     """The command and the line of Python for a run folder."""
-    verb = f"seqloom {task.name if task.name in VERBS else 'predict'} {folder}"
+    verb = f"seqloom {task.name if task.name in VERBS else 'predict'} {shlex.quote(str(folder))}"
     if isinstance(task, TextGeneration):
         return Usage(f"{verb} --prompt 'The '", "model.generate('The ', max_new_tokens=200)")
     if isinstance(task, AudioStreaming) or preparation.column == "file":

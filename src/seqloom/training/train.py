@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def train(
         if is_main:
             write_card(folder, job.config, job.preparation, job.data_path.name, report)
     except KeyboardInterrupt:
-        log(f"saved; go on with: seqloom train --out {folder} --resume")
+        log(f"saved; go on with: seqloom train --out {shlex.quote(str(folder))} --resume")
         raise
     finally:
         for callback in callbacks:

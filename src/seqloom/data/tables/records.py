@@ -8,6 +8,7 @@ training rows is held out.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -186,7 +187,7 @@ def read_records(
     fields = {name: [example.fields for example in examples] for name, examples in splits.items()}
     unnamed = [file.name for file in sources.files if file != path and sources.split_of(file) is None]
     is_ignored = None in rows or None in skipped
-    test = ", ".join(str(table) for table in unlabeled)
+    test = " ".join(shlex.quote(str(table)) for table in unlabeled)
     remarks = (
         *sources.reader.remarks,
         f"test has nothing to predict, and is left out of reports: seqloom predict RUN {test}"
@@ -212,6 +213,7 @@ def read_inputs(
     column: str,
     options: ReadOptions = READ_DEFAULTS,
     known: Mapping[str, str | int] = MappingProxyType({}),
+    note: Callable[[str], object] = str,
 ) -> Sequence[Example]:
     """Read a table of inputs for prediction: without splits, and a bad row is an error.
 
@@ -220,6 +222,7 @@ def read_inputs(
         column: what a model reads, which the table has under this name or under another that is recognized.
         options: how the table is read.
         known: the columns of the data that the model was trained on, which are taken where they are there.
+        note: called with what was recognized, a line each.
 
     Raises:
         DataError: the table or a row of it cannot be read.
@@ -233,4 +236,6 @@ def read_inputs(
         if row.error is not None:
             raise row.error
         examples.append(Example(row.place, row.fields))
+    for remark in reader.remarks:
+        note(remark)
     return examples
