@@ -39,9 +39,7 @@ def command(
     from seqloom.inference.predictor import load
 
     decoding, reading = run_settings(settings)
-    report = load(run).evaluate(data, split, seed=seed, strict=strict, reading=reading, **decoding)
-    for remark in report.remarks:
-        log(f"data: {remark}")
+    report = load(run).evaluate(data, split, seed=seed, strict=strict, reading=reading, log=log, **decoding)
     if report.skipped:
         log(f"{report.split}: {len(report.skipped):,} rows skipped, the first: {report.skipped[0]}")
     if as_json:

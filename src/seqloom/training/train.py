@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def train(
             example = answer_example(job.config, job.preparation, job.data, report.split, trainer.model)
             write_card(folder, job.config, job.preparation, report, state.best_metric, example)
     except KeyboardInterrupt:
-        log(f"saved; go on with: seqloom train --out {folder} --resume")
+        log(f"saved; go on with: seqloom train --out {shlex.quote(str(folder))} --resume")
         raise
     finally:
         for callback in callbacks:
