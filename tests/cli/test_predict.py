@@ -99,7 +99,7 @@ def test_evaluation_counts_unusable_rows_unless_strict(place: Path) -> None:
     report = json.loads(seqloom("evaluate", "run", "test.tsv", "--json", cwd=place)[1])
     assert report["skipped"]["rows"] == 2
     assert "test.tsv, line 31" in report["skipped"]["first"][0]
-    assert "rows skipped, the first: " in seqloom("evaluate", "run", "test.tsv", cwd=place)[1]
+    assert "all: 2 rows skipped, the first: " in seqloom("evaluate", "run", "test.tsv", cwd=place)[2]
     code, _, errors = seqloom("evaluate", "run", "test.tsv", "--strict", cwd=place)
     assert code == 2
     assert errors.startswith("seqloom: test.tsv, line 31: ")
@@ -113,7 +113,8 @@ def test_evaluation_counts_unusable_rows_unless_strict(place: Path) -> None:
         ("predict run missing.txt", "missing.txt: expected a file. Got no such file."),
         ("predict run labels.csv", "labels.csv, line 2: expected a column text. Got label."),
         ("predict run x --set decoding.num_beam=3", "unknown key `decoding.num_beam`"),
-        ("predict run x --set model.dropout=0", "only decoding.* can be set for a trained model. Got model."),
+        ("predict run x --set data.unit=word", "can be set for a trained model. Got data.unit."),
+        ("predict run x --set model.dropout=0", "can be set for a trained model. Got model."),
         ("train labels.csv", "labels.csv: expected data that a task takes. Got columns label."),
         ("train both.csv", "expected data that one task fits. Got classify, translate. Name the task with"),
         ("train reviews --task translate", "expected columns source, target. Got text, label."),

@@ -25,7 +25,8 @@ def command(
     from seqloom.cli.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import log, print_json, print_report
+    from seqloom.cli.output import log, print_json
+    from seqloom.cli.report import print_report
     from seqloom.data.text.python_help import python_help_file
     from seqloom.inference.predictor import load
     from seqloom.runs import run_folder
@@ -35,7 +36,7 @@ def command(
     settings = [f"training.max_minutes={minutes}", f"training.seed={seed}"]
     settings += ["model.dropout=0", "training.learning_rate=6e-3"]  # a minute is too short to overfit
     folder = out or run_folder.free_name(Path("demo"))
-    log("Training a language model on Python's own help texts.\n")
+    log("Training a language model on Python's own help texts.")
     folder, report = train(data, settings=settings, out=folder, log=log, show_progress=True)
     text = load(folder).generate("The ", max_new_tokens=400, temperature=0.7, seed=seed)
     if as_json:
@@ -43,9 +44,10 @@ def command(
         return
     print_report(report)
     print(f"\nIt writes:\n\nThe {text}\n")
-    log(
-        f"Now yours:\n"
-        f"  seqloom generate {folder} --prompt 'A class ' --temperature 0.5\n"
-        f"  seqloom train your.txt --set training.max_minutes=5\n"
-        f"  seqloom train your.txt --set data.unit=word --set model.cell_type=gru"
-    )
+    for line in (
+        "Now yours:",
+        f"  seqloom generate {folder} --prompt 'A class ' --temperature 0.5",
+        "  seqloom train your.txt --set training.max_minutes=5",
+        "  seqloom train your.txt --set data.unit=word --set model.cell_type=gru",
+    ):
+        log(line)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from seqloom.cli.options import Data, DecodingSettings, Run, Strict, json_option
+from seqloom.cli.options import Data, Run, RunSettings, Strict, json_option
 
-KEYS = "task, data, split, metrics, baseline, interval, better_than_baseline, skipped and details"
+KEYS = "task, data, split, metrics, baseline, interval, better_than_baseline, skipped, remarks and details"
 
 
 def command(
@@ -22,7 +22,7 @@ def command(
             show_default=False,
         ),
     ] = None,
-    settings: DecodingSettings = None,
+    settings: RunSettings = None,
     strict: Strict = False,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap interval.")] = 0,
     as_json: Annotated[bool, json_option(KEYS)] = False,
@@ -34,10 +34,18 @@ def command(
     from seqloom.cli.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import decoding_settings, print_json, print_report
+    from seqloom.cli.output import log, print_json, run_settings
+    from seqloom.cli.report import print_report
     from seqloom.inference.predictor import load
+    from seqloom.progress import shown
 
-    report = load(run).evaluate(data, split, seed=seed, strict=strict, **decoding_settings(settings))
+    decoding, reading = run_settings(settings)
+    with shown():
+        report = load(run).evaluate(data, split, seed=seed, strict=strict, reading=reading, **decoding)
+    for remark in report.remarks:
+        log(f"data: {remark}")
+    if report.skipped:
+        log(f"{report.split}: {len(report.skipped):,} rows skipped, the first: {report.skipped[0]}")
     if as_json:
         print_json(report.to_dict())
     else:

@@ -16,8 +16,9 @@ def command(
     data: Annotated[
         Path | None,
         typer.Argument(
-            help="A .txt, .csv, .tsv, .jsonl, .parquet or .conll file; or a folder of such files, or of "
-            "recordings. May be left out with --resume.",
+            help="A text (.txt) or table (.csv, .tsv, .json, .jsonl, .parquet, .conll, .conllu), perhaps "
+            "compressed (.gz, .bz2, .xz); or a folder of such files, of parallel texts or of recordings. May "
+            "be left out with --resume.",
             show_default=False,
         ),
     ] = None,
@@ -61,7 +62,8 @@ def command(
     import_torch()
     from accelerate import PartialState
 
-    from seqloom.cli.output import log, print_json, print_report
+    from seqloom.cli.output import log, print_json
+    from seqloom.cli.report import print_report
     from seqloom.runs.usage import usage_of
     from seqloom.training.train import train
 

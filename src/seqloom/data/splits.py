@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy
 
+from seqloom.data.compression import content_name
+
 SPLITS = ("train", "validation", "test")
 NAMES = {name: name for name in SPLITS} | dict.fromkeys(("valid", "val", "dev"), "validation")
 
@@ -20,12 +22,13 @@ SEED = 0
 def infer_split(file: Path, folder: Path) -> str | None:
     """The split of a file in a data folder, by the name of the file or of a folder above it; None: unnamed.
 
-    train.txt, Train.csv, train-00000-of-00002.parquet and anything in a folder train/ are `train`.
+    train.txt, Train.csv.gz, train-00000-of-00002.parquet and anything in a folder train/ are `train`.
 
     >>> infer_split(Path("data/dev/a.txt"), Path("data")), infer_split(Path("data/notes.txt"), Path("data"))
     ('validation', None)
     """
-    names = [*file.relative_to(folder).parts[:-1], file.stem, file.stem.partition("-")[0]]
+    stem = content_name(file).stem
+    names = [*file.relative_to(folder).parts[:-1], stem, stem.partition("-")[0]]
     return next((NAMES[name.lower()] for name in names if name.lower() in NAMES), None)
 
 

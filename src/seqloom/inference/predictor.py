@@ -72,6 +72,30 @@ class Predictor:
             answers[place] = output
         return answers
 
+    def read_inputs(
+        self, argument: Path | str, reading: Mapping[str, Any] | None = None, *, is_text: bool = False
+    ) -> list[Any]:
+        """The inputs that an argument stands for: those of a table or a text file, a recording, or a text.
+
+        Args:
+            argument: a path, or a text.
+            reading: how tables and text files are read, as for `evaluate`.
+            is_text: whether it is a text, even if it looks like a path.
+
+        Raises:
+            DataError: the file is missing or cannot be read.
+            ConfigError: a key that does not exist or is out of its range; a text where files are read.
+
+        >>> model.predict(model.read_inputs("reviews.csv"))    # doctest: +SKIP
+        """
+        from seqloom.inference.inputs import inputs_of, text_of
+
+        column = self.preparation.column
+        if is_text and column == "file":
+            raise ConfigError("predict", "--text needs a model that reads texts", got="one that reads files")
+        options, known = self.config.read_options(reading or {})
+        return [text_of(str(argument))] if is_text else inputs_of(str(argument), column, options, known)
+
     def context(self, **decoding: Any) -> Context:
         """What the task needs beside model and batch: preparation, settings, and how to decode.
 
@@ -162,6 +186,7 @@ class Predictor:
         *,
         seed: int = 0,
         strict: bool = False,
+        reading: Mapping[str, Any] | None = None,
         **decoding: Any,
     ) -> Report:
         """Measure the model beside its baseline.
@@ -172,20 +197,21 @@ class Predictor:
                 `validation` for the data that the model was trained on, and `all` for other data.
             seed: draws the bootstrap interval.
             strict: whether one bad row among many raises; else it is skipped and counted.
+            reading: how tables are read, such as `{"columns": {"text": "body"}}`: the `data.*` keys that
+                every task has; they override the run's.
             decoding: the task's `decoding.*` keys, such as `num_beams=5`; they override the run's.
 
         Raises:
-            DataError: the data cannot be read, or has no such split.
+            DataError: the data cannot be read, is not of the type that the task reads, or has no such split.
             ConfigError: a key that does not exist or is out of its range.
         """
         from seqloom.data.batching import Batching
         from seqloom.data.bucketing import BATCH_SIZE
-        from seqloom.data.read import read
         from seqloom.evaluation.measure import measure
         from seqloom.evaluation.report import make_report
 
         context = self.context(**decoding)
-        splits = read(data, strict)
+        splits = self.config.read(data, strict, reading)
         batching = Batching(BATCH_SIZE, self.config.training.window, training=False)
         if split is None:
             is_training_data = self.preparation.source(splits, "train", batching).digest == self._digest
@@ -194,7 +220,10 @@ class Predictor:
             raise DataError(data, f"expected a split named {split}", got=", ".join(splits.splits))
         source = self.preparation.source(splits, split, batching)
         rows = measure(self.config.task, self.model, source, self.model.device, context)
-        return make_report(self.config.task, self.preparation, splits, split, rows, source.skipped, seed)
+        seconds = run_folder.training_seconds(self.folder)
+        return make_report(
+            self.config.task, self.preparation, splits, split, rows, source.skipped, seed, seconds
+        )
 
     def _language_model(self) -> TextGeneration:
         task: object = self.config.task

@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from seqloom.baselines.budget import UNLIMITED, Budget
 from seqloom.baselines.majority import class_shares
 from seqloom.data.batching import Batching, Source
 from seqloom.data.bucketing import map_by_length
@@ -129,6 +130,7 @@ class LabeledTextTask(Task):
     """
 
     shape = "many-to-one"
+    reads = Records
     target_column: ClassVar[str]
     """The column of the value to predict."""
     DataConfig = TextDataConfig
@@ -161,6 +163,10 @@ class LabeledTextTask(Task):
     def accepts(self, data: Any) -> str | None:
         """Records with these two columns."""
         return accept_columns(data, ("text", self.target_column))
+
+    def pipeline_tag(self, preparation: TextPreparation) -> str:
+        """Classification of texts."""
+        return "text-classification"
 
     def prepare(self, data: Records, config: TextDataConfig) -> TextPreparation:
         """Fit the vocabulary, and list the values of the training split."""
@@ -204,7 +210,9 @@ class LabeledTextTask(Task):
 
         return map_by_length(items, [len(item) for item in items], run)
 
-    def baseline(self, preparation: TextPreparation, data: Records, split: str) -> Baseline:
+    def baseline(
+        self, preparation: TextPreparation, data: Records, split: str, budget: Budget = UNLIMITED
+    ) -> Baseline:
         """The share of each value in training as its probability, for every text."""
         train, test = (targets_of(preparation.rows(data, name).items) for name in ("train", split))
         shares = torch.from_numpy(class_shares(train, len(preparation.targets.values)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, final
@@ -13,11 +13,13 @@ import numpy
 
 from seqloom import __version__
 from seqloom.data.cache import cached_folder
+from seqloom.data.compression import content_suffix, is_compressed
 from seqloom.data.splits import SPLITS, hold_out
 from seqloom.data.tables.examples import ArrowFile, Examples
 from seqloom.data.tables.formats import Row
 from seqloom.data.tables.remarks import RowHashes, describe_duplicates
 from seqloom.data.tables.skipped import SkippedRows
+from seqloom.data.tables.sources import Sources
 from seqloom.data.tables.storage import ExamplesWriter
 from seqloom.errors import DataError
 from seqloom.progress import phase
@@ -27,8 +29,6 @@ MEMORY_BYTES = 8 << 20
 FORMAT = 1
 """Of the files in the cache"""
 SUMMARY, HELD_OUT = "splits.json", "held-out.npy"
-
-RowReader = Callable[[Path], Iterator[Row]]
 
 
 class Splits(NamedTuple):
@@ -44,65 +44,66 @@ class Splits(NamedTuple):
     """Remarks on rows that are in two splits"""
     ignores_unnamed: bool
     """Whether there are sources without the name of a split, beside some that are named train"""
+    remarks: tuple[str, ...]
+    """What was recognized"""
+    mapping: Mapping[str, str | int]
+    """The names in the tables of the columns that were renamed"""
+    unlabeled: tuple[str, ...]
+    """The tables of a test split that is left out, as it has nothing to predict"""
     stored: str = ""
     """Where rows are, if they are in the cache"""
 
 
-def read_splits(
-    path: Path, split_of: Mapping[Path, str | None], rows_of: RowReader, strict: bool, is_stored: bool
-) -> Splits:
+def read_splits(path: Path, sources: Sources, strict: bool) -> Splits:
     """Read all rows, and divide them into splits.
 
     Args:
         path: the data set.
-        split_of: the split of each of its sources; None where it has no name.
-        rows_of: the rows of a source.
+        sources: what it is made of.
         strict: whether a bad row is an error; otherwise it is skipped and counted.
-        is_stored: whether rows of large sources go to the cache.
 
     Raises:
         DataError: a source cannot be read, a split is empty, or, with `strict`, a row is bad.
         RunError: the cache cannot be written.
     """
-    size = sum(source.stat().st_size for source in split_of) if is_stored else 0
+    size = 0 if sources.recordings else sum(file.stat().st_size for file in sources.files)
     if size < MEMORY_BYTES:
-        return _read(path, split_of, rows_of, strict)
-    key = _compute_key(path, split_of, strict, size)
-    folder = cached_folder("tables", key, partial(_read, path, split_of, rows_of, strict))
-    return _load(folder, [str(source) for source in split_of], key)
+        return _read(path, sources, strict)
+    key = _compute_key(path, sources, strict, size)
+    folder = cached_folder("tables", key, partial(_read, path, sources, strict))
+    return _load(folder, [str(source.files[0]) for source in sources.in_order()], key)
 
 
-def _compute_key(path: Path, split_of: Mapping[Path, str | None], strict: bool, size: int) -> str:
+def _compute_key(path: Path, sources: Sources, strict: bool, size: int) -> str:
     """A hash of the content of all sources, and of whatever else the stored rows depend on."""
-    digest = hashlib.sha256(f"{FORMAT} {__version__} {strict}".encode())
+    digest = hashlib.sha256(f"{FORMAT} {__version__} {strict} {sources.reader.settings()}".encode())
     with phase(f"checking {path.name}", total=size) as checking:
-        for source, split in split_of.items():
-            digest.update(repr((str(source), str(source.resolve()), split)).encode(errors="surrogateescape"))
-            with source.open("rb") as file:
-                while block := file.read(1 << 22):
-                    digest.update(block)
-                    checking.advance(len(block))
+        for source in sources.in_order():
+            for name in source.files:
+                digest.update(
+                    repr((str(name), str(name.resolve()), source.split)).encode(errors="surrogateescape")
+                )
+                with name.open("rb") as file:
+                    while block := file.read(1 << 22):
+                        digest.update(block)
+                        checking.advance(len(block))
     return digest.hexdigest()[:32]
 
 
-def _read(
-    path: Path,
-    split_of: Mapping[Path, str | None],
-    rows_of: RowReader,
-    strict: bool,
-    folder: Path | None = None,
-) -> Splits:
+def _read(path: Path, sources: Sources, strict: bool, folder: Path | None = None) -> Splits:
     """Read the rows into memory, or into files of `folder`."""
-    sources = [str(source) for source in split_of]
+    ordered = sources.in_order()
+    names = [str(source.files[0]) for source in ordered]  # which the places of rows begin with
     parts: dict[str | None, _SplitRows] = {}
-    is_text = all(source.suffix.lower() != ".parquet" for source in split_of)
-    total = sum(source.stat().st_size for source in split_of) if is_text else None
+    is_text = all(content_suffix(file) != ".parquet" and not is_compressed(file) for file in sources.files)
+    total = sum(file.stat().st_size for file in sources.files) if is_text else None
     with phase(f"reading {path.name}", total) as reading:
-        for number, (source, split) in enumerate(split_of.items()):
-            for row in rows_of(source):
+        for number, source in enumerate(ordered):
+            split = source.split
+            for row in sources.rows_of(source):
                 if split not in parts:
                     file = None if folder is None else folder / f"{split or 'unnamed'}.arrow"
-                    parts[split] = _SplitRows(ExamplesWriter(sources, file, reading.advance, is_text))
+                    parts[split] = _SplitRows(ExamplesWriter(names, file, reading.advance, is_text))
                 if row.error is None:
                     parts[split].add(number, row)
                 elif strict:
@@ -111,7 +112,12 @@ def _read(
                     parts[split].skipped.append(str(row.error))
         for part in parts.values():
             part.writer.close()
-    named = {split for source, split in split_of.items() if split is not None and source != path}
+    unlabeled = sources.find_unlabeled("test") if "test" in parts and len(parts["test"].writer) else []
+    if unlabeled:
+        del parts["test"]
+    named = {source.split for source in ordered if source.split is not None}
+    if unlabeled:
+        named.discard("test")
     if "train" not in named | parts.keys() and None in parts:  # files without a name are for training
         parts["train"] = parts.pop(None)
     _check_usable(path, parts, named)
@@ -132,6 +138,9 @@ def _read(
         frozenset(file for part in parts.values() for file in part.files.values()),
         tuple(describe_duplicates(hashes)),
         ignores_unnamed=None in parts,
+        remarks=tuple(sources.reader.remarks),
+        mapping=dict(sources.reader.columns),
+        unlabeled=tuple(map(str, unlabeled)),
     )
     if folder is not None:
         _save(folder, splits, used)
@@ -219,6 +228,8 @@ def _load(folder: Path, sources: Sequence[str], key: str) -> Splits:
         "skipped": {split: SkippedRows(*part) for split, part in summary["skipped"].items()},
         "files": frozenset(summary["files"]),
         "duplicates": tuple(summary["duplicates"]),
+        "remarks": tuple(summary["remarks"]),
+        "unlabeled": tuple(summary["unlabeled"]),
         "stored": f"stored in {folder} ({megabytes:,.0f} MB)",
     }
     return Splits(**{**summary, **changed})

@@ -8,23 +8,23 @@ training rows is held out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
-from seqloom.data.folders import DataFiles, list_files, list_names
-from seqloom.data.splits import SPLITS, infer_split
+from seqloom.data.folders import list_names
+from seqloom.data.options import READ_DEFAULTS, ReadOptions
+from seqloom.data.splits import SPLITS
+from seqloom.data.tables.columns import Layout, suggest_settings
 from seqloom.data.tables.examples import Example, Examples
-from seqloom.data.tables.formats import READERS, Row, read_table
+from seqloom.data.tables.reader import TableReader
 from seqloom.data.tables.reading import read_splits
 from seqloom.data.tables.remarks import find_referenced
 from seqloom.data.tables.skipped import SkippedRows
+from seqloom.data.tables.sources import find_sources, rows_of
 from seqloom.errors import DataError
 from seqloom.progress import phase
-
-METADATA = "metadata.csv"
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
 
 T = TypeVar("T")
 
@@ -40,6 +40,8 @@ class Records(NamedTuple):
     """Whether a bad row is an error; otherwise it is skipped and counted."""
     remarks: tuple[str, ...] = ()
     """What a person should know of the data, such as files that were passed over"""
+    mapping: Mapping[str, str | int] = MappingProxyType({})
+    """The names in the tables of the columns that were renamed"""
 
     def examples(self, split: str) -> Examples:
         """The examples of a split; `all`: of all splits."""
@@ -60,7 +62,12 @@ class Records(NamedTuple):
         missing = [column for column in columns if column not in self.columns]
         if missing:
             expected = f"expected columns {', '.join(columns)}"
-            raise DataError(self.path, expected, got=", ".join(self.columns))
+            hint = self.suggest(missing)
+            raise DataError(self.path, expected, got=", ".join(self.columns), hint=hint)
+
+    def suggest(self, missing: Sequence[str]) -> str:
+        """How to say which columns stand for those that are missing; empty where there are too few."""
+        return suggest_settings(missing, self.columns, (example.fields for example in self.examples("train")))
 
     def describe(self) -> str:
         """For example `train 67,349 rows, validation 872 rows`."""
@@ -115,80 +122,71 @@ def require_usable(records: Records, split: str, count: int, skipped: SkippedRow
         raise DataError(records.path, f"expected at least one usable row for {split}", got=got)
 
 
-def contains_records(path: Path) -> bool:
-    """Whether `path` is a table, or a folder that contains tables or recordings."""
-    data_files = list_files(path)
-    return bool(_find_tables(data_files) or _find_recordings(data_files))
-
-
-def read_records(path: Path, strict: bool = False) -> Records:
-    """Read a table, the tables in a folder, or a folder of recordings per label.
+def read_records(
+    path: Path,
+    strict: bool = False,
+    options: ReadOptions = READ_DEFAULTS,
+    known: Mapping[str, str | int] = MappingProxyType({}),
+) -> Records:
+    """Read a table, the tables or parallel texts in a folder, or a folder of recordings per label.
 
     Args:
         path: a table, or a folder.
         strict: whether a bad row is an error; otherwise it is skipped and counted.
+        options: how tables are read.
+        known: the columns of other data, which are taken where they are there.
 
     Raises:
         DataError: a table cannot be read, there are no training rows, or, with `strict`, a row is bad.
         RunError: the tables are large, and the cache cannot be written.
     """
-    data_files = list_files(path)
-    tables, recordings = _find_tables(data_files), _find_recordings(data_files)
-    sources = tables or recordings
-    # the name of a single file is no split
-    split_of = {source: infer_split(source, path) if source != path else None for source in sources}
-    rows_of = _rows_of if tables else _label_by_folder
-    splits = read_splits(path, split_of, rows_of, strict, is_stored=bool(tables))
-    unnamed = [source.name for source in sources if source != path and split_of[source] is None]
+    sources = find_sources(path, options, known)
+    splits = read_splits(path, sources, strict)
+    unnamed = [file.name for file in sources.files if file != path and sources.split_of(file) is None]
+    referenced = find_referenced(splits.files, sources.data_files)
+    predict = f"seqloom predict RUN {', '.join(splits.unlabeled)}"
     remarks = (
+        *splits.remarks,
+        f"test has nothing to predict, and is left out of reports: {predict}" if splits.unlabeled else "",
         f"ignored, since others are named train: {list_names(unnamed)}" if splits.ignores_unnamed else "",
-        data_files.describe_rest([*sources, *find_referenced(splits.files, data_files)]),
+        sources.data_files.describe_rest([*sources.files, *referenced]),
         *splits.duplicates,
         splits.stored,
     )
     return Records(
-        path, splits.examples, splits.columns, splits.skipped, strict, tuple(filter(None, remarks))
+        path,
+        splits.examples,
+        splits.columns,
+        splits.skipped,
+        strict,
+        tuple(filter(None, remarks)),
+        splits.mapping,
     )
 
 
-def _find_tables(data_files: DataFiles) -> list[Path]:
-    tables = data_files.with_suffix(READERS)
-    return [table for table in tables if table.name == METADATA] or tables
-
-
-def _find_recordings(data_files: DataFiles) -> list[Path]:
-    return data_files.with_suffix(AUDIO_SUFFIXES) if data_files.path.is_dir() else []
-
-
-def _rows_of(table: Path) -> Iterator[Row]:
-    """The rows of a table; a relative `file`, or `file_name` of a metadata.csv, is beside the table."""
-    is_metadata = table.name == METADATA
-    column = "file_name" if is_metadata else "file"
-    for row in read_table(table):
-        name = row.fields.get(column)
-        if row.error is None and name is None and is_metadata:
-            raise DataError(table, "expected a column file_name", got=", ".join(row.fields))
-        if row.error is None and isinstance(name, str | Path) and str(name):
-            path = (table.parent / name).resolve()
-            fields = {("file" if key == column else key): value for key, value in row.fields.items()}
-            yield Row(row.place, {**fields, "file": path})
-        else:
-            yield row
-
-
-def _label_by_folder(recording: Path) -> Iterator[Row]:
-    """A recording, labeled by the name of its folder."""
-    yield Row(str(recording), {"file": recording.resolve(), "label": recording.parent.name})
-
-
-def read_inputs(path: Path) -> Sequence[Example]:
+def read_inputs(
+    path: Path,
+    column: str,
+    options: ReadOptions = READ_DEFAULTS,
+    known: Mapping[str, str | int] = MappingProxyType({}),
+) -> Sequence[Example]:
     """Read a table of inputs for prediction: without splits, and a bad row is an error.
+
+    Args:
+        path: a table.
+        column: what a model reads, which the table has under this name or under another that is recognized.
+        options: how the table is read.
+        known: the columns of the data that the model was trained on, which are taken where they are there.
 
     Raises:
         DataError: the table or a row of it cannot be read.
     """
+    chosen = {role: name for role, name in options.columns.items() if role == column}
+    options = options.model_copy(update={"columns": chosen})
+    known = {role: name for role, name in known.items() if role == column}
+    reader = TableReader(options, path.parent, known, [Layout(column, column)])
     examples = []
-    for row in _rows_of(path):
+    for row in rows_of(path, reader):
         if row.error is not None:
             raise row.error
         examples.append(Example(row.place, row.fields))

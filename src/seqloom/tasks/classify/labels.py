@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -103,6 +104,8 @@ def read_labels(example: Example, multi_label: bool) -> tuple[str, ...]:
     value = example.fields.get(column)
     if multi_label and isinstance(value, list) and not any(isinstance(part, list | dict) for part in value):
         return tuple(dict.fromkeys(str(part).strip() for part in value))
+    if isinstance(value, float) and math.isfinite(value):
+        value = f"{value:g}"  # a table may keep 2 as 2.0
     if value is None or isinstance(value, list | dict | float) or not str(value).strip():
         expected = f"labels, a list or a text with {LABEL_SEPARATOR} between" if multi_label else "a label"
         got = "nothing" if value is None or value == "" else f"{value!r:.60}"

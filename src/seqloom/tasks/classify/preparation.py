@@ -75,7 +75,7 @@ class Preparation:
     def _encode_row(self, example: Example) -> EncodedRow:
         value, where = example.fields.get(self.column), example.place
         values = self.input.steps(value, where)
-        return EncodedRow(values, self._read_target(example), summarize(value))
+        return EncodedRow(values, self._read_target(example), summarize(self.input.kind, value, where))
 
     def _read_target(self, example: Example) -> numpy.ndarray:
         return self.labels.encode(read_labels(example, self.labels.multi_label), example.place)

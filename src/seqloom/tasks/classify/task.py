@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from seqloom.baselines.budget import UNLIMITED, Budget, describe_share, draw_sample, rows_within
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records
@@ -43,8 +44,7 @@ from seqloom.tasks.model_config import CellType, RecurrentModelConfig
 from seqloom.tasks.rows import RowBatch, targets_of, texts_of
 
 EMBEDDING_SIZE = 128
-
-
+PIPELINE_TAGS = {"text": "text-classification", "audio": "audio-classification"}
 MAX_MISTAKES = 10
 """Mistakes that a report shows."""
 
@@ -94,6 +94,7 @@ class Classify(Task):
     name = "classify"
     shape = "many-to-one"
     data_description = "a table with columns text and label, or values and label, or recordings with labels"
+    reads = Records
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     LossConfig = LossConfig
@@ -106,6 +107,10 @@ class Classify(Task):
             return None
         kind = input_kind(data.columns, DataConfig())
         return f"records with columns {COLUMNS[kind]} and {label_column(data.columns)}" if kind else None
+
+    def pipeline_tag(self, preparation: Preparation) -> str | None:
+        """Classification of texts or of recordings; hubs have no name for that of series."""
+        return PIPELINE_TAGS.get(preparation.input.kind)
 
     def prepare(self, data: Records, config: DataConfig) -> Preparation:
         """Fit a vocabulary or a normalizer to the training split, and collect its labels."""
@@ -194,25 +199,39 @@ class Classify(Task):
         worst = sorted(mistakes, key=lambda mistake: -mistake["nats"])[:MAX_MISTAKES]
         return {"confusion": classification.confusion(pairs), "worst_mistakes": worst}
 
-    def baseline(self, preparation: Preparation, data: Records, split: str) -> Baseline | None:
+    def baseline(
+        self, preparation: Preparation, data: Records, split: str, budget: Budget = UNLIMITED
+    ) -> Baseline | None:
         """Logistic regression on TF-IDF of words and pairs of words, or on means and deviations."""
-        from seqloom.baselines.logistic_regression import moments, predict_scores, tfidf
+        from seqloom.baselines import logistic_regression
 
         if split == "all":  # the baseline would be tested on what it was fitted to
             return None
         train, test = preparation.rows(data, "train").items, preparation.rows(data, split).items
-        labels = preparation.labels
-        if preparation.input.kind == "text":
-            name = "TF-IDF + logistic regression"
-            features = tfidf(texts_of(train), texts_of(test))
-        else:
-            name = "mean, deviation + logistic regression"
-            features = (moments([row.values for row in train]), moments([row.values for row in test]))
-        targets, expected = targets_of(train), targets_of(test)
-        scores = torch.from_numpy(predict_scores(features[0], features[1], targets, len(labels.names)))
-        loss = count_predictions(scores, torch.from_numpy(expected), list(texts_of(test)), labels)
+        labels, is_text = preparation.labels, preparation.input.kind == "text"
+        size = rows_within(texts_of(train)) if is_text else len(train)
+
+        def fit(count: int) -> numpy.ndarray:
+            numbers = draw_sample(len(train), count).numbers
+            targets, num_classes = targets_of(train)[numbers], len(labels.names)
+            if is_text:
+                texts = (texts_of(train, numbers), texts_of(test))
+                known, new = logistic_regression.tfidf(*texts, num_classes)
+            else:
+                rows = ([train[number].values for number in numbers], [row.values for row in test])
+                known, new = map(logistic_regression.moments, rows)
+            return logistic_regression.predict_scores(known, new, targets, num_classes)
+
+        scores, fitted = budget.fit(fit, size)
+        expected = torch.from_numpy(targets_of(test))
+        loss = count_predictions(torch.from_numpy(scores), expected, list(texts_of(test)), labels)
         counts = {key: values.numpy() for key, values in loss.counts.items()}
-        return Baseline(name, Rows(loss.nats.numpy(), loss.units.numpy(), counts))
+        features_name = "TF-IDF" if is_text else "mean, deviation"
+        return Baseline(
+            f"{features_name} + logistic regression",
+            Rows(loss.nats.numpy(), loss.units.numpy(), counts),
+            describe_share(fitted, len(train), "row"),
+        )
 
     def write_toy_data(self, folder: Path, seed: int) -> str:
         """Reviews of a small grammar."""

@@ -25,7 +25,6 @@ Input: TypeAlias = TextInput | AudioInput | SeriesInput
 
 COLUMNS: Mapping[InputKind, str] = {"audio": "file", "series": "values", "text": "text"}
 """The column of each kind of input; the first that a table has decides."""
-MAX_SHOWN_STEPS = 4
 
 
 class DataConfig(AudioConfig):
@@ -91,11 +90,14 @@ def load_input(kind: InputKind, folder: Path, config: DataConfig) -> Input:
     return SeriesInput.load(folder) if kind == "series" else TextInput.load(folder)
 
 
-def summarize(value: Any) -> str:
-    """An input for a report: a whole text, the name of a recording, the first steps of a series."""
-    if isinstance(value, Path):
-        return value.name
-    if isinstance(value, str):
-        return value
-    rest = f", … ({len(value):,} steps)" if len(value) > MAX_SHOWN_STEPS else ""
-    return ", ".join(str(step) for step in value[:MAX_SHOWN_STEPS]) + rest
+def summarize(kind: InputKind, value: Any, where: str) -> str:
+    """An input for a report: a whole text, the name of a recording, the size and range of a series.
+
+    >>> summarize("series", [[0.5, 2], [1, -1]], "data/train.jsonl, line 7")
+    'train.jsonl, line 7: 2 x 2 numbers, -1 to 2'
+    """
+    if kind != "series":
+        return value.name if isinstance(value, Path) else str(value)
+    series = read_series(value, where)
+    size = " x ".join(f"{length:,}" for length in series.shape)
+    return f"{Path(where).name}: {size} numbers, {series.min():.4g} to {series.max():.4g}"
