@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from typing import NamedTuple, TypeVar, final
 
@@ -83,9 +83,14 @@ class Sample(NamedTuple):
     numbers: numpy.ndarray
     """Of the examples, in order."""
 
-    def of(self, values: Sequence[T]) -> list[T]:
-        """These of the values of all examples."""
-        return [values[number] for number in self.numbers.tolist()]
+    def of(self, values: Iterable[T]) -> Iterator[T]:
+        """These of the values of all examples, in order."""
+        numbers = iter(self.numbers.tolist())
+        wanted = next(numbers, None)
+        for number, value in enumerate(values):
+            if number == wanted:
+                yield value
+                wanted = next(numbers, None)
 
 
 def draw_sample(size: int, count: int) -> Sample:
@@ -105,11 +110,10 @@ def rows_within(texts: Iterable[str], max_characters: int = MAX_CHARACTERS) -> i
     >>> rows_within(["abcd", "ef"], max_characters=6), rows_within(["abcd", "ef"], max_characters=3)
     (2, 1)
     """
-    count = characters = 0
+    rows = characters = 0
     for text in texts:
-        count += 1
-        characters += len(text)
-    return count if characters <= max_characters else max(count * max_characters // characters, 1)
+        rows, characters = rows + 1, characters + len(text)
+    return rows if characters <= max_characters else max(rows * max_characters // characters, 1)
 
 
 def describe_share(fitted: int, size: int, unit: str) -> str:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, final, runtime_checkable
 
 import numpy
 from torch import Tensor, nn
@@ -223,6 +223,7 @@ class Task(ABC):
         del preparation
         return None
 
+    @final
     def require(self, data: Data) -> None:
         """Check that `data` is of the type that this task reads.
 
@@ -232,7 +233,7 @@ class Task(ABC):
         if not isinstance(data, self.reads):
             columns = ", ".join(getattr(data, "columns", ()))
             got = f"a table with columns {columns}" if columns else "plain text"
-            raise DataError(data.path, f"the task {self.name} needs {self.data_description}", got=got)
+            raise DataError(data.path, f"the task {self.name} takes {self.data_description}", got=got)
 
     @abstractmethod
     def prepare(self, data: Any, config: Any) -> Preparation:

@@ -88,7 +88,7 @@ def _infer(data: Any, path: Path) -> tuple[Task, str]:
         takes = "; ".join(f"{task.name} takes {task.data_description}" for task in all_tasks())
         columns = ", ".join(getattr(data, "columns", ()))
         got = f"columns {columns}" if columns else "none that fits"
-        hint = f"{data.suggest(('text', 'label'))}. {takes}" if isinstance(data, Records) else takes
+        hint = f"{data.suggest('text', 'label')}. {takes}" if isinstance(data, Records) else takes
         raise DataError(path, "expected data that a task takes", got=got, hint=hint)
     return fitting[0]
 

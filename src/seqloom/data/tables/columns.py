@@ -187,7 +187,8 @@ def suggest_settings(
     'Say which they are, as in --set data.columns.text=b --set data.columns.label=a'
     """
     sample = list(islice(rows, SAMPLE_ROWS))
-    free = [name for name in columns if name not in missing]
+    named = {role for layout in LAYOUTS for role in layout if missing[0] in layout}
+    free = [name for name in columns if name not in named]
     length = {name: sum(len(str(row.get(name, ""))) for row in sample) for name in free}
     distinct = {name: len({str(row.get(name, "")) for row in sample}) for name in free}
     suggested: list[tuple[str, str]] = []

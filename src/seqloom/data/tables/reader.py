@@ -71,6 +71,7 @@ class TableReader:
         """What was recognized, in order"""
         self._known = dict(known)
         self._labeled: set[Path] = set()
+        self._has_numbered_tags: bool | None = None
         self._pending: set[str] = set(options.columns)
         """Columns that were chosen and must still be seen, in the first table"""
 
@@ -191,7 +192,9 @@ class TableReader:
         if plan.files_in and isinstance(converted["file"], str) and converted["file"]:
             converted["file"] = f"{plan.files_in}/{converted['file']}"
         tags = converted.get("tags")
-        if isinstance(tags, list) and tags and type(tags[0]) is int:
+        if self._has_numbered_tags is None and isinstance(tags, list) and tags:
+            self._has_numbered_tags = all(type(tag) is int for tag in tags)
+        if self._has_numbered_tags and isinstance(tags, list):
             converted["tags"] = [str(tag) if type(tag) is int else tag for tag in tags]
             self.note(
                 "tags are numbers without names, and stay numbers "

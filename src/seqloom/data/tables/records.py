@@ -62,10 +62,10 @@ class Records(NamedTuple):
         missing = [column for column in columns if column not in self.columns]
         if missing:
             expected = f"expected columns {', '.join(columns)}"
-            hint = self.suggest(missing)
+            hint = self.suggest(*missing)
             raise DataError(self.path, expected, got=", ".join(self.columns), hint=hint)
 
-    def suggest(self, missing: Sequence[str]) -> str:
+    def suggest(self, *missing: str) -> str:
         """How to say which columns stand for those that are missing; empty where there are too few."""
         return suggest_settings(missing, self.columns, (example.fields for example in self.examples("train")))
 

@@ -22,6 +22,7 @@ from seqloom.cells.projections import Weights
 from seqloom.errors import ConfigError, DataError
 from seqloom.kernels.native import library
 from seqloom.kernels.native.abi import NATIVE_CELLS
+from seqloom.kernels.native.openmp import num_threads
 from seqloom.kernels.native.weight_packing import PRECISIONS, Arena, Layout, Matrix, in_blocks, pack
 from seqloom.state import State, tensors_of, with_tensors
 
@@ -285,7 +286,7 @@ class Decoder:
         call = Decoding()
         call.cell, call.precision = NATIVE_CELLS[self.cell].native_id, PRECISIONS.index(self.precision)
         call.width, call.layers, call.batch = self._width, len(self.hidden_sizes), batch
-        call.threads = min(torch.get_num_threads(), self._threads, 1 + self.weight_bytes // BYTES_PER_THREAD)
+        call.threads = min(num_threads(), self._threads, 1 + self.weight_bytes // BYTES_PER_THREAD)
         call.vocabulary, call.embedding_size, call.steps = self.vocabulary_size, self.embedding_size, steps
         call.table = None if self._table is None else self._table.data_ptr()
         call.embedding = None if self._embedding is None else self._embedding.data_ptr()
@@ -326,7 +327,7 @@ class Decoder:
 def digest(weight: Tensor) -> int:
     """A hash of the values of `weight`, float32 on the CPU."""
     weight = weight.detach().contiguous()
-    return _library().seqloom_digest(weight.data_ptr(), weight.numel(), torch.get_num_threads())
+    return _library().seqloom_digest(weight.data_ptr(), weight.numel(), num_threads())
 
 
 def _check_weights(

@@ -209,22 +209,20 @@ class Classify(Task):
             return None
         train, test = preparation.rows(data, "train").items, preparation.rows(data, split).items
         labels, is_text = preparation.labels, preparation.input.kind == "text"
-        size = rows_within(texts_of(train)) if is_text else len(train)
+        texts, targets = list(texts_of(test)), targets_of(train)
 
         def fit(count: int) -> numpy.ndarray:
-            numbers = draw_sample(len(train), count).numbers
-            targets, num_classes = targets_of(train)[numbers], len(labels.names)
+            sample = draw_sample(len(train), count)
             if is_text:
-                texts = (texts_of(train, numbers), texts_of(test))
-                known, new = logistic_regression.tfidf(*texts, num_classes)
+                features = logistic_regression.tfidf(sample.of(texts_of(train)), texts, len(labels.names))
             else:
-                rows = ([train[number].values for number in numbers], [row.values for row in test])
-                known, new = map(logistic_regression.moments, rows)
-            return logistic_regression.predict_scores(known, new, targets, num_classes)
+                rows = sample.of(train), test
+                features = [logistic_regression.moments([row.values for row in part]) for part in rows]
+            return logistic_regression.predict_scores(*features, targets[sample.numbers], len(labels.names))
 
-        scores, fitted = budget.fit(fit, size)
+        scores, fitted = budget.fit(fit, rows_within(texts_of(train)) if is_text else len(train))
         expected = torch.from_numpy(targets_of(test))
-        loss = count_predictions(torch.from_numpy(scores), expected, list(texts_of(test)), labels)
+        loss = count_predictions(torch.from_numpy(scores), expected, texts, labels)
         counts = {key: values.numpy() for key, values in loss.counts.items()}
         features_name = "TF-IDF" if is_text else "mean, deviation"
         return Baseline(

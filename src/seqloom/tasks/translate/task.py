@@ -234,11 +234,11 @@ class Translate(Task):
         sources = [source for source, _ in test]
 
         def fit(count: int) -> list[str]:
-            pairs = draw_sample(len(train), count).of(train)
+            pairs = list(draw_sample(len(train), count).of(train))
             neighbors = nearest_neighbors([source for source, _ in pairs], sources)
             return [pairs[number][1] for number in neighbors]
 
-        texts, fitted = budget.fit(fit, rows_within([source for source, _ in train]))
+        texts, fitted = budget.fit(fit, rows_within(source for source, _ in train))
         counts = bleu.count_matches(texts, [target for _, target in test], preparation.lowercase)
         rows = Rows(numpy.full(len(test), math.nan), numpy.ones(len(test)), counts)
         return Baseline("translation memory", rows, describe_share(fitted, len(train), "row"))
