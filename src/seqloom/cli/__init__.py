@@ -35,7 +35,7 @@ PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pre
 """Without rich, help and completion start faster."""
 
 
-class Interrupted(Exception):
+class InterruptionError(Exception):
     """Ctrl-C, with notes on what it interrupted and how to go on."""
 
 
@@ -62,7 +62,7 @@ class Verbs(TyperGroup):
             try:
                 command(**arguments)
             except KeyboardInterrupt as interruption:  # typer says nothing of it
-                raise Interrupted(*getattr(interruption, "__notes__", ())) from None
+                raise InterruptionError(*getattr(interruption, "__notes__", ())) from None
 
         verb = typer.Typer(**PLAIN, context_settings={"help_option_names": ["-h", "--help"]})
         verb.command(cmd_name)(run)
@@ -98,7 +98,7 @@ def main() -> None:
     except SeqloomError as error:
         print(f"seqloom: {error}", file=sys.stderr)
         sys.exit(USER_ERROR)
-    except (Interrupted, KeyboardInterrupt) as interruption:
+    except (InterruptionError, KeyboardInterrupt) as interruption:
         parts = [f" {note}" if note.startswith("while ") else f"; {note}" for note in interruption.args]
         print("seqloom: interrupted" + "".join(parts), file=sys.stderr)
         sys.exit(INTERRUPTED)
