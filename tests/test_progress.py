@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 
@@ -55,6 +56,17 @@ def test_a_terminal_has_one_line_which_fits(
     drawings = capsys.readouterr().err.split("\r\x1b[K")
     assert drawings[1:5] == [f"reading a.csv   {percent} %" for percent in (25, 50, 75, 100)]
     assert drawings[5:] == ["reading a.csv: 0 s\n"]
+
+
+def test_work_that_cannot_say_how_far_it_is_shows_its_time(
+    no_wait: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_REDRAWINGS", 0.01)
+    with shown(), phase("fitting"):
+        time.sleep(0.2)
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == lines[1] == "fitting   0 s"
+    assert lines[-1] == "fitting: 0 s"
 
 
 def test_an_interruption_is_noted_with_the_innermost_work() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,12 +18,19 @@ from typing import Protocol, final
 QUIET_SECONDS = 1.0
 """A phase that is over sooner is not shown."""
 SECONDS_BETWEEN_DRAWINGS = 0.2
+SECONDS_BETWEEN_REDRAWINGS = 0.5
 SECONDS_BETWEEN_LINES = 10.0
 """Where there is no terminal to draw on."""
+GAP = "   "
+"""Between the parts of a line"""
 
 
 class Listener(Protocol):
     """Who is told of phases."""
+
+    def start(self, phase: Phase) -> None:
+        """At the beginning of a phase, which may be within another."""
+        ...
 
     def update(self, phase: Phase) -> None:
         """After each advance."""
@@ -51,12 +59,19 @@ class Phase:
         self.done = 0.0
         self.started = monotonic()
         self._listener = _listener.get()
+        if self._listener is not None:
+            self._listener.start(self)
 
     def advance(self, amount: float = 1) -> None:
         """So much more is done."""
         self.done += amount
         if self._listener is not None:
             self._listener.update(self)
+
+    def finish(self) -> None:
+        """It is over."""
+        if self._listener is not None:
+            self._listener.finish(self)
 
     @property
     def seconds(self) -> float:
@@ -66,7 +81,8 @@ class Phase:
     def describe(self) -> str:
         """For example `reading reviews.csv   42 %   12 s left`."""
         if not self.total:
-            return f"{self.what}   {self.done:,.0f} {self.unit}   {format_seconds(self.seconds)}"
+            done = f"   {self.done:,.0f} {self.unit}" if self.done else ""
+            return f"{self.what}{done}   {format_seconds(self.seconds)}"
         share = min(self.done / self.total, 1.0)
         left = f"   {format_seconds(self.seconds * (1 - share) / share)} left" if share else ""
         return f"{self.what}   {100 * share:.0f} %{left}"
@@ -98,8 +114,7 @@ def phase(what: str, total: float | None = None, unit: str = "rows") -> Iterator
             interruption.add_note(f"while {what}")
         raise
     finally:
-        if current._listener is not None:
-            current._listener.finish(current)
+        current.finish()
 
 
 @contextmanager
@@ -118,21 +133,42 @@ def shown(show: bool = True) -> Iterator[None]:
 
     A terminal has one line that is redrawn; elsewhere a line is printed every ten seconds.
     """
-    if show:
-        with listen(StandardError()):
-            yield
-    else:
+    if not show:
         yield
+        return
+    drawing = StandardError()
+    try:
+        with listen(drawing):
+            yield
+    finally:
+        drawing.close()
 
 
 @final
 class StandardError:
-    """Draws phases on standard error."""
+    """Draws phases on standard error, those that do not advance too."""
 
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()
         self._last_drawing = float("-inf")
         self._is_drawn = False
+        self._phases: list[Phase] = []
+        self._lock, self._closed = threading.RLock(), threading.Event()
+        self._clock: threading.Thread | None = None
+
+    def start(self, phase: Phase) -> None:
+        """Draw the phase from now on."""
+        self._phases.append(phase)
+        if self._clock is None:
+            self._clock = threading.Thread(target=self._redraw, daemon=True)
+            self._clock.start()
+
+    def _redraw(self) -> None:
+        """Some work cannot say how far it is: its time goes on all the same."""
+        while not self._closed.wait(SECONDS_BETWEEN_REDRAWINGS):
+            with self._lock:
+                if self._phases:
+                    self.update(self._phases[-1])
 
     def update(self, phase: Phase) -> None:
         """Draw the phase, unless it is young or was just drawn."""
@@ -141,24 +177,33 @@ class StandardError:
         age = QUIET_SECONDS if self._is_terminal else SECONDS_BETWEEN_LINES
         if now - phase.started < age or now - self._last_drawing < pause:
             return
-        self._last_drawing = now
-        line = phase.describe()
-        if self._is_terminal:
-            self._is_drawn = True
-            width = shutil.get_terminal_size().columns
-            sys.stderr.write(f"\r\x1b[K{fit_line(line.split('   '), width - 1)}")
-        else:
-            sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+        with self._lock:
+            self._last_drawing = now
+            line = phase.describe()
+            if self._is_terminal:
+                self._is_drawn = True
+                width = shutil.get_terminal_size().columns
+                sys.stderr.write(f"\r\x1b[K{fit_line(line.split(GAP), width - 1)}")
+            else:
+                sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
 
     def finish(self, phase: Phase) -> None:
         """Remove the drawing, and leave a line if the phase took long."""
-        if self._is_drawn:
-            sys.stderr.write("\r\x1b[K")
-            self._is_drawn = False
-        if phase.seconds >= QUIET_SECONDS and sys.exc_info()[0] is None:
-            sys.stderr.write(f"{phase.what}: {format_seconds(phase.seconds)}\n")
-        sys.stderr.flush()
+        with self._lock:
+            self._phases.remove(phase)
+            if self._is_drawn:
+                sys.stderr.write("\r\x1b[K")
+                self._is_drawn = False
+            if phase.seconds >= QUIET_SECONDS and sys.exc_info()[0] is None:
+                sys.stderr.write(f"{phase.what}: {format_seconds(phase.seconds)}\n")
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        """Draw nothing more."""
+        self._closed.set()
+        if self._clock is not None:
+            self._clock.join()
 
 
 def fit_line(parts: list[str], width: int) -> str:
@@ -167,9 +212,9 @@ def fit_line(parts: list[str], width: int) -> str:
     >>> fit_line(["42 %", "3 s left", "loss 1.2"], 17), fit_line(["a long name"], 6)
     ('42 %   3 s left', 'a long')
     """
-    while len(parts) > 1 and len("   ".join(parts)) > width:
+    while len(parts) > 1 and len(GAP.join(parts)) > width:
         parts = parts[:-1]
-    return "   ".join(parts)[: max(width, 0)]
+    return GAP.join(parts)[: max(width, 0)]
 
 
 def format_seconds(seconds: float) -> str:

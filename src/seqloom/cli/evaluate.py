@@ -37,9 +37,12 @@ def command(
     from seqloom.cli.output import log, print_json, run_settings
     from seqloom.cli.report import print_report
     from seqloom.inference.predictor import load
+    from seqloom.progress import shown
 
     decoding, reading = run_settings(settings)
-    report = load(run).evaluate(data, split, seed=seed, strict=strict, reading=reading, log=log, **decoding)
+    with shown():
+        evaluate = load(run).evaluate
+        report = evaluate(data, split, seed=seed, strict=strict, reading=reading, log=log, **decoding)
     if report.skipped:
         log(f"{report.split}: {len(report.skipped):,} rows skipped, the first: {report.skipped[0]}")
     if as_json:

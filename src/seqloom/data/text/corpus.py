@@ -22,6 +22,7 @@ from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.splits import HELD_OUT, SPLITS, infer_split
 from seqloom.data.text.plain import as_plain_text
 from seqloom.errors import DataError
+from seqloom.progress import phase
 
 CHUNK_BYTES = 1 << 20
 OTHER_FORMATS = "Other formats are .csv, .tsv, .json, .jsonl, .parquet and .conll tables, and recordings"
@@ -145,6 +146,14 @@ def read_chunks(spans: Sequence[FileSpan]) -> Iterator[str]:
     Raises:
         DataError: bytes that are not UTF-8, with their position.
     """
+    with phase("reading the text", total=sum(span.stop - span.start for span in spans)) as reading:
+        for chunk, size in _read_chunks(spans):
+            yield chunk
+            reading.advance(size)
+
+
+def _read_chunks(spans: Sequence[FileSpan]) -> Iterator[tuple[str, int]]:
+    """Chunks of text, and how many bytes each is."""
     for span in spans:
         with _open_mapped(span.path) as memory:
             start = span.start + (3 if span.start == 0 and memory[:3] == b"\xef\xbb\xbf" else 0)
@@ -153,7 +162,7 @@ def read_chunks(spans: Sequence[FileSpan]) -> Iterator[str]:
                 if stop < span.stop:
                     newline = memory.rfind(b"\n", start, stop)
                     stop = newline + 1 if newline >= 0 else _find_boundary(memory, stop)
-                yield _decode(span.path, memory[start:stop], start)
+                yield _decode(span.path, memory[start:stop], start), stop - start
                 start = stop
 
 
