@@ -46,6 +46,7 @@ SURROGATE = b'{"text": "\\ud800", "label": "a"}\n{"text": "b", "label": "b"}\n' 
 @example({"data.csv": HUGE}, None, False, "utf-8")
 @example({"data.jsonl": SURROGATE}, None, False, "utf-8")
 @example({"da\nta [/b] \udcff.csv": SEEDS["reviews.csv"]}, None, False, "ascii")
+@example({"\udcff.parquet": SEEDS["reviews.parquet"]}, None, True, "utf-8")
 def test_train(files: dict[str, bytes], task: str | None, as_json: bool, encoding: str) -> None:
     with new_folder() as folder:
         path = write_files(folder, files)
@@ -86,6 +87,7 @@ def test_evaluate(runs: Path, files: dict[str, bytes], model: str, split: str | 
 @example([], None, b"one\n" + b"\xff\n", "classify", "ascii")
 @example(["x" * 100_000], None, b"", "classify", "utf-8")
 @example([], (".jsonl", DEEP), b"", "series", "utf-8")
+@example([], (".jsonl", b'{"text": null}\n{"text": 1}\n'), b"", "generate", "utf-8")
 def test_predict(
     runs: Path,
     inputs: list[str],
@@ -147,7 +149,11 @@ def test_transcribe_a_stream(runs: Path, samples: bytes, as_json: bool) -> None:
 
 
 @examples(15)
-@given(ARGUMENTS, ARGUMENTS.filter(lambda name: not name.startswith(("/", "..", "~"))), ENCODINGS)
+@given(
+    st.sampled_from(TASKS[:-1]) | ARGUMENTS,
+    ARGUMENTS.filter(lambda name: not name.startswith(("/", "..", "~"))),
+    ENCODINGS,
+)
 def test_toy_data(task: str, name: str, encoding: str) -> None:
     with new_folder() as folder:
         check_verb(folder, "toy-data", "--", task, name, encoding=encoding)

@@ -141,10 +141,11 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
 def _read_parquet(path: Path) -> Iterator[Row]:
     parquet, arrow = (import_optional(name, "parquet") for name in ("pyarrow.parquet", "pyarrow"))
     try:
-        batches = parquet.ParquetFile(path).iter_batches()
-        rows = (fields for batch in batches for fields in batch.to_pylist())
-        for number, fields in enumerate(rows, 1):
-            yield Row(f"{path}, row {number}", fields)
+        with path.open("rb") as file:  # given a path, pyarrow refuses names that are not UTF-8
+            batches = parquet.ParquetFile(file).iter_batches()
+            rows = (fields for batch in batches for fields in batch.to_pylist())
+            for number, fields in enumerate(rows, 1):
+                yield Row(f"{path}, row {number}", fields)
     except arrow.ArrowException as error:
         raise DataError(path, "expected a Parquet file", got=str(error)) from None
 
