@@ -165,7 +165,10 @@ def read_records(path: Path, strict: bool = False) -> Records:
             raise DataError(path, f"expected at least one usable row for {purpose}", got=got)
     train = rows["train"]
     if "validation" not in rows:
-        held_out = hold_out([example.fields.get("file", number) for number, example in enumerate(train)])
+        files = [example.fields.get("file") for example in train]
+        held_out = hold_out(
+            [file if isinstance(file, str | Path) else number for number, file in enumerate(files)]
+        )
         pairs = list(zip(train, held_out, strict=True))
         rows["validation"] = [example for example, is_held_out in pairs if is_held_out]
         rows["train"] = [example for example, is_held_out in pairs if not is_held_out]

@@ -12,7 +12,15 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from seqloom.baselines.budget import UNLIMITED, Budget, describe_share, draw_sample, rows_within
+from seqloom.baselines.budget import (
+    MIN_SIZE,
+    UNLIMITED,
+    Budget,
+    describe_share,
+    draw_sample,
+    rows_within,
+    smallest_fit,
+)
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records
@@ -208,9 +216,10 @@ class Classify(Task):
             return None
         train, test = preparation.rows(data, "train").items, preparation.rows(data, split).items
         labels, is_text = preparation.labels, preparation.input.kind == "text"
-        texts, size = [row.text for row in test], len(train)
+        texts, size, min_size = [row.text for row in test], len(train), MIN_SIZE
         if is_text:
-            size = rows_within([row.text for row in train])
+            known_texts = [row.text for row in train]
+            size, min_size = rows_within(known_texts), smallest_fit(known_texts)
 
         def fit(count: int) -> numpy.ndarray:
             rows = draw_sample(len(train), count).of(train)
@@ -223,7 +232,7 @@ class Classify(Task):
                 )
             return logistic_regression.predict_scores(known, new, targets, num_classes)
 
-        scores, fitted = budget.fit(fit, size)
+        scores, fitted = budget.fit(fit, size, min_size)
         expected = torch.from_numpy(numpy.stack([row.target for row in test]))
         loss = count_predictions(torch.from_numpy(scores), expected, texts, labels)
         counts = {key: values.numpy() for key, values in loss.counts.items()}
