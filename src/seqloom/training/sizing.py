@@ -63,21 +63,12 @@ class Sizing(NamedTuple):
         )
 
 
-def measure_and_choose_size(characters: int, seconds: float) -> Sizing:
-    """Measure how fast this machine is now, for a second at most, and choose.
-
-    Args:
-        characters: length of the training text.
-        seconds: time to train for.
-    """
-    return choose_size(characters, seconds, measure_speed(min(1.0, seconds / 20)))
-
-
 def choose_size(characters: int, seconds: float, speed: float) -> Sizing:
     """The largest GRU that reads the text `PASSES` times; the smallest where none does.
 
     Args:
-        characters, seconds: as of `measure_and_choose_size`.
+        characters: length of the text.
+        seconds: time to train for.
         speed: as `measure_speed` returns it.
 
     >>> [choose_size(420_000, seconds, speed=48_000).hidden_size for seconds in (3, 60, 120, 600)]
