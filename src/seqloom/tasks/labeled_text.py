@@ -17,6 +17,7 @@ from seqloom.baselines.majority import class_shares
 from seqloom.data.batching import Batching, Source
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.padding import lengths_of, pad
+from seqloom.data.tables.columns import Layout
 from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.data.text.words import fit_words
@@ -147,6 +148,11 @@ class LabeledTextTask(Task):
     @abstractmethod
     def answer(self, outputs: Tensor, values: Sequence[Any]) -> Output:
         """The answer to an input, from the model's output (K,) and the values of the training split."""
+
+    @property
+    def layout(self) -> Layout:
+        """`text`, and the column of the value to predict."""
+        return Layout("text", self.target_column)
 
     def accepts(self, data: Any) -> str | None:
         """Records with these two columns."""
