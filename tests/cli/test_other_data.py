@@ -29,3 +29,15 @@ def test_data_of_another_kind_is_one_line(tmp_path: Path, task: str, data: str) 
         assert done.returncode == 2
         assert done.stderr.startswith(f"seqloom: {data}: the task ")
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("toy-data", "tag"), ("train",), ("evaluate", "run")])
+def test_a_name_that_is_too_long_is_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "reviews.csv").write_text("text,label\n" + "a fine film,good\na dull film,bad\n" * 20)
+    small = ["--set", "training.max_steps=1", "--set", "model.hidden_size=4", "--out", "run"]
+    assert seqloom("train", "reviews.csv", *small, cwd=tmp_path).returncode == 0
+    name = "x" * 5000
+    done = seqloom(*arguments, name, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.endswith("xxx: File name too long.\n")
+    assert done.stderr.count("\n") == 1

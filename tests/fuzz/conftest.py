@@ -96,9 +96,10 @@ def new_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def _few_resamples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """The interval is tested elsewhere, and would take most of the time; caches stay in the test's folder."""
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Intervals and power cuts are tested elsewhere, and would take most of the time."""
     monkeypatch.setattr(bootstrap, "RESAMPLES", 10)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path / "cache"))
     yield
     gc.collect()

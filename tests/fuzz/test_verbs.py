@@ -33,8 +33,9 @@ ARGUMENTS = st.one_of(
     st.sampled_from(["", " ", "a fine film", "missing.csv", "./x", "[/b]", "\x1b[31m", "x" * 5000]),
 ).map(lambda text: text.replace("\0", ""))
 DEEP = b"[" * 100_000 + b"]" * 100_000
-WIDE = b",".join(b"c%d" % number for number in range(10_000)) + b"\n" + b",".join([b"1"] * 10_000) + b"\n"
-HUGE = b'text,label\n"' + b"x y " * 500_000 + b'",good\na,bad\n' + b"b,good\nc,bad\n" * 5
+WIDE_NAMES = [b"text", b"label", *(b"c%d" % number for number in range(10_000))]
+WIDE = b"\n".join(b",".join(row) for row in [WIDE_NAMES, *[[b"a", b"b", *WIDE_NAMES[2:]]] * 3, WIDE_NAMES])
+HUGE = b'text,label\n"' + b"x y " * 100_000 + b'",good\na,bad\n' + b"b,good\nc,bad\n" * 5
 SURROGATE = b'{"text": "\\ud800", "label": "a"}\n{"text": "b", "label": "b"}\n' * 5
 
 
@@ -46,6 +47,8 @@ SURROGATE = b'{"text": "\\ud800", "label": "a"}\n{"text": "b", "label": "b"}\n' 
 @example({"data.csv": HUGE}, None, False, "utf-8")
 @example({"data.jsonl": SURROGATE}, None, False, "utf-8")
 @example({"da\nta [/b] \udcff.csv": SEEDS["reviews.csv"]}, None, False, "ascii")
+@example({"data.jsonl": b'{"file": ["a"], "text": "a", "label": 1}\n' * 9}, None, False, "utf-8")
+@example({"\udcff.parquet": SEEDS["reviews.parquet"]}, None, True, "utf-8")
 def test_train(files: dict[str, bytes], task: str | None, as_json: bool, encoding: str) -> None:
     with new_folder() as folder:
         path = write_files(folder, files)
@@ -86,6 +89,7 @@ def test_evaluate(runs: Path, files: dict[str, bytes], model: str, split: str | 
 @example([], None, b"one\n" + b"\xff\n", "classify", "ascii")
 @example(["x" * 100_000], None, b"", "classify", "utf-8")
 @example([], (".jsonl", DEEP), b"", "series", "utf-8")
+@example([], (".jsonl", b'{"text": null}\n{"text": 1}\n'), b"", "generate", "utf-8")
 def test_predict(
     runs: Path,
     inputs: list[str],
@@ -147,7 +151,11 @@ def test_transcribe_a_stream(runs: Path, samples: bytes, as_json: bool) -> None:
 
 
 @examples(15)
-@given(ARGUMENTS, ARGUMENTS.filter(lambda name: not name.startswith(("/", "..", "~"))), ENCODINGS)
+@given(
+    st.sampled_from(TASKS[:-1]) | ARGUMENTS,
+    ARGUMENTS.filter(lambda name: not name.startswith(("/", "..", "~"))),
+    ENCODINGS,
+)
 def test_toy_data(task: str, name: str, encoding: str) -> None:
     with new_folder() as folder:
         check_verb(folder, "toy-data", "--", task, name, encoding=encoding)

@@ -12,6 +12,8 @@ T = TypeVar("T")
 
 MIN_SIZE = 1000
 """Examples that are always fitted, however short the time: it takes a moment."""
+MIN_CHARACTERS = 500_000
+"""Of texts that are always fitted."""
 MAX_DOUBLINGS = 3
 """The cost of at most eight times as much is predicted: further, an estimate says little. The last step is
 one of eight times, so that what was measured before adds little."""
@@ -102,6 +104,15 @@ def draw_sample(size: int, count: int) -> Sample:
     if count == size:
         return Sample(numpy.arange(size))
     return Sample(numpy.sort(numpy.random.default_rng(0).permutation(size)[:count]))
+
+
+def smallest_fit(texts: Iterable[str]) -> int:
+    """How many texts are fitted in any case: `MIN_SIZE`, or fewer where they are long.
+
+    >>> smallest_fit(["a text"] * 5000), smallest_fit(["a long text " * 1000] * 5000)
+    (1000, 41)
+    """
+    return min(MIN_SIZE, rows_within(texts, MIN_CHARACTERS))
 
 
 def rows_within(texts: Iterable[str], max_characters: int = MAX_CHARACTERS) -> int:

@@ -105,3 +105,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone; Python would complain about it at exit
         sys.exit(0)
+    except OSError as error:  # a name that is too long, a disk that is full, a file that may not be read
+        where = error.filename if error.filename is not None else "files"
+        print(f"seqloom: {ConfigError(where, error.strerror or str(error))}", file=sys.stderr)
+        sys.exit(USER_ERROR)

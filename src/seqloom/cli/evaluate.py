@@ -41,9 +41,8 @@ def command(
 
     decoding, reading = run_settings(settings)
     with shown():
-        report = load(run).evaluate(data, split, seed=seed, strict=strict, reading=reading, **decoding)
-    for remark in report.remarks:
-        log(f"data: {remark}")
+        evaluate = load(run).evaluate
+        report = evaluate(data, split, seed=seed, strict=strict, reading=reading, log=log, **decoding)
     if report.skipped:
         log(f"{report.split}: {len(report.skipped):,} rows skipped, the first: {report.skipped[0]}")
     if as_json:

@@ -34,8 +34,9 @@ def command(
     from seqloom.cli.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import print_answers, print_json, run_settings
+    from seqloom.cli.output import log, print_answers, print_json, run_settings
     from seqloom.cli.pipe import chunks_of_lines
+    from seqloom.errors import ConfigError
     from seqloom.inference.predictor import load
     from seqloom.progress import shown
 
@@ -43,8 +44,14 @@ def command(
     predictor = load(run)
     if inputs:
         chunks = [
-            [value for name in inputs for value in predictor.read_inputs(name, reading, is_text=is_text)]
+            [
+                value
+                for name in inputs
+                for value in predictor.read_inputs(name, reading, is_text=is_text, log=log)
+            ]
         ]
+    elif reading:
+        raise ConfigError("--set", "data.* needs a file to read", got="standard input")
     else:
         chunks = chunks_of_lines()
     outputs = []

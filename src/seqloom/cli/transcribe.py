@@ -43,7 +43,7 @@ def command(
     from seqloom.cli.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import print_answers, print_json, run_settings
+    from seqloom.cli.output import log, print_answers, print_json, run_settings
     from seqloom.data.bucketing import BATCH_SIZE
     from seqloom.errors import ConfigError
     from seqloom.inference.predictor import load
@@ -58,7 +58,7 @@ def command(
     if stream:
         _stream(predictor, decoding, as_json)
         return
-    paths = [path for argument in files or () for path in predictor.read_inputs(argument, reading)]
+    paths = [path for argument in files or () for path in predictor.read_inputs(argument, reading, log=log)]
     transcripts = []
     for start in range(0, len(paths), BATCH_SIZE):
         batch = paths[start : start + BATCH_SIZE]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -52,7 +52,9 @@ def command(
     if name != "translate":
         raise RunError(run, "expected a model of the task translate", got=name, hint="Use `seqloom predict`")
     options = {"num_beams": num_beams, "length_penalty": length_penalty, "attention": attention or None}
-    decoding: dict[str, Any] = run_settings(settings)[0]
+    decoding, reading = run_settings(settings)
+    if reading:
+        raise ConfigError("--set", "data.* needs a file to read", got="standard input")
     decoding |= {key: value for key, value in options.items() if value is not None}
     translations = []
     for lines in chunks_of_lines():

@@ -23,6 +23,7 @@ def inputs_of(
     column: str,
     options: ReadOptions = READ_DEFAULTS,
     known: Mapping[str, str | int] = MappingProxyType({}),
+    note: Callable[[str], object] = str,
 ) -> list[Any]:
     """The inputs that an argument stands for.
 
@@ -35,6 +36,7 @@ def inputs_of(
         column: the column of a table that the model reads, `Preparation.column`; `file` where it reads files.
         options: how tables and text files are read.
         known: the columns of the data that the model was trained on.
+        note: called with what was recognized in a table, a line each.
 
     Raises:
         DataError: the file is missing, cannot be read, or has no such column.
@@ -57,7 +59,7 @@ def inputs_of(
 
     suffix = content_suffix(path)
     if suffix in READERS:
-        return _column_of(path, column, options, known)
+        return _column_of(path, column, options, known, note)
     if column == "file":
         return [path]
     if suffix in UNSUPPORTED:
@@ -122,11 +124,17 @@ def _looks_like_path(argument: str) -> bool:
     )
 
 
-def _column_of(table: Path, column: str, options: ReadOptions, known: Mapping[str, str | int]) -> list[Any]:
+def _column_of(
+    table: Path,
+    column: str,
+    options: ReadOptions,
+    known: Mapping[str, str | int],
+    note: Callable[[str], object],
+) -> list[Any]:
     from seqloom.data.tables.columns import suggest_settings
     from seqloom.data.tables.records import read_inputs
 
-    examples = read_inputs(table, column, options, known)
+    examples = read_inputs(table, column, options, known, note)
     for example in examples:
         if column not in example.fields:
             got, rows = ", ".join(example.fields), (example.fields for example in examples)

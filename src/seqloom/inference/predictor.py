@@ -73,7 +73,12 @@ class Predictor:
         return answers
 
     def read_inputs(
-        self, argument: Path | str, reading: Mapping[str, Any] | None = None, *, is_text: bool = False
+        self,
+        argument: Path | str,
+        reading: Mapping[str, Any] | None = None,
+        *,
+        is_text: bool = False,
+        log: Callable[[str], object] = str,
     ) -> list[Any]:
         """The inputs that an argument stands for: those of a table or a text file, a recording, or a text.
 
@@ -81,6 +86,7 @@ class Predictor:
             argument: a path, or a text.
             reading: how tables and text files are read, as for `evaluate`.
             is_text: whether it is a text, even if it looks like a path.
+            log: called with each line about what was recognized in a table.
 
         Raises:
             DataError: the file is missing or cannot be read.
@@ -94,7 +100,9 @@ class Predictor:
         if is_text and column == "file":
             raise ConfigError("predict", "--text needs a model that reads texts", got="one that reads files")
         options, known = self.config.read_options(reading or {})
-        return [text_of(str(argument))] if is_text else inputs_of(str(argument), column, options, known)
+        if is_text:
+            return [text_of(str(argument))]
+        return inputs_of(str(argument), column, options, known, lambda note: log(f"{argument}: {note}"))
 
     def context(self, **decoding: Any) -> Context:
         """What the task needs beside model and batch: preparation, settings, and how to decode.
@@ -187,6 +195,7 @@ class Predictor:
         seed: int = 0,
         strict: bool = False,
         reading: Mapping[str, Any] | None = None,
+        log: Callable[[str], object] = str,
         **decoding: Any,
     ) -> Report:
         """Measure the model beside its baseline.
@@ -199,6 +208,7 @@ class Predictor:
             strict: whether one bad row among many raises; else it is skipped and counted.
             reading: how tables are read, such as `{"columns": {"text": "body"}}`: the `data.*` keys that
                 every task has; they override the run's.
+            log: called with a line about the data: its splits, and what was recognized in it.
             decoding: the task's `decoding.*` keys, such as `num_beams=5`; they override the run's.
 
         Raises:
@@ -212,6 +222,7 @@ class Predictor:
 
         context = self.context(**decoding)
         splits = self.config.read(data, strict, reading)
+        log(f"data: {data} ({splits.describe()})")
         batching = Batching(BATCH_SIZE, self.config.training.window, training=False)
         if split is None:
             is_training_data = self.preparation.source(splits, "train", batching).digest == self._digest

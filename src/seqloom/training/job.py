@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -122,7 +123,7 @@ def resumed_job(
     resumed = checkpoint.load(folder)
     path = Path(data) if data is not None else Path(resumed.data_path)
     if not path.exists():
-        hint = f"If it has moved: seqloom train NEW --out {folder} --resume"
+        hint = f"If it has moved: seqloom train NEW --out {shlex.quote(str(folder))} --resume"
         raise DataError(
             path, "expected the data that the training began with", got="nothing there", hint=hint
         )

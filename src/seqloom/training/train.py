@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,9 @@ def train(
                 example = answer_example(job.config, job.preparation, job.data, report.split, trainer.model)
                 write_card(folder, job.config, job.preparation, report, state.best_metric, example)
         except KeyboardInterrupt as interruption:
-            interruption.add_note(f"saved; go on with: seqloom train --out {folder} --resume")
+            interruption.add_note(
+                f"saved; go on with: seqloom train --out {shlex.quote(str(folder))} --resume"
+            )
             raise
         finally:
             for callback in callbacks:

@@ -67,7 +67,7 @@ def test_tags_that_break_their_scheme(tags: str, expected: list[tuple[str, int, 
 
 
 def test_f1_where_seqeval_without_a_scheme_differs() -> None:
-    """For BILOU it gives 0.5 here: L and U mean nothing to it unless it is told strict, scheme=BILOU."""
+    """It gives 0.5 here, as L and U mean nothing to it unless it is told: strict, scheme=BILOU."""
     expected = ["U-PER", "U-PER", "O", "B-LOC", "L-LOC"]
     predicted = ["U-PER", "O", "O", "B-LOC", "L-LOC"]
     counts = count_correct([expected], [predicted], recognize_scheme(expected))

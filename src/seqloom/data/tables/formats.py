@@ -61,10 +61,11 @@ def _read_parquet(file: TableFile) -> Iterator[Row]:
     from pyarrow import parquet
 
     try:
-        batches = parquet.ParquetFile(file.path).iter_batches()
-        rows = (fields for batch in batches for fields in batch.to_pylist())
-        for number, fields in enumerate(rows, 1):
-            yield Row(f"{file.path}, row {number}", fields)
+        with file.path.open("rb") as content:  # given a path, pyarrow refuses names that are not UTF-8
+            batches = parquet.ParquetFile(content).iter_batches()
+            rows = (fields for batch in batches for fields in batch.to_pylist())
+            for number, fields in enumerate(rows, 1):
+                yield Row(f"{file.path}, row {number}", fields)
     except arrow.ArrowException as error:
         raise DataError(file.path, "expected a Parquet file", got=str(error)) from None
 

@@ -8,6 +8,7 @@ training rows is held out.
 
 from __future__ import annotations
 
+import shlex
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -84,7 +85,7 @@ class EncodedExamples(NamedTuple, Generic[T]):
 
     items: Sequence[T]
     skipped: SkippedRows
-    lengths: Sequence[Any] = ()
+    lengths: Sequence[Any] | numpy.ndarray = ()
     """What `measure` gave for each item"""
     digest: str | None = None
     """A hash of the items where they are not in memory"""
@@ -205,7 +206,7 @@ def read_records(
     splits = read_splits(path, sources, strict)
     unnamed = [file.name for file in sources.files if file != path and sources.split_of(file) is None]
     referenced = find_referenced(splits.files, sources.data_files)
-    predict = f"seqloom predict RUN {', '.join(splits.unlabeled)}"
+    predict = f"seqloom predict RUN {shlex.join(splits.unlabeled)}"
     remarks = (
         *splits.remarks,
         f"test has nothing to predict, and is left out of reports: {predict}" if splits.unlabeled else "",
@@ -230,6 +231,7 @@ def read_inputs(
     column: str,
     options: ReadOptions = READ_DEFAULTS,
     known: Mapping[str, str | int] = MappingProxyType({}),
+    note: Callable[[str], object] = str,
 ) -> Sequence[Example]:
     """Read a table of inputs for prediction: without splits, and a bad row is an error.
 
@@ -238,6 +240,7 @@ def read_inputs(
         column: what a model reads, which the table has under this name or under another that is recognized.
         options: how the table is read.
         known: the columns of the data that the model was trained on, which are taken where they are there.
+        note: called with what was recognized, a line each.
 
     Raises:
         DataError: the table or a row of it cannot be read.
@@ -251,4 +254,6 @@ def read_inputs(
         if row.error is not None:
             raise row.error
         examples.append(Example(row.place, row.fields))
+    for remark in reader.remarks:
+        note(remark)
     return examples

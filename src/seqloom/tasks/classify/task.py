@@ -12,7 +12,15 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from seqloom.baselines.budget import UNLIMITED, Budget, describe_share, draw_sample, rows_within
+from seqloom.baselines.budget import (
+    MIN_SIZE,
+    UNLIMITED,
+    Budget,
+    describe_share,
+    draw_sample,
+    rows_within,
+    smallest_fit,
+)
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records
@@ -210,6 +218,9 @@ class Classify(Task):
         train, test = preparation.rows(data, "train").items, preparation.rows(data, split).items
         labels, is_text = preparation.labels, preparation.input.kind == "text"
         texts, targets = list(texts_of(test)), targets_of(train)
+        size, min_size = len(train), MIN_SIZE
+        if is_text:
+            size, min_size = rows_within(texts_of(train)), smallest_fit(texts_of(train))
 
         def fit(count: int) -> numpy.ndarray:
             sample = draw_sample(len(train), count)
@@ -220,7 +231,7 @@ class Classify(Task):
                 features = [logistic_regression.moments([row.values for row in part]) for part in rows]
             return logistic_regression.predict_scores(*features, targets[sample.numbers], len(labels.names))
 
-        scores, fitted = budget.fit(fit, rows_within(texts_of(train)) if is_text else len(train))
+        scores, fitted = budget.fit(fit, size, min_size)
         expected = torch.from_numpy(targets_of(test))
         loss = count_predictions(torch.from_numpy(scores), expected, texts, labels)
         counts = {key: values.numpy() for key, values in loss.counts.items()}

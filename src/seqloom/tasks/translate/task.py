@@ -13,7 +13,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from seqloom.baselines.budget import UNLIMITED, Budget, describe_share, draw_sample, rows_within
+from seqloom.baselines.budget import (
+    UNLIMITED,
+    Budget,
+    describe_share,
+    draw_sample,
+    rows_within,
+    smallest_fit,
+)
 from seqloom.data.batching import IGNORE_INDEX
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.padding import lengths_of, pad
@@ -238,7 +245,8 @@ class Translate(Task):
             neighbors = nearest_neighbors([source for source, _ in pairs], sources)
             return [pairs[number][1] for number in neighbors]
 
-        texts, fitted = budget.fit(fit, rows_within(source for source, _ in train))
+        known = [source for source, _ in train]
+        texts, fitted = budget.fit(fit, rows_within(known), smallest_fit(known))
         counts = bleu.count_matches(texts, [target for _, target in test], preparation.lowercase)
         rows = Rows(numpy.full(len(test), math.nan), numpy.ones(len(test)), counts)
         return Baseline("translation memory", rows, describe_share(fitted, len(train), "row"))
