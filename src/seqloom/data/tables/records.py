@@ -9,11 +9,15 @@ training rows is held out.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, final, overload
 
+import numpy
+
+from seqloom.data.digest import Digest
 from seqloom.data.folders import list_names
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.splits import SPLITS
@@ -81,15 +85,27 @@ class EncodedExamples(NamedTuple, Generic[T]):
 
     items: Sequence[T]
     skipped: SkippedRows
+    lengths: Sequence[Any] | numpy.ndarray = ()
+    """What `measure` gave for each item"""
+    digest: str | None = None
+    """A hash of the items where they are not in memory"""
 
 
-def encode_examples(records: Records, split: str, encode: Callable[[Example], T]) -> EncodedExamples[T]:
+def encode_examples(
+    records: Records,
+    split: str,
+    encode: Callable[[Example], T],
+    measure: Callable[[T], int | tuple[int, ...]] | None = None,
+) -> EncodedExamples[T]:
     """Encode the rows of a split; a row for which `encode` raises DataError is skipped.
+
+    Rows of a large table are encoded again when they are asked for: their memory is free meanwhile.
 
     Args:
         records: the data.
         split: its name, or `all`.
         encode: turns an example into what a model or a batch is made of.
+        measure: the length of an item; None: nobody asks for it.
 
     Returns:
         `EncodedExamples`; `skipped` has the messages of the rows that `read` skipped, too.
@@ -97,19 +113,64 @@ def encode_examples(records: Records, split: str, encode: Callable[[Example], T]
     Raises:
         DataError: no row is usable; or, with `records.strict`, the first bad row.
     """
-    items, skipped, examples = [], records.skipped_rows(split), records.examples(split)
+    skipped, examples = records.skipped_rows(split), records.examples(split)
+    is_stored, digest = bool(examples.key), Digest()
+    items: list[T] = []
+    rows, lengths = array("q"), []
+    row = 0
     with phase(f"preparing {split}", total=len(examples)) as preparing:
         for batch in examples.batches():
             for example in batch:
                 try:
-                    items.append(encode(example))
+                    item = encode(example)
+                    rows.append(row)
+                    if measure is not None:
+                        lengths.append(measure(item))
+                    if is_stored and measure is not None:
+                        digest.add(item)
+                    elif not is_stored:
+                        items.append(item)
                 except DataError as error:
                     if records.strict:
                         raise
                     skipped.append(str(error))
+                row += 1
                 preparing.advance()
-    require_usable(records, split, len(items), skipped)
-    return EncodedExamples(tuple(items), skipped)
+    require_usable(records, split, len(rows), skipped)
+    if not is_stored:
+        return EncodedExamples(tuple(items), skipped, lengths)
+    usable = examples if len(rows) == len(examples) else examples.take(numpy.array(rows))
+    return EncodedExamples(LazyItems(usable, encode), skipped, numpy.array(lengths), digest.hexdigest())
+
+
+@final
+class LazyItems(Sequence[T]):
+    """Examples that are encoded when they are asked for.
+
+    Args:
+        examples: all can be encoded.
+        encode: see `encode_examples`.
+    """
+
+    def __init__(self, examples: Examples, encode: Callable[[Example], T]) -> None:
+        self._examples, self._encode = examples, encode
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __iter__(self) -> Iterator[T]:
+        return map(self._encode, self._examples)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        if isinstance(index, slice):
+            return [self._encode(example) for example in self._examples[index]]
+        return self._encode(self._examples[index])
 
 
 def require_usable(records: Records, split: str, count: int, skipped: SkippedRows) -> None:
