@@ -8,6 +8,8 @@ STAMP := $(VENV)/installed
 RUNNING := $(VENV)/installed-to-run
 PEERS := .venv-peers
 TORCH := $(shell grep '^torch==' constraints.txt)
+# The names in pyproject.toml's list of what running needs; constraints.txt has the versions.
+NEEDED := $(shell sed -n '/^dependencies = \[/,/^\]/s/^ *"\([A-Za-z0-9_-]*\).*/\1/p' pyproject.toml)
 COMPILER := $(shell for c in $$CXX c++ g++ clang++; do command -v "$$c" && break; done)
 
 # Build requirements come from constraints.txt too: pip before 25.3 reads the first name, later ones the second.
@@ -20,19 +22,22 @@ export SEQLOOM_REQUIRE_NATIVE := 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs format bench clean
+.PHONY: help demo test test-cpus check docs format bench clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 17
 
 demo: $(if $(wildcard $(STAMP)),$(STAMP),$(RUNNING)) ## train a small model on text that comes with seqloom, and let it write
 	$(VENV)/bin/seqloom demo
 
 # Tests are small: a process for each core is faster than threads. A worker that has none left takes over some of
 # another's, from its end, so that what a file's tests share is still made once for most of them.
+WORKERS := --numprocesses logical --maxprocesses 8 --dist worksteal
 test: $(STAMP) ## run tests and doctests; SLOW=1 the slow ones too, PYTEST='tests/cells -k gru' some
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal \
-	  $(if $(SLOW),,-m 'not slow') $(PYTEST)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest $(WORKERS) $(if $(SLOW),,-m 'not slow') $(PYTEST)
+
+test-cpus: $(STAMP) ## run those of kernels and training as on other machines: AVX2, portable, without csrc/
+	OMP_NUM_THREADS=1 $(RUN) .ci/test_cpus.py $(WORKERS)
 
 check: $(STAMP) docs ## lint, format, types, the direction of imports, and the documentation
 	$(RUN) -m ruff check .
@@ -76,7 +81,8 @@ ifneq ($(FOLDER_WAS) $(MODULES_WERE),$(CURDIR) $(MODULES))
 endif
 
 # The stamps go first and one comes back last: an interrupted installation is never taken for a finished one.
-# torch goes in before everything else, by its exact version, so that no other package chooses its build.
+# torch goes in before everything else, by its exact version, so that no other package chooses its build. Meanwhile
+# csrc/ is compiled, which needs no torch: the installation of seqloom itself then finds it compiled in build/.
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	  || { echo "seqloom needs Python 3.11 or later as $(PYTHON). Got: $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.11 ..." >&2; exit 1; }
@@ -86,7 +92,11 @@ define install
 	  || $(PYTHON) -m venv --clear $(VENV)
 	@rm -f $(STAMP) $(RUNNING)
 	@[ -n "$(COMPILER)" ] || echo "No C++ compiler: seqloom goes without its compiled kernels. On Debian or Ubuntu: apt-get install g++" >&2
-	$(RUN) -m pip install --quiet $(TORCH)
+	@mkdir -p build
+	@echo "installing $(TORCH) and what seqloom needs, and compiling csrc/ meanwhile"
+	@{ [ -z "$(COMPILER)" ] || $(RUN) -m pip wheel --quiet --no-deps --wheel-dir build . >build/compile.log 2>&1; } & \
+	  $(RUN) -m pip install --quiet $(TORCH) && $(RUN) -m pip install --quiet $(NEEDED); \
+	  installed=$$?; wait; exit $$installed
 	$(RUN) -m pip install --quiet --editable $(1)
 	@printf '%s\n' "$(CURDIR)" "$(MODULES)" > $@
 endef

@@ -73,5 +73,5 @@ def test_a_sample_has_no_order_and_is_always_the_same() -> None:
     assert draw_sample(1000, 100).numbers.tolist() == sample.numbers.tolist()
     labels = [number % 2 for number in range(1000)]  # rows that alternate must not become rows of one label
     assert 30 < sum(sample.of(labels)) < 70
-    assert draw_sample(5, 5).of("abcde") == list("abcde")
+    assert list(draw_sample(5, 5).of("abcde")) == list("abcde")
     assert numpy.issubdtype(sample.numbers.dtype, numpy.integer)

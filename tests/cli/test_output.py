@@ -46,7 +46,7 @@ def test_brackets_above_a_progress_bar_appear_as_they_are(monkeypatch: pytest.Mo
     monkeypatch.setenv("TERM", "xterm")
     bar = ProgressBar()
     bar._print(BRACKETS)
-    bar._train = BRACKETS
+    bar._train = (BRACKETS,)
     bar.on_step(0.5, 1.0)
     bar.close()
     assert screen.getvalue().count(BRACKETS) >= 2

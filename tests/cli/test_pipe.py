@@ -21,6 +21,15 @@ def test_lines_of_a_pipe_end_at_lf_and_crlf_only(monkeypatch: pytest.MonkeyPatch
     assert list(chunks_of_lines()) == [["one\f\x85\u2028\rone", "two", "", "zwölf"]]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("text", ["one\r\n\u0a0a zw\u00f6lf\n\n\u010a", "one\n\u0a0a zw\u00f6lf\n\n\u010a\n"])
+def test_a_pipe_in_utf16_is_read_by_its_mark(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, text: str
+) -> None:
+    pipe(monkeypatch, text.encode(encoding))
+    assert list(chunks_of_lines()) == [["one", "\u0a0a zw\u00f6lf", "", "\u010a"]]
+
+
 def test_a_long_pipe_comes_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe(monkeypatch, b"x\n" * (CHUNK_LINES + 1))
     assert [len(chunk) for chunk in chunks_of_lines()] == [CHUNK_LINES, 1]
@@ -44,7 +53,7 @@ def test_a_piped_prompt_has_no_mark_and_no_last_line_end(
             b"good\nM\xfcller\n",
             r"^standard input, line 2: the text must be UTF-8.*0xfc .* WINDOWS-1252",
         ),
-        ("good".encode("utf-16"), r"^standard input, line 1: .*iconv -f UTF-16 -t UTF-8\.$"),
+        ("good\n".encode("utf-16")[:-1], r"^standard input, line 1: .*iconv -f UTF-16 -t UTF-8\.$"),
     ],
 )
 def test_bytes_that_are_not_utf8_are_refused(

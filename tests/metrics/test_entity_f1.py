@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seqloom.metrics.entity_f1 import Counts, Span, by_type, count, is_bio, precision_recall_f1, spans
+from seqloom.metrics.entity_f1 import Counts, Span, by_type, count, precision_recall_f1, spans
 
 
 @pytest.mark.parametrize(
@@ -82,20 +82,3 @@ def test_scores_of_each_type() -> None:
     assert scores["A"] == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "expected": 2}
     assert scores["B"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "expected": 1}
     assert scores["C"]["expected"] == 0
-
-
-@pytest.mark.parametrize(
-    ("tags", "expected"),
-    [
-        (["O", "B-PER", "I-PER"], True),
-        (["I-PER"], True),
-        (["O"], False),
-        ([], False),
-        (["O", "B-PER", "E-PER"], False),
-        (["B", "I", "O"], False),
-        (["B-", "O"], False),
-        (["NOUN", "VERB"], False),
-    ],
-)
-def test_bio_tags_are_recognized(tags: list[str], expected: bool) -> None:
-    assert is_bio(tags) is expected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from typing import NamedTuple, TypeVar, final
 
@@ -85,9 +85,14 @@ class Sample(NamedTuple):
     numbers: numpy.ndarray
     """Of the examples, in order."""
 
-    def of(self, values: Sequence[T]) -> list[T]:
-        """These of the values of all examples."""
-        return [values[number] for number in self.numbers.tolist()]
+    def of(self, values: Iterable[T]) -> Iterator[T]:
+        """These of the values of all examples, in order."""
+        numbers = iter(self.numbers.tolist())
+        wanted = next(numbers, None)
+        for number, value in enumerate(values):
+            if number == wanted:
+                yield value
+                wanted = next(numbers, None)
 
 
 def draw_sample(size: int, count: int) -> Sample:
@@ -101,7 +106,7 @@ def draw_sample(size: int, count: int) -> Sample:
     return Sample(numpy.sort(numpy.random.default_rng(0).permutation(size)[:count]))
 
 
-def smallest_fit(texts: Sequence[str]) -> int:
+def smallest_fit(texts: Iterable[str]) -> int:
     """How many texts are fitted in any case: `MIN_SIZE`, or fewer where they are long.
 
     >>> smallest_fit(["a text"] * 5000), smallest_fit(["a long text " * 1000] * 5000)
@@ -110,14 +115,16 @@ def smallest_fit(texts: Sequence[str]) -> int:
     return min(MIN_SIZE, rows_within(texts, MIN_CHARACTERS))
 
 
-def rows_within(texts: Sequence[str], max_characters: int = MAX_CHARACTERS) -> int:
+def rows_within(texts: Iterable[str], max_characters: int = MAX_CHARACTERS) -> int:
     """How many rows of average length have `max_characters` together; all of them where they have no more.
 
     >>> rows_within(["abcd", "ef"], max_characters=6), rows_within(["abcd", "ef"], max_characters=3)
     (2, 1)
     """
-    characters = sum(map(len, texts))
-    return len(texts) if characters <= max_characters else max(len(texts) * max_characters // characters, 1)
+    rows = characters = 0
+    for text in texts:
+        rows, characters = rows + 1, characters + len(text)
+    return rows if characters <= max_characters else max(rows * max_characters // characters, 1)
 
 
 def describe_share(fitted: int, size: int, unit: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy
@@ -18,7 +18,7 @@ MAX_WEIGHTS = 2_000_000
 """Features times classes: the optimizer holds some thirty numbers for each."""
 
 
-def tfidf(train: Sequence[str], test: Sequence[str], num_classes: int = 2) -> tuple[Any, Any]:
+def tfidf(train: Iterable[str], test: Iterable[str], num_classes: int = 2) -> tuple[Any, Any]:
     """TF-IDF of words and pairs of words, fitted to the texts of `train`: two sparse matrices (N, F).
 
     Args:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seqloom.cli.options import Data, DecodingSettings, Run, Strict, json_option
+from seqloom.cli.options import Data, Run, RunSettings, Strict, json_option
 
 KEYS = "task, data, split, metrics, baseline, interval, better_than_baseline, skipped, remarks and details"
 
@@ -22,7 +22,7 @@ def command(
             show_default=False,
         ),
     ] = None,
-    settings: DecodingSettings = None,
+    settings: RunSettings = None,
     strict: Strict = False,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap interval.")] = 0,
     as_json: Annotated[bool, json_option(KEYS)] = False,
@@ -34,13 +34,15 @@ def command(
     from seqloom.cli.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import decoding_settings, log, print_json
+    from seqloom.cli.output import log, print_json, run_settings
     from seqloom.cli.report import print_report
     from seqloom.inference.predictor import load
+    from seqloom.progress import shown
 
-    report = load(run).evaluate(data, split, seed=seed, strict=strict, **decoding_settings(settings))
-    for remark in report.remarks:
-        log(f"data: {remark}")
+    decoding, reading = run_settings(settings)
+    with shown():
+        evaluate = load(run).evaluate
+        report = evaluate(data, split, seed=seed, strict=strict, reading=reading, log=log, **decoding)
     if report.skipped:
         log(f"{report.split}: {len(report.skipped):,} rows skipped, the first: {report.skipped[0]}")
     if as_json:

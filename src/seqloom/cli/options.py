@@ -12,12 +12,13 @@ Data = Annotated[Path, typer.Argument(help="A file or folder of data, as for `se
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first unusable row or input instead of skipping it.")
 ]
-DecodingSettings = Annotated[
+RunSettings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Override a decoding setting of the run, such as decoding.num_beams=5. May be repeated.",
+        help="Override how the run decodes or reads data, as in decoding.num_beams=5 or "
+        "data.columns.text=body. May be repeated.",
     ),
 ]
 

@@ -31,19 +31,24 @@ def print_answers(answers: Sequence[Output]) -> None:
             log(f"skipped: {answer.details['error']}")
 
 
-def decoding_settings(settings: Sequence[str] | None) -> dict[str, Any]:
-    """The option `--set` of verbs for trained models: `["decoding.num_beams=5"]` as `{"num_beams": 5}`.
+def run_settings(settings: Sequence[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The option `--set` of verbs for trained models: how to decode, and how data is read.
+
+    `["decoding.num_beams=5", "data.separator=;"]` is `({"num_beams": 5}, {"separator": ";"})`.
 
     Raises:
         ConfigError: a setting of another part, which is fixed once a model is trained.
     """
     if not settings:
-        return {}
+        return {}, {}
     from seqloom.errors import ConfigError
-    from seqloom.runs.config import parse_settings
+    from seqloom.runs.config import READING_KEYS, parse_settings
 
     parts = parse_settings(settings)
-    for part in parts:
-        if part != "decoding":
-            raise ConfigError("--set", "only decoding.* can be set for a trained model", got=part)
-    return parts["decoding"]
+    fixed = [part for part in parts if part not in ("decoding", "data")]
+    fixed += [f"data.{key}" for key in parts.get("data", ()) if key not in READING_KEYS]
+    if fixed:
+        keys = ", ".join(f"data.{key}" for key in READING_KEYS)
+        expected = f"only decoding.* and {keys} can be set for a trained model"
+        raise ConfigError("--set", expected, got=fixed[0])
+    return parts.get("decoding", {}), parts.get("data", {})

@@ -1,12 +1,13 @@
-"""Standard input: UTF-8, whatever the locale, in chunks of lines or as a whole."""
+"""Standard input: UTF-8 whatever the locale, or UTF-16 by its mark, in chunks of lines or as a whole."""
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
-from seqloom.data.encoding import BYTE_ORDER_MARK, HEAD_BYTES, encoding_error
+from seqloom.data.encoding import BYTE_ORDER_MARK, HEAD_BYTES, detect_encoding, encoding_error
 
 CHUNK_LINES = 64
 """Lines that are answered together: a full batch, and soon enough for a pipe."""
@@ -34,17 +35,33 @@ def read_all() -> str:
 
 
 def _lines() -> Iterator[str]:
-    head = b""
-    for number, raw in enumerate(_raw_lines(), 1):
-        head = head or raw[:HEAD_BYTES]
-        try:
-            line = raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            where = f"standard input, line {number}"
-            raise encoding_error(where, "the text must be UTF-8", error, head, "") from None
-        if number == 1:
-            line = line.removeprefix(BYTE_ORDER_MARK)
-        yield line.removesuffix("\n").removesuffix("\r")
+    raw_lines = _raw_lines()
+    first = next(raw_lines, b"")
+    head, raw_lines = first[:HEAD_BYTES], chain([first] if first else [], raw_lines)
+    encoding = detect_encoding(head)
+    lines = _decode_lines(raw_lines) if encoding == "utf-8-sig" else _recode_lines(raw_lines, encoding)
+    number = 0
+    try:
+        for number, line in enumerate(lines, 1):
+            yield line.removeprefix(BYTE_ORDER_MARK if number == 1 else "").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        where = f"standard input, line {number + 1}"
+        raise encoding_error(where, "the text must be UTF-8", error, head, "") from None
+
+
+def _decode_lines(raw_lines: Iterator[bytes]) -> Iterator[str]:
+    return (raw.decode("utf-8").removesuffix("\n") for raw in raw_lines)
+
+
+def _recode_lines(chunks: Iterator[bytes], encoding: str) -> Iterator[str]:
+    """The lines of UTF-16 or UTF-32, in which the byte of a line feed is no end of a line."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    pending = ""
+    for chunk in chain(chunks, [b""]):
+        *lines, pending = (pending + decoder.decode(chunk, final=not chunk)).split("\n")
+        yield from lines
+    if pending:
+        yield pending
 
 
 def _raw_lines() -> Iterator[bytes]:

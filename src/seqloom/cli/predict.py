@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seqloom.cli.options import DecodingSettings, Run, Strict, json_option
+from seqloom.cli.options import Run, RunSettings, Strict, json_option
 
 KEYS = "run, task and outputs: for each input its input, output, and the task's details"
 
@@ -23,7 +23,7 @@ def command(
     is_text: Annotated[
         bool, typer.Option("--text", help="Every input is a text, even one that looks like a path.")
     ] = False,
-    settings: DecodingSettings = None,
+    settings: RunSettings = None,
     strict: Strict = False,
     as_json: Annotated[bool, json_option(KEYS)] = False,
 ) -> None:
@@ -34,27 +34,30 @@ def command(
     from seqloom.cli.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import decoding_settings, print_answers, print_json
+    from seqloom.cli.output import log, print_answers, print_json, run_settings
     from seqloom.cli.pipe import chunks_of_lines
     from seqloom.errors import ConfigError
-    from seqloom.inference.inputs import inputs_of, text_of
     from seqloom.inference.predictor import load
+    from seqloom.progress import shown
 
-    predictor, decoding = load(run), decoding_settings(settings)
+    decoding, reading = run_settings(settings)
+    predictor = load(run)
     if inputs:
-        column = predictor.preparation.column
-        if is_text and column == "file":
-            raise ConfigError("predict", "--text needs a model that reads texts", got="one that reads files")
         chunks = [
-            [text_of(argument) for argument in inputs]
-            if is_text
-            else [value for argument in inputs for value in inputs_of(argument, column)]
+            [
+                value
+                for name in inputs
+                for value in predictor.read_inputs(name, reading, is_text=is_text, log=log)
+            ]
         ]
+    elif reading:
+        raise ConfigError("--set", "data.* needs a file to read", got="standard input")
     else:
         chunks = chunks_of_lines()
     outputs = []
     for chunk in chunks:
-        answers = predictor.predict(chunk, strict=strict, **decoding)
+        with shown():
+            answers = predictor.predict(chunk, strict=strict, **decoding)
         if as_json:
             outputs += [
                 {"input": str(value), "output": text, **details}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -34,4 +35,4 @@ def command(
         print_json({"task": task, "folder": str(folder), "made_up": True, "what": what, "files": files})
         return
     log(f"{folder}: made-up data for {task}: {what}")
-    log(f"next: seqloom train {folder} --task {task}")
+    log(f"next: seqloom train {shlex.quote(str(folder))} --task {task}")

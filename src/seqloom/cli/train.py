@@ -16,8 +16,9 @@ def command(
     data: Annotated[
         Path | None,
         typer.Argument(
-            help="A .txt, .csv, .tsv, .jsonl, .parquet or .conll file; or a folder of such files, or of "
-            "recordings. May be left out with --resume.",
+            help="A text (.txt) or table (.csv, .tsv, .json, .jsonl, .parquet, .conll, .conllu), perhaps "
+            "compressed (.gz, .bz2, .xz); or a folder of such files, of parallel texts or of recordings. May "
+            "be left out with --resume.",
             show_default=False,
         ),
     ] = None,

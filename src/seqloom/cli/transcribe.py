@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqloom.cli.options import DecodingSettings, Run, Strict, json_option
+from seqloom.cli.options import Run, RunSettings, Strict, json_option
 
 if TYPE_CHECKING:
     from seqloom.inference.predictor import Predictor
@@ -32,7 +32,7 @@ def command(
             help="Beam search with so many beams; 1: greedy.  [default: the run's]", show_default=False
         ),
     ] = None,
-    settings: DecodingSettings = None,
+    settings: RunSettings = None,
     strict: Strict = False,
     as_json: Annotated[bool, json_option(KEYS)] = False,
 ) -> None:
@@ -43,25 +43,27 @@ def command(
     from seqloom.cli.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import decoding_settings, print_answers, print_json
+    from seqloom.cli.output import log, print_answers, print_json, run_settings
     from seqloom.data.bucketing import BATCH_SIZE
     from seqloom.errors import ConfigError
-    from seqloom.inference.inputs import inputs_of
     from seqloom.inference.predictor import load
+    from seqloom.progress import shown
 
     if stream == bool(files):
         expected = "expected recordings, or --stream and nothing else"
         raise ConfigError("transcribe", expected, got="both" if files else "neither")
-    decoding = decoding_settings(settings) | ({} if num_beams is None else {"num_beams": num_beams})
+    decoding, reading = run_settings(settings)
+    decoding |= {} if num_beams is None else {"num_beams": num_beams}
     predictor = load(run)
     if stream:
         _stream(predictor, decoding, as_json)
         return
-    paths = [path for argument in files or () for path in inputs_of(argument, "file")]
+    paths = [path for argument in files or () for path in predictor.read_inputs(argument, reading, log=log)]
     transcripts = []
     for start in range(0, len(paths), BATCH_SIZE):
         batch = paths[start : start + BATCH_SIZE]
-        answers = predictor.predict(batch, strict=strict, **decoding)
+        with shown():
+            answers = predictor.predict(batch, strict=strict, **decoding)
         if as_json:
             transcripts += [
                 {"file": str(path), "transcription": answer.text}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from seqloom.cli.options import DecodingSettings, Run, json_option
+from seqloom.cli.options import Run, RunSettings, json_option
 
 KEYS = "run and translations: for each line its source, translation and tokens"
 
@@ -25,7 +25,7 @@ def command(
             help="Of beam search: above 0 favors long translations.  [default: the run's]", show_default=False
         ),
     ] = None,
-    settings: DecodingSettings = None,
+    settings: RunSettings = None,
     attention: Annotated[
         bool, typer.Option("--attention", help="With --json: add the attention weights.")
     ] = False,
@@ -38,10 +38,11 @@ def command(
     from seqloom.cli.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import decoding_settings, print_json
+    from seqloom.cli.output import print_json, run_settings
     from seqloom.cli.pipe import chunks_of_lines
     from seqloom.errors import ConfigError, RunError
     from seqloom.inference.predictor import load
+    from seqloom.progress import shown
     from seqloom.tasks.base import Output
 
     if attention and not as_json:
@@ -51,11 +52,14 @@ def command(
     if name != "translate":
         raise RunError(run, "expected a model of the task translate", got=name, hint="Use `seqloom predict`")
     options = {"num_beams": num_beams, "length_penalty": length_penalty, "attention": attention or None}
-    decoding: dict[str, Any] = decoding_settings(settings)
+    decoding, reading = run_settings(settings)
+    if reading:
+        raise ConfigError("--set", "data.* needs a file to read", got="standard input")
     decoding |= {key: value for key, value in options.items() if value is not None}
     translations = []
     for lines in chunks_of_lines():
-        answers = iter(predictor.predict([line for line in lines if line.strip()], **decoding))
+        with shown():
+            answers = iter(predictor.predict([line for line in lines if line.strip()], **decoding))
         translated = [next(answers) if line.strip() else Output("") for line in lines]
         if as_json:
             translations += [

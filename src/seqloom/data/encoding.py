@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import shlex
-from pathlib import Path
 
 from seqloom.errors import DataError
 
@@ -15,7 +14,12 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-COMPRESSED = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ", "xz"), (b"PK\x03\x04", "zip"))
+COMPRESSED = (
+    (b"\x1f\x8b", "gzip", "gz"),
+    (b"BZh", "bzip2", "bz2"),
+    (b"\xfd7zXZ", "xz", "xz"),
+    (b"PK\x03\x04", "zip", ""),
+)
 APPLE_DOUBLE = b"\x00\x05\x16\x07"
 HEAD_BYTES = 8
 
@@ -27,12 +31,6 @@ def detect_encoding(head: bytes) -> str:
     ('utf-16', 'utf-8-sig')
     """
     return next((name for mark, name in BYTE_ORDER_MARKS if head.startswith(mark)), "utf-8-sig")
-
-
-def read_head(path: Path) -> bytes:
-    """The first bytes of a file, for `detect_encoding`."""
-    with path.open("rb") as file:
-        return file.read(HEAD_BYTES)
 
 
 def split_lines(text: str) -> list[str]:
@@ -62,9 +60,7 @@ def check_encodable(text: str, where: object) -> str:
     return text.removeprefix(BYTE_ORDER_MARK)
 
 
-def encoding_error(
-    where: object, expected: str, error: UnicodeDecodeError, head: bytes, name: str
-) -> DataError:
+def encoding_error(where: object, expected: str, error: UnicodeError, head: bytes, name: str) -> DataError:
     """What to say of bytes that are not UTF-8, with a hint that fits them.
 
     Args:
@@ -74,14 +70,18 @@ def encoding_error(
         head: the first bytes of the file.
         name: of the file.
     """
-    got = f"byte 0x{error.object[error.start]:02x} ({error.reason})"
+    got = str(error)
+    if isinstance(error, UnicodeDecodeError):
+        got = f"byte 0x{error.object[error.start]:02x} ({error.reason})"
     return DataError(where, expected, got=got, hint=_hint(head, name))
 
 
 def _hint(head: bytes, name: str) -> str:
-    for magic, program in COMPRESSED:
+    for magic, program, suffix in COMPRESSED:
         if head.startswith(magic):
-            return f"It is compressed by {program}: unpack it first"
+            return f"It is compressed by {program}: unpack it" + (
+                f", or add .{suffix} to its name" if suffix else " first"
+            )
     if head.startswith(APPLE_DOUBLE):
         return "It is a companion file of macOS and holds no text"
     encoding = detect_encoding(head)
@@ -89,4 +89,7 @@ def _hint(head: bytes, name: str) -> str:
     if not name:
         return f"Convert it, as with: iconv -f {source} -t UTF-8"
     source_file, target = shlex.quote(name), shlex.quote(f"utf8-{name}")
-    return f"Convert it, as with: iconv -f {source} -t UTF-8 {source_file} > {target}"
+    convert = f"iconv -f {source} -t UTF-8 {source_file} > {target}"
+    if encoding != "utf-8-sig":
+        return f"Convert it, as with: {convert}"
+    return f"Name its encoding, as in --set data.encoding=cp1252. Convert it, as with: {convert}"

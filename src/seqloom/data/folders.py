@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from seqloom.data.compression import content_suffix
 from seqloom.data.splits import infer_split
 from seqloom.errors import DataError
 
@@ -28,9 +29,9 @@ class DataFiles(NamedTuple):
     """Hidden files and folders, links to nothing, and links to what is there already"""
 
     def with_suffix(self, suffixes: Iterable[str]) -> list[Path]:
-        """The files that have one of these suffixes, in lower case, with their dot."""
+        """The files that have one of these suffixes, in lower case, with their dot, compressed or not."""
         wanted = frozenset(suffixes)
-        return [file for file in self.files if file.suffix.lower() in wanted]
+        return [file for file in self.files if content_suffix(file) in wanted]
 
     def describe_rest(self, used: Iterable[Path]) -> str:
         """For example `passed over 2: a.m4a, .git`, the files that are not `used`; empty if all are."""

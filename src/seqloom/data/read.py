@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
-from seqloom.data.tables.records import Records, contains_records, read_records
+from seqloom.data.compression import content_suffix
+from seqloom.data.options import READ_DEFAULTS, ReadOptions
+from seqloom.data.tables.records import Records, read_records
+from seqloom.data.tables.sources import contains_records
 from seqloom.data.text.corpus import TextCorpus, read_text
 from seqloom.errors import DataError
 
-SUPPORTED = "a .txt, .csv, .tsv, .jsonl, .parquet or .conll file, or a folder of such files or of recordings"
+SUPPORTED = (
+    "a .txt, .csv, .tsv, .json, .jsonl, .parquet, .conll or .conllu file, perhaps compressed (.gz, .bz2, "
+    ".xz), or a folder of such files or of recordings"
+)
+UNPACK = "Unpack it first"
 UNSUPPORTED = {
-    ".zip": "Unpack it first",
-    ".gz": "Unpack it first",
+    **dict.fromkeys(
+        (".zip", ".gz", ".bz2", ".xz", ".tar", ".tgz", ".7z", ".rar", ".zst", ".lz4", ".z"), UNPACK
+    ),
     ".xlsx": "Save it as .csv",
+    ".xls": "Save it as .csv",
     ".docx": "Save it as .txt",
     ".pdf": "Save its text as .txt",
     ".mid": "MIDI files are not supported",
 }
 """Formats that would be taken for text, with a hint"""
+MARKUP_SUFFIXES = (".json", ".ndjson", ".conllu")
+"""Of tables that are a text where one is asked for"""
 
 
-def read(path: Path | str, strict: bool = False) -> TextCorpus | Records:
-    """Read a table, a folder of tables, a folder of recordings, or plain text.
+def read(
+    path: Path | str,
+    strict: bool = False,
+    options: ReadOptions = READ_DEFAULTS,
+    known: Mapping[str, str | int] = MappingProxyType({}),
+    *,
+    as_text: bool = False,
+) -> TextCorpus | Records:
+    """Read a table, a folder of tables, a folder of recordings, parallel texts, or plain text.
 
     Args:
         path: a file or a folder.
         strict: whether a bad row is an error; otherwise it is skipped and counted.
+        options: how it is read: columns, separator, encoding, header, names.
+        known: the columns of the data that a model was trained on, which are taken where they are there.
+        as_text: whether a text is asked for, where a file could be either.
 
     Returns:
         `Records` for tables and recordings. `TextCorpus` for text, which is not read yet, only its layout.
@@ -36,9 +59,16 @@ def read(path: Path | str, strict: bool = False) -> TextCorpus | Records:
     path = Path(path)
     if not path.exists():
         raise DataError(path, f"expected {SUPPORTED}", got="no such file or folder")
-    if contains_records(path):
-        return read_records(path, strict)
-    hint = UNSUPPORTED.get(path.suffix.lower())
-    if path.is_file() and hint is not None:
-        raise DataError(path, f"expected {SUPPORTED}", got=f"a {path.suffix} file", hint=hint)
-    return read_text(path)
+    if not (as_text and is_readable_as_text(path)) and contains_records(path, options):
+        return read_records(path, strict, options, known)
+    suffix = content_suffix(path)
+    if path.is_file() and suffix in UNSUPPORTED:
+        raise DataError(path, f"expected {SUPPORTED}", got=f"a {suffix} file", hint=UNSUPPORTED[suffix])
+    return read_text(path, options)
+
+
+def is_readable_as_text(path: Path) -> bool:
+    """Whether what may be a table can be meant as a text: JSON, CoNLL-U, or parallel `.txt` files."""
+    from seqloom.data.tables.sources import find_sources
+
+    return content_suffix(path) in MARKUP_SUFFIXES or (path.is_dir() and bool(find_sources(path).pairs))

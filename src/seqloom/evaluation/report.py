@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from seqloom.baselines.budget import Budget
 from seqloom.evaluation.bootstrap import bootstrap
+from seqloom.progress import phase
 from seqloom.tasks.base import Data, Metric, Preparation, Rows, Task
 
 
@@ -100,7 +101,8 @@ def make_report(
     unit = preparation.unit
     metrics = task.score(rows, unit)
     started, budget = perf_counter(), Budget(seconds)
-    baseline = task.baseline(preparation, data, split, budget)
+    with phase("measuring the baseline"):
+        baseline = task.baseline(preparation, data, split, budget)
     baseline_seconds = perf_counter() - started if budget.seconds is None else budget.seconds
     return Report(
         task=task.name,

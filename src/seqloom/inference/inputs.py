@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from seqloom.data.encoding import HEAD_BYTES, check_encodable, detect_encoding, encoding_error, split_lines
+from seqloom.data.encoding import check_encodable, encoding_error, split_lines
+from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.errors import DataError
 
 IF_TEXT = "If it is a text, say so with --text"
@@ -16,7 +18,13 @@ SUFFIX = re.compile(r"\w\.[A-Za-z][A-Za-z0-9]{1,6}$")
 PATH_STARTS = ("./", "../", "~/", "/")
 
 
-def inputs_of(argument: str, column: str) -> list[Any]:
+def inputs_of(
+    argument: str,
+    column: str,
+    options: ReadOptions = READ_DEFAULTS,
+    known: Mapping[str, str | int] = MappingProxyType({}),
+    note: Callable[[str], object] = str,
+) -> list[Any]:
     """The inputs that an argument stands for.
 
     A table stands for the values of one of its columns, a text file for its lines, any other file for
@@ -26,6 +34,9 @@ def inputs_of(argument: str, column: str) -> list[Any]:
     Args:
         argument: a text, or a path.
         column: the column of a table that the model reads, `Preparation.column`; `file` where it reads files.
+        options: how tables and text files are read.
+        known: the columns of the data that the model was trained on.
+        note: called with what was recognized in a table, a line each.
 
     Raises:
         DataError: the file is missing, cannot be read, or has no such column.
@@ -42,19 +53,20 @@ def inputs_of(argument: str, column: str) -> list[Any]:
             hint = "" if column == "file" else IF_TEXT
             raise DataError(argument, "expected a file", got="no such file", hint=hint)
         return [text_of(argument)]
+    from seqloom.data.compression import content_suffix
     from seqloom.data.read import UNSUPPORTED
     from seqloom.data.tables.formats import READERS
 
-    suffix = path.suffix.lower()
+    suffix = content_suffix(path)
     if suffix in READERS:
-        return _column_of(path, column)
+        return _column_of(path, column, options, known, note)
     if column == "file":
         return [path]
     if suffix in UNSUPPORTED:
         raise DataError(
             path, "expected a text file or a table", got=f"a {suffix} file", hint=UNSUPPORTED[suffix]
         )
-    return _read_lines(path)
+    return _read_lines(path, options)
 
 
 def text_of(argument: str) -> str:
@@ -66,16 +78,22 @@ def text_of(argument: str) -> str:
     return check_encodable(argument, "input")
 
 
-def _read_lines(path: Path) -> list[str]:
+def _read_lines(path: Path, options: ReadOptions) -> list[str]:
+    from seqloom.data import compression
+    from seqloom.data.encoding import HEAD_BYTES
+    from seqloom.data.tables.file import TableFile
+
     try:
-        content = path.read_bytes()
+        with TableFile(path, options).open_text() as text:
+            return split_lines(text.read())
     except OSError as error:
         raise DataError(path, "expected a file that can be read", got=error.strerror or str(error)) from None
-    try:
-        return split_lines(content.decode(detect_encoding(content)))
-    except UnicodeDecodeError as error:
-        expected = "the text must be UTF-8"
-        raise encoding_error(path, expected, error, content[:HEAD_BYTES], path.name) from None
+    except UnicodeError as error:
+        expected, head = (
+            f"the text must be {options.encoding or 'UTF-8'}",
+            compression.read_head(path, HEAD_BYTES),
+        )
+        raise encoding_error(path, expected, error, head, path.name) from None
 
 
 def _is(check: Callable[[], bool]) -> bool:
@@ -91,11 +109,12 @@ def _looks_like_path(argument: str) -> bool:
     It ends like a table or a recording; or it is one word that has a suffix or begins or ends like a path, or
     whose folder is there.
     """
+    from seqloom.data.compression import content_suffix
     from seqloom.data.tables.formats import READERS
-    from seqloom.data.tables.records import AUDIO_SUFFIXES
+    from seqloom.data.tables.speech import AUDIO_SUFFIXES
 
     path = Path(argument)
-    if path.suffix.lower() in (*READERS, *AUDIO_SUFFIXES):
+    if content_suffix(path) in (*READERS, *AUDIO_SUFFIXES):
         return True
     if not argument or argument.split() != [argument]:
         return False
@@ -105,12 +124,20 @@ def _looks_like_path(argument: str) -> bool:
     )
 
 
-def _column_of(table: Path, column: str) -> list[Any]:
+def _column_of(
+    table: Path,
+    column: str,
+    options: ReadOptions,
+    known: Mapping[str, str | int],
+    note: Callable[[str], object],
+) -> list[Any]:
+    from seqloom.data.tables.columns import suggest_settings
     from seqloom.data.tables.records import read_inputs
 
-    examples = read_inputs(table)
+    examples = read_inputs(table, column, options, known, note)
     for example in examples:
         if column not in example.fields:
-            got = ", ".join(example.fields)
-            raise DataError(example.place, f"expected a column {column}", got=got)
+            got, rows = ", ".join(example.fields), (example.fields for example in examples)
+            hint = suggest_settings([column], list(example.fields), rows)
+            raise DataError(example.place, f"expected a column {column}", got=got, hint=hint)
     return [example.fields[column] for example in examples]

@@ -72,6 +72,38 @@ class Predictor:
             answers[place] = output
         return answers
 
+    def read_inputs(
+        self,
+        argument: Path | str,
+        reading: Mapping[str, Any] | None = None,
+        *,
+        is_text: bool = False,
+        log: Callable[[str], object] = str,
+    ) -> list[Any]:
+        """The inputs that an argument stands for: those of a table or a text file, a recording, or a text.
+
+        Args:
+            argument: a path, or a text.
+            reading: how tables and text files are read, as for `evaluate`.
+            is_text: whether it is a text, even if it looks like a path.
+            log: called with each line about what was recognized in a table.
+
+        Raises:
+            DataError: the file is missing or cannot be read.
+            ConfigError: a key that does not exist or is out of its range; a text where files are read.
+
+        >>> model.predict(model.read_inputs("reviews.csv"))    # doctest: +SKIP
+        """
+        from seqloom.inference.inputs import inputs_of, text_of
+
+        column = self.preparation.column
+        if is_text and column == "file":
+            raise ConfigError("predict", "--text needs a model that reads texts", got="one that reads files")
+        options, known = self.config.read_options(reading or {})
+        if is_text:
+            return [text_of(str(argument))]
+        return inputs_of(str(argument), column, options, known, lambda note: log(f"{argument}: {note}"))
+
     def context(self, **decoding: Any) -> Context:
         """What the task needs beside model and batch: preparation, settings, and how to decode.
 
@@ -162,6 +194,8 @@ class Predictor:
         *,
         seed: int = 0,
         strict: bool = False,
+        reading: Mapping[str, Any] | None = None,
+        log: Callable[[str], object] = str,
         **decoding: Any,
     ) -> Report:
         """Measure the model beside its baseline.
@@ -172,21 +206,23 @@ class Predictor:
                 `validation` for the data that the model was trained on, and `all` for other data.
             seed: draws the bootstrap interval.
             strict: whether one bad row among many raises; else it is skipped and counted.
+            reading: how tables are read, such as `{"columns": {"text": "body"}}`: the `data.*` keys that
+                every task has; they override the run's.
+            log: called with a line about the data: its splits, and what was recognized in it.
             decoding: the task's `decoding.*` keys, such as `num_beams=5`; they override the run's.
 
         Raises:
-            DataError: the data cannot be read, or has no such split.
+            DataError: the data cannot be read, is not of the type that the task reads, or has no such split.
             ConfigError: a key that does not exist or is out of its range.
         """
         from seqloom.data.batching import Batching
         from seqloom.data.bucketing import BATCH_SIZE
-        from seqloom.data.read import read
         from seqloom.evaluation.measure import measure
         from seqloom.evaluation.report import make_report
 
         context = self.context(**decoding)
-        splits = read(data, strict)
-        self.config.task.require_kind(splits)
+        splits = self.config.read(data, strict, reading)
+        log(f"data: {data} ({splits.describe()})")
         batching = Batching(BATCH_SIZE, self.config.training.window, training=False)
         if split is None:
             is_training_data = self.preparation.source(splits, "train", batching).digest == self._digest

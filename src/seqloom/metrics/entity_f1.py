@@ -1,7 +1,8 @@
-"""Entities from BIO tags and their F1, as conlleval counts them (the script of CoNLL-2000).
+"""Entities from tags and their F1, as conlleval counts them (the script of CoNLL-2000), and seqeval.
 
-`B-x` begins an entity of type x, `I-x` continues one, `O` is outside. An `I-x` that does not follow its type
-begins an entity too, so that IOB1 tags, with `B-` between adjacent entities only, mean the same.
+`B-x` begins an entity of type x, `I-x` continues one, `E-x` continues and ends one, `S-x` is one of a single
+token, `O` is outside. An `I-x` or `E-x` that has nothing to continue begins an entity too, so that IOB1 tags,
+with `B-` between adjacent entities only, mean the same.
 """
 
 from __future__ import annotations
@@ -21,35 +22,24 @@ class Span(NamedTuple):
     stop: int
 
 
-def is_bio(tags: Iterable[str]) -> bool:
-    """Whether all tags are `O`, `B-…` or `I-…`, with at least one entity.
-
-    >>> is_bio(["O", "B-PER"]), is_bio(["NOUN", "O"]), is_bio(["O"])
-    (True, False, False)
-    """
-    inside = set(tags) - {OUTSIDE}
-    return bool(inside) and all(tag[:2] in ("B-", "I-") and len(tag) > 2 for tag in inside)
-
-
 def spans(tags: Sequence[str]) -> list[Span]:
     """The entities of a sentence, in order.
 
     Args:
-        tags: the BIO tag of each token.
+        tags: the tag of each token.
 
     >>> spans(["B-PER", "I-PER", "O", "B-LOC", "B-LOC", "I-PER"])  # doctest: +NORMALIZE_WHITESPACE
     [Span(type='PER', start=0, stop=2), Span(type='LOC', start=3, stop=4), Span(type='LOC', start=4, stop=5),
      Span(type='PER', start=5, stop=6)]
     """
     entities: list[Span] = []
+    before = OUTSIDE
     for place, tag in enumerate(tags):
-        if tag == OUTSIDE:
-            continue
-        kind = tag[2:]
-        if tag[0] == "I" and entities and entities[-1].type == kind and entities[-1].stop == place:
+        if tag != OUTSIDE and tag[0] in "IE" and before[0] in "BI" and before[2:] == tag[2:]:
             entities[-1] = entities[-1]._replace(stop=place + 1)
-        else:
-            entities.append(Span(kind, place, place + 1))
+        elif tag != OUTSIDE:
+            entities.append(Span(tag[2:], place, place + 1))
+        before = tag
     return entities
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
+from seqloom.data.batching import MAX_UNITS
+from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.errors import ConfigError, nearest
 from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.tasks.base import Context, LoadedRun, Preparation, Task
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PUNCTUATION = re.compile(r"[^\w\s~]")
+"""A value of one such character, as in `data.separator=|`, is that character, whatever it means in YAML."""
 
 
 class TrainingConfig(StrictConfig):
@@ -27,6 +32,9 @@ class TrainingConfig(StrictConfig):
     batch_units: PositiveInt | None = None
     """Most tokens or frames per step, padding included, instead of `batch_size`; not for long texts, which
     are cut into windows."""
+    max_units: PositiveInt = MAX_UNITS
+    """Most tokens or frames of a batch that `batch_size` makes, padding included: where sequences are long, a
+    batch has fewer of them. A longer sequence is a batch of its own."""
     window: PositiveInt = 64
     """Tokens per window of a long text, in truncated backpropagation through time; the state is carried from
     one window to the next."""
@@ -90,6 +98,8 @@ class RunConfig(NamedTuple):
     loss: Any
     training: TrainingConfig
     decoding: Any
+    reading: ReadOptions = READ_DEFAULTS
+    """The `data.*` keys that are not the task's: how data is read"""
 
     def context(self, preparation: Preparation, progress: float = 1.0, decoding: Any = None) -> Context:
         """What the task needs beside model and batch.
@@ -101,13 +111,49 @@ class RunConfig(NamedTuple):
         """
         return Context(preparation, self.model, self.loss, decoding or self.decoding, progress, _load_run)
 
+    def read(self, path: Path | str, strict: bool = False, reading: Mapping[str, Any] | None = None) -> Any:
+        """Read data as the run's own was read.
+
+        Args:
+            path: a file or a folder.
+            strict: whether a bad row is an error; otherwise it is skipped and counted.
+            reading: `data.*` keys of reading, such as `{"separator": ";"}`; they override the run's.
+
+        Raises:
+            DataError: the data cannot be read, or is not of the type that the task reads.
+            ConfigError: a key that does not exist or is out of its range.
+        """
+        from seqloom.data.read import read
+        from seqloom.data.text.corpus import TextCorpus
+
+        options, known = self.read_options(reading or {})
+        data = read(path, strict, options, known, as_text=self.task.reads is TextCorpus)
+        self.task.require(data)
+        return data
+
+    def read_options(self, reading: Mapping[str, Any]) -> tuple[ReadOptions, Mapping[str, str | int]]:
+        """How other data is read: the options, and the columns of the run's own data, which may lack there.
+
+        Args:
+            reading: `data.*` keys of reading; they override the run's.
+
+        Raises:
+            ConfigError: a key that does not exist or is out of its range.
+        """
+        for key in reading:
+            if key not in READING_KEYS:
+                raise ConfigError("data", f"unknown key `{key}`", hint=nearest(key, READING_KEYS))
+        own = self.reading.model_dump(exclude={"columns"})
+        return read_options([{"data": own}, {"data": reading}]), self.reading.columns
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         parts = {name: getattr(self, name).model_dump() for name in PARTS}
-        return {"task": self.task.name, **parts}
+        return {"task": self.task.name, **parts, "data": {**self.reading.model_dump(), **parts["data"]}}
 
 
 PARTS = ("data", "model", "loss", "training", "decoding")
+READING_KEYS = tuple(ReadOptions.model_fields)
 
 
 def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
@@ -128,6 +174,7 @@ def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
         "decoding": task.DecodingConfig,
     }
     known = [f"{part}.{key}" for part in PARTS for key in schemas[part].model_fields]
+    known += [f"data.{key}" for key in READING_KEYS]
     merged: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
     for layer in ({"training": task.training_defaults}, *layers):
         for part, values in layer.items():
@@ -139,17 +186,58 @@ def resolve(task: Task, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
                 )
             if not isinstance(values, Mapping):
                 raise ConfigError("configuration", f"`{part}` must hold keys of its own", got=values)
-            merged[part].update(values)
+            merge(merged[part], values)
     for part in PARTS:
         for key in merged[part]:
             if f"{part}.{key}" not in known:
                 raise ConfigError(
                     "configuration", f"unknown key `{part}.{key}`", hint=nearest(f"{part}.{key}", known)
                 )
+    own_keys = schemas["data"].model_fields.keys()
+    reading = {key: value for key, value in merged["data"].items() if key in READING_KEYS}
+    merged["data"] = {key: value for key, value in merged["data"].items() if key in own_keys}
     data, model, loss, training, decoding = (_validated(part, schemas[part], merged[part]) for part in PARTS)
     if training.max_epochs is None and training.max_steps is None and training.max_minutes is None:
         training = training.model_copy(update={"max_epochs": 20})
-    return RunConfig(task, data, model, loss, training, decoding)
+    return RunConfig(task, data, model, loss, training, decoding, _validated("data", ReadOptions, reading))
+
+
+def read_options(layers: Sequence[Mapping[str, Any]]) -> ReadOptions:
+    """How data is read, of nested mappings, the last of which wins: known before the task is.
+
+    Raises:
+        ConfigError: a value out of its range.
+
+    >>> read_options([{"data": {"separator": ";", "unit": "word"}}]).separator
+    ';'
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        values = layer.get("data", {})
+        merge(merged, values if isinstance(values, Mapping) else {})
+    return _validated("data", ReadOptions, {key: merged[key] for key in merged if key in READING_KEYS})
+
+
+def merge(target: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Put `values` over those of `target`; where both are mappings, key by key."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            inner = target.get(key)
+            target[key] = dict(inner) if isinstance(inner, Mapping) else {}
+            merge(target[key], value)
+        else:
+            target[key] = value
+
+
+def nest(name: str, value: Any) -> dict[str, Any]:
+    """A setting as a nested mapping.
+
+    >>> nest("data.columns.text", "review")
+    {'data': {'columns': {'text': 'review'}}}
+    """
+    for key in reversed(name.split(".")):
+        value = {key: value}
+    return value
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -179,8 +267,8 @@ def parse_settings(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
     Raises:
         ConfigError: not of the form part.key=value.
 
-    >>> parse_settings(["training.learning_rate=3e-4", "model.cell_type=gru"])
-    {'training': {'learning_rate': 0.0003}, 'model': {'cell_type': 'gru'}}
+    >>> parse_settings(["training.learning_rate=3e-4", "data.columns.text=review"])
+    {'training': {'learning_rate': 0.0003}, 'data': {'columns': {'text': 'review'}}}
     """
     from seqloom.runs.yaml_values import YAMLError, parse_yaml
 
@@ -191,7 +279,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
         if not (equals and dot and part and key):
             raise ConfigError("--set", "expected part.key=value, as in training.batch_size=32", got=setting)
         try:
-            nested.setdefault(part, {})[key] = parse_yaml(value)
+            merge(nested, nest(name.strip(), value if PUNCTUATION.fullmatch(value) else parse_yaml(value)))
         except YAMLError:
             raise ConfigError(
                 "--set", f"the value of {name} must be a number, a word or a list", got=value
@@ -204,7 +292,7 @@ def _validated(part: str, schema: type[BaseModel], values: dict[str, Any]) -> An
         return schema.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(place) for place in first["loc"][:1])
+        key = ".".join(str(place) for place in first["loc"][: 2 if part == "data" else 1])
         message = first["msg"][0].lower() + first["msg"][1:]
         got, hint = json.dumps(first["input"], default=str), first.get("ctx", {}).get("hint", "")
         raise ConfigError(f"{part}.{key}", message, got=got, hint=hint) from None

@@ -17,7 +17,6 @@ import numpy
 from torch import Tensor, nn
 
 from seqloom.baselines.budget import UNLIMITED, Budget
-from seqloom.data.tables.records import Records
 from seqloom.errors import DataError
 from seqloom.settings import StrictConfig
 from seqloom.state import State
@@ -198,10 +197,10 @@ class Task(ABC):
     """The word on the command line."""
     shape: ClassVar[str]
     """`one-to-one`, `one-to-many`, `many-to-one` or `many-to-many`."""
-    data_type: ClassVar[type] = Records
-    """What `data.read` gives for it: `Records`, or `TextCorpus` for plain text."""
     data_description: ClassVar[str] = "any data, if it is chosen by name"
     """The data it takes, in words: `plain text`."""
+    reads: ClassVar[type] = object
+    """The type of data it takes: `TextCorpus` or `Records`, as `data.read` returns it."""
     DataConfig: ClassVar[type[StrictConfig]] = NoConfig
     """The `data.*` keys, for `prepare`."""
     ModelConfig: ClassVar[type[StrictConfig]]
@@ -219,22 +218,22 @@ class Task(ABC):
         del data
         return None
 
-    @final
-    def require_kind(self, data: Data) -> None:
-        """Check that data is of the kind that the task reads.
-
-        Raises:
-            DataError: it is text where the task reads tables or recordings, or the other way round.
-        """
-        if not isinstance(data, self.data_type):
-            columns = ", ".join(getattr(data, "columns", ()))
-            got = f"a table with columns {columns}" if columns else "plain text"
-            raise DataError(data.path, f"the task {self.name} takes {self.data_description}", got=got)
-
     def pipeline_tag(self, preparation: Any) -> str | None:
         """What model hubs call the task, such as `text-classification`; None: they have no name for it."""
         del preparation
         return None
+
+    @final
+    def require(self, data: Data) -> None:
+        """Check that `data` is of the type that this task reads.
+
+        Raises:
+            DataError: it is not.
+        """
+        if not isinstance(data, self.reads):
+            columns = ", ".join(getattr(data, "columns", ()))
+            got = f"a table with columns {columns}" if columns else "plain text"
+            raise DataError(data.path, f"the task {self.name} takes {self.data_description}", got=got)
 
     @abstractmethod
     def prepare(self, data: Any, config: Any) -> Preparation:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqloom.data.read import read
+from seqloom.data.tables.records import Records
+from seqloom.data.text.corpus import TextCorpus
 from seqloom.data.text.markup import require_plain_text
 from seqloom.errors import ConfigError, DataError
 from seqloom.runs import run_folder
-from seqloom.runs.config import PARTS, RunConfig, parse_settings, resolve
+from seqloom.runs.config import PARTS, RunConfig, merge, nest, parse_settings, read_options, resolve
 from seqloom.tasks import all_tasks, infer, task_named
 from seqloom.tasks.base import Data, Preparation, Task
 from seqloom.training import checkpoint
@@ -39,10 +42,9 @@ def nested_settings(settings: Sequence[str] | Mapping[str, Any]) -> dict[str, di
         return parse_settings(settings)
     nested: dict[str, dict[str, Any]] = {}
     for name, value in settings.items():
-        part, dot, key = name.partition(".")
-        if not dot:
+        if "." not in name:
             raise ConfigError("settings", "expected keys such as training.batch_size", got=name)
-        nested.setdefault(part, {})[key] = value
+        merge(nested, nest(name, value))
     return nested
 
 
@@ -61,12 +63,17 @@ def new_job(
     """
     named = task_name or next((str(layer["task"]) for layer in layers if "task" in layer), None)
     known = task_named(named) if named else None  # a wrong name is refused before the data is read
-    data = read(path, strict)
+    options = read_options(layers)
+    data = read(path, strict, options, as_text=known is not None and known.reads is TextCorpus)
     if known is None:
         require_plain_text(data)
+    else:
+        known.require(data)
     chosen, reason = (known, "as asked") if known else _infer(data, path)
-    chosen.require_kind(data)
     config = with_precision(resolve(chosen, layers))
+    if isinstance(data, Records):  # another table is read by what was recognized in this one
+        columns = {**options.columns, **data.mapping}
+        config = config._replace(reading=options.model_copy(update={"columns": columns}))
     log(f"task: {chosen.name} ({chosen.shape}), {'' if known else 'because the data is '}{reason}")
     preparation = chosen.prepare(data, config.data)
     return Job(config, preparation, data, path)
@@ -82,7 +89,8 @@ def _infer(data: Any, path: Path) -> tuple[Task, str]:
         takes = "; ".join(f"{task.name} takes {task.data_description}" for task in all_tasks())
         columns = ", ".join(getattr(data, "columns", ()))
         got = f"columns {columns}" if columns else "none that fits"
-        raise DataError(path, "expected data that a task takes", got=got, hint=takes)
+        hint = f"{data.suggest('text', 'label')}. {takes}" if isinstance(data, Records) else takes
+        raise DataError(path, "expected data that a task takes", got=got, hint=hint)
     return fitting[0]
 
 
@@ -115,11 +123,9 @@ def resumed_job(
     resumed = checkpoint.load(folder)
     path = Path(data) if data is not None else Path(resumed.data_path)
     if not path.exists():
-        hint = f"If it has moved: seqloom train NEW --out {folder} --resume"
+        hint = f"If it has moved: seqloom train NEW --out {shlex.quote(str(folder))} --resume"
         raise DataError(
             path, "expected the data that the training began with", got="nothing there", hint=hint
         )
     preparation = before.task.restore(folder, settings.data)
-    content = read(path)
-    before.task.require_kind(content)
-    return folder, Job(settings, preparation, content, path), resumed
+    return folder, Job(settings, preparation, settings.read(path), path), resumed

@@ -52,7 +52,12 @@ class Trainer:
         self.processes, self.state = Processes(accelerator), TrainingState()
         shard = self.processes.shard
         batching = Batching(
-            training.batch_size, training.window, training.seed, shard, batch_units=training.batch_units
+            training.batch_size,
+            training.window,
+            training.seed,
+            shard,
+            batch_units=training.batch_units,
+            max_units=training.max_units,
         )
         self.source = job.preparation.source(job.data, "train", batching)
         self.validation = Validation(job, self.processes)

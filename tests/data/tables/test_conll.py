@@ -10,6 +10,7 @@ import pytest
 
 from seqloom.data.read import read
 from seqloom.data.tables.conll import read_conll
+from seqloom.data.tables.file import TableFile
 from seqloom.data.tables.records import Records
 from seqloom.errors import DataError
 
@@ -22,7 +23,7 @@ def file(tmp_path: Path) -> Path:
 def read_valid(file: Path, content: str) -> list[tuple[int, list[str], list[str]]]:
     """The sentences of a file without errors."""
     file.write_text(content, encoding="utf-8")
-    sentences = list(read_conll(file))
+    sentences = list(read_conll(TableFile(file)))
     assert [sentence.error for sentence in sentences if sentence.error] == []
     return [sentence[:3] for sentence in sentences]
 
@@ -91,7 +92,7 @@ def test_a_sentence_may_be_long(file: Path) -> None:
 def test_a_bad_line_makes_only_its_sentence_unusable(file: Path, line: Any, message: str) -> None:
     bad = line if isinstance(line, bytes) else line.encode()
     file.write_bytes(b"Anna B-PER\n\nand O\n" + bad + b"\nsang O\nlong\n\nBob B-PER\n")
-    first, second, third = read_conll(file)
+    first, second, third = read_conll(TableFile(file))
     assert (first.error, third.error) == (None, None)
     assert (first.tokens, third.tokens) == (["Anna"], ["Bob"])
     assert second.line == 3
@@ -101,7 +102,7 @@ def test_a_bad_line_makes_only_its_sentence_unusable(file: Path, line: Any, mess
 
 def test_the_first_line_may_be_bad(file: Path) -> None:
     file.write_text("title\n\nAnna NNP B-PER\n\nBob NNP B-PER\n")
-    assert [sentence.error is None for sentence in read_conll(file)] == [False, True, True]
+    assert [sentence.error is None for sentence in read_conll(TableFile(file))] == [False, True, True]
 
 
 def test_records_name_lines_and_skip_bad_sentences(file: Path) -> None:

@@ -44,7 +44,8 @@ def test_each_format_gives_the_same_rows(tmp_path: Path, name: str, content: str
 
 def test_a_quote_in_a_tab_separated_file_is_a_character(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text('text\tlabel\n"Come in\tpos\r\nand sat down"\tneg\n""\tpos\n')
-    rows = {example.fields["text"]: example.fields["label"] for example in read_inputs(tmp_path / "a.tsv")}
+    examples = read_inputs(tmp_path / "a.tsv", "text")
+    rows = {example.fields["text"]: example.fields["label"] for example in examples}
     assert rows == {'"Come in': "pos", 'and sat down"': "neg", '""': "pos"}
 
 
@@ -58,7 +59,7 @@ def test_lines_end_at_lf_and_crlf_only(tmp_path: Path, name: str) -> None:
         "a.conll": f"{text}\tx\n",
     }
     (tmp_path / name).write_text(contents[name], newline="")
-    (example,) = read_inputs(tmp_path / name)
+    (example,) = read_inputs(tmp_path / name, "text")
     value = example.fields["tokens"][0] if name == "a.conll" else example.fields["text"]
     assert value == (f"{text}\r" if name == "a.tsv" else text)
 
@@ -83,11 +84,11 @@ def test_utf_16_and_utf_32_are_read_by_their_mark(tmp_path: Path, name: str, enc
         "a.conll": "Müller x\n",
     }
     (tmp_path / name).write_text(contents[name], encoding=encoding)
-    (example,) = read_inputs(tmp_path / name)
+    (example,) = read_inputs(tmp_path / name, "text")
     assert "Müller" in (example.fields.get("text"), *example.fields.get("tokens", ()))
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-1])
     with pytest.raises(DataError, match=rf"the table must be UTF-8\..*iconv -f {encoding.upper()} -t UTF-8"):
-        read_inputs(tmp_path / name)
+        read_inputs(tmp_path / name, "text")
 
 
 def test_half_of_a_surrogate_pair_is_a_bad_row(tmp_path: Path) -> None:
@@ -231,11 +232,11 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
 
 
 def test_inputs_for_prediction_are_all_rows(tmp_path: Path) -> None:
-    assert len(read_inputs(write_table(tmp_path / "a.csv"))) == 20
-    assert isinstance(read_inputs(tmp_path / "a.csv")[0], Example)
+    assert len(read_inputs(write_table(tmp_path / "a.csv"), "text")) == 20
+    assert isinstance(read_inputs(tmp_path / "a.csv", "text")[0], Example)
     (tmp_path / "b.csv").write_text("text,label\na\n")
     with pytest.raises(DataError, match=r"b\.csv, line 2: expected 2 columns"):
-        read_inputs(tmp_path / "b.csv")
+        read_inputs(tmp_path / "b.csv", "text")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +259,7 @@ def test_inputs_for_prediction_are_all_rows(tmp_path: Path) -> None:
             b"text,text\na,b\n",
             r"the first line must name the columns, without repeats\. Got text, text\.",
         ),
-        ("a.csv", b"text,\na,b\n", r"the first line must name the columns"),
+        ("a.csv", b",\na,b\n", r"the first line must name the columns"),
         ("a.csv", b'text,label\na,x\n"b,y\nc,z\n', r"a\.csv, line 3: expected a row\. .*Quote a field"),
         (
             "a.csv",
@@ -290,12 +291,13 @@ def test_a_missing_path_is_refused(tmp_path: Path) -> None:
 
 
 def test_parquet_rows_are_read(tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'seqloom[parquet]'")
-    arrow = pytest.importorskip("pyarrow")
+    import pyarrow as arrow
+    from pyarrow import parquet
+
     rows = [{"values": [1.0, 2.5], "label": "x"}, {"values": [3.0], "label": "y"}]
     parquet.write_table(arrow.Table.from_pylist(rows), tmp_path / "train.parquet")
-    assert [example.fields for example in read_inputs(tmp_path / "train.parquet")] == rows
-    assert read_inputs(tmp_path / "train.parquet")[1].place.endswith("train.parquet, row 2")
+    assert [example.fields for example in read_inputs(tmp_path / "train.parquet", "text")] == rows
+    assert read_inputs(tmp_path / "train.parquet", "text")[1].place.endswith("train.parquet, row 2")
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(DataError, match=r"bad\.parquet: expected a Parquet file\. Got "):
-        read_inputs(tmp_path / "bad.parquet")
+        read_inputs(tmp_path / "bad.parquet", "text")

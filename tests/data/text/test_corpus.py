@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from seqloom.data import compression
+from seqloom.data.options import ReadOptions
 from seqloom.data.text import corpus
 from seqloom.data.text.corpus import read_chunks, read_text
 from seqloom.errors import DataError
@@ -117,10 +123,66 @@ def test_invalid_utf8_is_refused_with_its_position(tmp_path: Path) -> None:
         list(read_chunks(read_text(file).splits["train"]))
 
 
-def test_a_utf16_text_is_refused_with_the_command_that_converts_it(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("good line\n" * 20, encoding="utf-16")
-    with pytest.raises(DataError, match=r"a\.txt, byte 0: the text must be UTF-8.*iconv -f UTF-16 -t UTF-8"):
-        list(read_chunks(read_text(tmp_path / "a.txt").splits["train"]))
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def whole(path: Path, **options: Any) -> str:
+    return "".join(read_chunks(read_text(path, ReadOptions(**options)).all_spans()))
+
+
+TEXT = "Zwölf Boxkämpfer jagen Viktor.\n" * 9
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_an_encoding_is_known_by_its_mark(tmp_path: Path, cache: Path, encoding: str) -> None:
+    (tmp_path / "a.txt").write_text(TEXT, encoding=encoding)
+    assert whole(tmp_path / "a.txt") == TEXT
+    assert cache.exists() == (encoding != "utf-8-sig")
+
+
+def test_an_encoding_may_be_set(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "a.txt").write_text(TEXT, encoding="cp1252")
+    assert whole(tmp_path / "a.txt", encoding="cp1252") == TEXT
+    with pytest.raises(DataError, match=r"a\.txt: the text must be ascii\. Got byte 0xf6"):
+        whole(tmp_path / "a.txt", encoding="ascii")
+    assert [path.name for path in cache.rglob("*") if path.is_file()] == ["a.txt"]
+
+
+@pytest.mark.parametrize(("suffix", "module"), [(".gz", gzip), (".bz2", bz2), (".xz", lzma)])
+def test_compressed_texts_are_what_they_hold(tmp_path: Path, cache: Path, suffix: str, module: Any) -> None:
+    for name in ("train", "valid"):
+        (tmp_path / f"{name}.txt{suffix}").write_bytes(module.compress((name + TEXT).encode()))
+    corpus = read_text(tmp_path)
+    assert {split: "".join(read_chunks(spans)) for split, spans in corpus.splits.items()} == {
+        "train": f"train{TEXT}",
+        "validation": f"valid{TEXT}",
+    }
+    assert corpus.remarks == ()
+    single = tmp_path / f"train.txt{suffix}"
+    assert whole(single) == f"train{TEXT}"
+    damaged = tmp_path / f"damaged.txt{suffix}"
+    damaged.write_bytes(single.read_bytes()[:-20])
+    with pytest.raises(DataError, match=rf"\.txt\{suffix}: expected a file compressed as \{suffix}\. "):
+        whole(damaged)
+    damaged.write_bytes(b"no such thing at all")
+    with pytest.raises(DataError, match=rf"\.txt\{suffix}: expected a file compressed as \{suffix}\. "):
+        whole(damaged)
+    damaged.write_bytes(module.compress("Müller\n".encode("cp1252")))
+    with pytest.raises(DataError, match=r"the text must be UTF-8\. Got byte 0xfc"):
+        whole(damaged)
+    assert len([path for path in cache.rglob("*") if path.is_file()]) == 2
+
+
+def test_a_bomb_is_bounded(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compression, "MAX_SMALL_BYTES", 1 << 20)
+    (tmp_path / "a.txt.xz").write_bytes(lzma.compress(bytes(1 << 22)))
+    message = r"a\.txt\.xz: must unpack to at most 1,048,576 bytes, since it is small\. Got more\. If that"
+    with pytest.raises(DataError, match=message):
+        whole(tmp_path / "a.txt.xz")
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
 
 
 def test_a_corpus_without_a_training_text_is_refused(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ ROOT = Path(__file__).parents[3]
 COMPILERS = [name for name in (os.environ.get("CXX"), "c++", "g++", "clang++") if name and shutil.which(name)]
 
 needs_library = pytest.mark.skipif(
-    not COMPILERS and not library.available(), reason="no C++ compiler: seqloom is installed without csrc/"
+    not library.available() and (not COMPILERS or os.environ.get(library.CPU_VARIABLE) == "none"),
+    reason="no C++ compiler, or SEQLOOM_CPU=none: seqloom goes without csrc/",
 )
 
 
@@ -71,6 +72,7 @@ def test_structures_match_the_header(structure: type[ctypes.Structure], name: st
 @pytest.fixture
 def unloaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The library is searched for again, in this test and in the next."""
+    monkeypatch.delenv(library.CPU_VARIABLE, raising=False)
     library.load.cache_clear()
     yield
     monkeypatch.undo()
@@ -164,7 +166,8 @@ def test_every_instruction_set_matches_the_reference(target: str) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     if library.CPU_TARGETS.index(target) > loaded.best:
-        assert f"SEQLOOM_KERNEL=native:{target} cannot be had: this processor has" in done.stdout
+        reason = library.why_not_cpu_target(target)
+        assert f"SEQLOOM_KERNEL=native:{target} cannot be had: {reason}. " in done.stdout
     elif target == "avx512_bf16":
         assert done.stdout == f"SEQLOOM_KERNEL=native:{target}\n"
     else:
@@ -173,11 +176,14 @@ def test_every_instruction_set_matches_the_reference(target: str) -> None:
 
 
 def test_reasons_why_an_instruction_set_is_not_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(library.CPU_VARIABLE, raising=False)
     monkeypatch.setattr(library, "load", lambda: library.Library(lambda _: 0, lambda _: 0, 0, 1))
     assert library.why_not_cpu_target("portable") is None
     assert library.why_not_cpu_target("avx512") == "this processor has avx2 at most"
     expected = "the compiled kernels have been loaded with portable"
     assert library.why_not_cpu_target("avx2") == expected
+    monkeypatch.setenv(library.CPU_VARIABLE, "avx2")
+    assert library.why_not_cpu_target("avx512") == "SEQLOOM_CPU=avx2 allows avx2 at most"
     monkeypatch.setattr(forward_backward, "load", library.load)
     run = make_run()
     bf16 = run._replace(input=run.input.bfloat16())

@@ -35,7 +35,7 @@ def test_words_are_numbered_by_frequency(preparation: Preparation) -> None:
     assert preparation.words["Anna"] == {"B-PER": 3}
     assert preparation.tags == ["B-LOC", "B-PER", "I-PER", "O"]
     assert preparation.encode("Anna sang Bob").words.tolist() == [1, 2, 0]
-    assert preparation.describe() == "11 words, 4 tags"
+    assert preparation.describe() == "11 words, 4 tags (IOB2)"
     seen_once = [word for number, word in enumerate(preparation.words, 1) if preparation.seen_once[number]]
     assert seen_once == ["Berg", "and", "in", "it", "saw", "so", "was"]
     assert not preparation.seen_once[0]
@@ -139,7 +139,10 @@ def test_a_tag_unseen_in_training_is_a_bad_row(tmp_path: Path) -> None:
 
 
 def test_missing_columns_are_named(data: Records) -> None:
-    with pytest.raises(DataError, match=r": expected columns tokens, tags\. Got tokens, label\.$"):
+    with pytest.raises(
+        DataError,
+        match=r": expected columns tokens, tags\. Got tokens, label\. .* data\.columns\.tags=label\.$",
+    ):
         TASK.prepare(data._replace(columns=("tokens", "label")), DataConfig())
 
 

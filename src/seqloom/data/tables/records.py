@@ -8,64 +8,51 @@ training rows is held out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-from seqloom.data.folders import DataFiles, list_files, list_names
-from seqloom.data.splits import SPLITS, hold_out, infer_split
-from seqloom.data.tables.formats import READERS, Row, read_table
-from seqloom.data.tables.remarks import describe_duplicates, find_referenced
+from seqloom.data.folders import list_names
+from seqloom.data.options import READ_DEFAULTS, ReadOptions
+from seqloom.data.splits import SPLITS
+from seqloom.data.tables.columns import Layout, suggest_settings
+from seqloom.data.tables.examples import Example, Examples
+from seqloom.data.tables.reader import TableReader
+from seqloom.data.tables.reading import read_splits
+from seqloom.data.tables.remarks import find_referenced
+from seqloom.data.tables.skipped import SkippedRows
+from seqloom.data.tables.sources import find_sources, rows_of
 from seqloom.errors import DataError
-
-METADATA = "metadata.csv"
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
+from seqloom.progress import phase
 
 T = TypeVar("T")
-
-
-class Example(NamedTuple):
-    """A row of the data and its place."""
-
-    place: str
-    """For example `train.csv, line 3`"""
-    fields: Mapping[str, Any]
-
-    def text(self, column: str) -> str:
-        """The text in `column`.
-
-        Raises:
-            DataError: there is no such text, or it is white space only.
-        """
-        value = self.fields.get(column)
-        if isinstance(value, str) and value.strip():
-            return value
-        got = "nothing" if value is None or isinstance(value, str) else f"{value!r:.60}"
-        raise DataError(self.place, f"`{column}` must be a text", got=got)
 
 
 class Records(NamedTuple):
     """Examples by split, and one message in `skipped` for every row that could not be read."""
 
     path: Path
-    splits: dict[str, tuple[Example, ...]]
+    splits: Mapping[str, Examples]
     columns: tuple[str, ...]
-    skipped: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    skipped: Mapping[str, SkippedRows] = MappingProxyType({})
     strict: bool = False
     """Whether a bad row is an error; otherwise it is skipped and counted."""
     remarks: tuple[str, ...] = ()
     """What a person should know of the data, such as files that were passed over"""
+    mapping: Mapping[str, str | int] = MappingProxyType({})
+    """The names in the tables of the columns that were renamed"""
 
-    def examples(self, split: str) -> tuple[Example, ...]:
+    def examples(self, split: str) -> Examples:
         """The examples of a split; `all`: of all splits."""
         names = SPLITS if split == "all" else (split,)
-        return tuple(example for name in names for example in self.splits.get(name, ()))
+        return Examples.join([self.splits[name] for name in names if name in self.splits])
 
-    def skipped_rows(self, split: str) -> tuple[str, ...]:
+    def skipped_rows(self, split: str) -> SkippedRows:
         """One message for every row of a split that could not be read; `all`: of all splits."""
         names = SPLITS if split == "all" else (split,)
-        return tuple(message for name in names for message in self.skipped.get(name, ()))
+        return SkippedRows.join(self.skipped[name] for name in names if name in self.skipped)
 
     def require(self, *columns: str) -> None:
         """Check that the data has these columns.
@@ -76,7 +63,12 @@ class Records(NamedTuple):
         missing = [column for column in columns if column not in self.columns]
         if missing:
             expected = f"expected columns {', '.join(columns)}"
-            raise DataError(self.path, expected, got=", ".join(self.columns))
+            hint = self.suggest(*missing)
+            raise DataError(self.path, expected, got=", ".join(self.columns), hint=hint)
+
+    def suggest(self, *missing: str) -> str:
+        """How to say which columns stand for those that are missing; empty where there are too few."""
+        return suggest_settings(missing, self.columns, (example.fields for example in self.examples("train")))
 
     def describe(self) -> str:
         """For example `train 67,349 rows, validation 872 rows`."""
@@ -87,8 +79,8 @@ class Records(NamedTuple):
 class EncodedExamples(NamedTuple, Generic[T]):
     """The usable rows of a split, encoded, and one message for every row that was skipped."""
 
-    items: tuple[T, ...]
-    skipped: tuple[str, ...]
+    items: Sequence[T]
+    skipped: SkippedRows
 
 
 def encode_examples(records: Records, split: str, encode: Callable[[Example], T]) -> EncodedExamples[T]:
@@ -105,136 +97,102 @@ def encode_examples(records: Records, split: str, encode: Callable[[Example], T]
     Raises:
         DataError: no row is usable; or, with `records.strict`, the first bad row.
     """
-    items, skipped = [], list(records.skipped_rows(split))
-    for example in records.examples(split):
-        try:
-            items.append(encode(example))
-        except DataError as error:
-            if records.strict:
-                raise
-            skipped.append(str(error))
-    if not items:
-        got = _count_bad_rows(skipped) or "none"
+    items, skipped, examples = [], records.skipped_rows(split), records.examples(split)
+    with phase(f"preparing {split}", total=len(examples)) as preparing:
+        for batch in examples.batches():
+            for example in batch:
+                try:
+                    items.append(encode(example))
+                except DataError as error:
+                    if records.strict:
+                        raise
+                    skipped.append(str(error))
+                preparing.advance()
+    require_usable(records, split, len(items), skipped)
+    return EncodedExamples(tuple(items), skipped)
+
+
+def require_usable(records: Records, split: str, count: int, skipped: SkippedRows) -> None:
+    """Check that there is at least one usable row.
+
+    Raises:
+        DataError: there is none, with the first reason.
+    """
+    if not count:
+        got = skipped.describe() or "none"
         raise DataError(records.path, f"expected at least one usable row for {split}", got=got)
-    return EncodedExamples(tuple(items), tuple(skipped))
 
 
-def _count_bad_rows(messages: Sequence[str]) -> str | None:
-    if not messages:
-        return None
-    first = messages[0].removesuffix(".")
-    return f"1 bad row: {first}" if len(messages) == 1 else f"{len(messages):,} bad rows, the first: {first}"
-
-
-def contains_records(path: Path) -> bool:
-    """Whether `path` is a table, or a folder that contains tables or recordings."""
-    data_files = list_files(path)
-    return bool(_find_tables(data_files) or _find_recordings(data_files))
-
-
-def read_records(path: Path, strict: bool = False) -> Records:
-    """Read a table, the tables in a folder, or a folder of recordings per label.
+def read_records(
+    path: Path,
+    strict: bool = False,
+    options: ReadOptions = READ_DEFAULTS,
+    known: Mapping[str, str | int] = MappingProxyType({}),
+) -> Records:
+    """Read a table, the tables or parallel texts in a folder, or a folder of recordings per label.
 
     Args:
         path: a table, or a folder.
         strict: whether a bad row is an error; otherwise it is skipped and counted.
+        options: how tables are read.
+        known: the columns of other data, which are taken where they are there.
 
     Raises:
         DataError: a table cannot be read, there are no training rows, or, with `strict`, a row is bad.
+        RunError: the tables are large, and the cache cannot be written.
     """
-    data_files = list_files(path)
-    tables, recordings = _find_tables(data_files), _find_recordings(data_files)
-    table_rows = ((table, row) for table in tables for row in _rows_of(table))
-    rows: dict[str | None, list[Example]] = {}
-    skipped: dict[str | None, list[str]] = {}
-    for source, row in table_rows if tables else _label_by_folder(recordings):
-        split = infer_split(source, path) if source != path else None  # the name of a single file is no split
-        if row.error is None:
-            rows.setdefault(split, []).append(Example(row.place, row.fields))
-        elif strict:
-            raise row.error
-        else:
-            skipped.setdefault(split, []).append(str(row.error))
-    named = {split for table in tables if table != path and (split := infer_split(table, path))}
-    if "train" not in named | rows.keys():  # files without the name of a split are for training
-        rows["train"], skipped["train"] = rows.pop(None, []), skipped.pop(None, [])
-    for split in SPLITS:
-        if split in named | {"train"} and not rows.get(split):
-            purpose = "training" if split == "train" else split
-            got = _count_bad_rows(skipped.get(split, ())) or "none"
-            raise DataError(path, f"expected at least one usable row for {purpose}", got=got)
-    train = rows["train"]
-    if "validation" not in rows:
-        files = [example.fields.get("file") for example in train]
-        held_out = hold_out(
-            [file if isinstance(file, str | Path) else number for number, file in enumerate(files)]
-        )
-        pairs = list(zip(train, held_out, strict=True))
-        rows["validation"] = [example for example, is_held_out in pairs if is_held_out]
-        rows["train"] = [example for example, is_held_out in pairs if not is_held_out]
-        if not rows["validation"]:
-            expected = "expected at least two usable rows, one for training and one for validation"
-            bad = _count_bad_rows(skipped.get("train", ()))
-            raise DataError(path, expected, got=f"1, and {bad}" if bad else 1)
-    splits = {name: tuple(rows[name]) for name in SPLITS if name in rows}
-    fields = {name: [example.fields for example in examples] for name, examples in splits.items()}
-    sources = tables or recordings
-    unnamed = [source.name for source in sources if source != path and infer_split(source, path) is None]
-    is_ignored = None in rows or None in skipped
+    sources = find_sources(path, options, known)
+    splits = read_splits(path, sources, strict)
+    unnamed = [file.name for file in sources.files if file != path and sources.split_of(file) is None]
+    referenced = find_referenced(splits.files, sources.data_files)
+    predict = f"seqloom predict RUN {shlex.join(splits.unlabeled)}"
     remarks = (
-        f"ignored, since others are named train: {list_names(unnamed)}" if is_ignored else "",
-        data_files.describe_rest([*sources, *find_referenced(fields, data_files)]),
-        *describe_duplicates(fields),
+        *splits.remarks,
+        f"test has nothing to predict, and is left out of reports: {predict}" if splits.unlabeled else "",
+        f"ignored, since others are named train: {list_names(unnamed)}" if splits.ignores_unnamed else "",
+        sources.data_files.describe_rest([*sources.files, *referenced]),
+        *splits.duplicates,
+        splits.stored,
     )
     return Records(
         path,
-        splits,
-        tuple(dict.fromkeys(name for example in train for name in example.fields)),
-        {name: tuple(skipped[name]) for name in SPLITS if skipped.get(name)},
+        splits.examples,
+        splits.columns,
+        splits.skipped,
         strict,
         tuple(filter(None, remarks)),
+        splits.mapping,
     )
 
 
-def _find_tables(data_files: DataFiles) -> list[Path]:
-    tables = data_files.with_suffix(READERS)
-    return [table for table in tables if table.name == METADATA] or tables
-
-
-def _find_recordings(data_files: DataFiles) -> list[Path]:
-    return data_files.with_suffix(AUDIO_SUFFIXES) if data_files.path.is_dir() else []
-
-
-def _rows_of(table: Path) -> Iterator[Row]:
-    """The rows of a table; a relative `file`, or `file_name` of a metadata.csv, is beside the table."""
-    column = "file_name" if table.name == METADATA else "file"
-    for row in read_table(table):
-        name = row.fields.get(column)
-        if row.error is None and name is None and table.name == METADATA:
-            raise DataError(table, "expected a column file_name", got=", ".join(row.fields))
-        if row.error is None and isinstance(name, str | Path) and str(name):
-            path = (table.parent / name).resolve()
-            fields = {("file" if key == column else key): value for key, value in row.fields.items()}
-            yield Row(row.place, {**fields, "file": path})
-        else:
-            yield row
-
-
-def _label_by_folder(recordings: Sequence[Path]) -> Iterator[tuple[Path, Row]]:
-    """The recordings, labeled by the name of their folder."""
-    for file in recordings:
-        yield file, Row(str(file), {"file": file.resolve(), "label": file.parent.name})
-
-
-def read_inputs(path: Path) -> Sequence[Example]:
+def read_inputs(
+    path: Path,
+    column: str,
+    options: ReadOptions = READ_DEFAULTS,
+    known: Mapping[str, str | int] = MappingProxyType({}),
+    note: Callable[[str], object] = str,
+) -> Sequence[Example]:
     """Read a table of inputs for prediction: without splits, and a bad row is an error.
+
+    Args:
+        path: a table.
+        column: what a model reads, which the table has under this name or under another that is recognized.
+        options: how the table is read.
+        known: the columns of the data that the model was trained on, which are taken where they are there.
+        note: called with what was recognized, a line each.
 
     Raises:
         DataError: the table or a row of it cannot be read.
     """
+    chosen = {role: name for role, name in options.columns.items() if role == column}
+    options = options.model_copy(update={"columns": chosen})
+    known = {role: name for role, name in known.items() if role == column}
+    reader = TableReader(options, path.parent, known, [Layout(column, column)])
     examples = []
-    for row in _rows_of(path):
+    for row in rows_of(path, reader):
         if row.error is not None:
             raise row.error
         examples.append(Example(row.place, row.fields))
+    for remark in reader.remarks:
+        note(remark)
     return examples

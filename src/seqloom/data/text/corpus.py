@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
-from seqloom.data.encoding import encoding_error, read_head
+from seqloom.data.compression import read_head
+from seqloom.data.encoding import HEAD_BYTES, encoding_error
 from seqloom.data.folders import list_files, list_names
+from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.splits import HELD_OUT, SPLITS, infer_split
+from seqloom.data.text.plain import as_plain_text
 from seqloom.errors import DataError
+from seqloom.progress import phase
 
 CHUNK_BYTES = 1 << 20
-OTHER_FORMATS = "Other formats are .csv, .tsv, .jsonl, .parquet and .conll tables, and recordings"
+OTHER_FORMATS = "Other formats are .csv, .tsv, .json, .jsonl, .parquet and .conll tables, and recordings"
 HELD_OUT_BYTES = 4 << 20
 """Maximum bytes of a file that are held out: more would make validation slower and hardly more precise."""
 
@@ -42,6 +47,8 @@ class TextCorpus(NamedTuple):
     """Files that belong to no split: in a folder where others are named train"""
     remarks: tuple[str, ...] = ()
     """What a person should know of the data, such as files that were passed over"""
+    originals: Mapping[Path, Path] = MappingProxyType({})
+    """The files of spans, and what they are copies of where those are compressed or in another encoding"""
 
     def size_bytes(self, split: str) -> int:
         """Number of bytes of a split."""
@@ -57,20 +64,25 @@ class TextCorpus(NamedTuple):
         return tuple(span for name in SPLITS for span in self.splits.get(name, ()))
 
 
-def read_text(path: Path | str) -> TextCorpus:
+def read_text(path: Path | str, options: ReadOptions = READ_DEFAULTS) -> TextCorpus:
     """Find the text files under `path` and their splits, without reading the text.
+
+    A file that is compressed or in another encoding is copied into the cache folder as plain UTF-8.
 
     Args:
         path: a text file, or a folder with `.txt` files at any depth.
+        options: `encoding` is that of the files.
 
     Raises:
-        DataError: there is no such path, the folder has no `.txt` file, or a file is empty.
+        DataError: there is no such path, the folder has no `.txt` file, or a file is empty or damaged.
+        RunError: the cache folder cannot be written.
     """
     path = Path(path)
     if not path.exists():
         raise DataError(path, "expected a text file or a folder of them", got="no such file or folder")
     if not path.is_dir():
-        return TextCorpus(path, _hold_out([path]))
+        copies = _plain_texts([path], options)
+        return TextCorpus(path, _hold_out([*copies]), originals=copies)
     data_files = list_files(path)
     files = data_files.with_suffix([".txt"])
     if not files:
@@ -87,12 +99,22 @@ def read_text(path: Path | str) -> TextCorpus:
             got="files for validation and test only",
             hint="Add a file train.txt",
         )
-    splits = {"train": _whole_files(train)} if named["validation"] else _hold_out(train)
-    splits |= {split: _whole_files(named[split]) for split in SPLITS[1:] if named[split]}
     names = list_names([file.name for file in ignored])
     is_ignored = f"ignored, since others are named train: {names}" if names else ""
     remarks = [is_ignored, data_files.describe_rest(files), *_describe_duplicates(named)]
-    return TextCorpus(path, splits, tuple(ignored), tuple(filter(None, remarks)))
+    copies = {split: _plain_texts(named[split], options) for split in SPLITS[1:]}
+    copies["train"] = _plain_texts(train, options)
+    splits = (
+        {"train": _whole_files(copies["train"])} if named["validation"] else _hold_out([*copies["train"]])
+    )
+    splits |= {split: _whole_files(copies[split]) for split in SPLITS[1:] if named[split]}
+    originals = {copy: file for part in copies.values() for copy, file in part.items()}
+    return TextCorpus(path, splits, tuple(ignored), tuple(filter(None, remarks)), originals)
+
+
+def _plain_texts(files: Sequence[Path], options: ReadOptions) -> dict[Path, Path]:
+    """The files as plain UTF-8, each with what it is a copy of; or the files themselves."""
+    return {as_plain_text(file, options): file for file in files if _size(file)}
 
 
 def _describe_duplicates(named: Mapping[str, Sequence[Path]]) -> list[str]:
@@ -124,6 +146,14 @@ def read_chunks(spans: Sequence[FileSpan]) -> Iterator[str]:
     Raises:
         DataError: bytes that are not UTF-8, with their position.
     """
+    with phase("reading the text", total=sum(span.stop - span.start for span in spans)) as reading:
+        for chunk, size in _read_chunks(spans):
+            yield chunk
+            reading.advance(size)
+
+
+def _read_chunks(spans: Sequence[FileSpan]) -> Iterator[tuple[str, int]]:
+    """Chunks of text, and how many bytes each is."""
     for span in spans:
         with _open_mapped(span.path) as memory:
             start = span.start + (3 if span.start == 0 and memory[:3] == b"\xef\xbb\xbf" else 0)
@@ -132,11 +162,11 @@ def read_chunks(spans: Sequence[FileSpan]) -> Iterator[str]:
                 if stop < span.stop:
                     newline = memory.rfind(b"\n", start, stop)
                     stop = newline + 1 if newline >= 0 else _find_boundary(memory, stop)
-                yield _decode(span.path, memory[start:stop], start)
+                yield _decode(span.path, memory[start:stop], start), stop - start
                 start = stop
 
 
-def _whole_files(files: Sequence[Path]) -> tuple[FileSpan, ...]:
+def _whole_files(files: Iterable[Path]) -> tuple[FileSpan, ...]:
     return tuple(FileSpan(file, 0, _size(file)) for file in files)
 
 
@@ -180,4 +210,6 @@ def _decode(path: Path, data: bytes, offset: int) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         where = f"{path}, byte {offset + error.start}"
-        raise encoding_error(where, "the text must be UTF-8", error, read_head(path), path.name) from None
+        raise encoding_error(
+            where, "the text must be UTF-8", error, read_head(path, HEAD_BYTES), path.name
+        ) from None

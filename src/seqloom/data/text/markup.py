@@ -15,7 +15,7 @@ from seqloom.errors import DataError
 HEAD_BYTES = 1 << 16
 MIN_LINES = 5
 """Fewer lines may be alike by chance."""
-JSON_SUFFIXES = (".json", ".ndjson", ".jsonl", ".geojson", ".ipynb")
+JSON_SUFFIXES = (".json", ".geojson", ".ipynb")
 TAG = re.compile(r"[BIOESLU]|[BIESLU][-_]\S+|[A-Z][A-Z0-9]*[$]?|[^\w\s]+|-?[LR][RCS]B-?|\S+-[BIESLU]")
 JSON_START = re.compile(r'\s*(\[\s*)?\{\s*"[^"\n]*"\s*:')
 SOURCE_NAMES, TARGET_NAMES = ("src", "source"), ("tgt", "trg", "target")
@@ -54,7 +54,7 @@ def require_plain_text(data: object) -> None:
                 f"This looks like data for the task {markup.task}: {markup.hint}. For a language model of "
                 "the file as it is, say --task generate"
             )
-            raise DataError(file, "expected plain text", got=markup.name, hint=hint)
+            raise DataError(data.originals.get(file, file), "expected plain text", got=markup.name, hint=hint)
 
 
 def recognize_markup(file: Path) -> Markup | None:
@@ -83,7 +83,7 @@ def _recognize_json(file: Path, text: str, lines: Sequence[str]) -> Markup | Non
         task = _task_of_columns(keys)
         columns = " and ".join(COLUMNS_OF_TASKS[task])
         return Markup(
-            "JSON", task, f"write an object a line into {file.stem}.jsonl, with columns such as {columns}"
+            "JSON", task, f"make it {file.stem}.json, a list of objects with columns such as {columns}"
         )
     return None
 
@@ -106,10 +106,6 @@ def _task_of_columns(columns: Mapping[str, Any]) -> str:
 def _recognize_columns(file: Path, lines: Sequence[str]) -> Markup | None:
     """Columns of CoNLL: a token a line with its tag at the end, and empty lines between sentences."""
     hint = f"name it {file.stem}.conll"
-    if file.suffix.lower() == ".conllu":
-        return Markup(
-            "CoNLL-U columns", "tag", f"{hint}, with the token in the first column and its tag in the last"
-        )
     rows = [line for line in lines if line.strip() and not line.startswith(("#", "-DOCSTART-"))]
     if len(rows) < MIN_LINES:
         return None
@@ -123,9 +119,7 @@ def _recognize_columns(file: Path, lines: Sequence[str]) -> Markup | None:
     if has_tags and not is_shouted:
         return Markup("columns of tokens and tags", "tag", hint)
     if len(columns[0]) >= 8 and separator == "\t" and {"1", "2"} <= set(tokens):
-        return Markup(
-            "CoNLL-U columns", "tag", f"{hint}, with the token in the first column and its tag in the last"
-        )
+        return Markup("CoNLL-U columns", "tag", f"{hint}u")
     return None
 
 
@@ -149,5 +143,5 @@ def _find_parallel(files: Sequence[Path]) -> Markup | None:
     sides = [any(name in stem for stem in stems for name in names) for names in (SOURCE_NAMES, TARGET_NAMES)]
     if not all(sides):
         return None
-    hint = "write line by line into a .tsv, with the columns source and target"
+    hint = "name the two files of a split alike but for src and tgt, as in src-train.txt and tgt-train.txt"
     return Markup("parallel texts", "translate", hint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seqloom.data.text.token_cache import cache_folder
+from seqloom.data.cache import cache_folder
 from seqloom.files import write_atomically
 
 

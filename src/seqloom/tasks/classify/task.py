@@ -49,7 +49,7 @@ from seqloom.tasks.classify.labels import (
 from seqloom.tasks.classify.preparation import Preparation
 from seqloom.tasks.classify.toy_data import write_toy_data_files
 from seqloom.tasks.model_config import CellType, RecurrentModelConfig
-from seqloom.tasks.rows import RowBatch
+from seqloom.tasks.rows import RowBatch, targets_of, texts_of
 
 EMBEDDING_SIZE = 128
 PIPELINE_TAGS = {"text": "text-classification", "audio": "audio-classification"}
@@ -102,6 +102,7 @@ class Classify(Task):
     name = "classify"
     shape = "many-to-one"
     data_description = "a table with columns text and label, or values and label, or recordings with labels"
+    reads = Records
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     LossConfig = LossConfig
@@ -216,24 +217,22 @@ class Classify(Task):
             return None
         train, test = preparation.rows(data, "train").items, preparation.rows(data, split).items
         labels, is_text = preparation.labels, preparation.input.kind == "text"
-        texts, size, min_size = [row.text for row in test], len(train), MIN_SIZE
+        texts, targets = list(texts_of(test)), targets_of(train)
+        size, min_size = len(train), MIN_SIZE
         if is_text:
-            known_texts = [row.text for row in train]
-            size, min_size = rows_within(known_texts), smallest_fit(known_texts)
+            size, min_size = rows_within(texts_of(train)), smallest_fit(texts_of(train))
 
         def fit(count: int) -> numpy.ndarray:
-            rows = draw_sample(len(train), count).of(train)
-            targets, num_classes = numpy.stack([row.target for row in rows]), len(labels.names)
+            sample = draw_sample(len(train), count)
             if is_text:
-                known, new = logistic_regression.tfidf([row.text for row in rows], texts, num_classes)
+                features = logistic_regression.tfidf(sample.of(texts_of(train)), texts, len(labels.names))
             else:
-                known, new = (
-                    logistic_regression.moments([row.values for row in part]) for part in (rows, test)
-                )
-            return logistic_regression.predict_scores(known, new, targets, num_classes)
+                rows = sample.of(train), test
+                features = [logistic_regression.moments([row.values for row in part]) for part in rows]
+            return logistic_regression.predict_scores(*features, targets[sample.numbers], len(labels.names))
 
         scores, fitted = budget.fit(fit, size, min_size)
-        expected = torch.from_numpy(numpy.stack([row.target for row in test]))
+        expected = torch.from_numpy(targets_of(test))
         loss = count_predictions(torch.from_numpy(scores), expected, texts, labels)
         counts = {key: values.numpy() for key, values in loss.counts.items()}
         features_name = "TF-IDF" if is_text else "mean, deviation"

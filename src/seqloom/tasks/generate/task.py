@@ -95,8 +95,8 @@ class Generate(Task):
 
     name = "generate"
     shape = "one-to-many"
-    data_type = TextCorpus
     data_description = "plain text"
+    reads = TextCorpus
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     DecodingConfig = DecodingConfig

@@ -18,9 +18,17 @@ from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.data.text.vocabulary import UNKNOWN
 from seqloom.errors import DataError, nearest
-from seqloom.metrics.entity_f1 import is_bio
+from seqloom.metrics.entity_f1 import OUTSIDE
 from seqloom.models.sequence_tagger import CHARACTER_PADDING
 from seqloom.settings import StrictConfig
+from seqloom.tasks.tag.schemes import (
+    STRAY_OUTSIDE,
+    count_stray,
+    describe_scheme,
+    name_scheme,
+    neighbors,
+    recognize_scheme,
+)
 
 WORDS = "words.json"
 COLUMNS = ("tokens", "tags")
@@ -111,18 +119,30 @@ class Preparation:
         one.
         characters: the known characters, in order.
         lowercase: whether words are looked up in lowercase.
+        scheme_name: of the scheme by which tags mark entities, as training sentences have it.
+        stray: how often training has `o` for `O`.
     """
 
     unit, column = "token", "tokens"
 
-    def __init__(self, words: Mapping[str, Mapping[str, int]], characters: str, lowercase: bool) -> None:
+    def __init__(
+        self,
+        words: Mapping[str, Mapping[str, int]],
+        characters: str,
+        lowercase: bool,
+        scheme_name: str | None = None,
+        stray: int = 0,
+    ) -> None:
         self.words, self.characters, self.lowercase = words, characters, lowercase
         self.tags = sorted({tag for counts in words.values() for tag in counts})
-        self.is_bio = is_bio(self.tags)
+        self.scheme, self.stray = recognize_scheme(self.tags), stray
+        self.scheme_name = scheme_name or (self.scheme.name if self.scheme else None)
         known_words = [word for word in words if word != UNKNOWN]
         self._numbers = {word: number for number, word in enumerate([UNKNOWN, *known_words])}
         self.seen_once = torch.tensor([False, *(sum(words[word].values()) == 1 for word in known_words)])
         self._tags = {tag: number for number, tag in enumerate(self.tags)}
+        if OUTSIDE in self._tags:
+            self._tags.setdefault(STRAY_OUTSIDE, self._tags[OUTSIDE])
         self._characters = {character: number for number, character in enumerate(characters, 2)}
 
     @classmethod
@@ -130,10 +150,17 @@ class Preparation:
         """Count the words, tags and characters of tagged sentences."""
         counts: dict[str, Counter[str]] = {}
         characters: Counter[str] = Counter()
+        pairs: set[tuple[str, str]] = set()
         for tokens, tags in sentences:
             characters.update("".join(tokens) if config.spelling else "")
+            pairs.update(neighbors(tags))
             for token, tag in zip(tokens, tags, strict=True):
                 counts.setdefault(token.lower() if config.lowercase else token, Counter())[tag] += 1
+        stray = count_stray(counts)
+        for of_word in counts.values() if stray else ():
+            of_word[OUTSIDE] += of_word.pop(STRAY_OUTSIDE, 0)
+        scheme = recognize_scheme(tag for of_word in counts.values() for tag in of_word)
+        name = name_scheme(scheme, pairs) if scheme else None
         # By falling count, then by spelling, so that the order never depends on that of the sentences.
         ordered = sorted(counts, key=lambda word: (-counts[word].total(), word))
         size = None if config.vocabulary_size is None else config.vocabulary_size - 1
@@ -142,7 +169,8 @@ class Preparation:
         if rest:
             words[UNKNOWN] = dict(sorted((Counter(words.get(UNKNOWN, {})) + rest).items()))
         # Characters that occur once are left out, so that the unknown character is trained.
-        return cls(words, "".join(sorted(c for c, n in characters.items() if n > 1)), config.lowercase)
+        known_characters = "".join(sorted(c for c, n in characters.items() if n > 1))
+        return cls(words, known_characters, config.lowercase, name, stray)
 
     def __len__(self) -> int:
         """Number of words, the unknown one included."""
@@ -158,11 +186,14 @@ class Preparation:
 
     def files(self) -> dict[str, str]:
         """`words.json`."""
-        return {WORDS: json.dumps({"words": self.words, "characters": self.characters})}
+        content = {"words": self.words, "characters": self.characters, "scheme": self.scheme_name}
+        return {WORDS: json.dumps(content)}
 
     def describe(self) -> str:
-        """For example `23,624 words, 9 tags`."""
-        return f"{len(self):,} words, {len(self.tags):,} tags"
+        """For example `23,624 words, 9 tags (IOB2)`."""
+        stray = f"; `o` is read as `O`, {self.stray:,} times" if self.stray else ""
+        scheme = describe_scheme(self.tags, self.scheme_name)
+        return f"{len(self):,} words, {len(self.tags):,} tags ({scheme}{stray})"
 
     def encode(self, value: Any) -> TaggedSentence:
         """A sentence: a text, split at white space, or a list of tokens."""

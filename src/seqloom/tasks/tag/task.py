@@ -35,6 +35,7 @@ from seqloom.tasks.tag.preparation import (
     collate,
     read_tagged,
 )
+from seqloom.tasks.tag.schemes import Scheme
 from seqloom.tasks.tag.toy_data import write_toy_data_files
 
 
@@ -56,13 +57,13 @@ class ModelConfig(RecurrentModelConfig):
 
 
 def count_correct(
-    expected: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], bio: bool
+    expected: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], scheme: Scheme | None
 ) -> dict[str, torch.Tensor]:
-    """The correct tags of each row; of BIO tags also the expected, predicted and correct entities."""
+    """The correct tags of each row; by a scheme also the expected, predicted and correct entities."""
     pairs = list(zip(expected, predicted, strict=True))
     counts = {"correct_tags": [sum(map(str.__eq__, *pair)) for pair in pairs]}
-    if bio:
-        columns = zip(*(entity_f1.count(*pair) for pair in pairs), strict=True)
+    if scheme is not None:
+        columns = zip(*(entity_f1.count(*map(scheme.convert, pair)) for pair in pairs), strict=True)
         counts |= dict(zip(entity_f1.Counts._fields, map(list, columns), strict=True))
     return {name: torch.tensor(values) for name, values in counts.items()}
 
@@ -74,6 +75,7 @@ class Tag(Task):
     name = "tag"
     shape = "many-to-many"
     data_description = "columns tokens and tags, as CoNLL files have"
+    reads = Records
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     training_defaults = MappingProxyType({"batch_size": 32, "learning_rate": 3e-3})
@@ -95,7 +97,8 @@ class Tag(Task):
         """Read `words.json`."""
         try:
             content = json.loads((folder / WORDS).read_text(encoding="utf-8"))
-            return Preparation(content["words"], content["characters"], config.lowercase)
+            words, characters, scheme = content["words"], content["characters"], content.get("scheme")
+            return Preparation(words, characters, config.lowercase, scheme)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(folder / WORDS, "expected the words of a tagger", got=str(error)) from None
 
@@ -125,20 +128,21 @@ class Tag(Task):
         """The negative log-likelihood, and the correct ones of the most likely tags."""
         emissions, log_likelihood = model(batch.words, batch.lengths, batch.tags, batch.characters)
         names, lengths = context.preparation.tags, batch.lengths.tolist()
+        scheme: Scheme | None = context.preparation.scheme
         expected, predicted = (
             [[names[tag] for tag in row[:length]] for row, length in zip(rows.tolist(), lengths, strict=True)]
             for rows in (batch.tags, model.best_tags(emissions, batch.lengths))
         )
-        counts = count_correct(expected, predicted, context.preparation.is_bio)
+        counts = count_correct(expected, predicted, scheme)
         outputs = [
-            {"tokens": list(tokens), "expected": expected_tags, "tags": tags}
+            {"tokens": list(tokens), "expected": expected_tags, "tags": tags, "scheme": scheme}
             for tokens, expected_tags, tags in zip(batch.tokens, expected, predicted, strict=True)
         ]
         return Loss(-log_likelihood, batch.lengths, None, counts, outputs)
 
     @torch.inference_mode()
     def predict(self, model: Any, items: Sequence[TaggedSentence], context: Context) -> list[Output]:
-        """The most likely tags of each sentence; of BIO tags the entities too."""
+        """The most likely tags of each sentence; by a scheme the entities too."""
         preparation: Preparation = context.preparation
 
         def run(sentences: list[TaggedSentence]) -> list[Output]:
@@ -153,7 +157,7 @@ class Tag(Task):
         return map_by_length(items, [len(item.tokens) for item in items], run)
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
-        """Loss, accuracy, and of BIO tags precision, recall and F1 of whole entities."""
+        """Loss, accuracy, and by a scheme precision, recall and F1 of whole entities."""
         scores = loss_score(rows, unit)
         if "correct_tags" in rows.counts:
             scores["accuracy"] = float(rows.total("correct_tags") / rows.units.sum())
@@ -165,15 +169,17 @@ class Tag(Task):
         return scores
 
     def primary_metric(self, scores: Mapping[str, float]) -> Metric:
-        """F1 of entities if tags are BIO, else accuracy."""
+        """F1 of entities if tags have a scheme, else accuracy."""
         return Metric("f1" if "f1" in scores else "accuracy", higher_is_better=True)
 
     def details(self, rows: Rows) -> Mapping[str, Any]:
         """Precision, recall and F1 of each type of entity, or of each tag."""
         pairs = [(output["expected"], output["tags"]) for output in rows.outputs]
+        scheme = rows.outputs[0].get("scheme") if rows.outputs else None
         if "correct" in rows.counts:
-            return {"by_type": entity_f1.by_type(pairs)}
-        # A tag that is not BIO is an entity of one token.
+            converted = (map(scheme.convert, pair) for pair in pairs) if scheme else ()
+            return {"by_type": entity_f1.by_type((actual, guessed) for actual, guessed in converted)}
+        # A tag outside of a scheme is an entity of one token.
         entities = ([[f"B-{tag}" for tag in tags] for tags in pair] for pair in pairs)
         return {"by_tag": entity_f1.by_type(entities)}  # type: ignore[arg-type]
 
@@ -187,7 +193,7 @@ class Tag(Task):
         names = numpy.array(preparation.tags)
         expected = [names[item.tags].tolist() for item in items]
         predicted = [names[probabilities[item.words].argmax(1)].tolist() for item in items]
-        counts = count_correct(expected, predicted, preparation.is_bio)
+        counts = count_correct(expected, predicted, preparation.scheme)
         units = numpy.array([len(item.tokens) for item in items])
         rows = Rows(nats, units, {name: values.numpy() for name, values in counts.items()})
         return Baseline("most frequent tag of each word", rows)
@@ -200,9 +206,9 @@ class Tag(Task):
 def _output(preparation: Preparation, tokens: tuple[str, ...], numbers: list[int]) -> Output:
     tags = [preparation.tags[number] for number in numbers[: len(tokens)]]
     details: dict[str, Any] = {"tokens": list(tokens), "tags": tags}
-    if preparation.is_bio:
+    if preparation.scheme is not None:
         details["entities"] = [
             {**span._asdict(), "text": " ".join(tokens[span.start : span.stop])}
-            for span in entity_f1.spans(tags)
+            for span in entity_f1.spans(preparation.scheme.convert(tags))
         ]
     return Output(" ".join(tags), details)

@@ -96,6 +96,7 @@ class Transcribe(Task):
     name = "transcribe"
     shape = "many-to-many"
     data_description = "recordings, and a column transcription"
+    reads = Records
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     LossConfig = LossConfig

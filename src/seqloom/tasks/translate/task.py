@@ -112,7 +112,8 @@ class Translate(Task):
 
     name = "translate"
     shape = "many-to-many"
-    data_description = "a table with columns source and target"
+    data_description = "a table with columns source and target, or parallel texts"
+    reads = Records
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     LossConfig = LossConfig
@@ -240,7 +241,7 @@ class Translate(Task):
         sources = [source for source, _ in test]
 
         def fit(count: int) -> list[str]:
-            pairs = draw_sample(len(train), count).of(train)
+            pairs = list(draw_sample(len(train), count).of(train))
             neighbors = nearest_neighbors([source for source, _ in pairs], sources)
             return [pairs[number][1] for number in neighbors]
 

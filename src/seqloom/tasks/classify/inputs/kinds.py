@@ -13,7 +13,9 @@ from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.data.text.vocabulary import Unit
 from seqloom.tasks.classify.inputs.audio import AudioInput, new_feature_cache, read_features
 from seqloom.tasks.classify.inputs.series import SeriesInput, read_series
-from seqloom.tasks.classify.inputs.text import TextInput, TextOptions, read_text
+from seqloom.tasks.classify.inputs.text import TextInput, TextOptions
+from seqloom.tasks.classify.labels import LABEL_COLUMNS
+from seqloom.tasks.rows import select_rows
 
 T = TypeVar("T")
 
@@ -59,22 +61,22 @@ def fit_input(
         ConfigError: keys that contradict each other.
         DataError: no row is good, or the pretrained vectors cannot be used.
     """
+    if kind == "text":
+        rows = select_rows(data, "train", LABEL_COLUMNS, read_labels)
+        options = TextOptions(*(getattr(config, name) for name in TextOptions._fields))
+        return TextInput.fit(rows.examples, options), rows.targets()
     cache = new_feature_cache(data, config) if kind == "audio" else None
 
     def read_row(row: Example) -> tuple[Any, T]:
         value = row.fields.get(COLUMNS[kind])
         if cache is not None:
             return read_features(cache, value, row.place), read_labels(row)
-        read = read_series if kind == "series" else read_text
-        return read(value, row.place), read_labels(row)
+        return read_series(value, row.place), read_labels(row)
 
     values, labels = zip(*encode_examples(data, "train", read_row).items, strict=True)
     if cache is not None:
         return AudioInput.fit(values, config, cache), labels
-    if kind == "series":
-        return SeriesInput.fit(values), labels
-    options = TextOptions(*(getattr(config, name) for name in TextOptions._fields))
-    return TextInput.fit(values, options), labels
+    return SeriesInput.fit(values), labels
 
 
 def load_input(kind: InputKind, folder: Path, config: DataConfig) -> Input:

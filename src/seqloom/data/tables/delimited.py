@@ -1,0 +1,123 @@
+"""Rows of `.csv` and `.tsv` files: by their separator, with the names of their first line or with numbers."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from seqloom.data.options import setting
+from seqloom.data.tables.columns import SYNONYMS
+from seqloom.data.tables.file import Row, TableFile
+from seqloom.errors import DataError
+
+MAX_FIELD_CHARACTERS = 1 << 30
+SAMPLE_LINES = 10
+SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
+KNOWN_NAMES = frozenset(name for lists in SYNONYMS.values() for names in lists for name in names)
+
+Values = list[str] | DataError
+
+
+def read_delimited(file: TableFile, usual: str) -> Iterator[Row]:
+    """The rows of a file.
+
+    Args:
+        file: the file.
+        usual: the separator that its name stands for.
+    """
+    has_header = file.options.header is not False
+    separator = file.options.separator or _sniff(file.first_lines(), usual, has_header)
+    if separator != usual and file.options.separator is None:
+        name = SEPARATORS[separator]
+        file.note(f"columns are separated by {name} (another by {setting('data.separator', 'CHARACTER')})")
+    rows = _tab_values(file) if separator == "\t" else _csv_values(file, separator)
+    return _named(file.path, rows, has_header)
+
+
+def _sniff(lines: Sequence[str], usual: str, has_header: bool) -> str:
+    """The separator: the usual one where the first line has it, or else the one that the first line has.
+
+    A first line with several of them is cut where the most names appear that are known, or else where the
+    next lines have as many columns.
+    """
+    first, *others = [line for line in lines if line.strip()][:SAMPLE_LINES] or [""]
+    present = [separator for separator in SEPARATORS if separator in first]
+    if len(present) < 2:
+        return present[0] if present else usual
+
+    def rank(separator: str) -> tuple[int, int, bool]:
+        names = [name.strip().strip('"').lower() for name in first.split(separator)]
+        known = len(KNOWN_NAMES.intersection(names)) if has_header else 0
+        agreeing = sum(line.count(separator) == len(names) - 1 for line in others)
+        return known, agreeing, separator == usual
+
+    return max(present, key=rank)
+
+
+def _csv_values(file: TableFile, separator: str) -> Iterator[tuple[int, Values]]:
+    """The line where each row begins, and its values, or why it has none."""
+    csv.field_size_limit(MAX_FIELD_CHARACTERS)
+    with file.open_text() as text:
+        reader = csv.reader(text, delimiter=separator, strict=True)
+        line = 1
+        while True:
+            try:
+                values: Values | None = next(reader, None)
+            except csv.Error as error:
+                place = f"{file.path}, line {line}"
+                if "new-line" not in str(error):
+                    hint = 'Quote a field that contains a quote, and double the inner one: "say ""no"""'
+                    raise DataError(place, "expected a row", got=str(error), hint=hint) from None
+                hint = "Lines end at LF or CRLF; quote a field that contains a CR"
+                values = DataError(place, "expected a row", got="a CR within a line", hint=hint)
+            if values is None:
+                return
+            yield line, values
+            line = reader.line_num + 1
+
+
+def _tab_values(file: TableFile) -> Iterator[tuple[int, Values]]:
+    """The number of each line, and its values; a quote is a character like any other."""
+    with file.open_text() as text:
+        for number, line in enumerate(text, 1):
+            content = line.removesuffix("\n").removesuffix("\r")
+            yield number, content.split("\t") if content else []
+
+
+def _named(path: Path, rows: Iterator[tuple[int, Values]], has_header: bool) -> Iterator[Row]:
+    """Rows whose values are named by the first one, or by numbers; empty lines are left out."""
+    header = None
+    for line, values in rows:
+        place = f"{path}, line {line}"
+        if isinstance(values, DataError):
+            if header is None:
+                raise values
+            yield Row(place, {}, values)
+            continue
+        if header is None:
+            header = _check_header(path, values) if has_header else _number(values)
+            if has_header or not values:
+                header = header or None
+                continue
+        if not values:
+            continue
+        if len(values) != len(header):
+            expected = f"expected {len(header)} columns ({', '.join(header)})"
+            yield Row(place, {}, DataError(place, expected, got=len(values)))
+        else:
+            yield Row(place, dict(zip(header, values, strict=True)))
+
+
+def _number(values: Sequence[str]) -> list[str]:
+    return [str(number) for number in range(1, len(values) + 1)]
+
+
+def _check_header(path: Path, names: list[str]) -> list[str]:
+    """The names of columns; one without a name has that which pandas gives it."""
+    names = [name.strip() for name in names]
+    if not any(names) or len(set(filter(None, names))) != len(list(filter(None, names))):
+        expected = "the first line must name the columns, without repeats"
+        hint = f"If it is a row already: {setting('data.header', 'false')}"
+        raise DataError(path, expected, got=", ".join(names) or "an empty line", hint=hint)
+    return [name or f"Unnamed: {number}" for number, name in enumerate(names)]

@@ -1,0 +1,101 @@
+"""Rows of JSON: an object a line, or a list of objects."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from seqloom.data.tables.file import Row, TableFile
+from seqloom.errors import DataError
+
+CHUNK_CHARACTERS = 1 << 18
+MAX_VALUE_CHARACTERS = 1 << 28
+"""A value of a list that has no end by then has none."""
+DELIMITER = re.compile(r"\s*(\S)\s*")
+
+
+def read_jsonl(file: TableFile) -> Iterator[Row]:
+    """The rows of a file with an object a line."""
+    with file.open_text() as text:
+        for number, line in enumerate(text, 1):
+            if not line.strip():
+                continue
+            place = f"{file.path}, line {number}"
+            try:
+                value = json.loads(line)
+                _check_characters(line, value)
+            except (ValueError, RecursionError) as error:
+                yield Row(place, {}, DataError(place, "expected a JSON object", got=str(error)))
+            else:
+                yield _row(place, value)
+
+
+def read_json(file: TableFile) -> Iterator[Row]:
+    """The rows of a list of objects; a file that does not begin with `[` has an object a line.
+
+    Raises:
+        DataError: the list is damaged.
+    """
+    first = next((line.strip() for line in file.first_lines() if line.strip()), "")
+    if not first.startswith("["):
+        yield from read_jsonl(file)
+        return
+    with file.open_text() as text:
+        for number, (source, value) in enumerate(_values_of_list(file, text), 1):
+            place = f"{file.path}, row {number}"
+            try:
+                _check_characters(source, value)
+            except ValueError as error:
+                yield Row(place, {}, DataError(place, "expected a JSON object", got=str(error)))
+            else:
+                yield _row(place, value)
+
+
+def _row(place: str, value: Any) -> Row:
+    if isinstance(value, dict):
+        return Row(place, value)
+    return Row(place, {}, DataError(place, "expected a JSON object", got=type(value).__name__))
+
+
+def _check_characters(source: str, value: Any) -> None:
+    """Half of a surrogate pair is valid JSON, but no character."""
+    if "\\u" in source:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+
+
+def _values_of_list(file: TableFile, text: TextIO) -> Iterator[tuple[str, Any]]:
+    """The values of a list with their JSON, one by one: never more than one and a chunk are in memory."""
+    decoder = json.JSONDecoder()
+    buffer, position, size, is_ended, expected = "", 0, CHUNK_CHARACTERS, False, "["
+    while True:
+        problem = "the end of the file"
+        delimiter = DELIMITER.match(buffer, position)
+        if delimiter is not None and delimiter[1] == "]" and expected == ",":
+            return
+        if delimiter is not None and delimiter[1] != expected:
+            raise _no_list(file, f"{delimiter[1]!r} where {expected!r} or ']' must be")
+        if delimiter is not None:
+            start = delimiter.end()
+            if expected == "[" and buffer.startswith("]", start):
+                return
+            try:
+                value, end = decoder.raw_decode(buffer, start)
+            except RecursionError:
+                raise _no_list(file, "values that are nested too deeply") from None
+            except ValueError as error:
+                problem = str(error)
+            else:
+                if end < len(buffer) or is_ended:  # a number may go on
+                    yield buffer[start:end], value
+                    position, expected, size = end, ",", CHUNK_CHARACTERS
+                    continue
+        if is_ended or len(buffer) - position > MAX_VALUE_CHARACTERS:
+            raise _no_list(file, problem)
+        more = text.read(size)
+        is_ended, buffer, position, size = not more, buffer[position:] + more, 0, 2 * size
+
+
+def _no_list(file: TableFile, got: str) -> DataError:
+    return DataError(file.path, "expected a list of JSON objects", got=got, hint="Is the file complete?")

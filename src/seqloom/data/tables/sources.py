@@ -1,0 +1,146 @@
+"""Where the rows of a data set come from: tables, parallel texts, or recordings in a folder per label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from seqloom.data.compression import content_suffix, is_compressed
+from seqloom.data.folders import DataFiles, list_files
+from seqloom.data.options import READ_DEFAULTS, ReadOptions
+from seqloom.data.splits import infer_split
+from seqloom.data.tables.file import Row
+from seqloom.data.tables.formats import READERS
+from seqloom.data.tables.parallel import ParallelFiles, find_parallel, read_parallel
+from seqloom.data.tables.reader import TableReader
+from seqloom.data.tables.speech import AUDIO_SUFFIXES, is_metadata
+from seqloom.errors import DataError
+
+STRAY_SUFFIXES = (".json",)
+"""Of tables, and of much else: in a folder they count where they are named after a split, or are alone."""
+
+
+class Source(NamedTuple):
+    """A table, a pair of parallel texts, or a recording."""
+
+    path: Path
+    split: str | None
+    """The split that it is named after"""
+    files: tuple[Path, ...]
+    pair: ParallelFiles | None = None
+
+
+class Sources(NamedTuple):
+    """The files that a data set is made of: tables, or else parallel texts, or else recordings."""
+
+    data_files: DataFiles
+    tables: Sequence[Path]
+    pairs: Sequence[ParallelFiles]
+    recordings: Sequence[Path]
+    reader: TableReader
+
+    @property
+    def pair_files(self) -> list[Path]:
+        """Those of parallel texts."""
+        return [file for pair in self.pairs for file in pair.files.values()]
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them."""
+        return [*self.tables, *self.pair_files, *self.recordings]
+
+    def split_of(self, file: Path) -> str | None:
+        """The split that a file is named after; None for one without such a name, and for a single file."""
+        if file == self.data_files.path:
+            return None
+        split_of_pair = {file: pair.split for pair in self.pairs for file in pair.files.values()}
+        return split_of_pair[file] if file in split_of_pair else infer_split(file, self.data_files.path)
+
+    def in_order(self) -> list[Source]:
+        """All sources; training comes first, as the columns of others follow its own."""
+        tables = [Source(table, self.split_of(table), (table,)) for table in self.tables]
+        pairs = [Source(pair.path, pair.split, tuple(pair.files.values()), pair) for pair in self.pairs]
+        recordings = [Source(file, self.split_of(file), (file,)) for file in self.recordings]
+        return sorted([*tables, *pairs, *recordings], key=lambda source: source.split != "train")
+
+    def rows_of(self, source: Source) -> Iterator[Row]:
+        """The rows of a source, in one pass.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        if source.pair is not None:
+            return self.reader.rename(source.path, read_parallel(source.pair, self.reader.options))
+        if self.recordings:  # labeled by the names of their folders
+            fields = {"file": source.path.resolve(), "label": source.path.parent.name}
+            return iter([Row(str(source.path), fields)])
+        return rows_of(source.path, self.reader)
+
+    def find_unlabeled(self, split: str) -> list[Path]:
+        """The tables of a split if, once they are read, none of its rows has what training's rows have."""
+        tables = [table for table in self.tables if self.split_of(table) == split]
+        others = [table for table in self.tables if table not in tables]
+        has_targets = self.reader.has_targets
+        is_unlabeled = any(map(has_targets, others)) and not any(map(has_targets, tables))
+        return tables if is_unlabeled else []
+
+
+def find_sources(
+    path: Path, options: ReadOptions = READ_DEFAULTS, known: Mapping[str, str | int] = MappingProxyType({})
+) -> Sources:
+    """Find what a data set is made of; nothing, where it is a text.
+
+    Args:
+        path: a table, or a folder.
+        options: how tables are read.
+        known: the columns of other data, which are taken where they are there.
+
+    Raises:
+        DataError: a folder cannot be read, or holds parallel texts in more than two languages.
+    """
+    data_files = list_files(path)
+    tables = _find_tables(data_files)
+    pairs = [] if tables else find_parallel(data_files, options)
+    if pairs:  # the first language is the source, unless another is known or chosen
+        known = {**dict(zip(("source", "target"), pairs[0].files, strict=True)), **known}
+    reader = TableReader(options, path if path.is_dir() else path.parent, known)
+    recordings = [] if tables or pairs or not path.is_dir() else _find_recordings(data_files)
+    return Sources(data_files, tables, pairs, recordings, reader)
+
+
+def contains_records(path: Path, options: ReadOptions = READ_DEFAULTS) -> bool:
+    """Whether `path` is a table, or a folder that contains tables, parallel texts or recordings."""
+    return bool(find_sources(path, options).files)
+
+
+def _find_tables(data_files: DataFiles) -> list[Path]:
+    tables = data_files.with_suffix(READERS)
+    if data_files.path.is_dir() and len(data_files.with_suffix([*READERS, ".txt", *AUDIO_SUFFIXES])) > 1:
+        tables = [
+            table
+            for table in tables
+            if content_suffix(table) not in STRAY_SUFFIXES or infer_split(table, data_files.path)
+        ]
+    return [table for table in tables if is_metadata(table)] or tables
+
+
+def _find_recordings(data_files: DataFiles) -> list[Path]:
+    return [file for file in data_files.with_suffix(AUDIO_SUFFIXES) if not is_compressed(file)]
+
+
+def rows_of(table: Path, reader: TableReader) -> Iterator[Row]:
+    """The rows of a table; a relative `file` is beside the table.
+
+    Raises:
+        DataError: the table cannot be read, or is a `metadata.csv` that names no files.
+    """
+    for row in reader.read(table):
+        name = row.fields.get("file")
+        if row.error is None and name is None and is_metadata(table):
+            raise DataError(table, "expected a column file_name", got=", ".join(row.fields))
+        if row.error is None and isinstance(name, str | Path) and str(name):
+            yield Row(row.place, {**row.fields, "file": (table.parent / name).resolve()})
+        else:
+            yield row
