@@ -8,6 +8,8 @@ STAMP := $(VENV)/installed
 RUNNING := $(VENV)/installed-to-run
 PEERS := .venv-peers
 TORCH := $(shell grep '^torch==' constraints.txt)
+# The names in pyproject.toml's list of what running needs; constraints.txt has the versions.
+NEEDED := $(shell sed -n '/^dependencies = \[/,/^\]/s/^ *"\([A-Za-z0-9_-]*\).*/\1/p' pyproject.toml)
 COMPILER := $(shell for c in $$CXX c++ g++ clang++; do command -v "$$c" && break; done)
 
 # Build requirements come from constraints.txt too: pip before 25.3 reads the first name, later ones the second.
@@ -20,19 +22,22 @@ export SEQLOOM_REQUIRE_NATIVE := 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs format bench clean
+.PHONY: help demo test test-cpus check docs format bench clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 17
 
 demo: $(if $(wildcard $(STAMP)),$(STAMP),$(RUNNING)) ## train a small model on text that comes with seqloom, and let it write
 	$(VENV)/bin/seqloom demo
 
 # Tests are small: a process for each core is faster than threads. A worker that has none left takes over some of
 # another's, from its end, so that what a file's tests share is still made once for most of them.
+WORKERS := --numprocesses logical --maxprocesses 8 --dist worksteal
 test: $(STAMP) ## run tests and doctests; SLOW=1 the slow ones too, PYTEST='tests/cells -k gru' some
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal \
-	  $(if $(SLOW),,-m 'not slow') $(PYTEST)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest $(WORKERS) $(if $(SLOW),,-m 'not slow') $(PYTEST)
+
+test-cpus: $(STAMP) ## run those of kernels and training as on other machines: AVX2, portable, without csrc/
+	OMP_NUM_THREADS=1 $(RUN) .ci/test_cpus.py $(WORKERS)
 
 check: $(STAMP) docs ## lint, format, types, the direction of imports, and the documentation
 	$(RUN) -m ruff check .
@@ -48,7 +53,7 @@ format: $(STAMP) ## mend what `make check` can mend by itself
 	$(RUN) -m ruff format .
 
 # The short ones first. Everything else in benchmarks/ is what they share.
-BENCHMARKS := startup training_step recurrence agreement memory peers decoding end_to_end sweep
+BENCHMARKS := startup training_step cells recurrence agreement memory peers decoding end_to_end sweep
 bench: $(STAMP) $(PEERS)/installed ## run every benchmark, one by one, alone on the machine: about an hour
 	@set -e; for script in $(wildcard $(BENCHMARKS:%=benchmarks/%.py)); do \
 	  echo "== $$script"; $(RUN) "$$script"; \
@@ -76,7 +81,9 @@ ifneq ($(FOLDER_WAS) $(MODULES_WERE),$(CURDIR) $(MODULES))
 endif
 
 # The stamps go first and one comes back last: an interrupted installation is never taken for a finished one.
-# torch goes in before everything else, by its exact version, so that no other package chooses its build.
+# torch goes in before everything else, by its exact version, so that no other package chooses its build. Meanwhile
+# seqloom itself is installed, because csrc/ takes the compiler longest and needs no torch. The last command adds what
+# is still missing.
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	  || { echo "seqloom needs Python 3.11 or later as $(PYTHON). Got: $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.11 ..." >&2; exit 1; }
@@ -86,14 +93,18 @@ define install
 	  || $(PYTHON) -m venv --clear $(VENV)
 	@rm -f $(STAMP) $(RUNNING)
 	@[ -n "$(COMPILER)" ] || echo "No C++ compiler: seqloom goes without its compiled kernels. On Debian or Ubuntu: apt-get install g++" >&2
-	$(RUN) -m pip install --quiet $(TORCH)
-	$(RUN) -m pip install --quiet --editable $(1)
+	@echo "compiling csrc/, and installing $(TORCH) and what seqloom needs"
+	@$(RUN) -m pip install --quiet --no-deps --editable . & compiling=$$!; \
+	  trap 'kill $$compiling 2>/dev/null; exit 1' INT TERM; \
+	  $(RUN) -m pip install --quiet $(TORCH) && $(RUN) -m pip install --quiet $(NEEDED); needed=$$?; \
+	  wait $$compiling && exit $$needed
+	$(RUN) -m pip install --quiet '$(1)'
 	@printf '%s\n' "$(CURDIR)" "$(MODULES)" > $@
 endef
 
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
 $(STAMP): $(SOURCES)
-	$(call install,'.[dev]')
+	$(call install,seqloom[dev])
 
 $(RUNNING): $(SOURCES)
-	$(call install,.)
+	$(call install,seqloom)

@@ -6,10 +6,34 @@ traceback is for bugs only.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 NOTHING = object()
 """The default of `got`: None is a value like any other."""
+MAX_CHARACTERS = 2000
+"""Of a message; a longer one loses its middle."""
+JOINERS = "\u200c\u200d"
+"""Invisible characters that Persian, Hindi and emoji are written with"""
+
+
+def one_line(text: str) -> str:
+    r"""A text as it appears on one line: line ends, control characters and lone surrogates are escaped.
+
+    >>> one_line("two\nlines, \x1b[31mno color"), one_line("wölf 狼")
+    ('two\\nlines, \\x1b[31mno color', 'wölf 狼')
+    """
+    if text.isprintable():
+        return text
+    return "".join(character if _is_visible(character) else _escape(character) for character in text)
+
+
+def _is_visible(character: str) -> bool:
+    return character.isprintable() or character in JOINERS or unicodedata.category(character) == "Zs"
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 class SeqloomError(ValueError):
@@ -31,7 +55,10 @@ class SeqloomError(ValueError):
             parts.append(f"Got {got if isinstance(got, str) else repr(got)}.")
         if hint:
             parts.append(hint if hint.endswith((".", "?", "`")) else hint + ".")
-        super().__init__(" ".join(parts))
+        message = one_line(" ".join(parts))
+        if len(message) > MAX_CHARACTERS:
+            message = f"{message[: MAX_CHARACTERS // 2]} ... {message[-MAX_CHARACTERS // 2 :]}"
+        super().__init__(message)
 
 
 class DataError(SeqloomError):

@@ -99,7 +99,7 @@ def test_evaluation_counts_unusable_rows_unless_strict(place: Path) -> None:
     report = json.loads(seqloom("evaluate", "run", "test.tsv", "--json", cwd=place)[1])
     assert report["skipped"]["rows"] == 2
     assert "test.tsv, line 31" in report["skipped"]["first"][0]
-    assert "rows skipped, the first: " in seqloom("evaluate", "run", "test.tsv", cwd=place)[1]
+    assert "all: 2 rows skipped, the first: " in seqloom("evaluate", "run", "test.tsv", cwd=place)[2]
     code, _, errors = seqloom("evaluate", "run", "test.tsv", "--strict", cwd=place)
     assert code == 2
     assert errors.startswith("seqloom: test.tsv, line 31: ")

@@ -8,8 +8,9 @@ import numpy
 import pytest
 from torch import Tensor
 
-from seqloom.data.batching import Batching, Shard
-from seqloom.data.bucketing import Buckets, compute_digest, map_by_length
+from seqloom.data.batching import MAX_UNITS, Batching, Shard
+from seqloom.data.bucketing import Buckets, map_by_length
+from seqloom.data.digest import compute_digest
 from seqloom.data.padding import pad
 
 Item = tuple[int, numpy.ndarray]
@@ -65,6 +66,45 @@ def test_an_item_longer_than_batch_units_is_a_batch_of_its_own() -> None:
     assert sorted(numbers(source)) == [(0,), (1,)]
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("units", [None, 400])
+def test_a_batch_is_bounded_by_its_padded_size(training: bool, units: int | None) -> None:
+    """One text of 200,000 words among short ones must not be multiplied by the batch size."""
+    items = [
+        *make_items(),
+        (500, numpy.arange(200_000)),
+        (501, numpy.arange(40_000)),
+        (502, numpy.arange(39_000)),
+    ]
+    batching = Batching(64, batch_units=units, training=training)
+    source = make_buckets(items, batching)
+    shapes = [tuple(batch[1].shape) for batch in source.batches(0)]
+    assert max(rows * steps for rows, steps in shapes if rows > 1) <= (units or MAX_UNITS)
+    assert {(1, 200_000), (1, 40_000), (1, 39_000)} <= set(shapes)
+    assert sorted(number for batch in numbers(source) for number in batch) == list(range(503))
+
+
+def test_a_batch_is_divided_as_a_loop_over_rows_divides_it() -> None:
+    def divide(lengths: list[int], size: int, limit: int) -> list[int]:
+        counts, longest = [0], 0
+        for length in lengths:
+            is_full = counts[-1] == size or (counts[-1] + 1) * max(longest, length) > limit
+            if is_full and counts[-1]:
+                counts.append(0)
+                longest = 0
+            counts[-1] += 1
+            longest = max(longest, length)
+        return counts
+
+    generator = numpy.random.default_rng(0)
+    for size, limit in ((7, 100), (3, 1000), (64, 300)):
+        items = [(number, numpy.arange(generator.integers(1, 90))) for number in range(200)]
+        batching = Batching(size, training=False, max_units=limit)
+        batches = list(make_buckets(items, batching).batches(0))
+        lengths = [len(items[number][1]) for batch in batches for number in batch[0]]
+        assert [len(batch[0]) for batch in batches] == divide(lengths, size, limit)
+
+
 def test_an_epoch_resumes_at_any_batch() -> None:
     source = make_buckets(make_items(), Batching(16, seed=3))
     for epoch in range(2):
@@ -115,3 +155,12 @@ def test_map_by_length_sorts_its_calls_and_keeps_the_order_of_results() -> None:
     )
     assert results == texts
     assert calls == [["", "a"], ["bb", "ccc"], ["dddd"]]
+
+
+def test_map_by_length_bounds_its_calls_by_their_padded_size() -> None:
+    calls: list[list[str]] = []
+    texts = ["a" * 9, "b", "cc", "dd", "e" * 4]
+    map_by_length(
+        texts, [len(text) for text in texts], lambda batch: calls.append(batch) or batch, max_units=8
+    )
+    assert calls == [["b", "cc", "dd"], ["eeee"], ["a" * 9]]

@@ -75,6 +75,19 @@ def test_tokens_are_those_of_decode(
     assert torch.equal(torch.cat(chunks, 1)[:, : output.tokens.shape[1]], output.tokens)
 
 
+@pytest.mark.parametrize("options", [{"seed": 3, "stop_tokens": (2,)}, {"num_beams": 3}], ids=str)
+def test_decoding_ignores_the_default_device(
+    options: dict[str, Any], model: LanguageModel, prefilled: tuple[Tensor, State]
+) -> None:
+    decoding_options = DecodingOptions(**options)
+    expected = decode(model.step, *prefilled, decoding_options)
+    with torch.device("meta"):
+        assert all(map(torch.equal, decode(model.step, *prefilled, decoding_options), expected))
+        if decoding_options.num_beams == 1:
+            output = decode_native(pack(model, "float32"), *prefilled, decoding_options)
+            assert all(map(torch.equal, output, expected))
+
+
 def test_max_bytes_limits_the_steps_of_a_call(
     decoder: Decoder, prefilled: tuple[Tensor, State], monkeypatch: pytest.MonkeyPatch
 ) -> None:

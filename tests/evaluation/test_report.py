@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from seqloom.evaluation.report import Report
+from seqloom.evaluation.report import Report, describe_baseline, verdict
 from seqloom.tasks.base import Metric
 
 
@@ -21,6 +21,7 @@ def report(low: float, high: float, baseline: float | None, higher_is_better: bo
         interval={"score": (low, high)},
         primary_metric=Metric("score", higher_is_better),
         skipped=[f"row {number}" for number in range(7)],
+        remarks=["passed over 1: notes.md"],
     )
 
 
@@ -45,7 +46,23 @@ def test_a_model_is_better_if_its_whole_interval_is(
 def test_as_json_it_counts_skipped_rows_and_shows_the_first_five() -> None:
     content = json.loads(json.dumps(report(0.6, 0.8, 0.5, True).to_dict()))
     assert content["skipped"] == {"rows": 7, "first": [f"row {number}" for number in range(5)]}
-    assert content["baseline"] == {"name": "majority", "score": 0.5}
+    assert content["baseline"] == {"name": "majority", "score": 0.5, "seconds": 0.0, "fitted_on": None}
+    assert content["remarks"] == ["passed over 1: notes.md"]
     assert content["interval"] == {"score": [0.6, 0.8]}
     assert content["better_than_baseline"] is True
     assert report(0.6, 0.8, None, True).to_dict()["baseline"] == {}
+
+
+def test_it_says_how_long_the_baseline_took_and_whether_it_was_cut() -> None:
+    whole = report(0.6, 0.8, 0.5, True)._replace(baseline_seconds=1.26)
+    assert describe_baseline(whole) == "The baseline took 1.3 s."
+    cut = whole._replace(baseline_fitted_on="40,000 of 1,000,000 rows")
+    assert describe_baseline(cut) == "The baseline took 1.3 s: it was fitted on 40,000 of 1,000,000 rows."
+    assert cut.to_dict()["baseline"]["fitted_on"] == "40,000 of 1,000,000 rows"
+    assert cut.to_dict()["baseline"]["seconds"] == 1.26
+
+
+def test_its_verdict_is_a_sentence() -> None:
+    assert verdict(report(0.6, 0.8, 0.5, True)) == "The model is better than the baseline, majority."
+    assert verdict(report(0.6, 0.8, None, True)) == "There is no baseline for this split."
+    assert verdict(report(0.6, 0.8, 0.7, True)).startswith("The model is not better than the baseline")

@@ -33,14 +33,14 @@ def test_markup_is_a_text_only_if_the_task_is_named(name: str, tmp_path: Path) -
 @pytest.mark.parametrize("task", ["classify", "tag", "translate", "transcribe"])
 def test_a_text_is_refused_by_a_task_for_tables(task: str, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("A text of some words.\n" * 20)
-    with pytest.raises(DataError, match=rf"a\.txt: the task {task} needs .*\. Got plain text\.$"):
+    with pytest.raises(DataError, match=rf"a\.txt: the task {task} takes .*\. Got plain text\.$"):
         new_job(tmp_path / "a.txt", task, [], str)
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
 def test_a_table_is_refused_by_a_task_for_texts(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("text,label\na,b\nc,d\n".replace(",", {"a.tsv": "\t"}.get(name, ",")))
-    message = r"the task generate needs plain text\. Got a table with columns text, label\.$"
+    message = r"the task generate takes plain text\. Got a table with columns text, label\.$"
     with pytest.raises(DataError, match=message):
         new_job(tmp_path / name, "generate", [], str)
 

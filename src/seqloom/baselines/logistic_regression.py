@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
 
 from seqloom.baselines.majority import class_shares
 
 ITERATIONS = 2000
 MIN_PROBABILITY = 1e-9
 """Bounds the loss of a mistake, at 21 nats."""
+MAX_WEIGHTS = 2_000_000
+"""Features times classes: the optimizer holds some thirty numbers for each."""
 
 
-def tfidf(train: Sequence[str], test: Sequence[str]) -> tuple[Any, Any]:
-    """TF-IDF of words and pairs of words, fitted to the texts of `train`: two sparse matrices (N, F)."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
+def tfidf(train: Iterable[str], test: Iterable[str], num_classes: int = 2) -> tuple[Any, Any]:
+    """TF-IDF of words and pairs of words, fitted to the texts of `train`: two sparse matrices (N, F).
 
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True)
+    Args:
+        train: texts.
+        test: texts.
+        num_classes: of more, fewer features are kept, the most frequent ones: two million weights at most.
+    """
+    vectorizer = TfidfVectorizer(
+        ngram_range=(1, 2),
+        token_pattern=r"\w+|[^\w\s]",
+        sublinear_tf=True,
+        max_features=max(MAX_WEIGHTS // (num_classes if num_classes > 2 else 1), 1000),
+    )
     return vectorizer.fit_transform(train), vectorizer.transform(test)
 
 
@@ -49,8 +62,6 @@ def predict_scores(train: Any, test: Any, targets: numpy.ndarray, num_classes: i
 
 
 def _probabilities(train: Any, targets: numpy.ndarray, test: Any, num_classes: int) -> numpy.ndarray:
-    from sklearn.linear_model import LogisticRegression
-
     shares = class_shares(targets, num_classes)
     probabilities = numpy.tile(shares, (test.shape[0], 1))
     present = numpy.unique(targets)

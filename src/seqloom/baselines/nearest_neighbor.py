@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy
+from sklearn.feature_extraction.text import TfidfVectorizer
 
-CHUNK = 256
-"""Texts compared at once, which bounds memory."""
+MAX_CHUNK = 256
+MAX_SIMILARITIES = 1 << 24
+"""Of the texts that are compared at once, with all of the training texts: 128 MiB."""
 
 
 def nearest_neighbors(train: Sequence[str], test: Sequence[str]) -> list[int]:
@@ -16,12 +18,11 @@ def nearest_neighbors(train: Sequence[str], test: Sequence[str]) -> list[int]:
     >>> nearest_neighbors(["a red house", "a dog runs"], ["the dog", "my house", "a red dog runs"])
     [1, 0, 1]
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
     vectorizer = TfidfVectorizer(token_pattern=r"\w+|[^\w\s]", ngram_range=(1, 2), sublinear_tf=True)
     vectors = vectorizer.fit_transform(train).T.tocsr()
     neighbors: list[int] = []
-    for start in range(0, len(test), CHUNK):
-        similarity = (vectorizer.transform(test[start : start + CHUNK]) @ vectors).toarray()
+    chunk = max(min(MAX_CHUNK, MAX_SIMILARITIES // len(train)), 1)
+    for start in range(0, len(test), chunk):
+        similarity = (vectorizer.transform(test[start : start + chunk]) @ vectors).toarray()
         neighbors += numpy.argmax(similarity, axis=1).tolist()
     return neighbors

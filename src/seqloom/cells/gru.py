@@ -24,10 +24,13 @@ from seqloom.cells.parameters import (
     cell_description,
     cell_weights,
     reset,
+    runs_fused,
     set_parameters,
+    torch_weights,
     zero_hidden,
 )
 from seqloom.cells.projections import Weights, hidden_product, input_product
+from seqloom.cells.refusals import qconfig, refuse_script
 
 NORM_BLOCKS = (2, 1)
 """Layer normalization takes r and z together, and n alone."""
@@ -97,8 +100,11 @@ class GRUCell(nn.Module):
 
     def step(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """One step: input (B, I) and h (B, H) to (output (B, H), h)."""
-        w = cell_weights(self)
-        h, _ = gru_step(input_product(input, w, NORM_BLOCKS), state, w)
+        if runs_fused(self, input):
+            h = torch.gru_cell(input, state, *torch_weights(self))
+        else:
+            w = cell_weights(self)
+            h, _ = gru_step(input_product(input, w, NORM_BLOCKS), state, w)
         return h, h
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
@@ -107,9 +113,12 @@ class GRUCell(nn.Module):
         Raises:
             DataError: a shape or a type that does not fit.
         """
-        x, h = batched(self, input, hx)
+        x, (h,) = batched(self, input, (hx,))
         h, _ = self.step(x, h)
         return h if input.dim() == 2 else h.squeeze(0)
+
+    __prepare_scriptable__ = refuse_script
+    qconfig = qconfig
 
     def extra_repr(self) -> str:
         """The arguments, as torch.nn shows them."""

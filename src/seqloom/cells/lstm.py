@@ -17,7 +17,7 @@ within the last tanh.
 
 from __future__ import annotations
 
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -28,18 +28,43 @@ from seqloom.cells.parameters import (
     cell_description,
     cell_weights,
     reset,
+    runs_fused,
     set_parameters,
+    torch_weights,
     zero_hidden,
 )
 from seqloom.cells.projections import Weights, hidden_product, input_product, normalize
+from seqloom.cells.refusals import qconfig, refuse_script
 from seqloom.errors import DataError
+
+_MISSING = object()
 
 
 class LSTMState(NamedTuple):
-    """What an LSTM carries from step to step; torch's `(h, c)` fits in and out."""
+    """What an LSTM carries from step to step; torch's `(h, c)` fits in and out.
+
+    It is made from h and c, or, as a tuple is, from an iterable of both.
+
+    >>> state = LSTMState(torch.ones(1), torch.ones(1))
+    >>> type(state)(part * 2 for part in state)
+    LSTMState(h=tensor([2.]), c=tensor([2.]))
+    """
 
     h: Tensor
     c: Tensor
+
+
+def _new_state(cls: type[LSTMState], h: Any, c: Any = _MISSING) -> LSTMState:
+    if c is not _MISSING:
+        return tuple.__new__(cls, (h, c))
+    pair = () if isinstance(h, Tensor) else tuple(h)
+    if len(pair) != 2:
+        raise TypeError("LSTMState: it is made from h and c, or from an iterable of both.")
+    return tuple.__new__(cls, pair)
+
+
+# A named tuple's body cannot define it.
+LSTMState.__new__ = _new_state  # type: ignore[method-assign, assignment]
 
 
 class LSTMGates(NamedTuple):
@@ -108,10 +133,13 @@ class LSTMCell(nn.Module):
         """h and c (B, H) of zeros, on the parameters' device and in their type."""
         return LSTMState(zero_hidden(self, batch_size), zero_hidden(self, batch_size))
 
-    def step(self, input: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, LSTMState]:
+    def step(self, input: Tensor, state: tuple[Tensor, Tensor] | list[Tensor]) -> tuple[Tensor, LSTMState]:
         """One step: input (B, I) and (h (B, H), c (B, H)) to (output (B, H), state)."""
-        w = cell_weights(self)
-        new, _ = lstm_step(input_product(input, w), LSTMState(*state), w)
+        if runs_fused(self, input):
+            new = LSTMState(*torch.lstm_cell(input, state, *torch_weights(self)))
+        else:
+            w = cell_weights(self)
+            new, _ = lstm_step(input_product(input, w), LSTMState(*state), w)
         return new.h, new
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> LSTMState:
@@ -120,13 +148,14 @@ class LSTMCell(nn.Module):
         Raises:
             DataError: a shape or a type that does not fit.
         """
-        if hx is not None and (not isinstance(hx, tuple | list) or len(hx) != 2):
+        if hx is not None and (not isinstance(hx, (tuple, list)) or len(hx) != 2):
             raise DataError("LSTMCell", "the state must be a pair (h, c)", got=type(hx).__name__)
-        h, c = (None, None) if hx is None else hx
-        x, h = batched(self, input, h, "h of the state")
-        _, c = batched(self, input, c, "c of the state")
-        _, new = self.step(x, (h, c))
+        x, state = batched(self, input, hx or (None, None), ("h of the state", "c of the state"))
+        _, new = self.step(x, state)
         return new if input.dim() == 2 else LSTMState(new.h.squeeze(0), new.c.squeeze(0))
+
+    __prepare_scriptable__ = refuse_script
+    qconfig = qconfig
 
     def extra_repr(self) -> str:
         """The arguments, as torch.nn shows them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
 
 import torch
@@ -92,42 +93,80 @@ def cell_weights(cell: Cell) -> Weights:
     )
 
 
+def torch_weights(cell: Cell) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """The cell's parameters as torch's fused cells take them."""
+    parameters = cell._parameters  # a fifth of the time of getattr, which looks up parameters last
+    try:
+        return (
+            parameters["weight_ih"],
+            parameters["weight_hh"],
+            parameters["bias_ih"],
+            parameters["bias_hh"],
+        )
+    except KeyError:  # one has been replaced, as weight_norm does
+        return cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh
+
+
+def runs_fused(cell: Cell, input: Tensor) -> bool:
+    """Whether torch's fused cell can run a step: a plain cell on (B, I), and no vmap, which has none."""
+    return not (cell.layer_norm or torch._C._are_functorch_transforms_active()) and input.dim() == 2
+
+
 def zero_hidden(cell: Cell, batch_size: int) -> Tensor:
     """(B, H) of zeros, on the parameters' device and in their type."""
     return cell.weight_hh.new_zeros(batch_size, cell.hidden_size)
 
 
-def batched(cell: Cell, input: Tensor, h: Tensor | None, label: str = "the state") -> tuple[Tensor, Tensor]:
-    """`input` (B, I) and `h` (B, H), with a batch dimension added if it is missing, and zeros for None.
+def batched(
+    cell: Cell, input: Tensor, state: Sequence[Tensor | None], labels: Sequence[str] = ("the state",)
+) -> tuple[Tensor, list[Tensor]]:
+    """`input` (B, I) and each of `state` (B, H), with a batch dimension if there is none, and zeros for None.
 
     Raises:
-        DataError: a shape or a type that does not fit; the message calls `h` by `label`.
+        DataError: a shape or a type that does not fit; the message calls the tensors of `state` by `labels`.
     """
-    name, size = type(cell).__name__, cell.input_size
+    size, H, dtype = cell.input_size, cell.hidden_size, torch_weights(cell)[1].dtype
     if not isinstance(input, Tensor):
-        raise DataError(name, "input must be a tensor", got=type(input).__name__)
-    if input.dim() not in (1, 2) or input.shape[-1] != size:
-        raise DataError(name, f"input must be (B, {size}) or ({size},)", got=f"{tuple(input.shape)}")
-    _check_type(cell, "input", input)
-    x = input if input.dim() == 2 else input.unsqueeze(0)
-    if h is None:
-        return x, x.new_zeros(len(x), cell.hidden_size)
-    expected = (*input.shape[:-1], cell.hidden_size)
-    if not isinstance(h, Tensor) or h.shape != expected:
-        got = f"{tuple(h.shape)}" if isinstance(h, Tensor) else type(h).__name__
-        raise DataError(name, f"{label} must be {expected}", got=got)
-    _check_type(cell, label, h)
-    return x, h if input.dim() == 2 else h.unsqueeze(0)
+        raise DataError(type(cell).__name__, "input must be a tensor", got=type(input).__name__)
+    shape = input.shape
+    is_batched = len(shape) == 2
+    if not (is_batched or len(shape) == 1) or shape[-1] != size:
+        expected = f"input must be (B, {size}) or ({size},)"
+        raise DataError(type(cell).__name__, expected, got=f"{tuple(shape)}")
+    if input.dtype != dtype:
+        _check_autocast(cell, "input", input, dtype)
+    x = input if is_batched else input.unsqueeze(0)
+    if state[0] is None and state[-1] is None:
+        zeros = x.new_zeros(x.shape[0], H)
+        return x, [zeros] * len(state)
+    shape = (shape[0], H) if is_batched else (H,)
+    parts: list[Tensor] = []
+    for k, part in enumerate(state):
+        if not isinstance(part, Tensor) or part.shape != shape:
+            got = f"{tuple(part.shape)}" if isinstance(part, Tensor) else type(part).__name__
+            raise DataError(type(cell).__name__, f"{labels[k]} must be {shape}", got=got)
+        parts.append(part if part.dtype == dtype else _cast_state(cell, labels[k], part, dtype))
+    return x, parts if is_batched else [part.unsqueeze(0) for part in parts]
 
 
-def _check_type(cell: Cell, label: str, tensor: Tensor) -> None:
-    dtype = cell.weight_hh.dtype
-    if tensor.dtype != dtype and not torch.is_autocast_enabled(tensor.device.type):
+def _cast_state(cell: Cell, label: str, part: Tensor, dtype: torch.dtype) -> Tensor:
+    if widens(part, dtype) and not torch.is_autocast_enabled(part.device.type):
+        return part.float()
+    _check_autocast(cell, label, part, dtype)
+    return part
+
+
+def widens(state: Tensor, dtype: torch.dtype) -> bool:
+    """Whether `dtype` has all values of `state`, as float32 has those of a state that autocast left."""
+    return dtype == torch.float32 and state.dtype in (torch.bfloat16, torch.float16)
+
+
+def _check_autocast(cell: Cell, label: str, tensor: Tensor, dtype: torch.dtype) -> None:
+    """Check that autocast will convert `tensor`, whose type is not that of the weights."""
+    if not torch.is_autocast_enabled(tensor.device.type):
         hint = f"Convert it with .to({dtype}), or the cell with .to({tensor.dtype})"
-        where = type(cell).__name__
-        raise DataError(
-            where, f"{label} must be {dtype}, as the weights are", got=f"{tensor.dtype}", hint=hint
-        )
+        expected = f"{label} must be {dtype}, as the weights are"
+        raise DataError(type(cell).__name__, expected, got=f"{tensor.dtype}", hint=hint)
 
 
 def cell_description(cell: Cell) -> str:

@@ -21,10 +21,13 @@ from seqloom.cells.parameters import (
     cell_weights,
     check_nonlinearity,
     reset,
+    runs_fused,
     set_parameters,
+    torch_weights,
     zero_hidden,
 )
 from seqloom.cells.projections import Weights, hidden_product, input_product
+from seqloom.cells.refusals import qconfig, refuse_script
 
 
 class RNNGates(NamedTuple):
@@ -86,9 +89,13 @@ class RNNCell(nn.Module):
 
     def step(self, input: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """One step: input (B, I) and h (B, H) to (output (B, H), h)."""
-        w = cell_weights(self)
-        step = rnn_tanh_step if self.nonlinearity == "tanh" else rnn_relu_step
-        h, _ = step(input_product(input, w), state, w)
+        is_tanh = self.nonlinearity == "tanh"
+        if runs_fused(self, input):
+            fused = torch.rnn_tanh_cell if is_tanh else torch.rnn_relu_cell
+            h = fused(input, state, *torch_weights(self))
+        else:
+            w = cell_weights(self)
+            h, _ = (rnn_tanh_step if is_tanh else rnn_relu_step)(input_product(input, w), state, w)
         return h, h
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
@@ -97,9 +104,12 @@ class RNNCell(nn.Module):
         Raises:
             DataError: a shape or a type that does not fit.
         """
-        x, h = batched(self, input, hx)
+        x, (h,) = batched(self, input, (hx,))
         h, _ = self.step(x, h)
         return h if input.dim() == 2 else h.squeeze(0)
+
+    __prepare_scriptable__ = refuse_script
+    qconfig = qconfig
 
     def extra_repr(self) -> str:
         """The arguments, as torch.nn shows them."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import sys
+from functools import wraps
 from importlib import import_module
 from typing import Any, final
 
@@ -34,6 +35,10 @@ PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pre
 """Without rich, help and completion start faster."""
 
 
+class InterruptionError(Exception):
+    """Ctrl-C, with notes on what it interrupted and how to go on."""
+
+
 @final
 class Verbs(TyperGroup):
     """The verbs, each built when it is asked for."""
@@ -50,8 +55,17 @@ class Verbs(TyperGroup):
         """
         if cmd_name not in VERBS:
             raise ConfigError("seqloom", f"unknown verb `{cmd_name}`", hint=nearest(cmd_name, VERBS))
+        command = import_module(f"seqloom.cli.{cmd_name.replace('-', '_')}").command
+
+        @wraps(command)
+        def run(**arguments: Any) -> None:
+            try:
+                command(**arguments)
+            except KeyboardInterrupt as interruption:  # typer says nothing of it
+                raise InterruptionError(*getattr(interruption, "__notes__", ())) from None
+
         verb = typer.Typer(**PLAIN, context_settings={"help_option_names": ["-h", "--help"]})
-        verb.command(cmd_name)(import_module(f"seqloom.cli.{cmd_name.replace('-', '_')}").command)
+        verb.command(cmd_name)(run)
         return typer.main.get_command(verb)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
@@ -84,8 +98,14 @@ def main() -> None:
     except SeqloomError as error:
         print(f"seqloom: {error}", file=sys.stderr)
         sys.exit(USER_ERROR)
-    except KeyboardInterrupt:
+    except (InterruptionError, KeyboardInterrupt) as interruption:
+        parts = [f" {note}" if note.startswith("while ") else f"; {note}" for note in interruption.args]
+        print("seqloom: interrupted" + "".join(parts), file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone; Python would complain about it at exit
         sys.exit(0)
+    except OSError as error:  # a name that is too long, a disk that is full, a file that may not be read
+        where = error.filename if error.filename is not None else "files"
+        print(f"seqloom: {ConfigError(where, error.strerror or str(error))}", file=sys.stderr)
+        sys.exit(USER_ERROR)

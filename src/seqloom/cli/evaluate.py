@@ -8,7 +8,7 @@ import typer
 
 from seqloom.cli.options import Data, Run, RunSettings, Strict, json_option
 
-KEYS = "task, data, split, metrics, baseline, interval, better_than_baseline, skipped and details"
+KEYS = "task, data, split, metrics, baseline, interval, better_than_baseline, skipped, remarks and details"
 
 
 def command(
@@ -34,11 +34,17 @@ def command(
     from seqloom.cli.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import log, print_json, print_report, run_settings
+    from seqloom.cli.output import log, print_json, run_settings
+    from seqloom.cli.report import print_report
     from seqloom.inference.predictor import load
+    from seqloom.progress import shown
 
     decoding, reading = run_settings(settings)
-    report = load(run).evaluate(data, split, seed=seed, strict=strict, reading=reading, log=log, **decoding)
+    with shown():
+        evaluate = load(run).evaluate
+        report = evaluate(data, split, seed=seed, strict=strict, reading=reading, log=log, **decoding)
+    if report.skipped:
+        log(f"{report.split}: {len(report.skipped):,} rows skipped, the first: {report.skipped[0]}")
     if as_json:
         print_json(report.to_dict())
     else:

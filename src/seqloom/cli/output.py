@@ -7,14 +7,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from seqloom.errors import one_line
+
 if TYPE_CHECKING:
-    from seqloom.evaluation.report import Report
     from seqloom.tasks.base import Output
 
 
 def log(line: str) -> None:
-    """Print a message on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a message of one line on standard error."""
+    print(one_line(line), file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:
@@ -22,38 +23,10 @@ def print_json(value: Any) -> None:
     print(json.dumps(value), flush=True)
 
 
-def print_report(report: Report) -> None:
-    """Print model and baseline as a table, whether the model is better, and the task's details."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from seqloom.runs.model_card import verdict
-
-    table = Table("", "model", "95 % interval", report.baseline_name or "baseline")
-    for name, value in report.metrics.items():
-        low, high = report.interval[name]
-        baseline = f"{report.baseline[name]:.4f}" if name in report.baseline else "-"
-        table.add_row(name, f"{value:.4f}", f"{low:.4f} to {high:.4f}", baseline)
-    # Without markup: a name or a text may have [brackets], which appear as they are.
-    console = Console(markup=False, highlight=False, emoji=False)
-    console.print(f"{report.data}, {report.split} split", soft_wrap=True)
-    console.print(table)
-    console.print(verdict(report).replace("*", ""))
-    if report.skipped:
-        console.print(f"{len(report.skipped):,} rows skipped, the first: {report.skipped[0]}", soft_wrap=True)
-    for name, detail in report.details.items():
-        lines = detail if isinstance(detail, list) else [detail]
-        console.print("\n".join([f"\n{name}:", *map(_line, lines)]), soft_wrap=True)
-
-
-def _line(value: Any) -> str:
-    return f"  {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
-
-
 def print_answers(answers: Sequence[Output]) -> None:
     """Print a line per answer; what was wrong with an input is a message on standard error."""
     for answer in answers:
-        print(answer.text, flush=True)
+        print(one_line(answer.text), flush=True)
         if "error" in answer.details:
             log(f"skipped: {answer.details['error']}")
 

@@ -38,6 +38,7 @@ def command(
     from seqloom.cli.pipe import chunks_of_lines
     from seqloom.errors import ConfigError
     from seqloom.inference.predictor import load
+    from seqloom.progress import shown
 
     decoding, reading = run_settings(settings)
     predictor = load(run)
@@ -55,7 +56,8 @@ def command(
         chunks = chunks_of_lines()
     outputs = []
     for chunk in chunks:
-        answers = predictor.predict(chunk, strict=strict, **decoding)
+        with shown():
+            answers = predictor.predict(chunk, strict=strict, **decoding)
         if as_json:
             outputs += [
                 {"input": str(value), "output": text, **details}

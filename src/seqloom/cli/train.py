@@ -62,7 +62,8 @@ def command(
     import_torch()
     from accelerate import PartialState
 
-    from seqloom.cli.output import log, print_json, print_report
+    from seqloom.cli.output import log, print_json
+    from seqloom.cli.report import print_report
     from seqloom.runs.usage import usage_of
     from seqloom.training.train import train
 

@@ -47,6 +47,7 @@ def command(
     from seqloom.data.bucketing import BATCH_SIZE
     from seqloom.errors import ConfigError
     from seqloom.inference.predictor import load
+    from seqloom.progress import shown
 
     if stream == bool(files):
         expected = "expected recordings, or --stream and nothing else"
@@ -61,7 +62,8 @@ def command(
     transcripts = []
     for start in range(0, len(paths), BATCH_SIZE):
         batch = paths[start : start + BATCH_SIZE]
-        answers = predictor.predict(batch, strict=strict, **decoding)
+        with shown():
+            answers = predictor.predict(batch, strict=strict, **decoding)
         if as_json:
             transcripts += [
                 {"file": str(path), "transcription": answer.text}

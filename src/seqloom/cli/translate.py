@@ -42,6 +42,7 @@ def command(
     from seqloom.cli.pipe import chunks_of_lines
     from seqloom.errors import ConfigError, RunError
     from seqloom.inference.predictor import load
+    from seqloom.progress import shown
     from seqloom.tasks.base import Output
 
     if attention and not as_json:
@@ -57,7 +58,8 @@ def command(
     decoding |= {key: value for key, value in options.items() if value is not None}
     translations = []
     for lines in chunks_of_lines():
-        answers = iter(predictor.predict([line for line in lines if line.strip()], **decoding))
+        with shown():
+            answers = iter(predictor.predict([line for line in lines if line.strip()], **decoding))
         translated = [next(answers) if line.strip() else Output("") for line in lines]
         if as_json:
             translations += [

@@ -6,7 +6,7 @@ an epoch resumes with the batch that would have come next.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, final
 
 import numpy
@@ -19,6 +19,10 @@ from seqloom.shapes import Tokens as TokenTensor
 
 IGNORE_INDEX = -100
 """Target of positions that no loss counts: the default `ignore_index` of torch's cross-entropy."""
+
+MAX_UNITS = 1 << 16
+"""Steps, padding included, above which a batch has fewer rows than it might: one sequence of 200,000 steps
+among short ones must not be multiplied by the batch size."""
 
 Batch: TypeAlias = "tuple[Any, ...]"
 """A named tuple of tensors, one row per example, and of other values that belong to rows, such as texts."""
@@ -60,6 +64,8 @@ class Batching(NamedTuple):
     """True: shuffled; False: every unit once, in a fixed order"""
     batch_units: int | None = None
     """Maximum steps per batch, padding included; takes the place of `batch_size`"""
+    max_units: int = MAX_UNITS
+    """Maximum steps per batch of more than one sequence, padding included, beside `batch_size`"""
 
 
 class Source(Protocol):
@@ -69,7 +75,7 @@ class Source(Protocol):
     """Whether every row of a batch continues the same row of the batch before it."""
     digest: str
     """A hash of the data, which changes when the data does."""
-    skipped: tuple[str, ...]
+    skipped: Sequence[str]
     """One message for every example that was skipped."""
 
     def __len__(self) -> int:
@@ -108,7 +114,7 @@ class TokenStreams:
     """
 
     carries_state = True
-    skipped: tuple[str, ...] = ()
+    skipped: Sequence[str] = ()
 
     def __init__(
         self, tokens: TokenArray, batch_size: int, window: int, seed: int, shard: Shard = Shard()
@@ -175,7 +181,7 @@ class EvaluationStreams:
     """
 
     carries_state = True
-    skipped: tuple[str, ...] = ()
+    skipped: Sequence[str] = ()
 
     def __init__(self, tokens: TokenArray, batch_size: int, window: int, shard: Shard = Shard()) -> None:
         self.digest, self._ids, self._window, self._shard = tokens.digest, tokens.ids, window, shard

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, final
 
 import numpy
 
-from seqloom.data.batching import Batch, Batching
+from seqloom.data.batching import MAX_UNITS, Batch, Batching
+from seqloom.data.digest import compute_digest
+from seqloom.progress import phase
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,8 +33,10 @@ class Buckets(Generic[T]):
         lengths: steps of every item; for items of two sequences a pair, sorted by its first length first.
         collate: makes a batch from a list of items, as torch's `collate_fn`.
         batching: the size of batches. With `batch_units`, as many items as have no more steps than that,
-            padding included, but at least one item.
+            padding included, but at least one item; without, at most `batch_size` items and, with more than
+            one, `max_units` steps.
         skipped: one message for every example that was skipped.
+        digest: a hash of the items; None: it is computed.
     """
 
     carries_state = False
@@ -41,16 +44,17 @@ class Buckets(Generic[T]):
     def __init__(
         self,
         items: Sequence[T],
-        lengths: Sequence[int] | Sequence[tuple[int, ...]],
+        lengths: Sequence[int] | Sequence[tuple[int, ...]] | numpy.ndarray,
         collate: Callable[[list[T]], Batch],
         batching: Batching,
-        skipped: tuple[str, ...] = (),
+        skipped: Sequence[str] = (),
+        digest: str | None = None,
     ) -> None:
         self.skipped = skipped
         self._items, self._collate, self._batching = items, collate, batching
-        self._lengths = numpy.array(lengths, dtype=numpy.int64).reshape(len(items), -1)
+        self._lengths = numpy.asarray(lengths).reshape(len(items), -1)
         self._num_batches = len(self._divide(self._sort_by_length(epoch=0)))
-        self.digest = compute_digest(items)
+        self.digest = compute_digest(items) if digest is None else digest
 
     def __len__(self) -> int:
         return self._num_batches
@@ -77,45 +81,32 @@ class Buckets(Generic[T]):
         ties = numpy.arange(len(self._items))
         if self._batching.training:
             ties = numpy.random.default_rng([self._batching.seed, epoch, 0]).permutation(len(self._items))
-        buckets = numpy.floor(numpy.log(numpy.maximum(self._lengths, 1)) / numpy.log(BUCKET_RATIO))
-        return numpy.lexsort((ties, *(-column for column in buckets.T[::-1])))
+        values = numpy.arange(int(self._lengths.max(initial=0)) + 1)
+        bucket_of = numpy.floor(numpy.log(numpy.maximum(values, 1)) / numpy.log(BUCKET_RATIO)).astype(int)
+        keys = [-bucket_of.astype(numpy.int32)[column] for column in self._lengths.T[::-1]]
+        return numpy.lexsort((ties, *keys)).astype(numpy.int32 if len(ties) < 1 << 31 else numpy.int64)
 
     def _divide(self, order: numpy.ndarray) -> list[numpy.ndarray]:
         """Divide sorted items into batches, none with fewer rows than there are processes."""
-        max_units, size = self._batching.batch_units, self._batching.batch_size
+        units, size = self._batching.batch_units, self._batching.batch_size
         world_size = self._batching.shard.world_size
-        lengths = numpy.maximum(self._lengths.max(1), 1)[order]
+        max_units = self._batching.max_units if units is None else units
+        lengths = numpy.maximum(self._lengths.max(1), 1)[order].astype(numpy.int64)
+        if not len(order):
+            return []
         starts = [0]
-        longest = 0
-        for index, length in enumerate(lengths):
-            num_rows = index - starts[-1]
-            longest = max(longest, int(length))
-            is_full = num_rows == size if max_units is None else (num_rows + 1) * longest > max_units
-            if is_full and num_rows >= world_size:
-                starts.append(index)
-                longest = int(length)
+        while starts[-1] < len(order):
+            start = starts[-1]
+            # The first item is nearly the longest, so that no more than this fits.
+            most = max(max_units // int(lengths[start]), 1)
+            window = lengths[start : start + (min(most, size) if units is None else most)]
+            padded = numpy.maximum.accumulate(window) * numpy.arange(1, len(window) + 1)
+            fitting = int(numpy.searchsorted(padded, max_units, side="right"))
+            starts.append(start + max(fitting, world_size))
+        starts.pop()
         if len(order) - starts[-1] < world_size and len(starts) > 1:
             starts.pop()
         return numpy.split(order, starts[1:])
-
-
-def compute_digest(items: Any) -> str:
-    """Compute a SHA-256 hash of nested sequences of arrays, texts and numbers."""
-    digest = hashlib.sha256()
-
-    def add(value: Any) -> None:
-        if isinstance(value, numpy.ndarray):
-            digest.update(f"{value.dtype}{value.shape}".encode())
-            digest.update(numpy.ascontiguousarray(value).data)
-        elif isinstance(value, (tuple, list)):
-            digest.update(f"({len(value)}".encode())
-            for part in value:
-                add(part)
-        else:
-            digest.update(f"{type(value).__name__}:{value!r};".encode())
-
-    add(items)
-    return digest.hexdigest()
 
 
 def map_by_length(
@@ -123,6 +114,7 @@ def map_by_length(
     lengths: Sequence[int],
     run: Callable[[list[T]], Sequence[R]],
     batch_size: int = BATCH_SIZE,
+    max_units: int = MAX_UNITS,
 ) -> list[R]:
     """Apply `run` to batches of items of similar length, and return the results in the order of the items.
 
@@ -131,6 +123,7 @@ def map_by_length(
         lengths: the length of every item.
         run: takes a list of items, returns one result for each.
         batch_size: maximum items per call of `run`.
+        max_units: maximum steps, padding included, per call with more than one item.
 
     >>> upper = lambda texts: [text.upper() for text in texts]
     >>> map_by_length(["ccc", "a", "bb"], [3, 1, 2], upper, batch_size=2)
@@ -138,8 +131,18 @@ def map_by_length(
     """
     order = numpy.argsort(numpy.asarray(lengths, dtype=numpy.int64), kind="stable")
     results: list[Any] = [None] * len(items)
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        for row, result in zip(rows, run([items[row] for row in rows]), strict=True):
-            results[row] = result
+    start = 0
+    with phase("answering", total=len(order), unit="inputs") as answering:
+        while start < len(order):
+            stop = start + 1
+            while (
+                stop < min(start + batch_size, len(order))
+                and (stop + 1 - start) * lengths[order[stop]] <= max_units
+            ):
+                stop += 1
+            rows = order[start:stop]
+            for row, result in zip(rows, run([items[row] for row in rows]), strict=True):
+                results[row] = result
+            answering.advance(len(rows))
+            start = stop
     return results

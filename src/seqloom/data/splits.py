@@ -32,21 +32,28 @@ def infer_split(file: Path, folder: Path) -> str | None:
     return next((NAMES[name.lower()] for name in names if name.lower() in NAMES), None)
 
 
-def hold_out(groups: Sequence[Hashable]) -> numpy.ndarray:
+def hold_out(groups: Sequence[Hashable] | range) -> numpy.ndarray:
     """Choose the rows that are held out for validation; rows of one group stay together.
 
     A tenth of the groups, at most 2,000, and at least one if there are two or more. The seed is fixed, so
     that the same data always has the same split.
 
     Args:
-        groups: the group of every row, N of them.
+        groups: the group of every row, N of them; a range where every row is a group of its own.
 
     Returns:
         (N,) bool, true for rows that are held out.
     """
+    if isinstance(groups, range):
+        return _draw(len(groups))
     numbers: dict[Hashable, int] = {}
     group_of_row = numpy.array([numbers.setdefault(name, len(numbers)) for name in groups], dtype=int)
-    count = min(max(round(HELD_OUT * len(numbers)), 1), HELD_OUT_ROWS) if len(numbers) > 1 else 0
-    held_out = numpy.zeros(len(numbers), dtype=bool)
-    held_out[numpy.random.default_rng(SEED).permutation(len(numbers))[:count]] = True
-    return held_out[group_of_row] if len(group_of_row) else numpy.zeros(0, dtype=bool)
+    return _draw(len(numbers))[group_of_row]
+
+
+def _draw(count: int) -> numpy.ndarray:
+    """Which of `count` groups are held out."""
+    drawn = min(max(round(HELD_OUT * count), 1), HELD_OUT_ROWS) if count > 1 else 0
+    held_out = numpy.zeros(count, dtype=bool)
+    held_out[numpy.random.default_rng(SEED).permutation(count)[:drawn]] = True
+    return held_out

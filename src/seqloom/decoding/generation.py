@@ -120,7 +120,7 @@ def _steps(
     active = list(range(batch_size))
     finished = torch.zeros(batch_size, dtype=torch.bool, device=logits.device)
     index: Tensor | None = None  # active rows of the batch; None while all are active
-    tokens = torch.empty(0)
+    tokens = logits.new_empty(0)
 
     for position in range(options.max_new_tokens):
         if position:

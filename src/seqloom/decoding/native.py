@@ -67,7 +67,7 @@ def _chunks(
     batch_size, steps_left = len(logits), options.max_new_tokens
     max_steps = min(MAX_STEPS, max(1, MAX_BYTES // decoder.weight_bytes))
     filters = options.temperature or 1.0, options.top_k, options.top_p, options.stop_tokens
-    active, last_tokens = torch.arange(batch_size), [[] for _ in range(batch_size)]
+    active, last_tokens = torch.arange(batch_size, device="cpu"), [[] for _ in range(batch_size)]
     while steps_left and len(active):
         steps = min(steps_left, max_steps)
         selection = TokenSelection(None if streams is None else streams.draw_many(steps), *filters)

@@ -59,6 +59,10 @@ def select_filters(options: DecodingOptions) -> tuple[Callable[[Tensor], Tensor]
     return tuple(filters)
 
 
+def _draw_block(generator: torch.Generator) -> Tensor:
+    return torch.rand(BLOCK, generator=generator, dtype=torch.float64, device="cpu")
+
+
 @final
 class RandomStreams:
     """One independent stream of uniform random numbers per row of a batch.
@@ -84,10 +88,10 @@ class RandomStreams:
                 f"seed must be an int, or have one seed for each of the {batch_size} rows",
                 got=f"{len(seeds)} seeds",
             )
-        self._generators = [torch.Generator().manual_seed(row_seed) for row_seed in seeds]
+        self._generators = [torch.Generator("cpu").manual_seed(row_seed) for row_seed in seeds]
         self._device = device
         self._used = BLOCK
-        self._block = torch.empty(batch_size, BLOCK, dtype=torch.float64)
+        self._block = torch.empty(batch_size, BLOCK, dtype=torch.float64, device=device)
 
     def draw(self) -> Tensor:
         """Draw the next number of every row: (B,) float64 in [0, 1)."""
@@ -98,7 +102,10 @@ class RandomStreams:
         parts: list[Tensor] = []
         while count:
             if self._used == BLOCK:
-                rows = [torch.rand(BLOCK, generator=g, dtype=torch.float64) for g in self._generators]
+                rows = [
+                    torch.rand(BLOCK, generator=g, dtype=torch.float64, device="cpu")
+                    for g in self._generators
+                ]
                 self._block = torch.stack(rows).to(self._device)
                 self._used = 0
             size = min(count, BLOCK - self._used)

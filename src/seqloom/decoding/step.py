@@ -92,7 +92,7 @@ def prefill(
     active = list(range(len(lengths)))
     ended: list[int] = []
     parts: list[tuple[Tensor, State]] = []
-    logits, position = torch.empty(0), 0
+    logits, position = rows.new_empty(0), 0
     for end in sorted(set(lengths)):
         while position < end:
             size = min(end - position, chunk or end)

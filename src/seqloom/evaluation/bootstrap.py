@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy
 
+from seqloom.progress import phase
 from seqloom.tasks.base import Rows
 
 RESAMPLES = 1000
@@ -33,10 +34,12 @@ def bootstrap(
     generator = numpy.random.default_rng(seed)
     number = len(rows.nats)
     draws: dict[str, list[float]] = {}
-    for _ in range(RESAMPLES):
-        drawn = rows.take(generator.integers(number, size=number))
-        for name, value in score(drawn).items():
-            draws.setdefault(name, []).append(value)
+    with phase("resampling", total=RESAMPLES) as resampling:
+        for _ in range(RESAMPLES):
+            drawn = rows.take(generator.integers(number, size=number))
+            for name, value in score(drawn).items():
+                draws.setdefault(name, []).append(value)
+            resampling.advance()
     tail = (1 - CONFIDENCE) / 2
     return {
         name: (float(numpy.quantile(values, tail)), float(numpy.quantile(values, 1 - tail)))

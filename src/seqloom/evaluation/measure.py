@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from seqloom.data.batching import Source, to_device
+from seqloom.progress import phase
 from seqloom.tasks.base import Context, Rows, Task
 
 
@@ -27,11 +28,13 @@ def measure(task: Task, model: nn.Module, source: Source, device: torch.device, 
     was_training = model.training
     model.eval()
     parts, state = [Rows(numpy.zeros(0), numpy.zeros(0, dtype=int))], None
-    for batch in source.batches(0):
-        loss = task.evaluate_batch(model, to_device(batch, device), state, context)
-        state = loss.state if source.carries_state else None
-        counts = {name: values.cpu().numpy() for name, values in loss.counts.items()}
-        nats, units = loss.nats.double().cpu().numpy(), loss.units.cpu().numpy()
-        parts.append(Rows(nats, units, counts, loss.outputs))
+    with phase("measuring the model", total=len(source)) as measuring:
+        for batch in source.batches(0):
+            loss = task.evaluate_batch(model, to_device(batch, device), state, context)
+            state = loss.state if source.carries_state else None
+            counts = {name: values.cpu().numpy() for name, values in loss.counts.items()}
+            nats, units = loss.nats.double().cpu().numpy(), loss.units.cpu().numpy()
+            parts.append(Rows(nats, units, counts, loss.outputs))
+            measuring.advance()
     model.train(was_training)
     return Rows.join(parts).nonempty()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from time import perf_counter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from seqloom.baselines.budget import Budget
 from seqloom.evaluation.bootstrap import bootstrap
+from seqloom.progress import phase
 from seqloom.tasks.base import Data, Metric, Preparation, Rows, Task
 
 
@@ -31,6 +34,12 @@ class Report(NamedTuple):
     """Messages about the rows that could not be used."""
     details: Mapping[str, Any] = MappingProxyType({})
     """What else the task reports, as JSON values: how a metric was computed, the worst rows."""
+    remarks: Sequence[str] = ()
+    """What a person should know of the data: files that were passed over, rows that two splits have."""
+    baseline_seconds: float = 0.0
+    """How long the baseline took."""
+    baseline_fitted_on: str = ""
+    """On how much of the training data the baseline was fitted, where it was not all of it."""
 
     @property
     def is_better(self) -> bool | None:
@@ -47,19 +56,22 @@ class Report(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, with these keys:
 
-        `task`, `data` (its path), `split`, `metrics`, `baseline` (its `name` and metrics; empty without one),
-        `interval` (metric to [low, high], 95 %), `better_than_baseline` (null without one),
-        `skipped` (number of `rows`, and the `first` five messages), `details` (the task's own).
+        `task`, `data` (its path), `split`, `metrics`, `baseline` (its `name`, metrics, `seconds` and
+        `fitted_on`, null where that is all of the training data; empty without one), `interval` (metric to
+        [low, high], 95 %), `better_than_baseline` (null without one), `skipped` (number of `rows`, and the
+        `first` five messages), `remarks` (lines about the data), `details` (the task's own).
         """
+        timing = {"seconds": round(self.baseline_seconds, 3), "fitted_on": self.baseline_fitted_on or None}
         return {
             "task": self.task,
             "data": self.data,
             "split": self.split,
             "metrics": self.metrics,
-            "baseline": {"name": self.baseline_name, **self.baseline} if self.baseline else {},
+            "baseline": {"name": self.baseline_name, **self.baseline, **timing} if self.baseline else {},
             "interval": {name: list(ends) for name, ends in self.interval.items()},
             "better_than_baseline": self.is_better,
             "skipped": {"rows": len(self.skipped), "first": list(self.skipped[:5])},
+            "remarks": list(self.remarks),
             "details": dict(self.details),
         }
 
@@ -72,6 +84,7 @@ def make_report(
     rows: Rows,
     skipped: Sequence[str] = (),
     seed: int = 0,
+    seconds: float | None = None,
 ) -> Report:
     """Put what was measured beside the baseline.
 
@@ -83,10 +96,14 @@ def make_report(
         rows: what `measure` returned for the split.
         skipped: messages about the rows that could not be used.
         seed: draws the bootstrap interval.
+        seconds: how long the baseline may take, the time of the training; None: as long as it needs.
     """
     unit = preparation.unit
     metrics = task.score(rows, unit)
-    baseline = task.baseline(preparation, data, split)
+    started, budget = perf_counter(), Budget(seconds)
+    with phase("measuring the baseline"):
+        baseline = task.baseline(preparation, data, split, budget)
+    baseline_seconds = perf_counter() - started if budget.seconds is None else budget.seconds
     return Report(
         task=task.name,
         data=str(data.path),
@@ -98,4 +115,25 @@ def make_report(
         primary_metric=task.primary_metric(metrics),
         skipped=skipped,
         details=task.details(rows),
+        remarks=data.remarks,
+        baseline_seconds=baseline_seconds,
+        baseline_fitted_on=baseline.fitted_on if baseline else "",
     )
+
+
+def verdict(report: Report) -> str:
+    """Whether the model is better than the baseline, in a sentence."""
+    if report.is_better is None:
+        return "There is no baseline for this split."
+    if report.is_better:
+        return f"The model is better than the baseline, {report.baseline_name}."
+    hint = "Train it longer, or use the baseline."
+    return f"The model is not better than the baseline, {report.baseline_name}. {hint}"
+
+
+def describe_baseline(report: Report) -> str:
+    """How long the baseline took, and whether it was cut, in a sentence."""
+    seconds = f"The baseline took {report.baseline_seconds:.1f} s"
+    if not report.baseline_fitted_on:
+        return f"{seconds}."
+    return f"{seconds}: it was fitted on {report.baseline_fitted_on}."

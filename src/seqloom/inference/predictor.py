@@ -231,7 +231,10 @@ class Predictor:
             raise DataError(data, f"expected a split named {split}", got=", ".join(splits.splits))
         source = self.preparation.source(splits, split, batching)
         rows = measure(self.config.task, self.model, source, self.model.device, context)
-        return make_report(self.config.task, self.preparation, splits, split, rows, source.skipped, seed)
+        seconds = run_folder.training_seconds(self.folder)
+        return make_report(
+            self.config.task, self.preparation, splits, split, rows, source.skipped, seed, seconds
+        )
 
     def _language_model(self) -> TextGeneration:
         task: object = self.config.task

@@ -118,7 +118,7 @@ def onednn_runs_lstm(dtype: torch.dtype, autocast: bool) -> bool:
     from torch.utils._python_dispatch import _disable_current_modes
 
     with _disable_current_modes(), torch.no_grad(), torch.autocast("cpu", dtype, enabled=autocast):
-        one = torch.zeros(1, 1, 1, dtype=torch.float32 if autocast else dtype)
+        one = torch.zeros(1, 1, 1, dtype=torch.float32 if autocast else dtype, device="cpu")
         weights = [one.new_zeros(4, 1), one.new_zeros(4, 1)]
         try:
             _VF.lstm(one, (one, one), weights, False, 1, 0.0, False, False, False)

@@ -38,7 +38,7 @@ def check_lengths(where: str, lengths: Any, B: int, T: int) -> Tensor:
     for row, number in enumerate(numbers):
         if not 0 <= number <= T:
             raise DataError(where, f"lengths[{row}] must be 0 to {T}, the steps of the input", got=number)
-    return torch.tensor(numbers, dtype=torch.int64)
+    return torch.tensor(numbers, dtype=torch.int64, device="cpu")
 
 
 def _as_int(number: Any) -> int:

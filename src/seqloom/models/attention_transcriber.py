@@ -100,7 +100,7 @@ class AttentionTranscriber(nn.Module):
         """Encode whole recordings (B, T, F), with `lengths` (B,) valid steps; None: all of them."""
         B, T = features.shape[:2]
         values = self.encoder.encode(features, lengths)
-        valid = torch.full((B,), T) if lengths is None else torch.as_tensor(lengths)
+        valid = torch.full((B,), T, device="cpu") if lengths is None else torch.as_tensor(lengths)
         rows = torch.arange(B, device=features.device).unsqueeze(0)
         start = self.decoder.initial_state(B)  # type: ignore[operator]
         memory = self.attention.remember(values, valid)

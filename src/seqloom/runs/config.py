@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
+from seqloom.data.batching import MAX_UNITS
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.tables.columns import ExpectedColumns
 from seqloom.errors import ConfigError, nearest
@@ -32,6 +33,9 @@ class TrainingConfig(StrictConfig):
     batch_units: PositiveInt | None = None
     """Most tokens or frames per step, padding included, instead of `batch_size`; not for long texts, which
     are cut into windows."""
+    max_units: PositiveInt = MAX_UNITS
+    """Most tokens or frames of a batch that `batch_size` makes, padding included: where sequences are long, a
+    batch has fewer of them. A longer sequence is a batch of its own."""
     window: PositiveInt = 64
     """Tokens per window of a long text, in truncated backpropagation through time; the state is carried from
     one window to the next."""
@@ -69,7 +73,8 @@ class TrainingConfig(StrictConfig):
     max_minutes: Positive | None = None
     """The limit that is reached first ends the training; with none set, `max_epochs` is 20."""
     patience: PositiveInt | None = 10
-    """Validations in a row without improvement that end the training; null: none do."""
+    """Validations in a row without improvement, of the task's metric or of the loss, that end the training;
+    null: none do."""
 
     validate_every: PositiveInt | None = None
     """Steps between validations; null: once an epoch, within 250 to 2,000 steps, and seldom enough to take
@@ -80,6 +85,9 @@ class TrainingConfig(StrictConfig):
     """Steps between records of the training loss."""
     tensorboard: bool = False
     """Write TensorBoard events into the run folder too."""
+    license: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Of the model, for its card: an identifier of the Hugging Face Hub, such as `apache-2.0` or `cc-by-4.0`;
+    null: the card says that none is stated."""
 
 
 class RunConfig(NamedTuple):

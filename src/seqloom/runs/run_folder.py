@@ -26,6 +26,9 @@ from seqloom.tasks.base import LoadedRun, Preparation
 FORMAT = 2
 CONFIG, MODEL, METRICS, CARD = "config.json", "model.safetensors", "metrics.jsonl", "README.md"
 
+LAST_BYTES = 1 << 20
+"""Of `metrics.jsonl`, in which its last record is."""
+
 
 def refuse_taken(folder: Path) -> None:
     """Refuse a run folder that would overwrite something.
@@ -158,6 +161,16 @@ def load_run(folder: Path) -> LoadedRun:
     model = config.task.build(preparation, config.model)
     load_model(folder, model)
     return LoadedRun(config.task, preparation, model.eval())
+
+
+def training_seconds(folder: Path) -> float | None:
+    """How long the training took, by the last record of `metrics.jsonl`; None where that does not say it."""
+    try:
+        with (folder / METRICS).open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - LAST_BYTES, 0))
+            return float(json.loads(file.read().splitlines()[-1])["seconds"])
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
 
 
 def free_name(data: Path) -> Path:

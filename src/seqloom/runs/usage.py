@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from seqloom.runs.run_folder import read_config
 from seqloom.tasks.base import AudioStreaming, Preparation, Task, TextGeneration
 
 VERBS = ("generate", "translate", "transcribe")
 """Tasks with a verb of their own on the command line, of the same name; `predict` serves all others."""
+EXAMPLE_TOKENS = 40
+"""That a language model writes in its model card."""
 
 
 class Usage(NamedTuple):
@@ -31,14 +34,32 @@ def usage_of(folder: Path) -> Usage:
     return usage(folder, config.task, config.task.restore(folder, config.data))
 
 
-def usage(folder: Path, task: Task, preparation: Preparation) -> Usage:
-    """The command and the line of Python for a run folder."""
+def usage(folder: Path, task: Task, preparation: Preparation, value: Any = None) -> Usage:
+    """The command and the line of Python for a run folder.
+
+    Args:
+        folder: the run folder.
+        task: its task.
+        preparation: its preparation.
+        value: an input to show: a text, the name of a recording, or a list of numbers; None: a placeholder.
+    """
     verb = f"seqloom {task.name if task.name in VERBS else 'predict'} {shlex.quote(str(folder))}"
     if isinstance(task, TextGeneration):
-        return Usage(f"{verb} --prompt 'The '", "model.generate('The ', max_new_tokens=200)")
+        tokens, prompt = (200, "The ") if value is None else (EXAMPLE_TOKENS, value)
+        options = "" if value is None else f" --max-new-tokens {tokens}"
+        return Usage(
+            f"{verb} --prompt {shlex.quote(prompt)}{options}",
+            f"model.generate({prompt!r}, max_new_tokens={tokens})",
+        )
     if isinstance(task, AudioStreaming) or preparation.column == "file":
-        return Usage(f"{verb} recording.wav", "model.predict(['recording.wav'])[0].text")
+        name = str(value or "recording.wav")
+        return Usage(f"{verb} {shlex.quote(name)}", f"model.predict([{name!r}])[0].text")
     if preparation.column == "values":
-        return Usage(f"{verb} table.jsonl", "model.predict([[0.1, 0.2, 0.3]])[0].text")
-    pipe = f"echo 'a text' | {verb}" if task.name in VERBS else f"{verb} 'a text'"
-    return Usage(pipe, "model.predict(['a text'])[0].text")
+        numbers = [0.1, 0.2, 0.3] if value is None else value
+        table = f"""echo '{{"values": {json.dumps(numbers)}}}' > one.jsonl && """ if value else ""
+        name = "one.jsonl" if value else "table.jsonl"
+        return Usage(f"{table}{verb} {name}", f"model.predict([{numbers}])[0].text")
+    text = value or "a text"
+    quoted = shlex.quote(text) if value else "'a text'"
+    pipe = f"echo {quoted} | {verb}" if task.name in VERBS else f"{verb} {quoted}"
+    return Usage(pipe, f"model.predict([{text!r}])[0].text")

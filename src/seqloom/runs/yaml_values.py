@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from yaml import YAMLError
 
-__all__ = ["YAMLError", "parse_yaml"]
+__all__ = ["YAMLError", "parse_yaml", "write_yaml"]
 
 
 def parse_yaml(text: str) -> Any:
@@ -21,6 +21,15 @@ def parse_yaml(text: str) -> Any:
     (0.0003, None, ['a', 1])
     """
     return yaml.load(text, Loader=_Loader)
+
+
+def write_yaml(values: Any) -> str:
+    """YAML of plain values, keys in their order.
+
+    >>> write_yaml({"tags": ["a"], "name": "yes"})
+    "tags:\\n- a\\nname: 'yes'\\n"
+    """
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1 << 20)
 
 
 class _Loader(yaml.SafeLoader):

@@ -11,11 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, final, runtime_checkable
 
 import numpy
 from torch import Tensor, nn
 
+from seqloom.baselines.budget import UNLIMITED, Budget
 from seqloom.errors import DataError
 from seqloom.settings import StrictConfig
 from seqloom.state import State
@@ -105,6 +106,8 @@ class Baseline(NamedTuple):
 
     name: str
     rows: Rows
+    fitted_on: str = ""
+    """Where it was not fitted on all of the training data: `40,000 of 1,000,000 rows`"""
 
 
 class Metric(NamedTuple):
@@ -138,6 +141,11 @@ class Data(Protocol):
     @property
     def splits(self) -> Mapping[str, Any]:
         """`train` and `validation`, perhaps `test`: the examples of each."""
+        ...
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What a person should know of it, a line each: files that were passed over, rows in two splits."""
         ...
 
     def describe(self) -> str:
@@ -211,6 +219,12 @@ class Task(ABC):
         del data
         return None
 
+    def pipeline_tag(self, preparation: Any) -> str | None:
+        """What model hubs call the task, such as `text-classification`; None: they have no name for it."""
+        del preparation
+        return None
+
+    @final
     def require(self, data: Data) -> None:
         """Check that `data` is of the type that this task reads.
 
@@ -220,7 +234,7 @@ class Task(ABC):
         if not isinstance(data, self.reads):
             columns = ", ".join(getattr(data, "columns", ()))
             got = f"a table with columns {columns}" if columns else "plain text"
-            raise DataError(data.path, f"the task {self.name} needs {self.data_description}", got=got)
+            raise DataError(data.path, f"the task {self.name} takes {self.data_description}", got=got)
 
     @property
     def layout(self) -> Layout | None:
@@ -259,17 +273,27 @@ class Task(ABC):
         return loss_score(rows, unit)
 
     def primary_metric(self, scores: Mapping[str, float]) -> Metric:
-        """The one of `scores` by which a report compares the model with the baseline: by default the loss."""
+        """The one of `scores` by which a report compares the model with the baseline, and by which the best
+        weights are chosen in training, from scores of the validation split: by default the loss."""
         return Metric(next(iter(scores)), higher_is_better=False)
 
     def details(self, rows: Rows) -> Mapping[str, Any]:
-        """Further JSON values for a report, such as the worst rows."""
+        """Further JSON values for a report, such as the worst rows.
+
+        A person sees each by its form: mappings of mappings as a table; those of counts as the confusion of
+        an expected with a predicted label; a list with one line an item, shortened; else as one value.
+        """
         del rows
         return {}
 
     @abstractmethod
-    def baseline(self, preparation: Any, data: Any, split: str) -> Baseline | None:
-        """The trivial predictor that every report shows beside the model; None where there can be none."""
+    def baseline(
+        self, preparation: Any, data: Any, split: str, budget: Budget = UNLIMITED
+    ) -> Baseline | None:
+        """The trivial predictor that every report shows beside the model; None where there can be none.
+
+        One that is more than counting takes no more time than `budget` has, and says what it was fitted on.
+        """
 
     @abstractmethod
     def write_toy_data(self, folder: Path, seed: int) -> str:

@@ -13,14 +13,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from seqloom.baselines.budget import UNLIMITED, Budget
 from seqloom.baselines.majority import class_shares
 from seqloom.data.batching import Batching, Source
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.columns import Layout
-from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
+from seqloom.data.tables.records import EncodedExamples, Example, Records
+from seqloom.data.text.split_texts import fit_split, split_texts
 from seqloom.data.text.vocabulary import Vocabulary
-from seqloom.data.text.words import fit_words
+from seqloom.data.text.words import new_words
 from seqloom.errors import DataError, RunError
 from seqloom.models.dropout import Dropouts
 from seqloom.models.sequence_classifier import SequenceClassifier
@@ -29,7 +31,15 @@ from seqloom.settings import PositiveInt, StrictConfig
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Output, Rows, Task
 from seqloom.tasks.model_config import CellType, RecurrentModelConfig
-from seqloom.tasks.rows import EncodedRow, RowBatch, accept_columns, bucketed
+from seqloom.tasks.rows import (
+    EncodedRow,
+    RowBatch,
+    accept_columns,
+    bucketed,
+    encode_selected,
+    select_rows,
+    targets_of,
+)
 
 TOKENIZER, VALUES = "tokenizer.json", "values.json"
 
@@ -93,18 +103,20 @@ class TextPreparation:
     def rows(self, data: Records, split: str) -> EncodedExamples[EncodedRow]:
         """The good rows of a split."""
         data.require("text", self.targets.column)
-        return encode_examples(data, split, self._row)
+        rows = select_rows(data, split, (self.targets.column,), self._read_target)
+        texts = encode_selected(rows, self.vocabulary, rows.target_array(), split)
+        return EncodedExamples(texts, rows.skipped)
 
     def source(self, data: Records, split: str, batching: Batching) -> Source:
         """Batches of rows of near length."""
         return bucketed(self.rows(data, split), batching)
 
-    def _row(self, example: Example) -> EncodedRow:
+    def _read_target(self, example: Example) -> numpy.ndarray:
         column, values, read = self.targets
         value = read(example)
         if value not in values:
             raise DataError(example.place, f"`{column}` must be a value of the training rows", got=value)
-        return EncodedRow(self._tokens(example), numpy.array(values.index(value)), example.text("text"))
+        return numpy.array(values.index(value))
 
     def _tokens(self, example: Example) -> numpy.ndarray:
         tokens = self.vocabulary.encode(example.text("text")) or [self.vocabulary.unknown]
@@ -158,15 +170,20 @@ class LabeledTextTask(Task):
         """Records with these two columns."""
         return accept_columns(data, ("text", self.target_column))
 
+    def pipeline_tag(self, preparation: TextPreparation) -> str:
+        """Classification of texts."""
+        return "text-classification"
+
     def prepare(self, data: Records, config: TextDataConfig) -> TextPreparation:
         """Fit the vocabulary, and list the values of the training split."""
         data.require("text", self.target_column)
-        rows = encode_examples(data, "train", lambda row: (row.text("text"), self.read_target(row))).items
-        texts, values = zip(*rows, strict=True)
-        if len(set(values)) < 2:
+        rows = select_rows(data, "train", (self.target_column,), self.read_target)
+        values = sorted(set(rows.distinct))
+        if len(values) < 2:
             raise DataError(data.path, f"`{self.target_column}` must have two values or more", got=values[0])
-        targets = Targets(self.target_column, tuple(sorted(set(values))), self.read_target)
-        return TextPreparation(fit_words(texts, config.vocabulary_size), targets)
+        texts = split_texts(rows.examples, "text", new_words(), "train")
+        targets = Targets(self.target_column, tuple(values), self.read_target)
+        return TextPreparation(fit_split(texts, config.vocabulary_size), targets)
 
     def restore(self, folder: Path, config: TextDataConfig) -> TextPreparation:
         """Read the vocabulary and the values of a run folder."""
@@ -199,12 +216,11 @@ class LabeledTextTask(Task):
 
         return map_by_length(items, [len(item) for item in items], run)
 
-    def baseline(self, preparation: TextPreparation, data: Records, split: str) -> Baseline:
+    def baseline(
+        self, preparation: TextPreparation, data: Records, split: str, budget: Budget = UNLIMITED
+    ) -> Baseline:
         """The share of each value in training as its probability, for every text."""
-        train, test = (
-            numpy.array([row.target for row in preparation.rows(data, name).items])
-            for name in ("train", split)
-        )
+        train, test = (targets_of(preparation.rows(data, name).items) for name in ("train", split))
         shares = torch.from_numpy(class_shares(train, len(preparation.targets.values)))
         loss = self.compute_loss(shares.log().expand(len(test), -1), torch.from_numpy(test))
         counts = {name: values.numpy() for name, values in loss.counts.items()}

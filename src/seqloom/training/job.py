@@ -22,6 +22,7 @@ from seqloom.training.precision import with_precision
 
 RESUMABLE = (
     *("learning_rate", "gradient_clip", "patience", "checkpoint_every", "log_every", "tensorboard"),
+    "license",
     *("max_epochs", "max_steps", "max_minutes"),
 )
 """`training.*` keys that may change when a training resumes; any other would make it another training."""

@@ -14,6 +14,9 @@ FORMER_NAMES = {
 }
 """Names of fields in checkpoints written before they were renamed."""
 
+LOSS = "loss"
+"""The `best_metric` of trainings that began before a task's primary metric picked the best weights."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingState:
@@ -31,7 +34,16 @@ class TrainingState:
     best_loss: float | None = None
     """Lowest validation loss in nats per unit; None before the first validation."""
     best_step: int = 0
+    """The step whose weights are saved: the best by `best_metric`."""
+    best_metric: str = ""
+    """Name of the metric that picks the best weights: the task's primary one. Empty before the first
+    validation; `loss` in trainings that began when the loss picked them."""
+    best_value: float | None = None
+    """The metric at `best_step`; None before the first validation."""
+    loss_at_best: float | None = None
+    """The validation loss at `best_step`, which decides between equal values."""
     validations_since_best: int = 0
+    """Validations in a row in which neither the metric nor the loss improved."""
     validations_since_rate_change: int = 0
     """Validations without improvement since the plateau schedule last lowered the learning rate."""
     clipped_steps: int = 0
@@ -61,4 +73,7 @@ class TrainingState:
         Raises:
             TypeError: it has a field that does not exist.
         """
-        return TrainingState(**{FORMER_NAMES.get(name, name): value for name, value in values.items()})
+        state = TrainingState(**{FORMER_NAMES.get(name, name): value for name, value in values.items()})
+        if "best_metric" in values:
+            return state
+        return state.replace(best_metric=LOSS, best_value=state.best_loss, loss_at_best=state.best_loss)

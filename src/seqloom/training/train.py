@@ -13,13 +13,15 @@ from accelerate.utils import broadcast_object_list
 
 from seqloom.errors import ConfigError, RunError
 from seqloom.evaluation.report import Report, make_report
+from seqloom.progress import listen, shown
 from seqloom.runs import run_folder
 from seqloom.runs.config import RunConfig, read_yaml
+from seqloom.runs.example import answer_example
 from seqloom.runs.model_card import write_card
 from seqloom.training.job import Job, nested_settings, new_job, resumed_job
 from seqloom.training.monitoring.callbacks import Callback, MetricsFile, TensorBoard
 from seqloom.training.monitoring.progress import ProgressBar
-from seqloom.training.monitoring.summary import summary
+from seqloom.training.monitoring.summary import describe_best, summary
 from seqloom.training.state import TrainingState
 from seqloom.training.trainer import Trainer
 
@@ -45,46 +47,53 @@ def train(
         DataError: the data cannot be read, or no task fits it.
         ConfigError: a setting that does not exist or is out of its range.
         RunError: the run folder cannot be made, or the loss is not finite.
-        KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
+        KeyboardInterrupt: after Ctrl-C, once a checkpoint is written; a note says how to go on.
     """
     layer = nested_settings(settings)
     # Without `cpu`, processes that have no GPU would not find one another.
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     is_main = accelerator.is_main_process
-    log = log if is_main else str
-    if resume:
-        folder, job, resumed = resumed_job(data, config, layer, out)
-        log(f"resuming {folder} from step {resumed.state.step:,}")
-    else:
-        if data is None:
-            raise ConfigError("train", "expected DATA, a file or folder to learn from", got="none")
-        folder, resumed = _choose_folder(Path(data), out, is_main), None
-        layers = [*([read_yaml(Path(config))] if config else []), layer]
-        job = new_job(Path(data), task, layers, log, strict)
-    trainer = Trainer(job, accelerator, resumed)
-    if resumed is None:
-        _create_folder(folder, job, trainer, accelerator)
-    else:
-        _refuse_finished(folder, trainer)
-        if is_main:
-            run_folder.reopen(folder, job.config, trainer.source.digest)
-    for line in summary(job, trainer, folder):
-        log(line)
-    callbacks = _callbacks(folder, job.config, trainer.state, show_progress) if is_main else []
-    try:
-        state = trainer.run(folder, callbacks)
-        log(f"stopped at {state.stop_reason}, step {state.step:,}; best was step {state.best_step:,}")
-        accelerator.wait_for_everyone()
-        report = _report_best(folder, job, trainer)
-        if is_main:
-            write_card(folder, job.config, job.preparation, job.data_path.name, report)
-    except KeyboardInterrupt:
-        log(f"saved; go on with: seqloom train --out {shlex.quote(str(folder))} --resume")
-        raise
-    finally:
-        for callback in callbacks:
-            callback.close()
-    return folder, report
+    with shown(show_progress and is_main):
+        log = log if is_main else str
+        if resume:
+            folder, job, resumed = resumed_job(data, config, layer, out)
+            log(f"resuming {folder} from step {resumed.state.step:,}")
+        else:
+            if data is None:
+                raise ConfigError("train", "expected DATA, a file or folder to learn from", got="none")
+            folder, resumed = _choose_folder(Path(data), out, is_main), None
+            layers = [*([read_yaml(Path(config))] if config else []), layer]
+            job = new_job(Path(data), task, layers, log, strict)
+        trainer = Trainer(job, accelerator, resumed)
+        if resumed is None:
+            _create_folder(folder, job, trainer, accelerator)
+        else:
+            _refuse_finished(folder, trainer)
+            if is_main:
+                run_folder.reopen(folder, job.config, trainer.source.digest)
+        for line in summary(job, trainer, folder):
+            log(line)
+        callbacks = _callbacks(folder, job.config, trainer.state) if is_main else []
+        bar = ProgressBar() if show_progress and is_main else None
+        callbacks += [bar] if bar is not None else []
+        try:
+            with listen(bar):
+                state = trainer.run(folder, callbacks)
+                log(f"stopped at {state.stop_reason}, step {state.step:,}; {describe_best(state)}")
+                accelerator.wait_for_everyone()
+                report = _report_best(folder, job, trainer)
+            if is_main:
+                example = answer_example(job.config, job.preparation, job.data, report.split, trainer.model)
+                write_card(folder, job.config, job.preparation, report, state.best_metric, example)
+        except KeyboardInterrupt as interruption:
+            interruption.add_note(
+                f"saved; go on with: seqloom train --out {shlex.quote(str(folder))} --resume"
+            )
+            raise
+        finally:
+            for callback in callbacks:
+                callback.close()
+        return folder, report
 
 
 def _choose_folder(data: Path, out: Path | str | None, is_main: bool) -> Path:
@@ -118,12 +127,10 @@ def _refuse_finished(folder: Path, trainer: Trainer) -> None:
         )
 
 
-def _callbacks(folder: Path, config: RunConfig, state: TrainingState, show_progress: bool) -> list[Callback]:
+def _callbacks(folder: Path, config: RunConfig, state: TrainingState) -> list[Callback]:
     callbacks: list[Callback] = [MetricsFile(folder / run_folder.METRICS, state.metrics_bytes)]
     if config.training.tensorboard:
         callbacks.append(TensorBoard(folder, state.step))
-    if show_progress:
-        callbacks.append(ProgressBar())
     return callbacks
 
 
@@ -135,4 +142,7 @@ def _report_best(folder: Path, job: Job, trainer: Trainer) -> Report:
     if split == "test":
         trainer.record(split, rows)
     skipped = trainer.validation.source(split).skipped
-    return make_report(job.config.task, job.preparation, job.data, split, rows, skipped)
+    seconds = trainer.state.seconds
+    return make_report(
+        job.config.task, job.preparation, job.data, split, rows, skipped=skipped, seconds=seconds
+    )

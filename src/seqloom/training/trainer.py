@@ -32,7 +32,7 @@ from seqloom.training.monitoring.records import Record, add_sums, rows_of_sums, 
 from seqloom.training.optimizer import build_optimizer, learning_rate
 from seqloom.training.processes import Processes
 from seqloom.training.state import TrainingState
-from seqloom.training.validation import Validation, after_validation, steps_between_validations
+from seqloom.training.validation import Measured, Validation, after_validation, steps_between_validations
 from seqloom.training.weight_averaging import WeightAverage
 
 
@@ -52,7 +52,12 @@ class Trainer:
         self.processes, self.state = Processes(accelerator), TrainingState()
         shard = self.processes.shard
         batching = Batching(
-            training.batch_size, training.window, training.seed, shard, batch_units=training.batch_units
+            training.batch_size,
+            training.window,
+            training.seed,
+            shard,
+            batch_units=training.batch_units,
+            max_units=training.max_units,
         )
         self.source = job.preparation.source(job.data, "train", batching)
         self.validation = Validation(job, self.processes)
@@ -172,11 +177,11 @@ class Trainer:
         with nullcontext() if self._average is None else self._average.swapped_into(self.model):
             # The task's defaults decode fastest: a training validates often.
             rows = self.validation.measure(self.model, "validation", self._job.config.task.DecodingConfig())
-            loss = rows.mean()
-            if not math.isfinite(loss):
-                raise self._not_finite("the validation loss must be finite", f"{loss}")
+            measured = Measured.of(self._job.config.task, rows, self._job.preparation.unit)
+            if not math.isfinite(measured.loss):
+                raise self._not_finite("the validation loss must be finite", f"{measured.loss}")
             self.record("validation", rows)
-            self.state = after_validation(self._training, self.state, loss)
+            self.state = after_validation(self._training, self.state, measured)
             if self.state.best_step == self.state.step and self.processes.is_main:
                 run_folder.save_model(self._folder, self.model)
         self._record_started += time.monotonic() - started  # not part of the units learnt per second

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 from torch import nn
 
@@ -11,10 +11,10 @@ from seqloom.data.batching import Batching, Source
 from seqloom.data.bucketing import BATCH_SIZE
 from seqloom.evaluation.measure import measure
 from seqloom.runs.config import TrainingConfig
-from seqloom.tasks.base import Rows
+from seqloom.tasks.base import Metric, Rows, Task
 from seqloom.training.job import Job
 from seqloom.training.processes import Processes
-from seqloom.training.state import TrainingState
+from seqloom.training.state import LOSS, TrainingState
 
 
 @final
@@ -67,17 +67,52 @@ def steps_between_validations(config: TrainingConfig, train: Source, validation:
     return max(min(max(len(train), 250), 2000), 5 * rows // config.batch_size)
 
 
-def after_validation(config: TrainingConfig, state: TrainingState, loss: float) -> TrainingState:
-    """The state after a validation loss in nats per unit: `best_step` is `step` if it is the lowest so far.
+class Measured(NamedTuple):
+    """What decides whether the weights are the best so far: the task's primary metric, and the loss."""
+
+    metric: Metric
+    value: float
+    loss: float
+    """Nats per unit"""
+
+    @staticmethod
+    def of(task: Task, rows: Rows, unit: str) -> Measured:
+        """From what was measured on the validation split."""
+        scores = task.score(rows, unit)
+        metric = task.primary_metric(scores)
+        return Measured(metric, scores[metric.name], rows.mean())
+
+    def is_better(self, state: TrainingState) -> bool:
+        """Whether the weights are better than those of `state.best_step`: by the metric, else by the loss."""
+        if state.best_value is None or state.loss_at_best is None:
+            return True
+        if self.value == state.best_value:
+            return self.loss < state.loss_at_best
+        return (self.value > state.best_value) == self.metric.higher_is_better
+
+
+def after_validation(config: TrainingConfig, state: TrainingState, measured: Measured) -> TrainingState:
+    """The state after a validation: `best_step` is `step` if the weights are the best so far.
+
+    A training stops early, and the `plateau` schedule lowers the learning rate, only once neither the metric
+    nor the loss improves any more: either may stand still for a while, as an error rate does at first.
 
     >>> config = TrainingConfig(schedule="plateau", plateau_patience=1, plateau_factor=0.5)
-    >>> after_validation(config, TrainingState(step=20, best_loss=1.0, best_step=10), 1.5).learning_rate_scale
+    >>> state = TrainingState(step=20, best_metric="loss", best_value=1.0, loss_at_best=1.0, best_loss=1.0)
+    >>> after_validation(config, state, Measured(Metric("loss", False), 1.5, 1.5)).learning_rate_scale
     0.5
     """
-    state = state.replace(validated_step=state.step)
-    if state.best_loss is None or loss < state.best_loss:
-        counts = {"validations_since_best": 0, "validations_since_rate_change": 0}
-        return state.replace(best_loss=loss, best_step=state.step, **counts)
+    if state.best_metric == LOSS:
+        measured = Measured(Metric(LOSS, higher_is_better=False), measured.loss, measured.loss)
+    loss = measured.loss
+    is_best, is_lower = measured.is_better(state), state.best_loss is None or loss < state.best_loss
+    state = state.replace(validated_step=state.step, best_metric=measured.metric.name)
+    if is_lower:
+        state = state.replace(best_loss=loss)
+    if is_best:
+        state = state.replace(best_step=state.step, best_value=measured.value, loss_at_best=loss)
+    if is_best or is_lower:
+        return state.replace(validations_since_best=0, validations_since_rate_change=0)
     state = state.replace(
         validations_since_best=state.validations_since_best + 1,
         validations_since_rate_change=state.validations_since_rate_change + 1,

@@ -291,8 +291,9 @@ def test_a_missing_path_is_refused(tmp_path: Path) -> None:
 
 
 def test_parquet_rows_are_read(tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'seqloom[parquet]'")
-    arrow = pytest.importorskip("pyarrow")
+    import pyarrow as arrow
+    from pyarrow import parquet
+
     rows = [{"values": [1.0, 2.5], "label": "x"}, {"values": [3.0], "label": "y"}]
     parquet.write_table(arrow.Table.from_pylist(rows), tmp_path / "train.parquet")
     assert [example.fields for example in read_inputs(tmp_path / "train.parquet", "text")] == rows

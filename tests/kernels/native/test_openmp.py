@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -134,3 +135,20 @@ def test_gil_is_released() -> None:
     over.now = True
     ticker.join()
     assert counted > 100  # a call that kept the lock would let through a handful at most
+
+
+def test_forked_process_runs_on_one_thread_instead_of_waiting_for_lost_ones() -> None:
+    code = """
+import os, torch, seqloom
+torch.set_num_threads(2)
+layer, x = seqloom.LSTM(64, 128, kernel="native"), torch.randn(50, 32, 64)
+with torch.no_grad():
+    expected = layer(x)[0]
+    child = os.fork()
+    if not child:
+        os._exit(0 if abs(layer(x)[0].numpy() - expected.numpy()).max() < 1e-6 else 1)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0
+assert torch.equal(layer(x)[0], expected)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

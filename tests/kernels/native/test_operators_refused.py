@@ -68,4 +68,4 @@ def test_invalid_backward_arguments_are_refused() -> None:
     refused("d_h_n must be", output, saved, None, h_n[0], None)
     refused("d_c_n must be", output, saved, None, None, c_n[..., 1:])
     with pytest.raises(DataError, match=r"^seqloom::recurrence: save must be True where gradients"):
-        torch.ops.seqloom.recurrence(*arguments_of(run, False, False))
+        torch.ops.seqloom.recurrence(*arguments_of(run, False, False, False))

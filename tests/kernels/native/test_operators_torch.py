@@ -37,12 +37,12 @@ def test_operators_pass_opcheck(cell: str, directions: int) -> None:
     # Full vectors and full lengths, so that the saved values have no uninitialized padding to compare.
     run = make_run(cell, 3, 2, 4, 32, directions=directions)
     operators = torch.ops.seqloom
-    torch.library.opcheck(operators.recurrence.default, arguments_of(run, directions == 2, True))
+    torch.library.opcheck(operators.recurrence.default, arguments_of(run, directions == 2, True, False))
     plain = run._replace(
         input=run.input.detach(), h=run.h.detach(), c=None if run.c is None else run.c.detach(),
         weights=[None if weight is None else weight.detach() for weight in run.weights],
     )  # fmt: skip
-    output, h_n, _, saved = operators.recurrence(*arguments_of(plain, False, True))
+    output, h_n, _, saved = operators.recurrence(*arguments_of(plain, False, True, False))
     above = torch.randn_like(output), torch.randn_like(h_n), None
     flags = (True, True, True)
     inputs = (*arguments_of(plain, directions == 2), output, saved, *above, *flags)
@@ -51,7 +51,7 @@ def test_operators_pass_opcheck(cell: str, directions: int) -> None:
 
 def test_registered_operator_has_second_derivatives() -> None:
     run = make_run("lstm", lengths=[5, 0, 2])
-    got = list(torch.ops.seqloom.recurrence(*arguments_of(run, False, True))[:3])
+    got = list(torch.ops.seqloom.recurrence(*arguments_of(run, False, True, False))[:3])
     close(derivatives(got, run, twice=True), derivatives(exact(run), run, twice=True))
 
 
@@ -64,7 +64,7 @@ def test_fake_tensors_have_the_right_shapes_and_strides(cell: str, batch_first: 
         x = mode.from_tensor(run.input.detach())
         fake = recurrence(run._replace(input=x), batch_first, save=True)
     on_meta = (value.to("meta") if isinstance(value, Tensor) else value for value in arguments_of(run))
-    meta = torch.ops.seqloom.recurrence(*on_meta, batch_first, True)
+    meta = torch.ops.seqloom.recurrence(*on_meta, batch_first, True, False)
     for value, *others in zip(real[:3], fake[:3], meta[:3], strict=True):
         for other in others:
             if value is not None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from seqloom.progress import listen, phase
 from seqloom.training.monitoring.progress import SECONDS_BETWEEN_LINES, ProgressBar
 from seqloom.training.monitoring.records import Record
 
@@ -56,11 +59,74 @@ def test_a_validation_shows_its_loss_and_primary_metric(
     assert capsys.readouterr().err == f"{line}{shown}\n"
 
 
-def test_a_terminal_has_a_bar_and_keeps_every_validation(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", "160")
+@pytest.fixture
+def terminal_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets what rich goes by, and the width."""
+
+    def prepare(columns: int) -> None:
+        for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("TERM", "xterm-256color")
+        monkeypatch.setenv("COLUMNS", str(columns))
+
+    return prepare
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (160, "left   step 50   loss 5.500 nats per word   validation 4.250   1,234 words/s"),
+        (96, "left   step 50   loss 5.500 nats per word   validation 4.250"),
+        (60, "left   step 50   loss 5.500 nats per word"),
+        (40, "left   step 50"),
+    ],
+)
+def test_a_narrow_terminal_drops_the_last_figures_and_never_the_percentage(
+    terminal_of: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, columns: int, shown: str
+) -> None:
+    terminal_of(columns)
+    master, slave = pty.openpty()
+    with ThreadPoolExecutor() as executor, os.fdopen(slave, "w") as terminal:
+        reading = executor.submit(read_all, master)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        progress = ProgressBar()
+        progress.on_record(record("train", 50, 5.5))
+        progress.on_record(record("validation", 50, 4.25))
+        progress.on_step(0.0, seconds=1.0)
+        progress.on_step(0.25, seconds=2.0)
+        progress.close()
+        terminal.close()
+        output = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", reading.result())
+    line = output.replace("\r", "\n").rstrip().splitlines()[-1].rstrip()
+    assert line.startswith(" 25 %")
+    assert line.endswith(shown)
+    assert len(line) <= columns
+    assert ("━" in line) == (columns >= 80)
+
+
+def test_work_within_a_training_is_shown_where_its_figures_are(
+    terminal_of: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqloom.training.monitoring.progress.QUIET_SECONDS", 0.0)
+    terminal_of(100)
+    master, slave = pty.openpty()
+    with ThreadPoolExecutor() as executor, os.fdopen(slave, "w") as terminal:
+        reading = executor.submit(read_all, master)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        progress = ProgressBar()
+        with listen(progress), phase("measuring the model", total=2) as measuring:
+            measuring.advance()
+            time.sleep(0.3)  # long enough for the bar to be redrawn
+        progress.close()
+        terminal.close()
+        output = reading.result()
+    assert "measuring the model   50 %" in output
+
+
+def test_a_terminal_has_a_bar_and_keeps_every_validation(
+    terminal_of: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal_of(160)
     master, slave = pty.openpty()
     with ThreadPoolExecutor() as executor, os.fdopen(slave, "w") as terminal:
         reading = executor.submit(read_all, master)

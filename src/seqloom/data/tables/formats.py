@@ -14,7 +14,6 @@ from seqloom.data.tables.file import Row, TableFile
 from seqloom.data.tables.json_rows import read_json, read_jsonl
 from seqloom.data.tables.speech import find_ljspeech, read_ljspeech
 from seqloom.errors import DataError
-from seqloom.optional import import_optional
 
 __all__ = ["READERS", "Row", "read_table"]
 
@@ -58,12 +57,15 @@ def _read_tsv(file: TableFile) -> Iterator[Row]:
 
 
 def _read_parquet(file: TableFile) -> Iterator[Row]:
-    parquet, arrow = (import_optional(name, "parquet") for name in ("pyarrow.parquet", "pyarrow"))
+    import pyarrow as arrow
+    from pyarrow import parquet
+
     try:
-        batches = parquet.ParquetFile(file.path).iter_batches()
-        rows = (fields for batch in batches for fields in batch.to_pylist())
-        for number, fields in enumerate(rows, 1):
-            yield Row(f"{file.path}, row {number}", fields)
+        with file.path.open("rb") as content:  # given a path, pyarrow refuses names that are not UTF-8
+            batches = parquet.ParquetFile(content).iter_batches()
+            rows = (fields for batch in batches for fields in batch.to_pylist())
+            for number, fields in enumerate(rows, 1):
+                yield Row(f"{file.path}, row {number}", fields)
     except arrow.ArrowException as error:
         raise DataError(file.path, "expected a Parquet file", got=str(error)) from None
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from seqloom.data.compression import content_suffix
-from seqloom.optional import import_optional
 
 README = "README.md"
 Names = Mapping[str, Sequence[str]]
@@ -40,7 +39,9 @@ def name_value(value: Any, names: Sequence[str]) -> Any:
 
 
 def _names_of_parquet(table: Path) -> Iterator[tuple[str, list[str]]]:
-    parquet, arrow = (import_optional(name, "parquet") for name in ("pyarrow.parquet", "pyarrow"))
+    import pyarrow as arrow
+    from pyarrow import parquet
+
     try:
         metadata = parquet.read_schema(table).metadata or {}
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]

@@ -72,6 +72,11 @@ class TableReader:
         self._pending: set[str] = set(options.columns)
         """Columns that were chosen and must still be seen, in the first table"""
 
+    def settings(self) -> str:
+        """All that its rows depend on beside the tables, as text."""
+        names = {} if self.folder is None else find_names(self.folder, self.folder)
+        return repr((self.options.model_dump_json(), sorted(self._known.items()), [*self.layouts], names))
+
     def note(self, remark: str) -> None:
         """Keep a remark, once."""
         if remark:

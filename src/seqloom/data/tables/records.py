@@ -9,50 +9,38 @@ training rows is held out.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, final, overload
 
+import numpy
+
+from seqloom.data.digest import Digest
 from seqloom.data.folders import list_names
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
-from seqloom.data.splits import SPLITS, hold_out
+from seqloom.data.splits import SPLITS
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns, Layout, suggest_settings
+from seqloom.data.tables.examples import Example, Examples
 from seqloom.data.tables.reader import TableReader
-from seqloom.data.tables.remarks import describe_duplicates, find_referenced
+from seqloom.data.tables.reading import read_splits
+from seqloom.data.tables.remarks import find_referenced
+from seqloom.data.tables.skipped import SkippedRows
 from seqloom.data.tables.sources import find_sources, rows_of
 from seqloom.errors import DataError
+from seqloom.progress import phase
 
 T = TypeVar("T")
-
-
-class Example(NamedTuple):
-    """A row of the data and its place."""
-
-    place: str
-    """For example `train.csv, line 3`"""
-    fields: Mapping[str, Any]
-
-    def text(self, column: str) -> str:
-        """The text in `column`.
-
-        Raises:
-            DataError: there is no such text, or it is white space only.
-        """
-        value = self.fields.get(column)
-        if isinstance(value, str) and value.strip():
-            return value
-        got = "nothing" if value is None or isinstance(value, str) else f"{value!r:.60}"
-        raise DataError(self.place, f"`{column}` must be a text", got=got)
 
 
 class Records(NamedTuple):
     """Examples by split, and one message in `skipped` for every row that could not be read."""
 
     path: Path
-    splits: dict[str, tuple[Example, ...]]
+    splits: Mapping[str, Examples]
     columns: tuple[str, ...]
-    skipped: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    skipped: Mapping[str, SkippedRows] = MappingProxyType({})
     strict: bool = False
     """Whether a bad row is an error; otherwise it is skipped and counted."""
     remarks: tuple[str, ...] = ()
@@ -60,15 +48,15 @@ class Records(NamedTuple):
     mapping: Mapping[str, str | int] = MappingProxyType({})
     """The names in the tables of the columns that were renamed"""
 
-    def examples(self, split: str) -> tuple[Example, ...]:
+    def examples(self, split: str) -> Examples:
         """The examples of a split; `all`: of all splits."""
         names = SPLITS if split == "all" else (split,)
-        return tuple(example for name in names for example in self.splits.get(name, ()))
+        return Examples.join([self.splits[name] for name in names if name in self.splits])
 
-    def skipped_rows(self, split: str) -> tuple[str, ...]:
+    def skipped_rows(self, split: str) -> SkippedRows:
         """One message for every row of a split that could not be read; `all`: of all splits."""
         names = SPLITS if split == "all" else (split,)
-        return tuple(message for name in names for message in self.skipped.get(name, ()))
+        return SkippedRows.join(self.skipped[name] for name in names if name in self.skipped)
 
     def require(self, *columns: str) -> None:
         """Check that the data has these columns.
@@ -95,17 +83,29 @@ class Records(NamedTuple):
 class EncodedExamples(NamedTuple, Generic[T]):
     """The usable rows of a split, encoded, and one message for every row that was skipped."""
 
-    items: tuple[T, ...]
-    skipped: tuple[str, ...]
+    items: Sequence[T]
+    skipped: SkippedRows
+    lengths: Sequence[Any] | numpy.ndarray = ()
+    """What `measure` gave for each item"""
+    digest: str | None = None
+    """A hash of the items where they are not in memory"""
 
 
-def encode_examples(records: Records, split: str, encode: Callable[[Example], T]) -> EncodedExamples[T]:
+def encode_examples(
+    records: Records,
+    split: str,
+    encode: Callable[[Example], T],
+    measure: Callable[[T], int | tuple[int, ...]] | None = None,
+) -> EncodedExamples[T]:
     """Encode the rows of a split; a row for which `encode` raises DataError is skipped.
+
+    Rows of a large table are encoded again when they are asked for: their memory is free meanwhile.
 
     Args:
         records: the data.
         split: its name, or `all`.
         encode: turns an example into what a model or a batch is made of.
+        measure: the length of an item; None: nobody asks for it.
 
     Returns:
         `EncodedExamples`; `skipped` has the messages of the rows that `read` skipped, too.
@@ -113,25 +113,75 @@ def encode_examples(records: Records, split: str, encode: Callable[[Example], T]
     Raises:
         DataError: no row is usable; or, with `records.strict`, the first bad row.
     """
-    items, skipped = [], list(records.skipped_rows(split))
-    for example in records.examples(split):
-        try:
-            items.append(encode(example))
-        except DataError as error:
-            if records.strict:
-                raise
-            skipped.append(str(error))
-    if not items:
-        got = _count_bad_rows(skipped) or "none"
+    skipped, examples = records.skipped_rows(split), records.examples(split)
+    is_stored, digest = bool(examples.key), Digest()
+    items: list[T] = []
+    rows, lengths = array("q"), []
+    row = 0
+    with phase(f"preparing {split}", total=len(examples)) as preparing:
+        for batch in examples.batches():
+            for example in batch:
+                try:
+                    item = encode(example)
+                    rows.append(row)
+                    if measure is not None:
+                        lengths.append(measure(item))
+                    if is_stored and measure is not None:
+                        digest.add(item)
+                    elif not is_stored:
+                        items.append(item)
+                except DataError as error:
+                    if records.strict:
+                        raise
+                    skipped.append(str(error))
+                row += 1
+                preparing.advance()
+    require_usable(records, split, len(rows), skipped)
+    if not is_stored:
+        return EncodedExamples(tuple(items), skipped, lengths)
+    usable = examples if len(rows) == len(examples) else examples.take(numpy.array(rows))
+    return EncodedExamples(LazyItems(usable, encode), skipped, numpy.array(lengths), digest.hexdigest())
+
+
+@final
+class LazyItems(Sequence[T]):
+    """Examples that are encoded when they are asked for.
+
+    Args:
+        examples: all can be encoded.
+        encode: see `encode_examples`.
+    """
+
+    def __init__(self, examples: Examples, encode: Callable[[Example], T]) -> None:
+        self._examples, self._encode = examples, encode
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __iter__(self) -> Iterator[T]:
+        return map(self._encode, self._examples)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        if isinstance(index, slice):
+            return [self._encode(example) for example in self._examples[index]]
+        return self._encode(self._examples[index])
+
+
+def require_usable(records: Records, split: str, count: int, skipped: SkippedRows) -> None:
+    """Check that there is at least one usable row.
+
+    Raises:
+        DataError: there is none, with the first reason.
+    """
+    if not count:
+        got = skipped.describe() or "none"
         raise DataError(records.path, f"expected at least one usable row for {split}", got=got)
-    return EncodedExamples(tuple(items), tuple(skipped))
-
-
-def _count_bad_rows(messages: Sequence[str]) -> str | None:
-    if not messages:
-        return None
-    first = messages[0].removesuffix(".")
-    return f"1 bad row: {first}" if len(messages) == 1 else f"{len(messages):,} bad rows, the first: {first}"
 
 
 def read_records(
@@ -150,61 +200,29 @@ def read_records(
 
     Raises:
         DataError: a table cannot be read, there are no training rows, or, with `strict`, a row is bad.
+        RunError: the tables are large, and the cache cannot be written.
     """
     sources = find_sources(path, options, expected)
-    rows: dict[str | None, list[Example]] = {}
-    skipped: dict[str | None, list[str]] = {}
-    for split, row in sources.rows():
-        if row.error is None:
-            rows.setdefault(split, []).append(Example(row.place, row.fields))
-        elif strict:
-            raise row.error
-        else:
-            skipped.setdefault(split, []).append(str(row.error))
-    unlabeled = sources.find_unlabeled("test") if rows.get("test") else []
-    if unlabeled:
-        rows.pop("test", None)
-        skipped.pop("test", None)
-    named = {split for file in (*sources.tables, *sources.pair_files) if (split := sources.split_of(file))}
-    if "train" not in named | rows.keys():  # files without the name of a split are for training
-        rows["train"], skipped["train"] = rows.pop(None, []), skipped.pop(None, [])
-    for split in SPLITS:
-        if split in named | {"train"} and not rows.get(split) and not (split == "test" and unlabeled):
-            purpose = "training" if split == "train" else split
-            got = _count_bad_rows(skipped.get(split, ())) or "none"
-            raise DataError(path, f"expected at least one usable row for {purpose}", got=got)
-    train = rows["train"]
-    if "validation" not in rows:
-        held_out = hold_out([example.fields.get("file", number) for number, example in enumerate(train)])
-        pairs = list(zip(train, held_out, strict=True))
-        rows["validation"] = [example for example, is_held_out in pairs if is_held_out]
-        rows["train"] = [example for example, is_held_out in pairs if not is_held_out]
-        if not rows["validation"]:
-            expected = "expected at least two usable rows, one for training and one for validation"
-            bad = _count_bad_rows(skipped.get("train", ()))
-            raise DataError(path, expected, got=f"1, and {bad}" if bad else 1)
-    splits = {name: tuple(rows[name]) for name in SPLITS if name in rows}
-    fields = {name: [example.fields for example in examples] for name, examples in splits.items()}
+    splits = read_splits(path, sources, strict)
     unnamed = [file.name for file in sources.files if file != path and sources.split_of(file) is None]
-    is_ignored = None in rows or None in skipped
-    test = " ".join(shlex.quote(str(table)) for table in unlabeled)
+    referenced = find_referenced(splits.files, sources.data_files)
+    predict = f"seqloom predict RUN {shlex.join(splits.unlabeled)}"
     remarks = (
-        *sources.reader.remarks,
-        f"test has nothing to predict, and is left out of reports: seqloom predict RUN {test}"
-        if unlabeled
-        else "",
-        f"ignored, since others are named train: {list_names(unnamed)}" if is_ignored else "",
-        sources.data_files.describe_rest([*sources.files, *find_referenced(fields, sources.data_files)]),
-        *describe_duplicates(fields),
+        *splits.remarks,
+        f"test has nothing to predict, and is left out of reports: {predict}" if splits.unlabeled else "",
+        f"ignored, since others are named train: {list_names(unnamed)}" if splits.ignores_unnamed else "",
+        sources.data_files.describe_rest([*sources.files, *referenced]),
+        *splits.duplicates,
+        splits.stored,
     )
     return Records(
         path,
-        splits,
-        tuple(dict.fromkeys(name for example in train for name in example.fields)),
-        {name: tuple(skipped[name]) for name in SPLITS if skipped.get(name)},
+        splits.examples,
+        splits.columns,
+        splits.skipped,
         strict,
         tuple(filter(None, remarks)),
-        sources.reader.columns,
+        splits.mapping,
     )
 
 

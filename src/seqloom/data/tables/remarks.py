@@ -3,42 +3,69 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Hashable, Mapping
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, final
+
+import numpy
 
 from seqloom.data.folders import DataFiles
 
-FieldsBySplit: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
+
+def find_referenced(names: frozenset[str], data_files: DataFiles) -> list[Path]:
+    """The files of a folder that rows name in their column `file`, by `names`."""
+    return [file for file in data_files.files if os.path.realpath(file) in names] if names else []
 
 
-def find_referenced(fields: FieldsBySplit, data_files: DataFiles) -> list[Path]:
-    """The files of a folder that rows name in their column `file`."""
-    named = {str(row["file"]) for rows in fields.values() for row in rows if "file" in row}
-    return [file for file in data_files.files if os.path.realpath(file) in named] if named else []
+@final
+class RowHashes:
+    """A 64-bit hash of every row of a split: equal rows have equal hashes, in this process."""
+
+    def __init__(self) -> None:
+        self._hashes = array("q")
+        self._selectors: dict[tuple[str, ...], Callable[[Mapping[str, Any]], Any]] = {}
+
+    def add(self, fields: Mapping[str, Any]) -> None:
+        """Hash a row; the order of its columns does not matter."""
+        names = tuple(fields)
+        if names not in self._selectors:
+            ordered = sorted(names)
+            selector = itemgetter(*ordered) if ordered else len
+            self._selectors[names] = lambda row: (*ordered, selector(row))
+        values = self._selectors[names](fields)
+        try:
+            self._hashes.append(hash(values))
+        except TypeError:
+            self._hashes.append(hash(_hashable(values)))
+
+    def to_array(self) -> numpy.ndarray:
+        """The hashes (N,) int64."""
+        return numpy.frombuffer(self._hashes, dtype=numpy.int64)
 
 
-def describe_duplicates(fields: FieldsBySplit) -> list[str]:
+def describe_duplicates(hashes: Mapping[str, numpy.ndarray]) -> list[str]:
     """One message for each split with rows that training has too.
 
-    >>> describe_duplicates({"train": [{"text": "a"}, {"text": "b"}], "test": [{"text": "b"}, {"text": "c"}]})
+    Args:
+        hashes: a hash of every row (N,), by split.
+
+    >>> describe_duplicates({"train": numpy.array([1, 2]), "test": numpy.array([2, 3])})
     ['1 of 2 rows of test is in train too']
     """
-    held_out = {split: Counter(map(_row_key, rows)) for split, rows in fields.items() if split != "train"}
-    all_held_out = frozenset().union(*held_out.values())
-    trained = all_held_out.intersection(map(_row_key, fields["train"]))
     remarks = []
-    for split, rows in held_out.items():
-        count = sum(rows[key] for key in trained if key in rows)
+    for split, rows in hashes.items():
+        if split == "train" or not len(rows):
+            continue
+        distinct = numpy.unique(rows)
+        places = numpy.searchsorted(distinct, hashes["train"]).clip(max=len(distinct) - 1)
+        in_both = distinct[numpy.unique(places[distinct[places] == hashes["train"]])]
+        count = int(numpy.isin(rows, in_both).sum())
         if count:
             verb = "is" if count == 1 else "are"
-            remarks.append(f"{count:,} of {rows.total():,} rows of {split} {verb} in train too")
+            remarks.append(f"{count:,} of {len(rows):,} rows of {split} {verb} in train too")
     return remarks
-
-
-def _row_key(fields: Mapping[str, Any]) -> Hashable:
-    return tuple((name, _hashable(fields[name])) for name in sorted(fields))
 
 
 def _hashable(value: Any) -> Hashable:

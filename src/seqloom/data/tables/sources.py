@@ -22,6 +22,16 @@ STRAY_SUFFIXES = (".json",)
 """Of tables, and of much else: in a folder they count where they are named after a split, or are alone."""
 
 
+class Source(NamedTuple):
+    """A table, a pair of parallel texts, or a recording."""
+
+    path: Path
+    split: str | None
+    """The split that it is named after"""
+    files: tuple[Path, ...]
+    pair: ParallelFiles | None = None
+
+
 class Sources(NamedTuple):
     """The files that a data set is made of: tables, or else parallel texts, or else recordings."""
 
@@ -48,16 +58,25 @@ class Sources(NamedTuple):
         split_of_pair = {file: pair.split for pair in self.pairs for file in pair.files.values()}
         return split_of_pair[file] if file in split_of_pair else infer_split(file, self.data_files.path)
 
-    def rows(self) -> Iterator[tuple[str | None, Row]]:
-        """All rows in one pass, each with its split; training comes first, as others follow its columns."""
-        for table in sorted(self.tables, key=lambda table: self.split_of(table) != "train"):
-            yield from ((self.split_of(table), row) for row in rows_of(table, self.reader))
-        for pair in sorted(self.pairs, key=lambda pair: pair.split != "train"):
-            rows = read_parallel(pair, self.reader.options)
-            yield from ((pair.split, row) for row in self.reader.rename(pair.path, rows))
-        for file in self.recordings:  # labeled by the names of their folders
-            fields = {"file": file.resolve(), "label": file.parent.name}
-            yield self.split_of(file), Row(str(file), fields)
+    def in_order(self) -> list[Source]:
+        """All sources; training comes first, as the columns of others follow its own."""
+        tables = [Source(table, self.split_of(table), (table,)) for table in self.tables]
+        pairs = [Source(pair.path, pair.split, tuple(pair.files.values()), pair) for pair in self.pairs]
+        recordings = [Source(file, self.split_of(file), (file,)) for file in self.recordings]
+        return sorted([*tables, *pairs, *recordings], key=lambda source: source.split != "train")
+
+    def rows_of(self, source: Source) -> Iterator[Row]:
+        """The rows of a source, in one pass.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        if source.pair is not None:
+            return self.reader.rename(source.path, read_parallel(source.pair, self.reader.options))
+        if self.recordings:  # labeled by the names of their folders
+            fields = {"file": source.path.resolve(), "label": source.path.parent.name}
+            return iter([Row(str(source.path), fields)])
+        return rows_of(source.path, self.reader)
 
     def find_unlabeled(self, split: str) -> list[Path]:
         """The tables of a split if, once they are read, none of its rows has what training's rows have."""

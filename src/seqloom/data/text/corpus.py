@@ -22,6 +22,7 @@ from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.splits import HELD_OUT, SPLITS, infer_split
 from seqloom.data.text.plain import as_plain_text
 from seqloom.errors import DataError
+from seqloom.progress import phase
 
 CHUNK_BYTES = 1 << 20
 OTHER_FORMATS = "Other formats are .csv, .tsv, .json, .jsonl, .parquet and .conll tables, and recordings"
@@ -56,9 +57,7 @@ class TextCorpus(NamedTuple):
     def describe(self) -> str:
         """For example `train 1,003,854 bytes, validation 111,540 bytes`."""
         sizes = ", ".join(f"{name} {self.size_bytes(name):,} bytes" for name in self.splits)
-        names = list_names([file.name for file in self.ignored])
-        ignored = [f"ignored, since others are named train: {names}"] if names else []
-        return "; ".join([sizes, *ignored, *self.remarks])
+        return "; ".join([sizes, *self.remarks])
 
     def all_spans(self) -> tuple[FileSpan, ...]:
         """The spans of all splits: the whole corpus, for a text on which nothing is trained."""
@@ -100,7 +99,9 @@ def read_text(path: Path | str, options: ReadOptions = READ_DEFAULTS) -> TextCor
             got="files for validation and test only",
             hint="Add a file train.txt",
         )
-    remarks = [data_files.describe_rest(files), *_describe_duplicates(named)]
+    names = list_names([file.name for file in ignored])
+    is_ignored = f"ignored, since others are named train: {names}" if names else ""
+    remarks = [is_ignored, data_files.describe_rest(files), *_describe_duplicates(named)]
     copies = {split: _plain_texts(named[split], options) for split in SPLITS[1:]}
     copies["train"] = _plain_texts(train, options)
     splits = (
@@ -145,6 +146,14 @@ def read_chunks(spans: Sequence[FileSpan]) -> Iterator[str]:
     Raises:
         DataError: bytes that are not UTF-8, with their position.
     """
+    with phase("reading the text", total=sum(span.stop - span.start for span in spans)) as reading:
+        for chunk, size in _read_chunks(spans):
+            yield chunk
+            reading.advance(size)
+
+
+def _read_chunks(spans: Sequence[FileSpan]) -> Iterator[tuple[str, int]]:
+    """Chunks of text, and how many bytes each is."""
     for span in spans:
         with _open_mapped(span.path) as memory:
             start = span.start + (3 if span.start == 0 and memory[:3] == b"\xef\xbb\xbf" else 0)
@@ -153,7 +162,7 @@ def read_chunks(spans: Sequence[FileSpan]) -> Iterator[str]:
                 if stop < span.stop:
                     newline = memory.rfind(b"\n", start, stop)
                     stop = newline + 1 if newline >= 0 else _find_boundary(memory, stop)
-                yield _decode(span.path, memory[start:stop], start)
+                yield _decode(span.path, memory[start:stop], start), stop - start
                 start = stop
 
 

@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 import numpy
 
-from seqloom.data.cache import cache_folder
+from seqloom.data.cache import cache_folder, cannot_write_cache
 from seqloom.data.text.corpus import FileSpan, read_chunks
 from seqloom.data.text.vocabulary import Vocabulary
-from seqloom.files import cannot_write
 
 MEMORY_BYTES = 256 << 20
 """The token ids of a longer text are written to a file in the cache folder and memory-mapped."""
@@ -52,8 +51,7 @@ def _tokenize_to_file(spans: Sequence[FileSpan], vocabulary: Vocabulary) -> Toke
         try:
             _write(target, spans, vocabulary)
         except OSError as error:
-            hint = "Make room, or name another folder by the environment variable SEQLOOM_CACHE"
-            raise cannot_write(target, error, hint) from None
+            raise cannot_write_cache(target, error) from None
     return TokenArray(numpy.memmap(target, dtype=vocabulary.dtype, mode="r"), digest)
 
 

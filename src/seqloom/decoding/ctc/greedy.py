@@ -88,7 +88,7 @@ def check_scores(where: str, scores: Tensor, lengths: Lengths) -> Tensor:
         expected = "scores must be floats of shape (B, T, V), the blank and at least one symbol"
         raise DataError(where, expected, got=f"{scores.dtype} of shape {tuple(scores.shape)}")
     B, T, _ = scores.shape
-    num_steps = torch.full((B,), T) if lengths is None else check_lengths(where, lengths, B, T)
+    num_steps = torch.full((B,), T, device="cpu") if lengths is None else check_lengths(where, lengths, B, T)
     num_steps = num_steps.to(scores.device)
     check_logits(zero_padding(scores, valid_mask(num_steps, T)).flatten(0, 1))
     return num_steps

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from seqloom.cells.spec import CELLS
 from seqloom.errors import DataError
+from seqloom.kernels.native.openmp import num_threads
 
 NATIVE_CELLS = {name: spec for name, spec in CELLS.items() if spec.native_id is not None}
 """The cells that csrc/cells/ implements"""
@@ -195,7 +196,7 @@ def make_problem(run: Run, output: Tensor, saved: Tensor | None) -> Problem:
     p = Problem()
     p.cell, p.reverse, p.half = CELLS[cell].native_id, reverse, bf16 or x.dtype == torch.bfloat16
     p.wide_input = bf16 and x.dtype == torch.float32
-    p.threads = torch.get_num_threads()
+    p.threads = num_threads()
     p.steps, p.batch, p.input_size = x.shape
     p.directions, _, p.hidden = h.shape
     p.lengths = None if lengths is None else lengths.data_ptr()

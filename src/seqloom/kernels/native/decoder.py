@@ -22,6 +22,7 @@ from seqloom.cells.projections import Weights
 from seqloom.errors import ConfigError, DataError
 from seqloom.kernels.native import library
 from seqloom.kernels.native.abi import NATIVE_CELLS
+from seqloom.kernels.native.openmp import num_threads
 from seqloom.kernels.native.weight_packing import PRECISIONS, Arena, Layout, Matrix, in_blocks, pack
 from seqloom.state import State, tensors_of, with_tensors
 
@@ -144,7 +145,7 @@ class Decoder:
         output_bias: Tensor | None,
     ) -> None:
         arena = Arena()
-        rows = in_blocks(torch.empty(len(layers[0].weight_hh), 0), layout).shape[0]
+        rows = in_blocks(torch.empty(len(layers[0].weight_hh), 0, device="cpu"), layout).shape[0]
         self._table = self._embedding = None
         if self.vocabulary_size * rows * 4 <= TABLE_BYTES:
             first, _ = _biases(self.cell, layers[0])
@@ -188,9 +189,13 @@ class Decoder:
             DataError: a shape, a type or a value that does not fit.
         """
         batch = self._check(logits, state)
-        ended = torch.zeros(batch, dtype=torch.int32) if finished is None else finished.to(torch.int32)
+        ended = (
+            torch.zeros(batch, dtype=torch.int32, device="cpu")
+            if finished is None
+            else finished.to(torch.int32)
+        )
         _check_tensor("finished", ended, (batch,), torch.int32)
-        tokens = torch.full((batch, max(steps, 0)), -1, dtype=torch.int64)
+        tokens = torch.full((batch, max(steps, 0)), -1, dtype=torch.int64, device="cpu")
         call = self._call(batch, steps)
         if choice.uniforms is not None:
             _check_tensor("uniforms", choice.uniforms, (batch, steps), torch.float64)
@@ -199,7 +204,7 @@ class Decoder:
         if not choice.temperature > 0:
             raise DataError("Decoder", "temperature must be above 0", got=choice.temperature)
         call.temperature, call.top_p, call.top_k = choice.temperature, choice.top_p, max(choice.top_k, 0)
-        stops = torch.tensor(choice.stop_tokens, dtype=torch.int64)
+        stops = torch.tensor(choice.stop_tokens, dtype=torch.int64, device="cpu")
         call.stops, call.stop_count = stops.data_ptr(), len(stops)
         call.tokens, call.finished = tokens.data_ptr(), ended.data_ptr()
         logits, state = self._run(call, logits, state)
@@ -224,7 +229,7 @@ class Decoder:
         if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.vocabulary_size:
             got = f"{int(tokens.min())} to {int(tokens.max())}"
             raise DataError("Decoder", f"tokens must be 0 to {self.vocabulary_size - 1}", got=got)
-        nats = torch.empty(tokens.shape, dtype=torch.float64)
+        nats = torch.empty(tokens.shape, dtype=torch.float64, device="cpu")
         call = self._call(batch, tokens.shape[1])
         call.given, call.nats = tokens.data_ptr(), nats.data_ptr()
         return nats, *self._run(call, logits, state)
@@ -239,13 +244,13 @@ class Decoder:
         Returns:
             (B, T - 1) float64.
         """
-        logits = torch.zeros(len(tokens), self.vocabulary_size)
+        logits = torch.zeros(len(tokens), self.vocabulary_size, device="cpu")
         state = self.initial_state(len(tokens)) if state is None else state
         return self.read(tokens, logits, state)[0][:, 1:]
 
     def initial_state(self, batch_size: int) -> State:
         """Zeros: h (1, B, H) of each layer; of an LSTM a pair of those."""
-        parts = [torch.zeros(1, batch_size, size) for size in self.hidden_sizes]
+        parts = [torch.zeros(1, batch_size, size, device="cpu") for size in self.hidden_sizes]
         return (
             tuple((h, torch.zeros_like(h)) for h in parts)
             if NATIVE_CELLS[self.cell].has_cell_state
@@ -281,7 +286,7 @@ class Decoder:
         call = Decoding()
         call.cell, call.precision = NATIVE_CELLS[self.cell].native_id, PRECISIONS.index(self.precision)
         call.width, call.layers, call.batch = self._width, len(self.hidden_sizes), batch
-        call.threads = min(torch.get_num_threads(), self._threads, 1 + self.weight_bytes // BYTES_PER_THREAD)
+        call.threads = min(num_threads(), self._threads, 1 + self.weight_bytes // BYTES_PER_THREAD)
         call.vocabulary, call.embedding_size, call.steps = self.vocabulary_size, self.embedding_size, steps
         call.table = None if self._table is None else self._table.data_ptr()
         call.embedding = None if self._embedding is None else self._embedding.data_ptr()
@@ -322,7 +327,7 @@ class Decoder:
 def digest(weight: Tensor) -> int:
     """A hash of the values of `weight`, float32 on the CPU."""
     weight = weight.detach().contiguous()
-    return _library().seqloom_digest(weight.data_ptr(), weight.numel(), torch.get_num_threads())
+    return _library().seqloom_digest(weight.data_ptr(), weight.numel(), num_threads())
 
 
 def _check_weights(
@@ -356,7 +361,9 @@ def _biases(cell: str, w: Weights) -> tuple[Tensor, Tensor]:
     spec = NATIVE_CELLS[cell]
     if not spec.separate_bias:
         return input_bias + w.bias_hh, zeros
-    gates = torch.tensor([name in spec.separate_bias for name in spec.gates._fields[: spec.num_gates]])
+    gates = torch.tensor(
+        [name in spec.separate_bias for name in spec.gates._fields[: spec.num_gates]], device="cpu"
+    )
     separate = gates.repeat_interleave(len(zeros) // spec.num_gates)
     return input_bias + w.bias_hh.masked_fill(separate, 0.0), w.bias_hh.masked_fill(~separate, 0.0)
 

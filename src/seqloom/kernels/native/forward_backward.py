@@ -35,7 +35,7 @@ Backward: TypeAlias = "tuple[Tensor | None, ...]"
 """The gradients of input, h, c and the eight weights of a `Run`; None: absent, or not requested"""
 
 Allocate: TypeAlias = Callable[..., Tensor]
-"""A function with the signature of `Tensor.new_empty_strided`"""
+"""A function with the signature of `Tensor.new_empty`"""
 
 
 class OutputGradients(NamedTuple):
@@ -67,14 +67,7 @@ def forward(run: Run, batch_first: bool = False, save: bool = False) -> Forward:
         MemoryError: no memory for the library's own buffers.
     """
     library, has_steps = _library(run), check(run)
-    output, h_n, c_n, _ = allocate_results(run, batch_first, save=False, allocate=buffer_pool.empty)
-    saved = None
-    if save and CELLS[run.cell].num_saved_values:
-        shape = saved_shape(run)
-        saved = buffer_pool.empty(
-            output, shape, (shape[1] * shape[2], shape[2], 1), dtype=output.dtype, spare=True
-        )
-    results = output, h_n, c_n, saved
+    results = output, h_n, c_n, saved = allocate_results(run, batch_first, save, buffer_pool.empty)
     if not has_steps:
         output.zero_()
         h_n.copy_(run.h)
@@ -112,9 +105,7 @@ def backward(
     """
     library, has_steps = _library(run), check(run)
     check_backward(run, output, saved, gradients)
-    d_input, d_h, d_c, *d_weights = results = allocate_gradients(
-        run, requested, batch_first, allocate=buffer_pool.empty
-    )
+    d_input, d_h, d_c, *d_weights = results = allocate_gradients(run, requested, batch_first)
     if not has_steps:
         for gradient in results:
             if gradient is not None:
@@ -147,48 +138,36 @@ def backward(
 
 
 def allocate_results(
-    run: Run, batch_first: bool, save: bool, allocate: Allocate = Tensor.new_empty_strided
+    run: Run, batch_first: bool, save: bool, allocate_saved: Allocate = Tensor.new_empty
 ) -> Forward:
     """The results of `forward`, uninitialized, on the device of `run`."""
     x, h = run.input, run.h
     T, B, _ = x.shape
-    output = _sequence(x, T, B, h.shape[0] * h.shape[2], batch_first, compute_dtype(run), allocate)
-    saved = output.new_empty(saved_shape(run)) if save and CELLS[run.cell].num_saved_values else None
-    h_n = _like(h, allocate)
-    assert h_n is not None
-    return output, h_n, _like(run.c, allocate), saved
+    dtype = compute_dtype(run)
+    output = _sequence(x, T, B, h.shape[0] * h.shape[2], batch_first, dtype)
+    has_saved = save and CELLS[run.cell].num_saved_values
+    saved = allocate_saved(output, saved_shape(run), dtype=dtype) if has_saved else None
+    return output, h.new_empty(h.shape), _like(run.c), saved
 
 
-def allocate_gradients(
-    run: Run, requested: RequestedGradients, batch_first: bool, allocate: Allocate = Tensor.new_empty_strided
-) -> Backward:
+def allocate_gradients(run: Run, requested: RequestedGradients, batch_first: bool) -> Backward:
     """The results of `backward`, uninitialized, on the device of `run`."""
     T, B, I = run.input.shape  # noqa: E741
-    d_input = (
-        _sequence(run.input, T, B, I, batch_first, run.input.dtype, allocate) if requested.input else None
-    )
-    states = [_like(run.h, allocate), _like(run.c, allocate)] if requested.state else [None, None]
-    weights = [_like(weight, allocate) for weight in run.weights] if requested.weights else [None] * 8
+    d_input = _sequence(run.input, T, B, I, batch_first, run.input.dtype) if requested.input else None
+    states = [_like(run.h), _like(run.c)] if requested.state else [None, None]
+    weights = [_like(weight) for weight in run.weights] if requested.weights else [None] * 8
     return d_input, *states, *weights
 
 
-def _sequence(
-    like: Tensor, T: int, B: int, width: int, batch_first: bool, dtype: torch.dtype, allocate: Allocate
-) -> Tensor:
+def _sequence(like: Tensor, T: int, B: int, width: int, batch_first: bool, dtype: torch.dtype) -> Tensor:
     """An uninitialized (T, B, width). It is no view, so that callers can change it in place."""
     strides = (width, T * width, 1) if batch_first else (B * width, width, 1)
-    return allocate(like, (T, B, width), strides, dtype=dtype)
+    return like.new_empty_strided((T, B, width), strides, dtype=dtype)
 
 
-def _like(tensor: Tensor | None, allocate: Allocate) -> Tensor | None:
+def _like(tensor: Tensor | None) -> Tensor | None:
     """An uninitialized contiguous tensor of the same shape."""
-    if tensor is None:
-        return None
-    if not tensor.is_contiguous():
-        return tensor.new_empty(tensor.shape)
-    if allocate is buffer_pool.empty and tensor.numel() * tensor.itemsize >= buffer_pool.SMALLEST_BYTES:
-        return allocate(tensor, tensor.shape, tensor.stride(), dtype=tensor.dtype)
-    return torch.empty_like(tensor)
+    return None if tensor is None else tensor.new_empty(tensor.shape)
 
 
 def _library(run: Run) -> Library:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from seqloom.errors import ConfigError
 from seqloom.kernels import native
 from seqloom.kernels.native import openmp
 from seqloom.kernels.native.abi import Problem
@@ -34,6 +35,9 @@ KERNEL_VARIABLE = "SEQLOOM_KERNEL"
 CPU_TARGETS = ("portable", "avx2", "avx512", "avx512_bf16")
 """The instruction sets that the kernels are compiled for, in the order of csrc/runtime/cpu_target.h"""
 
+CPU_VARIABLE = "SEQLOOM_CPU"
+"""The environment variable that names the best of `CPU_TARGETS` to use; "none" leaves the library out."""
+
 _HINT = "with a C++ compiler (on Debian or Ubuntu: apt-get install g++), install seqloom again"
 
 
@@ -45,7 +49,7 @@ class Library(NamedTuple):
     cpu_target: int
     """The instruction set in use"""
     best: int
-    """The best one that the processor supports"""
+    """The best one that the processor supports and `CPU_VARIABLE` allows"""
 
 
 def available() -> bool:
@@ -76,7 +80,10 @@ def why_not_cpu_target(name: str) -> str | None:
     if isinstance(library, str) or CPU_TARGETS[library.cpu_target] == name:
         return None
     if CPU_TARGETS.index(name) > library.best:
-        return f"this processor has {CPU_TARGETS[library.best]} at most"
+        best = CPU_TARGETS[library.best]
+        if os.environ.get(CPU_VARIABLE) == best:
+            return f"{CPU_VARIABLE}={best} allows {best} at most"
+        return f"this processor has {best} at most"
     return f"the compiled kernels have been loaded with {CPU_TARGETS[library.cpu_target]}"
 
 
@@ -119,7 +126,11 @@ def find() -> Path | None:
 
 @cache
 def load() -> Library | str:
-    """The library, or the reason why there is none."""
+    """The library, or the reason why there is none.
+
+    Raises:
+        ConfigError: `CPU_VARIABLE` names no instruction set.
+    """
     library = _load()
     if isinstance(library, str):
         logging.getLogger("seqloom").info("recurrent layers run on torch's own kernels: %s", library)
@@ -127,6 +138,9 @@ def load() -> Library | str:
 
 
 def _load() -> Library | str:
+    limit = cpu_limit()
+    if limit < 0:
+        return f"{CPU_VARIABLE}=none leaves out the compiled kernels"
     path = find()
     if path is None:
         return f"seqloom was installed without its compiled kernels; {_HINT}"
@@ -143,8 +157,23 @@ def _load() -> Library | str:
     threads = openmp.addresses()
     if threads is not None:
         library.seqloom_use_openmp(*map(ctypes.c_void_p, threads))
-    best = library.seqloom_level()
+    # Not seqloom_level(), which is what an earlier load of this process has set.
+    best = target = max(level for level in range(limit + 1) if library.seqloom_use_level(level))
     asked = os.environ.get(KERNEL_VARIABLE, "").partition(":")[2]
-    if asked in CPU_TARGETS:
-        library.seqloom_use_level(CPU_TARGETS.index(asked))  # without effect if the processor lacks it
-    return Library(*entry_points, library.seqloom_level(), best)
+    if asked in CPU_TARGETS[: best + 1]:
+        target = CPU_TARGETS.index(asked)
+    library.seqloom_use_level(target)
+    return Library(*entry_points, target, best)
+
+
+def cpu_limit() -> int:
+    """The best instruction set that `CPU_VARIABLE` allows, an index into `CPU_TARGETS`; -1 for none.
+
+    Raises:
+        ConfigError: it names no instruction set.
+    """
+    names = ("none", *CPU_TARGETS)
+    name = os.environ.get(CPU_VARIABLE) or names[-1]
+    if name not in names:
+        raise ConfigError(CPU_VARIABLE, f"expected one of {', '.join(names)}", got=name)
+    return names.index(name) - 1

@@ -20,6 +20,32 @@ SYMBOLS = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
 _NAME = re.compile(r"/lib[gi]?omp5?(-[0-9a-f]+)?\.so[^/]*$")
 
 
+_is_started = False
+"""Whether kernels have run on several threads, so that the runtime has a pool of them"""
+_is_lost = False
+"""Whether this process was forked from one with such a pool: its threads are not here"""
+
+
+def num_threads() -> int:
+    """The threads that a kernel may use: torch's number, or 1 where a fork has lost them.
+
+    The runtime would wait for its lost threads for ever, as torch's own operators then do.
+    """
+    global _is_started
+    count = 1 if _is_lost else torch.get_num_threads()
+    _is_started = _is_started or count > 1
+    return count
+
+
+def _note_fork() -> None:
+    global _is_lost
+    _is_lost = _is_lost or _is_started
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
 def addresses() -> tuple[int, int, int] | None:
     """The addresses of `SYMBOLS` in torch's runtime; None: not found, and the library uses one thread."""
     try:

@@ -23,18 +23,23 @@ from seqloom.kernels.native.dispatch import Results, operator
 from seqloom.kernels.recurrence import Request
 
 
-def recurrence(run: Run, batch_first: bool = False, save: bool = False) -> forward_backward.Forward:
+def recurrence(
+    run: Run, batch_first: bool = False, save: bool = False, mutable: bool = False
+) -> forward_backward.Forward:
     """`forward_backward.forward`, differentiable any number of times.
 
     Args:
         run, batch_first, save: as of `forward_backward.forward`; values that gradients need are always saved.
+        mutable: whether the output may be changed in place before the backward pass, which then reads a copy.
 
     Raises:
         DataError, ConfigError, MemoryError: as `forward_backward.forward`.
     """
     cell, x, h, c, lengths, weights, reverse, bf16 = run
     save = save or needs_gradient(x, h, c, *weights)
-    output, h_n, c_n, saved = _recurrence(cell, x, h, c, lengths, *weights, reverse, bf16, batch_first, save)
+    output, h_n, c_n, saved = _recurrence(
+        cell, x, h, c, lengths, *weights, reverse, bf16, batch_first, save, mutable
+    )
     assert output is not None
     assert h_n is not None
     return output, h_n, None if c is None else c_n, saved
@@ -67,22 +72,23 @@ def _read(arguments: tuple[Any, ...]) -> Run:
 
 
 def _forward(*arguments: Any) -> Results:
-    *_, batch_first, save = arguments
+    *_, batch_first, save, _ = arguments
     return forward_backward.forward(_read(arguments), batch_first, save)
 
 
 def _empty_forward(*arguments: Any) -> Results:
-    *_, batch_first, save = arguments
+    *_, batch_first, save, _ = arguments
     return forward_backward.allocate_results(_read(arguments), batch_first, save)
 
 
 def _setup_forward(ctx: Any, inputs: tuple[Any, ...], output: Results) -> None:
-    cell, x, h, c, lengths, *weights, ctx.reverse, ctx.bf16, ctx.batch_first, save = inputs
+    cell, x, h, c, lengths, *weights, ctx.reverse, ctx.bf16, ctx.batch_first, save, mutable = inputs
     if CELLS[cell].num_saved_values and not save:
         raise DataError("seqloom::recurrence", "save must be True where gradients are needed", got=False)
     ctx.cell = cell
     sequence, _, c_n, saved = output
-    ctx.save_for_backward(x, h, c, lengths, *weights, sequence, saved)
+    assert sequence is not None
+    ctx.save_for_backward(x, h, c, lengths, *weights, sequence.clone() if mutable else sequence, saved)
     ctx.mark_non_differentiable(*(t for t in (saved, c_n if c is None else None) if t is not None))
     ctx.set_materialize_grads(False)
 
@@ -98,7 +104,7 @@ def _backward_forward(ctx: Any, *gradients: Tensor | None) -> Results:
 
 
 _recurrence = operator(
-    f"seqloom::recurrence({_RUN}, bool save) -> (Tensor, Tensor, Tensor, Tensor)",
+    f"seqloom::recurrence({_RUN}, bool save, bool mutable) -> (Tensor, Tensor, Tensor, Tensor)",
     _forward, _empty_forward, _setup_forward, _backward_forward,
 )  # fmt: skip
 

@@ -44,7 +44,7 @@ def _unpack_ragged(values: Tensor, lengths: Tensor, T: int, *, reverse: bool) ->
     """(count, positions, H) to (count, T, B, H). As in a PackedSequence, a step has the rows that still run,
     the longest first."""
     rank = lengths.argsort(descending=True, stable=True).argsort()
-    times = torch.arange(T).unsqueeze(1)
+    times = torch.arange(T, device=lengths.device).unsqueeze(1)
     running = (times < lengths).sum(1)  # rows, at each step
     start = running.cumsum(0) - running
     steps = lengths - 1 - times if reverse else times.expand(T, len(lengths))

@@ -53,7 +53,7 @@ class Arena:
 
     def __init__(self) -> None:
         self._pieces: list[tuple[Tensor, Matrix]] = []
-        self._memory = torch.empty(0)
+        self._memory = torch.empty(0, device="cpu")
 
     @property
     def address(self) -> int:

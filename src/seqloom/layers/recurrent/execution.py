@@ -91,7 +91,8 @@ def _run_native(layer: Layer, batch: Batch, *, want_gates: bool) -> tuple[Tensor
             False, bf16,
         )  # fmt: skip
         # Between layers time comes first, so that dropout draws the same mask for every kernel.
-        output, h_n, c_n, values = recurrence(run, layer.batch_first and k + D == L, want_gates)
+        is_last = k + D == L
+        output, h_n, c_n, values = recurrence(run, layer.batch_first and is_last, want_gates, is_last)
         if want_gates:
             gates += _native_gates(run, output, values, output_dtype)
         states.append(_cast(h_n, dtype) if c_n is None else LSTMState(_cast(h_n, dtype), _cast(c_n, dtype)))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from seqloom.cells.refusals import qconfig, refuse_script
 from seqloom.cells.spec import CELL_TYPES, CELLS
 from seqloom.errors import ConfigError, nearest
 from seqloom.layers.masking import Lengths
@@ -84,6 +85,8 @@ class Recurrent(nn.Module):
     reset_parameters = parameters.reset
     flatten_parameters = parameters.flatten
     all_weights = property(parameters.all_weights)
+    __prepare_scriptable__ = refuse_script
+    qconfig = qconfig
 
     def extra_repr(self) -> str:
         """The arguments, as torch.nn shows them."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from seqloom.cells.lstm import LSTMState
+from seqloom.cells.parameters import widens
 from seqloom.cells.spec import CELLS
 from seqloom.errors import DataError
 from seqloom.layers.masking import Lengths, check_lengths
@@ -111,6 +112,8 @@ def _check_state_tensor(
     if not isinstance(part, Tensor) or part.shape != expected:
         got = f"{tuple(part.shape)}" if isinstance(part, Tensor) else type(part).__name__
         raise DataError(type(layer).__name__, f"{name} must be {expected}", got=got)
+    if widens(part, first_parameter(layer).dtype) and not torch.is_autocast_enabled(part.device.type):
+        part = part.float()
     check_type(layer, name, part)
     # cuDNN requires a contiguous state; a transposed or expanded one is not.
     return part.contiguous() if batched else part.unsqueeze(1).contiguous()

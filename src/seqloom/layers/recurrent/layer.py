@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from seqloom.cells.lstm import LSTMState
+from seqloom.cells.refusals import qconfig, refuse_script
 from seqloom.kernels.selection import KernelChoice
 from seqloom.layers.masking import Lengths
 from seqloom.layers.recurrent import forward as sequence
-from seqloom.layers.recurrent import parameters
+from seqloom.layers.recurrent import parameters, rnn_base
 from seqloom.layers.recurrent.forward import Trace
 from seqloom.layers.recurrent.options import LSTMOptions, RecurrentOptions
 from seqloom.layers.recurrent.parameters import Device, Shape
@@ -119,6 +120,16 @@ class RNN(nn.Module):
     reset_parameters = parameters.reset
     flatten_parameters = parameters.flatten
     all_weights = property(parameters.all_weights)
+    _all_weights = property(rnn_base.all_weight_names)
+    _flat_weights = property(rnn_base.flat_weights)
+    _flat_weights_names = property(rnn_base.flat_weight_names)
+    get_expected_hidden_size = rnn_base.get_expected_hidden_size
+    check_input = rnn_base.check_input
+    check_hidden_size = rnn_base.check_hidden_size
+    check_forward_args = rnn_base.check_forward_args
+    permute_hidden = rnn_base.permute_hidden
+    __prepare_scriptable__ = refuse_script
+    qconfig = qconfig
 
     def extra_repr(self) -> str:
         """The arguments, as torch.nn shows them."""
@@ -219,6 +230,17 @@ class LSTM(nn.Module):
     reset_parameters = parameters.reset
     flatten_parameters = parameters.flatten
     all_weights = property(parameters.all_weights)
+    _all_weights = property(rnn_base.all_weight_names)
+    _flat_weights = property(rnn_base.flat_weights)
+    _flat_weights_names = property(rnn_base.flat_weight_names)
+    get_expected_hidden_size = rnn_base.get_expected_hidden_size
+    get_expected_cell_size = rnn_base.get_expected_cell_size
+    check_input = rnn_base.check_input
+    check_hidden_size = rnn_base.check_hidden_size
+    check_forward_args = rnn_base.check_forward_args
+    permute_hidden = rnn_base.permute_hidden
+    __prepare_scriptable__ = refuse_script
+    qconfig = qconfig
 
     def extra_repr(self) -> str:
         """The arguments, as torch.nn shows them."""
@@ -312,6 +334,16 @@ class GRU(nn.Module):
     reset_parameters = parameters.reset
     flatten_parameters = parameters.flatten
     all_weights = property(parameters.all_weights)
+    _all_weights = property(rnn_base.all_weight_names)
+    _flat_weights = property(rnn_base.flat_weights)
+    _flat_weights_names = property(rnn_base.flat_weight_names)
+    get_expected_hidden_size = rnn_base.get_expected_hidden_size
+    check_input = rnn_base.check_input
+    check_hidden_size = rnn_base.check_hidden_size
+    check_forward_args = rnn_base.check_forward_args
+    permute_hidden = rnn_base.permute_hidden
+    __prepare_scriptable__ = refuse_script
+    qconfig = qconfig
 
     def extra_repr(self) -> str:
         """The arguments, as torch.nn shows them."""

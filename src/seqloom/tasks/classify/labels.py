@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from seqloom.data.tables.records import Example, Records
 from seqloom.errors import DataError
 from seqloom.tasks.base import Loss
 
+LABEL_COLUMNS = ("labels", "label")
 LABEL_SEPARATOR = "|"
 """Between the labels of a row in a table that has no lists."""
 MAX_LISTED = 8
@@ -42,14 +44,16 @@ class Labels(NamedTuple):
         Raises:
             DataError: there is nothing to distinguish.
         """
-        names = tuple(sorted({name for row in rows for name in row}))
+        totals: Counter[str] = Counter()
+        for row, count in Counter(rows).items():
+            totals.update(dict.fromkeys(row, count))
+        names = tuple(sorted(totals))
         if len(names) < (1 if multi_label else 2):
             expected = (
                 "expected at least one label" if multi_label else "expected at least two labels to tell apart"
             )
             raise DataError(where, expected, got=", ".join(names) or "none")
-        counts = tuple(sum(name in row for row in rows) for name in names)
-        return cls(names, multi_label, counts, len(rows))
+        return cls(names, multi_label, tuple(totals[name] for name in names), len(rows))
 
     def encode(self, names: tuple[str, ...], where: str) -> numpy.ndarray:
         """The number of a single label, () int64; or, multi-label, zeros and ones (K,) float32.
@@ -86,7 +90,8 @@ def is_multi_label(data: Records) -> bool:
     """Whether rows have any number of labels: a column `labels`, or a `|` in a training row's `label`."""
     if label_column(data.columns) == "labels":
         return True
-    return any(LABEL_SEPARATOR in str(row.fields.get("label")) for row in data.examples("train"))
+    batches = data.examples("train").batches()
+    return any(LABEL_SEPARATOR in str(value) for batch in batches for value in batch.values("label"))
 
 
 def read_labels(example: Example, multi_label: bool) -> tuple[str, ...]:

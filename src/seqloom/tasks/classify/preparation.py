@@ -12,8 +12,9 @@ from seqloom.data.batching import Batching, Source
 from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
 from seqloom.tasks.classify.inputs.files import read_run_file
 from seqloom.tasks.classify.inputs.kinds import COLUMNS, DataConfig, Input, load_input, summarize
-from seqloom.tasks.classify.labels import Labels, label_column, read_labels
-from seqloom.tasks.rows import EncodedRow, bucketed
+from seqloom.tasks.classify.inputs.text import TextInput
+from seqloom.tasks.classify.labels import LABEL_COLUMNS, Labels, label_column, read_labels
+from seqloom.tasks.rows import EncodedRow, bucketed, select_rows
 
 LABELS = "labels.json"
 
@@ -66,10 +67,15 @@ class Preparation:
     def rows(self, data: Records, split: str) -> EncodedExamples[EncodedRow]:
         """The good rows of a split."""
         data.require(self.column, label_column(data.columns))
-        return encode_examples(data, split, self._encode_row)
+        if not isinstance(self.input, TextInput):
+            return encode_examples(data, split, self._encode_row, lambda row: len(row.values))
+        rows = select_rows(data, split, LABEL_COLUMNS, self._read_target)
+        return EncodedExamples(self.input.encode_rows(rows, split), rows.skipped)
 
     def _encode_row(self, example: Example) -> EncodedRow:
         value, where = example.fields.get(self.column), example.place
         values = self.input.steps(value, where)
-        target = self.labels.encode(read_labels(example, self.labels.multi_label), where)
-        return EncodedRow(values, target, summarize(value))
+        return EncodedRow(values, self._read_target(example), summarize(self.input.kind, value, where))
+
+    def _read_target(self, example: Example) -> numpy.ndarray:
+        return self.labels.encode(read_labels(example, self.labels.multi_label), example.place)

@@ -12,6 +12,15 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from seqloom.baselines.budget import (
+    MIN_SIZE,
+    UNLIMITED,
+    Budget,
+    describe_share,
+    draw_sample,
+    rows_within,
+    smallest_fit,
+)
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records
@@ -40,11 +49,10 @@ from seqloom.tasks.classify.labels import (
 from seqloom.tasks.classify.preparation import Preparation
 from seqloom.tasks.classify.toy_data import write_toy_data_files
 from seqloom.tasks.model_config import CellType, RecurrentModelConfig
-from seqloom.tasks.rows import RowBatch
+from seqloom.tasks.rows import RowBatch, targets_of, texts_of
 
 EMBEDDING_SIZE = 128
-
-
+PIPELINE_TAGS = {"text": "text-classification", "audio": "audio-classification"}
 MAX_MISTAKES = 10
 """Mistakes that a report shows."""
 
@@ -107,6 +115,10 @@ class Classify(Task):
             return None
         kind = input_kind(data.columns, DataConfig())
         return f"records with columns {COLUMNS[kind]} and {label_column(data.columns)}" if kind else None
+
+    def pipeline_tag(self, preparation: Preparation) -> str | None:
+        """Classification of texts or of recordings; hubs have no name for that of series."""
+        return PIPELINE_TAGS.get(preparation.input.kind)
 
     def prepare(self, data: Records, config: DataConfig) -> Preparation:
         """Fit a vocabulary or a normalizer to the training split, and collect its labels."""
@@ -195,25 +207,40 @@ class Classify(Task):
         worst = sorted(mistakes, key=lambda mistake: -mistake["nats"])[:MAX_MISTAKES]
         return {"confusion": classification.confusion(pairs), "worst_mistakes": worst}
 
-    def baseline(self, preparation: Preparation, data: Records, split: str) -> Baseline | None:
+    def baseline(
+        self, preparation: Preparation, data: Records, split: str, budget: Budget = UNLIMITED
+    ) -> Baseline | None:
         """Logistic regression on TF-IDF of words and pairs of words, or on means and deviations."""
-        from seqloom.baselines.logistic_regression import moments, predict_scores, tfidf
+        from seqloom.baselines import logistic_regression
 
         if split == "all":  # the baseline would be tested on what it was fitted to
             return None
         train, test = preparation.rows(data, "train").items, preparation.rows(data, split).items
-        labels = preparation.labels
-        if preparation.input.kind == "text":
-            name = "TF-IDF + logistic regression"
-            features = tfidf([row.text for row in train], [row.text for row in test])
-        else:
-            name = "mean, deviation + logistic regression"
-            features = (moments([row.values for row in train]), moments([row.values for row in test]))
-        targets, expected = (numpy.stack([row.target for row in rows]) for rows in (train, test))
-        scores = torch.from_numpy(predict_scores(features[0], features[1], targets, len(labels.names)))
-        loss = count_predictions(scores, torch.from_numpy(expected), [row.text for row in test], labels)
+        labels, is_text = preparation.labels, preparation.input.kind == "text"
+        texts, targets = list(texts_of(test)), targets_of(train)
+        size, min_size = len(train), MIN_SIZE
+        if is_text:
+            size, min_size = rows_within(texts_of(train)), smallest_fit(texts_of(train))
+
+        def fit(count: int) -> numpy.ndarray:
+            sample = draw_sample(len(train), count)
+            if is_text:
+                features = logistic_regression.tfidf(sample.of(texts_of(train)), texts, len(labels.names))
+            else:
+                rows = sample.of(train), test
+                features = [logistic_regression.moments([row.values for row in part]) for part in rows]
+            return logistic_regression.predict_scores(*features, targets[sample.numbers], len(labels.names))
+
+        scores, fitted = budget.fit(fit, size, min_size)
+        expected = torch.from_numpy(targets_of(test))
+        loss = count_predictions(torch.from_numpy(scores), expected, texts, labels)
         counts = {key: values.numpy() for key, values in loss.counts.items()}
-        return Baseline(name, Rows(loss.nats.numpy(), loss.units.numpy(), counts))
+        features_name = "TF-IDF" if is_text else "mean, deviation"
+        return Baseline(
+            f"{features_name} + logistic regression",
+            Rows(loss.nats.numpy(), loss.units.numpy(), counts),
+            describe_share(fitted, len(train), "row"),
+        )
 
     def write_toy_data(self, folder: Path, seed: int) -> str:
         """Reviews of a small grammar."""

@@ -10,6 +10,7 @@ from seqloom.data.batching import Batching, EvaluationStreams, Source, TokenStre
 from seqloom.data.text.corpus import FileSpan, TextCorpus
 from seqloom.data.text.token_cache import TokenArray, tokenize
 from seqloom.data.text.vocabulary import Unit, Vocabulary
+from seqloom.errors import DataError
 from seqloom.settings import StrictConfig
 
 TOKENIZER = "tokenizer.json"
@@ -65,5 +66,11 @@ class Preparation:
         return EvaluationStreams(tokens, batching.batch_size, batching.window, batching.shard)
 
     def encode(self, value: str) -> list[int]:
-        """The tokens of a prompt; of an empty one, a line feed."""
+        """The tokens of a prompt; of an empty one, a line feed.
+
+        Raises:
+            DataError: it is no text, as a value of a table may be.
+        """
+        if not isinstance(value, str):
+            raise DataError("generate", "the prompt must be a text", got=f"{value!r:.60}")
         return self.vocabulary.encode(value) or self.vocabulary.encode(EMPTY_PROMPT)

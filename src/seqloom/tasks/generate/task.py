@@ -11,6 +11,7 @@ import numpy
 from pydantic import Field
 from torch import nn
 
+from seqloom.baselines.budget import UNLIMITED, Budget, describe_share
 from seqloom.data.batching import IGNORE_INDEX, Window
 from seqloom.data.text.corpus import TextCorpus, read_chunks
 from seqloom.data.text.vocabulary import Vocabulary
@@ -35,6 +36,8 @@ from seqloom.tasks.model_config import RecurrentModelConfig
 
 PREFILL_CHUNK = 1024
 """Tokens of a prompt read at once, which bounds memory; the output does not depend on it."""
+MIN_BASELINE_TOKENS = 50_000
+"""Tokens that the baseline counts, however short the training was: it takes a tenth of a second."""
 BASELINE_BLOCK = 256
 """Tokens of a row of the baseline, over which its bootstrap interval is drawn."""
 
@@ -101,6 +104,10 @@ class Generate(Task):
     def accepts(self, data: Any) -> str | None:
         """Plain text."""
         return self.data_description if isinstance(data, TextCorpus) else None
+
+    def pipeline_tag(self, preparation: Preparation) -> str:
+        """Text generation."""
+        return "text-generation"
 
     def prepare(self, data: TextCorpus, config: DataConfig) -> Preparation:
         """Fit the vocabulary to the training split."""
@@ -174,18 +181,27 @@ class Generate(Task):
             scores["perplexity"] = math.exp(min(nats, 700))
         return scores
 
-    def baseline(self, preparation: Preparation, data: TextCorpus, split: str) -> Baseline | None:
+    def baseline(
+        self, preparation: Preparation, data: TextCorpus, split: str, budget: Budget = UNLIMITED
+    ) -> Baseline | None:
         """A Kneser-Ney n-gram model of the training split, of 5 million tokens at most."""
         from seqloom.baselines.kneser_ney import MAX_TOKENS, NGram
 
         if split == "all":
             return None
         order = 6 if preparation.unit in ("character", "byte") else 5
-        model = NGram(preparation.tokens(data, "train").ids, len(preparation.vocabulary), order)
-        nats = model.nats(preparation.tokens(data, split).ids[:MAX_TOKENS])
+        train = preparation.tokens(data, "train").ids
+        test = preparation.tokens(data, split).ids[:MAX_TOKENS]
+
+        def fit(count: int) -> numpy.ndarray:
+            return NGram(train[-count:], len(preparation.vocabulary), order).nats(test)
+
+        nats, fitted = budget.fit(fit, min(len(train), MAX_TOKENS), MIN_BASELINE_TOKENS)
         starts = numpy.arange(0, len(nats), BASELINE_BLOCK)
         units = numpy.diff(numpy.append(starts, len(nats)))
-        return Baseline(f"{order}-gram (Kneser-Ney)", Rows(numpy.add.reduceat(nats, starts), units))
+        rows = Rows(numpy.add.reduceat(nats, starts), units)
+        fitted_on = describe_share(fitted, len(train), preparation.unit)
+        return Baseline(f"{order}-gram (Kneser-Ney)", rows, fitted_on)
 
     def write_toy_data(self, folder: Path, seed: int) -> str:
         """Sentences of a small grammar."""

@@ -12,6 +12,7 @@ import numpy
 import torch
 from torch import nn
 
+from seqloom.baselines.budget import UNLIMITED, Budget
 from seqloom.baselines.majority import conditional_shares
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.tables.records import Records, encode_examples
@@ -82,6 +83,10 @@ class Tag(Task):
     def accepts(self, data: Any) -> str | None:
         """Records with tokens and tags."""
         return accept_columns(data, COLUMNS)
+
+    def pipeline_tag(self, preparation: Preparation) -> str:
+        """Token classification."""
+        return "token-classification"
 
     def prepare(self, data: Records, config: DataConfig) -> Preparation:
         """Count the words, characters and tags of the training split."""
@@ -178,7 +183,9 @@ class Tag(Task):
         entities = ([[f"B-{tag}" for tag in tags] for tags in pair] for pair in pairs)
         return {"by_tag": entity_f1.by_type(entities)}  # type: ignore[arg-type]
 
-    def baseline(self, preparation: Preparation, data: Records, split: str) -> Baseline | None:
+    def baseline(
+        self, preparation: Preparation, data: Records, split: str, budget: Budget = UNLIMITED
+    ) -> Baseline | None:
         """The most frequent tag of each word in training; for unknown words, of all words."""
         probabilities = conditional_shares(preparation.counts())
         items = encode_examples(data, split, preparation.encode_example).items

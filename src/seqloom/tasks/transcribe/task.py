@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from seqloom.baselines.budget import UNLIMITED, Budget
 from seqloom.baselines.majority import most_frequent
 from seqloom.data.audio.config import AudioConfig, NotNegativeInt
 from seqloom.data.audio.feature_cache import FeatureCache
@@ -108,6 +109,10 @@ class Transcribe(Task):
         """Records with a file and a transcription."""
         return "recordings with a transcription" if accept_columns(data, COLUMNS) else None
 
+    def pipeline_tag(self, preparation: Preparation) -> str:
+        """Automatic speech recognition."""
+        return "automatic-speech-recognition"
+
     def prepare(self, data: Records, config: DataConfig) -> Preparation:
         """Collect the symbols of the training split, and measure its features."""
         data.require(*COLUMNS)
@@ -197,7 +202,9 @@ class Transcribe(Task):
         lines = error_rate.worst_rows(rows.outputs)
         return {"worst": lines} if lines else {}
 
-    def baseline(self, preparation: Preparation, data: Records, split: str) -> Baseline | None:
+    def baseline(
+        self, preparation: Preparation, data: Records, split: str, budget: Budget = UNLIMITED
+    ) -> Baseline | None:
         """The most frequent transcript of the training split, for every recording."""
         if split == "all":
             return None

@@ -13,6 +13,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from seqloom.baselines.budget import (
+    UNLIMITED,
+    Budget,
+    describe_share,
+    draw_sample,
+    rows_within,
+    smallest_fit,
+)
 from seqloom.data.batching import IGNORE_INDEX
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.padding import lengths_of, pad
@@ -116,6 +124,10 @@ class Translate(Task):
         """Records with a source and a target."""
         return accept_columns(data, COLUMNS)
 
+    def pipeline_tag(self, preparation: Preparation) -> str:
+        """Translation."""
+        return "translation"
+
     def prepare(self, data: Records, config: DataConfig) -> Preparation:
         """Fit a vocabulary to each language of the training split, or one to both."""
         data.require(*COLUMNS)
@@ -217,18 +229,27 @@ class Translate(Task):
             details["worst_translations"] = [rows.outputs[number] for number in worst]
         return details
 
-    def baseline(self, preparation: Preparation, data: Records, split: str) -> Baseline | None:
+    def baseline(
+        self, preparation: Preparation, data: Records, split: str, budget: Budget = UNLIMITED
+    ) -> Baseline | None:
         """A translation memory: the target of the training pair with the most similar source."""
         from seqloom.baselines.nearest_neighbor import nearest_neighbors
 
         if split == "all":
             return None
         train, test = (encode_examples(data, name, read_pair).items for name in ("train", split))
-        neighbors = nearest_neighbors([source for source, _ in train], [source for source, _ in test])
-        texts = [train[number][1] for number in neighbors]
+        sources = [source for source, _ in test]
+
+        def fit(count: int) -> list[str]:
+            pairs = list(draw_sample(len(train), count).of(train))
+            neighbors = nearest_neighbors([source for source, _ in pairs], sources)
+            return [pairs[number][1] for number in neighbors]
+
+        known = [source for source, _ in train]
+        texts, fitted = budget.fit(fit, rows_within(known), smallest_fit(known))
         counts = bleu.count_matches(texts, [target for _, target in test], preparation.lowercase)
-        nats = numpy.full(len(test), math.nan)
-        return Baseline("translation memory", Rows(nats, numpy.ones(len(test)), counts))
+        rows = Rows(numpy.full(len(test), math.nan), numpy.ones(len(test)), counts)
+        return Baseline("translation memory", rows, describe_share(fitted, len(train), "row"))
 
     def write_toy_data(self, folder: Path, seed: int) -> str:
         """Pairs of English and a made-up language."""

@@ -11,6 +11,7 @@ from torch import nn
 
 from seqloom.layers.recurrent import LAYER_CLASSES
 from seqloom.training.job import Job
+from seqloom.training.state import TrainingState
 from seqloom.training.trainer import Trainer
 
 
@@ -27,6 +28,16 @@ def summary(job: Job, trainer: Trainer, folder: Path) -> Iterator[str]:
     for line in kernels(trainer.model, training.window, training.batch_size, device):
         yield f"kernel: {line}"
     yield f"run folder: {folder}"
+
+
+def describe_best(state: TrainingState) -> str:
+    """Which weights were saved, and what picked them.
+
+    >>> describe_best(TrainingState(best_step=500, best_metric="accuracy", best_value=0.85))
+    'best was step 500, by the accuracy of validation (0.8500)'
+    """
+    value = "" if state.best_value is None else f" ({state.best_value:.4f})"
+    return f"best was step {state.best_step:,}, by the {state.best_metric} of validation{value}"
 
 
 def kernels(model: nn.Module, steps: int, rows: int, device: torch.device) -> list[str]:

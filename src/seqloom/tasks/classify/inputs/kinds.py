@@ -13,7 +13,9 @@ from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.data.text.vocabulary import Unit
 from seqloom.tasks.classify.inputs.audio import AudioInput, new_feature_cache, read_features
 from seqloom.tasks.classify.inputs.series import SeriesInput, read_series
-from seqloom.tasks.classify.inputs.text import TextInput, TextOptions, read_text
+from seqloom.tasks.classify.inputs.text import TextInput, TextOptions
+from seqloom.tasks.classify.labels import LABEL_COLUMNS
+from seqloom.tasks.rows import select_rows
 
 T = TypeVar("T")
 
@@ -23,7 +25,6 @@ Input: TypeAlias = TextInput | AudioInput | SeriesInput
 
 COLUMNS: Mapping[InputKind, str] = {"audio": "file", "series": "values", "text": "text"}
 """The column of each kind of input; the first that a table has decides."""
-MAX_SHOWN_STEPS = 4
 
 
 class DataConfig(AudioConfig):
@@ -60,22 +61,22 @@ def fit_input(
         ConfigError: keys that contradict each other.
         DataError: no row is good, or the pretrained vectors cannot be used.
     """
+    if kind == "text":
+        rows = select_rows(data, "train", LABEL_COLUMNS, read_labels)
+        options = TextOptions(*(getattr(config, name) for name in TextOptions._fields))
+        return TextInput.fit(rows.examples, options), rows.targets()
     cache = new_feature_cache(data, config) if kind == "audio" else None
 
     def read_row(row: Example) -> tuple[Any, T]:
         value = row.fields.get(COLUMNS[kind])
         if cache is not None:
             return read_features(cache, value, row.place), read_labels(row)
-        read = read_series if kind == "series" else read_text
-        return read(value, row.place), read_labels(row)
+        return read_series(value, row.place), read_labels(row)
 
     values, labels = zip(*encode_examples(data, "train", read_row).items, strict=True)
     if cache is not None:
         return AudioInput.fit(values, config, cache), labels
-    if kind == "series":
-        return SeriesInput.fit(values), labels
-    options = TextOptions(*(getattr(config, name) for name in TextOptions._fields))
-    return TextInput.fit(values, options), labels
+    return SeriesInput.fit(values), labels
 
 
 def load_input(kind: InputKind, folder: Path, config: DataConfig) -> Input:
@@ -89,11 +90,14 @@ def load_input(kind: InputKind, folder: Path, config: DataConfig) -> Input:
     return SeriesInput.load(folder) if kind == "series" else TextInput.load(folder)
 
 
-def summarize(value: Any) -> str:
-    """An input for a report: a whole text, the name of a recording, the first steps of a series."""
-    if isinstance(value, Path):
-        return value.name
-    if isinstance(value, str):
-        return value
-    rest = f", … ({len(value):,} steps)" if len(value) > MAX_SHOWN_STEPS else ""
-    return ", ".join(str(step) for step in value[:MAX_SHOWN_STEPS]) + rest
+def summarize(kind: InputKind, value: Any, where: str) -> str:
+    """An input for a report: a whole text, the name of a recording, the size and range of a series.
+
+    >>> summarize("series", [[0.5, 2], [1, -1]], "data/train.jsonl, line 7")
+    'train.jsonl, line 7: 2 x 2 numbers, -1 to 2'
+    """
+    if kind != "series":
+        return value.name if isinstance(value, Path) else str(value)
+    series = read_series(value, where)
+    size = " x ".join(f"{length:,}" for length in series.shape)
+    return f"{Path(where).name}: {size} numbers, {series.min():.4g} to {series.max():.4g}"

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, final
 
 import numpy
 
+from seqloom.data.tables.examples import Examples
 from seqloom.data.text.char_ngrams import CharNgrams
+from seqloom.data.text.split_texts import fit_split, split_texts
 from seqloom.data.text.vocabulary import Unit, Vocabulary
 from seqloom.data.text.word_vectors import WordVectors, read_vectors
-from seqloom.data.text.words import fit_words, split_words
+from seqloom.data.text.words import new_words, split_words
 from seqloom.errors import ConfigError, DataError
+from seqloom.progress import phase
+from seqloom.tasks.rows import EncodedTexts, SelectedRows, encode_selected
 
 TOKENIZER, SUBWORDS, VECTORS = "tokenizer.json", "subwords.json", "vectors.json"
 CACHED_WORDS = 1 << 16
@@ -65,7 +69,7 @@ class TextInput:
         self._encode_cached = lru_cache(CACHED_WORDS)(self._encode_word)
 
     @classmethod
-    def fit(cls, texts: Sequence[str], options: TextOptions) -> TextInput:
+    def fit(cls, examples: Examples, options: TextOptions) -> TextInput:
         """Fit a vocabulary to texts, with the subwords and the pretrained vectors of its words.
 
         Raises:
@@ -75,7 +79,7 @@ class TextInput:
         unit, size, with_subwords, vectors_path = options
         if with_subwords and unit != "word":
             raise ConfigError("data.subwords", "must be false where data.unit is not word", got=unit)
-        vocabulary = fit_words(texts, size) if unit == "word" else Vocabulary.fit(unit, texts, size)
+        vocabulary = _fit_vocabulary(examples, unit, size)
         words = sorted(vocabulary.tokenizer.get_vocab())
         subwords = CharNgrams.fit(words) if unit == "word" and with_subwords is not False else None
         subwords = subwords or None  # it is empty where no two words share any
@@ -123,6 +127,18 @@ class TextInput:
             return numpy.array(self.vocabulary.encode(text) or [self.unknown], dtype=numpy.int64)
         return numpy.stack([self._encode_cached(word) for word in split_words(self.vocabulary, text) or [""]])
 
+    def encode_rows(self, rows: SelectedRows[numpy.ndarray], split: str) -> EncodedTexts:
+        """The texts and targets of a split, for batches."""
+        if self.subwords is None:
+            return encode_selected(rows, self.vocabulary, rows.target_array(), split)
+        texts = split_texts(rows.examples, "text", self.vocabulary, split)
+
+        def look_up(codes: numpy.ndarray) -> numpy.ndarray:
+            distinct, places = numpy.unique(codes, return_inverse=True)
+            return numpy.stack([self._encode_cached(texts.words[code]) for code in distinct])[places]
+
+        return EncodedTexts(rows.examples, texts.codes, look_up, rows.target_array(), texts.digest)
+
     def _encode_word(self, word: str) -> numpy.ndarray:
         """The number of a word, followed by those of its subwords."""
         assert self.subwords is not None
@@ -146,6 +162,19 @@ class TextInput:
         if self.summary is None:
             return words + subwords
         return f"{words}, {self.summary.words:,} of them with a vector of {self.summary.file}{subwords}"
+
+
+def _fit_vocabulary(examples: Examples, unit: Unit, size: int | None) -> Vocabulary:
+    if unit == "word":
+        return fit_split(split_texts(examples, "text", new_words(), "train"), size)
+    with phase(f"fitting a vocabulary of {unit}s", total=len(examples)) as fitting:
+
+        def read_texts() -> Iterator[str]:
+            for batch in examples.batches():
+                yield from batch.values("text")
+                fitting.advance(len(batch))
+
+        return Vocabulary.fit(unit, read_texts(), size)
 
 
 def read_text(value: Any, where: str | None) -> str:
