@@ -137,9 +137,10 @@ def rows_of(table: Path, reader: TableReader) -> Iterator[Row]:
     Raises:
         DataError: the table cannot be read, or is a `metadata.csv` that names no files.
     """
+    names_files = is_metadata(table)
     for row in reader.read(table):
         name = row.fields.get("file")
-        if row.error is None and name is None and is_metadata(table):
+        if row.error is None and name is None and names_files:
             raise DataError(table, "expected a column file_name", got=", ".join(row.fields))
         if row.error is None and isinstance(name, str | Path) and str(name):
             yield Row(row.place, {**row.fields, "file": (table.parent / name).resolve()})
