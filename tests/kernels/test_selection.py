@@ -70,7 +70,9 @@ def test_without_avx512_torch_is_preferred_for_more_single_steps() -> None:
         assert faster("rnn_tanh", 2, 1, hidden, avx512=False)
     assert faster("gru", 1, 1, 256, training=True)
     assert not faster("gru", 1, 1, 256, training=True, avx512=False)
-    assert faster("gru", 1, 4, 128, training=True, avx512=False)
+    assert faster("gru", 1, 64, 127, training=True, avx512=False)
+    assert not faster("gru", 1, 64, 128, training=True, avx512=False)
+    assert faster("gru", 2, 64, 128, training=True, avx512=False)
     assert faster("gru", 1, 1, 256, avx512=False)
 
 

@@ -121,9 +121,9 @@ def native_is_faster(
 ) -> bool:
     """Whether the native kernel is expected to be faster than torch's own; "auto" takes the faster.
 
-    As measured by benchmarks/sweep.py on a processor with AVX-512, and at sixteen shapes with AVX2. It nearly
-    always is, but for the backward of a single step, which packs the weights for one use, and for tiny layers,
-    where torch's call overhead is lower; with AVX2 also for a single step of an RNN.
+    As measured by benchmarks/sweep.py on a processor with AVX-512, and at two dozen shapes with AVX2. It
+    nearly always is, but for the backward of a single step, which packs the weights for one use, and for tiny
+    layers, where torch's call overhead is lower; with AVX2 also for a single step of an RNN.
 
     Args:
         cell: the name of a cell that both kernels have.
@@ -139,6 +139,7 @@ def native_is_faster(
     if lengths or cell == "lstm":
         return True
     if cell == "gru":
-        is_small = hidden < 512 and (avx512 or batch >= 4)
-        return steps > 1 or is_small or batch >= 16 or not training
+        if steps > 1 or not training:
+            return True
+        return hidden < 512 or batch >= 16 if avx512 else hidden < 128
     return steps > 1 if training else steps * hidden >= 128 and (avx512 or steps > 1)
