@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, final
 
+from seqloom.data.encoding import APPLE_DOUBLE
 from seqloom.errors import DataError
 
 MAX_GROWTH = 100
@@ -106,6 +107,23 @@ class _Bounded(io.RawIOBase):
             )
         buffer[: len(data)] = data
         return len(data)
+
+
+def refuse_companion(path: Path) -> None:
+    """Refuse a file such as `._train.csv`, which holds what macOS knows of another file.
+
+    Raises:
+        DataError: it is one.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(APPLE_DOUBLE))
+    except OSError:  # whoever reads it says so
+        return
+    if head == APPLE_DOUBLE:
+        expected, got = "expected data", "a companion file of macOS, which holds none"
+        hint = f"Is it {path.name.removeprefix('._')} that you mean?"
+        raise DataError(path, expected, got=got, hint=hint)
 
 
 def read_head(path: Path, size: int) -> bytes:

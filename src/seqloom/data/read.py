@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seqloom.data.compression import content_suffix
+from seqloom.data.compression import content_suffix, refuse_companion
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
 from seqloom.data.tables.records import Records, read_records
@@ -58,6 +58,8 @@ def read(
     path = Path(path)
     if not path.exists():
         raise DataError(path, f"expected {SUPPORTED}", got="no such file or folder")
+    if path.is_file():
+        refuse_companion(path)
     if not (as_text and is_readable_as_text(path)) and contains_records(path, options):
         return read_records(path, strict, options, expected)
     suffix = content_suffix(path)

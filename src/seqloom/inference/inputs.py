@@ -53,10 +53,12 @@ def inputs_of(
             hint = "" if column == "file" else IF_TEXT
             raise DataError(argument, "expected a file", got="no such file", hint=hint)
         return [text_of(argument)]
-    from seqloom.data.compression import content_suffix
+    from seqloom.data.compression import content_suffix, refuse_companion
     from seqloom.data.read import UNSUPPORTED
     from seqloom.data.tables.formats import READERS
 
+    if path.is_file():
+        refuse_companion(path)
     suffix = content_suffix(path)
     if suffix in READERS:
         return _column_of(path, column, options, expected, note)
