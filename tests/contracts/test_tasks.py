@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import numpy
 import pytest
 import torch
 
+from seqloom.baselines.budget import Budget
 from seqloom.data.batching import Batching
 from seqloom.data.read import read
 from seqloom.evaluation.measure import measure
@@ -165,6 +167,30 @@ def test_its_baseline_has_the_primary_metric(case: Case) -> None:
     assert baseline.name
     scores = case.task.score(baseline.rows, case.preparation.unit)
     assert case.task.primary_metric(scores).name in scores
+
+
+def test_without_time_its_baseline_is_fitted_on_less_and_says_so(case: Case) -> None:
+    whole = case.task.baseline(case.preparation, case.data, "test")
+    cut = case.task.baseline(case.preparation, case.data, "test", Budget(0.0))
+    assert whole is not None
+    assert cut is not None
+    assert whole.fitted_on == ""
+    assert len(cut.rows.units) == len(whole.rows.units)
+    scores = [case.task.score(baseline.rows, case.preparation.unit) for baseline in (whole, cut)]
+    if not cut.fitted_on:  # it only counts, or there is little data
+        assert scores[0] == scores[1]
+        return
+    fitted, size = (int(number.replace(",", "")) for number in re.findall(r"[\d,]+", cut.fitted_on))
+    assert 0 < fitted < size
+    assert re.fullmatch(r"[\d,]+ of [\d,]+ (rows|characters)", cut.fitted_on)
+    assert scores[0] != scores[1]
+
+
+def test_its_baseline_is_bounded(case: Case) -> None:
+    """Those that are more than counting are cut; toy data has enough rows to see it."""
+    cut = case.task.baseline(case.preparation, case.data, "test", Budget(0.0))
+    assert cut is not None
+    assert bool(cut.fitted_on) == (case.task.name in ("generate", "classify", "translate"))
 
 
 def test_batches_have_little_padding(case: Case) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO, final
+from typing import Any, BinaryIO, Protocol, final
 
 from seqloom.errors import DataError
 
@@ -18,19 +20,15 @@ MAX_SMALL_BYTES = 64 << 20
 """Any file may grow to this."""
 
 
-def _gzip(file: BinaryIO) -> IO[bytes]:
-    import gzip
-
-    return gzip.open(file)
+class _Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
-def _bz2(file: BinaryIO) -> IO[bytes]:
-    import bz2
-
-    return bz2.open(file)
-
-
-FORMATS: dict[str, Callable[[BinaryIO], IO[bytes]]] = {".gz": _gzip, ".bz2": _bz2, ".xz": lzma.open}
+FORMATS: dict[str, Callable[[BinaryIO], AbstractContextManager[_Readable]]] = {
+    ".gz": lambda file: gzip.GzipFile(fileobj=file),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+}
 
 
 def is_compressed(path: Path) -> bool:
@@ -80,7 +78,7 @@ def open_content(path: Path) -> Iterator[BinaryIO]:
 class _Bounded(io.RawIOBase):
     """A decompressed stream that ends in an error where it becomes too long."""
 
-    def __init__(self, content: IO[bytes], limit: int, path: Path) -> None:
+    def __init__(self, content: _Readable, limit: int, path: Path) -> None:
         self.content, self.limit, self.path, self.size = content, limit, path, 0
 
     def readable(self) -> bool:

@@ -21,7 +21,7 @@ from seqloom.data.digest import Digest
 from seqloom.data.folders import list_names
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.splits import SPLITS
-from seqloom.data.tables.columns import Layout, suggest_settings
+from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns, Layout, suggest_settings
 from seqloom.data.tables.examples import Example, Examples
 from seqloom.data.tables.reader import TableReader
 from seqloom.data.tables.reading import read_splits
@@ -188,7 +188,7 @@ def read_records(
     path: Path,
     strict: bool = False,
     options: ReadOptions = READ_DEFAULTS,
-    known: Mapping[str, str | int] = MappingProxyType({}),
+    expected: ExpectedColumns = ANY_COLUMNS,
 ) -> Records:
     """Read a table, the tables or parallel texts in a folder, or a folder of recordings per label.
 
@@ -196,13 +196,13 @@ def read_records(
         path: a table, or a folder.
         strict: whether a bad row is an error; otherwise it is skipped and counted.
         options: how tables are read.
-        known: the columns of other data, which are taken where they are there.
+        expected: what is known of the columns.
 
     Raises:
         DataError: a table cannot be read, there are no training rows, or, with `strict`, a row is bad.
         RunError: the tables are large, and the cache cannot be written.
     """
-    sources = find_sources(path, options, known)
+    sources = find_sources(path, options, expected)
     splits = read_splits(path, sources, strict)
     unnamed = [file.name for file in sources.files if file != path and sources.split_of(file) is None]
     referenced = find_referenced(splits.files, sources.data_files)
@@ -230,7 +230,7 @@ def read_inputs(
     path: Path,
     column: str,
     options: ReadOptions = READ_DEFAULTS,
-    known: Mapping[str, str | int] = MappingProxyType({}),
+    expected: ExpectedColumns = ANY_COLUMNS,
     note: Callable[[str], object] = str,
 ) -> Sequence[Example]:
     """Read a table of inputs for prediction: without splits, and a bad row is an error.
@@ -239,7 +239,7 @@ def read_inputs(
         path: a table.
         column: what a model reads, which the table has under this name or under another that is recognized.
         options: how the table is read.
-        known: the columns of the data that the model was trained on, which are taken where they are there.
+        expected: what is known of the columns.
         note: called with what was recognized, a line each.
 
     Raises:
@@ -247,8 +247,8 @@ def read_inputs(
     """
     chosen = {role: name for role, name in options.columns.items() if role == column}
     options = options.model_copy(update={"columns": chosen})
-    known = {role: name for role, name in known.items() if role == column}
-    reader = TableReader(options, path.parent, known, [Layout(column, column)])
+    known = {role: name for role, name in expected.known.items() if role == column}
+    reader = TableReader(options, path.parent, ExpectedColumns(known, [Layout(column, column)]))
     examples = []
     for row in rows_of(path, reader):
         if row.error is not None:
