@@ -40,7 +40,7 @@ class Sizing(NamedTuple):
     characters_per_second: float
     """How fast this machine trains a GRU with `MEASURED_SIZE` units"""
     passes: float
-    """Over the text, as expected from that"""
+    """Over the text, as expected from that; a larger model, which is faster for its size, makes more"""
 
     def settings(self) -> list[str]:
         """The size as settings of a training."""
@@ -58,7 +58,7 @@ class Sizing(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"a GRU with {self.hidden_size} units, which will read the text {self.passes:.1f} times; with "
+            f"a GRU with {self.hidden_size} units, to read the text at least {self.passes:.1f} times; with "
             f"{MEASURED_SIZE}, this machine learns from {self.characters_per_second:,.0f} characters a second"
         )
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from seqloom.errors import ConfigError
 from seqloom.kernels.native import library
+from seqloom.training.train import train
 
 LIMITS = ("", *library.CPU_TARGETS, "none", "avx3")
 FORCED = (("avx2", "native:portable"), ("portable", "native:avx2"), ("none", "native:portable"))
@@ -83,12 +86,11 @@ def test_an_unknown_value_is_one_line(answers: dict[tuple[str, str], str]) -> No
     assert answers["avx3", ""] == UNKNOWN
 
 
-def test_an_unknown_value_ends_a_training_with_one_line(tmp_path: Path) -> None:
+def test_an_unknown_value_ends_a_training_before_its_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "text.txt").write_text("to be or not to be, that is the question. " * 200)
-    done = subprocess.run(
-        [sys.executable, "-m", "seqloom.cli", "train", "text.txt", "--set", "training.max_steps=2"],
-        cwd=tmp_path, env={**os.environ, library.CPU_VARIABLE: "avx3"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.splitlines()[-1].removeprefix("seqloom: ") == UNKNOWN
+    monkeypatch.setenv(library.CPU_VARIABLE, "avx3")
+    library.load.cache_clear()
+    with pytest.raises(ConfigError, match=f"^{re.escape(UNKNOWN)}$"):
+        train(tmp_path / "text.txt", out=tmp_path / "run")

@@ -121,7 +121,12 @@ class ExampleBatch:
 
     def __init__(self, batch: Any, sources: Sequence[str]) -> None:
         self._batch, self._sources = batch, sources
-        self._names = [name.removeprefix(COLUMN) for name in batch.schema.names if name.startswith(COLUMN)]
+        # By number: Arrow searches a name among all of them, for each of ten thousand columns of each row.
+        self._numbers = {
+            name.removeprefix(COLUMN): number
+            for number, name in enumerate(batch.schema.names)
+            if name.startswith(COLUMN)
+        }
 
     def __len__(self) -> int:
         return self._batch.num_rows
@@ -136,11 +141,11 @@ class ExampleBatch:
 
     def values(self, column: str, missing: Any = None) -> list[Any]:
         """The value of every row in a column; `missing` where a row lacks it."""
-        if column not in self._names:
+        if column not in self._numbers:
             return [
                 _restore(column, self._rest.get(row, {}).get(column, missing)) for row in range(len(self))
             ]
-        texts = self._batch.column(COLUMN + column)
+        texts = self._batch.column(self._numbers[column])
         values = texts.to_pylist()
         if column == FILE:
             values = [_restore(column, value) for value in values]
@@ -158,7 +163,7 @@ class ExampleBatch:
         """A column of which every value is a text, as an Arrow array of large strings."""
         import pyarrow
 
-        if column in self._names and not (texts := self._batch.column(COLUMN + column)).null_count:
+        if column in self._numbers and not (texts := self._batch.column(self._numbers[column])).null_count:
             return texts
         return pyarrow.array(self.values(column), pyarrow.large_string())
 
@@ -169,12 +174,12 @@ class ExampleBatch:
 
     def __iter__(self) -> Iterator[Example]:
         """The rows as examples."""
-        columns = [self.values(name, _MISSING) for name in self._names]
+        columns = [self.values(name, _MISSING) for name in self._numbers]
         rows = zip(*columns, strict=True) if columns else iter([()] * len(self))
         rest = self._rest
         for number, (place, row) in enumerate(zip(self.places(), rows, strict=True)):
             fields = {
-                name: value for name, value in zip(self._names, row, strict=True) if value is not _MISSING
+                name: value for name, value in zip(self._numbers, row, strict=True) if value is not _MISSING
             }
             if number in rest:
                 more = {name: _restore(name, value) for name, value in rest[number].items()}
