@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from seqloom.data.options import ReadOptions
 from seqloom.data.read import read
-from seqloom.data.tables.formats import READERS
+from seqloom.data.tables.formats.table import READERS
 from seqloom.data.tables.records import Records, read_inputs
 from seqloom.errors import DataError, SeqloomError
 from seqloom.tasks import infer

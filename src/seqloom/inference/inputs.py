@@ -55,7 +55,7 @@ def inputs_of(
         return [text_of(argument)]
     from seqloom.data.compression import content_suffix, refuse_companion
     from seqloom.data.read import UNSUPPORTED
-    from seqloom.data.tables.formats import READERS
+    from seqloom.data.tables.formats.table import READERS
 
     if path.is_file():
         refuse_companion(path)
@@ -83,7 +83,7 @@ def text_of(argument: str) -> str:
 def _read_lines(path: Path, options: ReadOptions) -> list[str]:
     from seqloom.data import compression
     from seqloom.data.encoding import HEAD_BYTES
-    from seqloom.data.tables.file import TableFile
+    from seqloom.data.tables.formats.file import TableFile
 
     try:
         with TableFile(path, options).open_text() as text:
@@ -112,8 +112,8 @@ def _looks_like_path(argument: str) -> bool:
     whose folder is there.
     """
     from seqloom.data.compression import content_suffix
-    from seqloom.data.tables.formats import READERS
-    from seqloom.data.tables.speech import AUDIO_SUFFIXES
+    from seqloom.data.tables.formats.speech import AUDIO_SUFFIXES
+    from seqloom.data.tables.formats.table import READERS
 
     path = Path(argument)
     if content_suffix(path) in (*READERS, *AUDIO_SUFFIXES):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from seqloom.data import cache
 from seqloom.data.read import read
 from seqloom.data.tables import reading, storage
-from seqloom.data.tables.formats import Row
+from seqloom.data.tables.formats.table import Row
 from seqloom.data.tables.records import Records, encode_examples
 from seqloom.data.tables.skipped import MAX_MESSAGES, SkippedRows
 from seqloom.data.tables.storage import ExamplesWriter

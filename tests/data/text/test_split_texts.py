@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from seqloom.data.ragged import make_ragged
 from seqloom.data.tables import storage
 from seqloom.data.tables.examples import Examples
-from seqloom.data.tables.formats import Row
+from seqloom.data.tables.formats.table import Row
 from seqloom.data.tables.storage import ExamplesWriter
 from seqloom.data.text import split_texts as module
 from seqloom.data.text.split_texts import encode_texts, fit_split, split_texts

@@ -18,11 +18,11 @@ from seqloom.data.tables.columns import (
     map_columns,
     resolve_chosen,
 )
-from seqloom.data.tables.conll import CONLLU_COLUMNS
-from seqloom.data.tables.file import Row
-from seqloom.data.tables.formats import read_table
+from seqloom.data.tables.formats.conll import CONLLU_COLUMNS
+from seqloom.data.tables.formats.file import Row
+from seqloom.data.tables.formats.speech import clips_folder, is_metadata
+from seqloom.data.tables.formats.table import read_table
 from seqloom.data.tables.label_names import find_names, name_value
-from seqloom.data.tables.speech import clips_folder, is_metadata
 
 CONLL_SUFFIXES = (".conll", ".conllu")
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")

@@ -16,7 +16,7 @@ from seqloom.data.cache import cached_folder
 from seqloom.data.compression import content_suffix, is_compressed
 from seqloom.data.splits import SPLITS, hold_out
 from seqloom.data.tables.examples import ArrowFile, Examples
-from seqloom.data.tables.formats import Row
+from seqloom.data.tables.formats.table import Row
 from seqloom.data.tables.remarks import RowHashes, describe_duplicates
 from seqloom.data.tables.skipped import SkippedRows
 from seqloom.data.tables.sources import Sources

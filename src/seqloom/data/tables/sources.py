@@ -11,11 +11,11 @@ from seqloom.data.folders import DataFiles, list_files
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.splits import infer_split
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
-from seqloom.data.tables.file import Row
-from seqloom.data.tables.formats import READERS
-from seqloom.data.tables.parallel import ParallelFiles, find_parallel, read_parallel
+from seqloom.data.tables.formats.file import Row
+from seqloom.data.tables.formats.parallel import ParallelFiles, find_parallel, read_parallel
+from seqloom.data.tables.formats.speech import AUDIO_SUFFIXES, is_metadata
+from seqloom.data.tables.formats.table import READERS
 from seqloom.data.tables.reader import TableReader
-from seqloom.data.tables.speech import AUDIO_SUFFIXES, is_metadata
 from seqloom.errors import DataError
 
 STRAY_SUFFIXES = (".json",)

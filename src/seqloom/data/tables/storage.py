@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 from seqloom.data.tables.examples import COLUMN, FILE, ArrowFile, ArrowMemory, Examples
-from seqloom.data.tables.formats import Row
+from seqloom.data.tables.formats.table import Row
 
 BATCH_ROWS = 8192
 BATCH_CHARACTERS = 8 << 20

@@ -12,7 +12,7 @@ from seqloom.data.compression import content_name, read_head
 from seqloom.data.folders import DataFiles
 from seqloom.data.options import READ_DEFAULTS, ReadOptions, column_settings
 from seqloom.data.splits import NAMES, infer_split
-from seqloom.data.tables.file import Row, TableFile
+from seqloom.data.tables.formats.file import Row, TableFile
 from seqloom.data.tables.languages import is_language
 from seqloom.errors import DataError
 

@@ -12,7 +12,7 @@ import pytest
 
 from seqloom.data import compression
 from seqloom.data.options import ReadOptions
-from seqloom.data.tables.formats import read_table
+from seqloom.data.tables.formats.table import read_table
 from seqloom.errors import DataError
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from seqloom.data.read import read
-from seqloom.data.tables.conll import read_conll
-from seqloom.data.tables.file import TableFile
+from seqloom.data.tables.formats.conll import read_conll
+from seqloom.data.tables.formats.file import TableFile
 from seqloom.data.tables.records import Records
 from seqloom.errors import DataError
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from seqloom.data.compression import content_name
-from seqloom.data.tables.file import Row, TableFile
+from seqloom.data.tables.formats.file import Row, TableFile
 from seqloom.errors import DataError
 
 METADATA_NAMES = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.ndjson", "metadata.parquet")

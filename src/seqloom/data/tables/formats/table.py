@@ -8,11 +8,11 @@ from pathlib import Path
 from seqloom.data.compression import content_suffix, read_head
 from seqloom.data.encoding import HEAD_BYTES, encoding_error
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
-from seqloom.data.tables.conll import read_conll
-from seqloom.data.tables.delimited import read_delimited
-from seqloom.data.tables.file import Row, TableFile
-from seqloom.data.tables.json_rows import read_json, read_jsonl
-from seqloom.data.tables.speech import find_ljspeech, read_ljspeech
+from seqloom.data.tables.formats.conll import read_conll
+from seqloom.data.tables.formats.delimited import read_delimited
+from seqloom.data.tables.formats.file import Row, TableFile
+from seqloom.data.tables.formats.json_rows import read_json, read_jsonl
+from seqloom.data.tables.formats.speech import find_ljspeech, read_ljspeech
 from seqloom.errors import DataError
 
 __all__ = ["READERS", "Row", "read_table"]

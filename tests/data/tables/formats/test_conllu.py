@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from seqloom.data.options import ReadOptions
-from seqloom.data.tables.conll import read_conll
-from seqloom.data.tables.file import TableFile
+from seqloom.data.tables.formats.conll import read_conll
+from seqloom.data.tables.formats.file import TableFile
 from seqloom.errors import DataError
 from seqloom.training.job import new_job
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from seqloom.data.tables.file import Row, TableFile
+from seqloom.data.tables.formats.file import Row, TableFile
 from seqloom.errors import DataError
 
 CHUNK_CHARACTERS = 1 << 18

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seqloom.data.options import setting
 from seqloom.data.tables.columns import SYNONYMS
-from seqloom.data.tables.file import Row, TableFile
+from seqloom.data.tables.formats.file import Row, TableFile
 from seqloom.errors import DataError
 
 MAX_FIELD_CHARACTERS = 1 << 30

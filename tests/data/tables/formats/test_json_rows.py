@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqloom.data.tables import json_rows
-from seqloom.data.tables.formats import read_table
+from seqloom.data.tables.formats import json_rows
+from seqloom.data.tables.formats.table import read_table
 from seqloom.data.tables.reader import TableReader
 from seqloom.errors import DataError
 

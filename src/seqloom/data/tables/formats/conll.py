@@ -11,7 +11,7 @@ from seqloom.data import compression
 from seqloom.data.encoding import HEAD_BYTES, encoding_error
 from seqloom.data.options import column_settings
 from seqloom.data.tables.columns import resolve_chosen
-from seqloom.data.tables.file import TableFile
+from seqloom.data.tables.formats.file import TableFile
 from seqloom.errors import DataError
 
 DOCUMENT_MARKERS = ("-DOCSTART-", "#begin document", "#end document")

@@ -1,0 +1,1 @@
+"""Formats of rows, one a file: delimited lines, JSON, CoNLL columns, parallel texts, speech corpora."""
