@@ -53,7 +53,7 @@ format: $(STAMP) ## mend what `make check` can mend by itself
 	$(RUN) -m ruff format .
 
 # The short ones first. Everything else in benchmarks/ is what they share.
-BENCHMARKS := startup training_step recurrence agreement memory peers decoding end_to_end sweep
+BENCHMARKS := startup training_step cells recurrence agreement memory peers decoding end_to_end sweep
 bench: $(STAMP) $(PEERS)/installed ## run every benchmark, one by one, alone on the machine: about an hour
 	@set -e; for script in $(wildcard $(BENCHMARKS:%=benchmarks/%.py)); do \
 	  echo "== $$script"; $(RUN) "$$script"; \
@@ -82,7 +82,8 @@ endif
 
 # The stamps go first and one comes back last: an interrupted installation is never taken for a finished one.
 # torch goes in before everything else, by its exact version, so that no other package chooses its build. Meanwhile
-# csrc/ is compiled, which needs no torch: the installation of seqloom itself then finds it compiled in build/.
+# seqloom itself is installed, because csrc/ takes the compiler longest and needs no torch. The last command adds what
+# is still missing.
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	  || { echo "seqloom needs Python 3.11 or later as $(PYTHON). Got: $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.11 ..." >&2; exit 1; }
@@ -92,18 +93,18 @@ define install
 	  || $(PYTHON) -m venv --clear $(VENV)
 	@rm -f $(STAMP) $(RUNNING)
 	@[ -n "$(COMPILER)" ] || echo "No C++ compiler: seqloom goes without its compiled kernels. On Debian or Ubuntu: apt-get install g++" >&2
-	@mkdir -p build
-	@echo "installing $(TORCH) and what seqloom needs, and compiling csrc/ meanwhile"
-	@{ [ -z "$(COMPILER)" ] || $(RUN) -m pip wheel --quiet --no-deps --wheel-dir build . >build/compile.log 2>&1; } & \
-	  $(RUN) -m pip install --quiet $(TORCH) && $(RUN) -m pip install --quiet $(NEEDED); \
-	  installed=$$?; wait; exit $$installed
-	$(RUN) -m pip install --quiet --editable $(1)
+	@echo "compiling csrc/, and installing $(TORCH) and what seqloom needs"
+	@$(RUN) -m pip install --quiet --no-deps --editable . & compiling=$$!; \
+	  trap 'kill $$compiling 2>/dev/null; exit 1' INT TERM; \
+	  $(RUN) -m pip install --quiet $(TORCH) && $(RUN) -m pip install --quiet $(NEEDED); needed=$$?; \
+	  wait $$compiling && exit $$needed
+	$(RUN) -m pip install --quiet '$(1)'
 	@printf '%s\n' "$(CURDIR)" "$(MODULES)" > $@
 endef
 
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
 $(STAMP): $(SOURCES)
-	$(call install,'.[dev]')
+	$(call install,seqloom[dev])
 
 $(RUNNING): $(SOURCES)
-	$(call install,.)
+	$(call install,seqloom)

@@ -30,7 +30,18 @@ for machine, variables in MACHINES.items():
     settings = " ".join(f"{name}={value}" for name, value in variables.items())
     print(f"== {machine}: {settings}", flush=True)
     ignored = [f"--ignore={path}" for path in COMPILED_HERE]
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", *sys.argv[1:], *ignored, *TESTS]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rfE",
+        "-m",
+        "not slow",
+        *sys.argv[1:],
+        *ignored,
+        *TESTS,
+    ]
     if subprocess.run(command, env={**os.environ, **variables}, check=False).returncode:
         failed.append(f"{machine} ({settings})")
 if failed:

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
+import seqloom
 from seqloom.kernels import torch_backend
 
 ROOT = Path(__file__).parents[1]
@@ -152,3 +153,25 @@ def test_the_sweep_says_what_is_slower(load: Any) -> None:
     assert "| GRU training | 3 | 1 | 0 | **short** | 0.90 at B1 T2 H8 | 0.96 | 3 |" in text
     assert rows[0].row() == ["GRU", "training", 1, 2, 8, "native", "1", "2", "2", "2", "2", 1]
     assert len(rows[0].row()) == len(sweep.COLUMNS)
+
+
+@pytest.mark.parametrize("cell", ["RNNCell", "LSTMCell", "GRUCell"])
+def test_both_sides_of_a_cell_compute_the_same(load: Any, cell: str) -> None:
+    cells = load("cells")
+    theirs = cells.CELLS[cell](3, 3)
+    ours = seqloom.convert_recurrent(theirs)
+    assert ours is not theirs
+    x, h = torch.randn(2, 3, requires_grad=True), torch.randn(2, 3, requires_grad=True)
+    state = (h, torch.randn(2, 3, requires_grad=True)) if cell == "LSTMCell" else h
+    torch.testing.assert_close(*(cells.caller(side, x, state)()[0] for side in (ours, theirs)))
+    torch.manual_seed(0)
+    mine = cells.trainer(ours, x, state)()
+    torch.manual_seed(0)
+    torch.testing.assert_close(mine, cells.trainer(theirs, x, state)())
+
+
+def test_cells_are_timed_by_this_threads_processor_time(load: Any) -> None:
+    cells, measuring = load("cells"), load("measuring")
+    assert measuring.once(cells.OnThisThread(lambda: time.sleep(0.05))) < 0.02
+    row = cells.Measured("GRUCell", "training", 32, 1, measuring.Pairs([1.0], [1.25]))
+    assert cells.table([row])[-1] == "| GRUCell | training | 32 | 1.25 | 1.0 | met |"

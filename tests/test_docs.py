@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from seqloom.runs.config import resolve
+from seqloom.runs.config import READING_KEYS, resolve
 from seqloom.tasks import TASKS, all_tasks
 
 from .test_contributing import apply
@@ -35,11 +35,11 @@ def test_the_settings_page_has_every_key_with_its_default(monkeypatch: pytest.Mo
         for part, values in resolve(task, []).to_dict().items():
             if part == "task":
                 continue
-            own = part == "training"
             for key, value in values.items():
-                if own and key in task.training_defaults:
+                own = part == "training" or (part == "data" and key in READING_KEYS)
+                if part == "training" and key in task.training_defaults:
                     assert f"| `training.{key}` | {settings.code(value)} |" in section
-                elif own and key == "max_epochs":
+                elif part == "training" and key == "max_epochs":
                     assert "| `max_epochs` | `null` |" in common
                 else:
                     assert f"| `{key}` | {settings.code(value)} |" in (common if own else section)

@@ -66,10 +66,20 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with the texts that the pages name."""
+    """A working directory with the texts and tables that the pages name."""
     text = "Once upon a time there was a fox, and it slept.\n" * 200
     for name in ("your.txt", "tinyshakespeare.txt"):
         (tmp_path / name).write_text(text)
+    tables = {
+        "feedback.csv": ("What was said,Mood\n", "a fine day,good\na dull day,bad\n"),
+        "other.csv": ("comment,Mood\n", "a dull day,bad\na fine day,good\n"),
+        "spam.csv": ("v1;v2\n", "ham;see you\nspam;buy for \u00a3 9\n"),
+        "log.csv": ("", "good,1,it works\nbad,2,it fails\n"),
+        "ner.jsonl": ("", '{"tokens": ["Anna", "sang"], "ner_tags": [1, 0]}\n'),
+    }
+    for name, (header, rows) in tables.items():
+        encoding = "cp1252" if name == "spam.csv" else "utf-8"
+        (tmp_path / name).write_text(header + rows * 10, encoding=encoding)
     monkeypatch.setattr(python_help, "python_help", lambda: text)
     monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
@@ -87,7 +97,7 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ("page", "count", "runs"),
     [
         ("README.md", 3, {"demo", "tinyshakespeare"}),
-        ("docs/guide.md", 11, {"your", "words", "reviews", "pairs"}),
+        ("docs/guide.md", 16, {"your", "words", "reviews", "pairs", "feedback", "spam", "log", "ner"}),
     ],
 )
 def test_commands_run(

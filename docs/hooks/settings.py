@@ -15,6 +15,7 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from seqloom.data.options import ReadOptions
 from seqloom.runs.config import PARTS, TrainingConfig
 from seqloom.tasks import all_tasks
 
@@ -42,7 +43,8 @@ This page is generated from the configurations in the source.
 
 def page() -> str:
     """The whole page, as Markdown."""
-    parts = [INTRODUCTION, "\n## For every task\n", *table("training", TrainingConfig)]
+    common = [*table("training", TrainingConfig), "How data is read:\n", *table("data", ReadOptions)]
+    parts = [INTRODUCTION, "\n## For every task\n", *common]
     for task in all_tasks():
         parts += [f"\n## {task.name}\n"]
         if task.training_defaults:
@@ -109,6 +111,8 @@ def unwrap(annotation: Any) -> tuple[str, list[Any], bool]:
         rest = [unwrap(argument) for argument in arguments if argument is not type(None)]
         nothing = type(None) in arguments
         return " or ".join(name for name, _, _ in rest), [b for _, bounds, _ in rest for b in bounds], nothing
+    if origin is dict:
+        return " to ".join(["mapping of text", unwrap(arguments[1])[0]]), [], False
     if origin is Literal:
         return ", ".join(code(value) for value in arguments), [], False
     if origin in (list, tuple):

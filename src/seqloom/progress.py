@@ -9,11 +9,13 @@ from __future__ import annotations
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import monotonic
-from typing import Protocol, final
+from typing import Protocol, TypeVar, final
+
+T = TypeVar("T")
 
 QUIET_SECONDS = 1.0
 """A phase that is over sooner is not shown."""
@@ -67,6 +69,12 @@ class Phase:
         self.done += amount
         if self._listener is not None:
             self._listener.update(self)
+
+    def count(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield items, and advance by one for each."""
+        for item in items:
+            yield item
+            self.advance()
 
     def finish(self) -> None:
         """It is over."""

@@ -9,7 +9,8 @@ import pytest
 from torch import Tensor
 
 from seqloom.data.batching import MAX_UNITS, Batching, Shard
-from seqloom.data.bucketing import Buckets, compute_digest, map_by_length
+from seqloom.data.bucketing import Buckets, map_by_length
+from seqloom.data.digest import compute_digest
 from seqloom.data.padding import pad
 
 Item = tuple[int, numpy.ndarray]

@@ -35,9 +35,10 @@ def test_native_runs_a_tiny_input_if_torch_cannot() -> None:
 
 
 def faster(
-    cell: str, steps: int, batch: int, hidden: int, *, lengths: bool = False, training: bool = False
-) -> bool:
-    return native_is_faster(cell, steps, batch, hidden, lengths=lengths, training=training)
+    cell: str, steps: int, batch: int, hidden: int, *, lengths: bool = False, training: bool = False,
+    avx512: bool = True,
+) -> bool:  # fmt: skip
+    return native_is_faster(cell, steps, batch, hidden, lengths=lengths, training=training, avx512=avx512)
 
 
 def test_native_is_not_faster_for_empty_inputs() -> None:
@@ -60,6 +61,19 @@ def test_torch_is_preferred_for_tiny_inputs() -> None:
     assert faster("rnn_relu", 1, 1, 128)
     assert faster("rnn_relu", 2, 1, 64)
     assert faster("rnn_relu", 1, 1, 8, lengths=True)
+
+
+def test_without_avx512_torch_is_preferred_for_more_single_steps() -> None:
+    for hidden in (64, 256, 1024):
+        assert faster("rnn_tanh", 1, 1, hidden) == (hidden >= 128)
+        assert not faster("rnn_tanh", 1, 1, hidden, avx512=False)
+        assert faster("rnn_tanh", 2, 1, hidden, avx512=False)
+    assert faster("gru", 1, 1, 256, training=True)
+    assert not faster("gru", 1, 1, 256, training=True, avx512=False)
+    assert faster("gru", 1, 64, 127, training=True, avx512=False)
+    assert not faster("gru", 1, 64, 128, training=True, avx512=False)
+    assert faster("gru", 2, 64, 128, training=True, avx512=False)
+    assert faster("gru", 1, 1, 256, avx512=False)
 
 
 def test_reference_runs_for_options_that_only_it_has() -> None:

@@ -124,3 +124,36 @@ def test_one_long_text_among_short_ones_is_a_batch_of_its_own(path: Path) -> Non
     shapes = [batch.values.shape for batch in preparation.source(data, "train", Batching(64)).batches(0)]
     assert torch.Size([1, 200_000]) in shapes
     assert max(rows * steps for rows, steps in shapes if rows > 1) <= 64 * 30
+
+
+@pytest.mark.parametrize("name", ["tag", "translate", "series", "transcribe"])
+def test_rows_of_a_large_table_give_the_batches_of_a_small_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(storage, "BATCH_ROWS", 7)
+    task = task_named("classify" if name == "series" else name)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    if name == "series":
+        rows = [{"values": list(range(n % 9 + 1)), "label": "ab"[n % 2]} for n in range(60)]
+        (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        task.write_toy_data(folder, 0)
+    config, batching = task.DataConfig(), Batching(8, seed=3)
+    in_memory = records_of(folder)
+    preparation = task.prepare(in_memory, config)
+    source = preparation.source(in_memory, "train", batching)
+    monkeypatch.setattr(reading, "MEMORY_BYTES", 0)
+    stored = records_of(folder)
+    assert stored.examples("train").key or name == "transcribe"
+    assert task.prepare(stored, config).files() == preparation.files()
+    from_cache, again = (preparation.source(stored, "train", batching) for _ in range(2))
+    assert from_cache.digest == again.digest
+    assert len(from_cache) == len(source)
+    for expected, batch in zip(source.batches(1), from_cache.batches(1), strict=True):
+        for one, other in zip(expected, batch, strict=True):
+            if isinstance(one, torch.Tensor):
+                assert torch.equal(one, other)
+            else:
+                assert list(one) == list(other)

@@ -53,10 +53,10 @@ def test_a_run_keeps_how_its_data_was_read(tmp_path: Path) -> None:
     assert (saved["columns"], saved["separator"]) == ({"text": "v2", "label": "v1"}, None)
     assert (saved["encoding"], saved["unit"]) == ("cp1252", "word")
     (tmp_path / "b.csv").write_text("v2;text\nsee you;http://a\n")
-    options, known = job.config.read_options({})
+    options, expected = job.config.read_options({})
     assert options.encoding == "cp1252"
-    assert inputs_of(str(tmp_path / "b.csv"), "text", options, known) == ["see you"]
-    options, known = job.config.read_options({"columns": {"text": "text"}})
-    assert inputs_of(str(tmp_path / "b.csv"), "text", options, known) == ["http://a"]
+    assert inputs_of(str(tmp_path / "b.csv"), "text", options, expected) == ["see you"]
+    options, expected = job.config.read_options({"columns": {"text": "text"}})
+    assert inputs_of(str(tmp_path / "b.csv"), "text", options, expected) == ["http://a"]
     with pytest.raises(ConfigError, match=r"data: unknown key `column`\. Did you mean `columns`\?"):
         job.config.read_options({"column": {}})

@@ -13,6 +13,7 @@ from seqloom.training.precision import best_precision, with_precision
 def on_cpu(monkeypatch: pytest.MonkeyPatch, **capabilities: bool) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    monkeypatch.delenv("SEQLOOM_CPU", raising=False)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,18 @@ def test_a_cpu_trains_in_bfloat16_where_it_multiplies_it(
     monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], precision: str
 ) -> None:
     on_cpu(monkeypatch, **capabilities)
+    assert best_precision() == precision
+
+
+@pytest.mark.parametrize(
+    ("limit", "precision"),
+    [("portable", "float32"), ("avx512", "float32"), ("avx512_bf16", "bfloat16"), ("none", "bfloat16")],
+)
+def test_a_cpu_that_is_capped_trains_as_one_that_has_no_more(
+    monkeypatch: pytest.MonkeyPatch, limit: str, precision: str
+) -> None:
+    on_cpu(monkeypatch, avx512_bf16=True)
+    monkeypatch.setenv("SEQLOOM_CPU", limit)
     assert best_precision() == precision
 
 

@@ -224,6 +224,7 @@ def train_in_two_processes(program: Path, *arguments: str) -> subprocess.Complet
     )
 
 
+@pytest.mark.slow  # six processes import torch
 def test_two_processes_learn_what_one_learns_also_when_resumed(small_text: Path, tmp_path: Path) -> None:
     """The same global batch: losses equal to 1e-4 for 50 steps, and so the validation's."""
     settings = [*SMALL, "training.log_every=1", "model.dropout=0", "training.schedule=constant"]

@@ -20,6 +20,7 @@ def command(
 ) -> None:
     """Train on Python's own help texts for a minute, and generate text.
 
+    Measures first how fast this machine is, and chooses the size of the model by that.
     Shows the model's loss beside a baseline's, and the text that the model writes.
     """
     from seqloom.cli.startup import import_torch
@@ -30,13 +31,18 @@ def command(
     from seqloom.data.text.python_help import python_help_file
     from seqloom.inference.predictor import load
     from seqloom.runs import run_folder
+    from seqloom.training.sizing import choose_size, measure_speed
     from seqloom.training.train import train
 
     data = python_help_file()
-    settings = [f"training.max_minutes={minutes}", f"training.seed={seed}"]
-    settings += ["model.dropout=0", "training.learning_rate=6e-3"]  # a minute is too short to overfit
-    folder = out or run_folder.free_name(Path("demo"))
     log("Training a language model on Python's own help texts.")
+    seconds_to_measure = min(1.0, 3 * minutes)
+    seconds = 60 * minutes - seconds_to_measure
+    characters = data.stat().st_size * 9 // 10  # a tenth is held out
+    sizing = choose_size(characters, seconds, measure_speed(seconds_to_measure))
+    log(f"size: {sizing}")
+    settings = [f"training.max_minutes={seconds / 60}", f"training.seed={seed}", *sizing.settings()]
+    folder = out or run_folder.free_name(Path("demo"))
     folder, report = train(data, settings=settings, out=folder, log=log, show_progress=True)
     text = load(folder).generate("The ", max_new_tokens=400, temperature=0.7, seed=seed)
     if as_json:

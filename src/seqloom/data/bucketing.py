@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, final
 
 import numpy
 
 from seqloom.data.batching import MAX_UNITS, Batch, Batching
+from seqloom.data.digest import compute_digest
 from seqloom.progress import phase
 
 T = TypeVar("T")
@@ -107,25 +107,6 @@ class Buckets(Generic[T]):
         if len(order) - starts[-1] < world_size and len(starts) > 1:
             starts.pop()
         return numpy.split(order, starts[1:])
-
-
-def compute_digest(items: Any) -> str:
-    """Compute a SHA-256 hash of nested sequences of arrays, texts and numbers."""
-    digest = hashlib.sha256()
-
-    def add(value: Any) -> None:
-        if isinstance(value, numpy.ndarray):
-            digest.update(f"{value.dtype}{value.shape}".encode())
-            digest.update(numpy.ascontiguousarray(value).data)
-        elif isinstance(value, (tuple, list)):
-            digest.update(f"({len(value)}".encode())
-            for part in value:
-                add(part)
-        else:
-            digest.update(f"{type(value).__name__}:{value!r};".encode())
-
-    add(items)
-    return digest.hexdigest()
 
 
 def map_by_length(

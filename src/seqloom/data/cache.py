@@ -23,7 +23,7 @@ def cache_folder() -> Path:
     return Path(folder) if folder else Path(base) / "seqloom"
 
 
-def cached_folder(kind: str, key: str, write: Callable[[Path], None]) -> Path:
+def cached_folder(kind: str, key: str, write: Callable[[Path], object]) -> Path:
     """A folder of the cache, which `write` fills unless it is there: whole or not at all.
 
     Processes that need the same folder at the same time each write one of their own, and all use the first.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO, final
+from typing import Any, BinaryIO, Protocol, final
 
+from seqloom.data.encoding import APPLE_DOUBLE
 from seqloom.errors import DataError
 
 MAX_GROWTH = 100
@@ -18,19 +21,15 @@ MAX_SMALL_BYTES = 64 << 20
 """Any file may grow to this."""
 
 
-def _gzip(file: BinaryIO) -> IO[bytes]:
-    import gzip
-
-    return gzip.open(file)
+class _Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
-def _bz2(file: BinaryIO) -> IO[bytes]:
-    import bz2
-
-    return bz2.open(file)
-
-
-FORMATS: dict[str, Callable[[BinaryIO], IO[bytes]]] = {".gz": _gzip, ".bz2": _bz2, ".xz": lzma.open}
+FORMATS: dict[str, Callable[[BinaryIO], AbstractContextManager[_Readable]]] = {
+    ".gz": lambda file: gzip.GzipFile(fileobj=file),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+}
 
 
 def is_compressed(path: Path) -> bool:
@@ -80,7 +79,7 @@ def open_content(path: Path) -> Iterator[BinaryIO]:
 class _Bounded(io.RawIOBase):
     """A decompressed stream that ends in an error where it becomes too long."""
 
-    def __init__(self, content: IO[bytes], limit: int, path: Path) -> None:
+    def __init__(self, content: _Readable, limit: int, path: Path) -> None:
         self.content, self.limit, self.path, self.size = content, limit, path, 0
 
     def readable(self) -> bool:
@@ -108,6 +107,23 @@ class _Bounded(io.RawIOBase):
             )
         buffer[: len(data)] = data
         return len(data)
+
+
+def refuse_companion(path: Path) -> None:
+    """Refuse a file such as `._train.csv`, which holds what macOS knows of another file.
+
+    Raises:
+        DataError: it is one.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(APPLE_DOUBLE))
+    except OSError:  # whoever reads it says so
+        return
+    if head == APPLE_DOUBLE:
+        expected, got = "expected data", "a companion file of macOS, which holds none"
+        hint = f"Is it {path.name.removeprefix('._')} that you mean?"
+        raise DataError(path, expected, got=got, hint=hint)
 
 
 def read_head(path: Path, size: int) -> bytes:

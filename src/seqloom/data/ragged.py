@@ -100,7 +100,7 @@ class Ragged:
 
 
 def make_ragged(
-    kind: str, key: str, dtype: Any, parts: Callable[[], Parts], finish: Callable[[Path | None], None] = str
+    kind: str, key: str, dtype: Any, parts: Callable[[], Parts], finish: Callable[[Path | None], object] = str
 ) -> tuple[Ragged, Path | None]:
     """Collect rows: in memory, or, with a key, in the cache, unless they are there.
 

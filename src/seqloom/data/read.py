@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
-from seqloom.data.compression import content_suffix
+from seqloom.data.compression import content_suffix, refuse_companion
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
+from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
 from seqloom.data.tables.records import Records, read_records
 from seqloom.data.tables.sources import contains_records
 from seqloom.data.text.corpus import TextCorpus, read_text
@@ -37,7 +36,7 @@ def read(
     path: Path | str,
     strict: bool = False,
     options: ReadOptions = READ_DEFAULTS,
-    known: Mapping[str, str | int] = MappingProxyType({}),
+    expected: ExpectedColumns = ANY_COLUMNS,
     *,
     as_text: bool = False,
 ) -> TextCorpus | Records:
@@ -47,7 +46,7 @@ def read(
         path: a file or a folder.
         strict: whether a bad row is an error; otherwise it is skipped and counted.
         options: how it is read: columns, separator, encoding, header, names.
-        known: the columns of the data that a model was trained on, which are taken where they are there.
+        expected: what is known of the columns of tables.
         as_text: whether a text is asked for, where a file could be either.
 
     Returns:
@@ -59,8 +58,10 @@ def read(
     path = Path(path)
     if not path.exists():
         raise DataError(path, f"expected {SUPPORTED}", got="no such file or folder")
+    if path.is_file():
+        refuse_companion(path)
     if not (as_text and is_readable_as_text(path)) and contains_records(path, options):
-        return read_records(path, strict, options, known)
+        return read_records(path, strict, options, expected)
     suffix = content_suffix(path)
     if path.is_file() and suffix in UNSUPPORTED:
         raise DataError(path, f"expected {SUPPORTED}", got=f"a {suffix} file", hint=UNSUPPORTED[suffix])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from seqloom.data.encoding import check_encodable, encoding_error, split_lines
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
+from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
 from seqloom.errors import DataError
 
 IF_TEXT = "If it is a text, say so with --text"
@@ -22,7 +22,7 @@ def inputs_of(
     argument: str,
     column: str,
     options: ReadOptions = READ_DEFAULTS,
-    known: Mapping[str, str | int] = MappingProxyType({}),
+    expected: ExpectedColumns = ANY_COLUMNS,
     note: Callable[[str], object] = str,
 ) -> list[Any]:
     """The inputs that an argument stands for.
@@ -35,7 +35,7 @@ def inputs_of(
         argument: a text, or a path.
         column: the column of a table that the model reads, `Preparation.column`; `file` where it reads files.
         options: how tables and text files are read.
-        known: the columns of the data that the model was trained on.
+        expected: what is known of the columns of tables.
         note: called with what was recognized in a table, a line each.
 
     Raises:
@@ -53,13 +53,15 @@ def inputs_of(
             hint = "" if column == "file" else IF_TEXT
             raise DataError(argument, "expected a file", got="no such file", hint=hint)
         return [text_of(argument)]
-    from seqloom.data.compression import content_suffix
+    from seqloom.data.compression import content_suffix, refuse_companion
     from seqloom.data.read import UNSUPPORTED
     from seqloom.data.tables.formats import READERS
 
+    if path.is_file():
+        refuse_companion(path)
     suffix = content_suffix(path)
     if suffix in READERS:
-        return _column_of(path, column, options, known, note)
+        return _column_of(path, column, options, expected, note)
     if column == "file":
         return [path]
     if suffix in UNSUPPORTED:
@@ -128,13 +130,13 @@ def _column_of(
     table: Path,
     column: str,
     options: ReadOptions,
-    known: Mapping[str, str | int],
+    expected: ExpectedColumns,
     note: Callable[[str], object],
 ) -> list[Any]:
     from seqloom.data.tables.columns import suggest_settings
     from seqloom.data.tables.records import read_inputs
 
-    examples = read_inputs(table, column, options, known, note)
+    examples = read_inputs(table, column, options, expected, note)
     for example in examples:
         if column not in example.fields:
             got, rows = ", ".join(example.fields), (example.fields for example in examples)

@@ -99,10 +99,10 @@ class Predictor:
         column = self.preparation.column
         if is_text and column == "file":
             raise ConfigError("predict", "--text needs a model that reads texts", got="one that reads files")
-        options, known = self.config.read_options(reading or {})
+        options, expected = self.config.read_options(reading or {})
         if is_text:
             return [text_of(str(argument))]
-        return inputs_of(str(argument), column, options, known, lambda note: log(f"{argument}: {note}"))
+        return inputs_of(str(argument), column, options, expected, lambda note: log(f"{argument}: {note}"))
 
     def context(self, **decoding: Any) -> Context:
         """What the task needs beside model and batch: preparation, settings, and how to decode.

@@ -117,18 +117,19 @@ def choose(
 
 
 def native_is_faster(
-    cell: str, steps: int, batch: int, hidden: int, *, lengths: bool, training: bool
+    cell: str, steps: int, batch: int, hidden: int, *, lengths: bool, training: bool, avx512: bool = True
 ) -> bool:
     """Whether the native kernel is expected to be faster than torch's own; "auto" takes the faster.
 
-    As measured by benchmarks/sweep.py on a processor with AVX-512. It nearly always is, but for the backward
-    of a single step, which packs the weights for one use, and for tiny layers, where torch's call overhead is
-    lower.
+    As measured by benchmarks/sweep.py on a processor with AVX-512, and at two dozen shapes with AVX2. It
+    nearly always is, but for the backward of a single step, which packs the weights for one use, and for tiny
+    layers, where torch's call overhead is lower; with AVX2 also for a single step of an RNN.
 
     Args:
         cell: the name of a cell that both kernels have.
         lengths: whether rows may end before the last step; torch has to pack them.
         training: whether gradients will be computed.
+        avx512: whether the native kernel has AVX-512.
 
     >>> [native_is_faster("rnn_tanh", 1, 1, H, lengths=False, training=False) for H in (8, 256)]
     [False, True]
@@ -138,5 +139,7 @@ def native_is_faster(
     if lengths or cell == "lstm":
         return True
     if cell == "gru":
-        return steps > 1 or hidden < 512 or batch >= 16 or not training
-    return steps > 1 if training else steps * hidden >= 128
+        if steps > 1 or not training:
+            return True
+        return hidden < 512 or batch >= 16 if avx512 else hidden < 128
+    return steps > 1 if training else steps * hidden >= 128 and (avx512 or steps > 1)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from seqloom.data.batching import MAX_UNITS
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
+from seqloom.data.tables.columns import ExpectedColumns
 from seqloom.errors import ConfigError, nearest
 from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.tasks.base import Context, LoadedRun, Preparation, Task
@@ -126,13 +127,13 @@ class RunConfig(NamedTuple):
         from seqloom.data.read import read
         from seqloom.data.text.corpus import TextCorpus
 
-        options, known = self.read_options(reading or {})
-        data = read(path, strict, options, known, as_text=self.task.reads is TextCorpus)
+        options, expected = self.read_options(reading or {})
+        data = read(path, strict, options, expected, as_text=self.task.reads is TextCorpus)
         self.task.require(data)
         return data
 
-    def read_options(self, reading: Mapping[str, Any]) -> tuple[ReadOptions, Mapping[str, str | int]]:
-        """How other data is read: the options, and the columns of the run's own data, which may lack there.
+    def read_options(self, reading: Mapping[str, Any]) -> tuple[ReadOptions, ExpectedColumns]:
+        """How other data is read: the options, and what is known of its columns from the run's own data.
 
         Args:
             reading: `data.*` keys of reading; they override the run's.
@@ -144,7 +145,8 @@ class RunConfig(NamedTuple):
             if key not in READING_KEYS:
                 raise ConfigError("data", f"unknown key `{key}`", hint=nearest(key, READING_KEYS))
         own = self.reading.model_dump(exclude={"columns"})
-        return read_options([{"data": own}, {"data": reading}]), self.reading.columns
+        expected = ExpectedColumns(self.reading.columns).and_of_tasks([self.task.layout])
+        return read_options([{"data": own}, {"data": reading}]), expected
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -23,6 +23,7 @@ from seqloom.state import State
 
 if TYPE_CHECKING:
     from seqloom.data.batching import Batching, Source
+    from seqloom.data.tables.columns import Layout
     from seqloom.decoding.options import DecodingOptions
 
 
@@ -234,6 +235,11 @@ class Task(ABC):
             columns = ", ".join(getattr(data, "columns", ()))
             got = f"a table with columns {columns}" if columns else "plain text"
             raise DataError(data.path, f"the task {self.name} takes {self.data_description}", got=got)
+
+    @property
+    def layout(self) -> Layout | None:
+        """The columns that this task reads and predicts, if it alone has them, such as `text` and `stars`."""
+        return None
 
     @abstractmethod
     def prepare(self, data: Any, config: Any) -> Preparation:

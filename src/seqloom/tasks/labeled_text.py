@@ -18,6 +18,7 @@ from seqloom.baselines.majority import class_shares
 from seqloom.data.batching import Batching, Source
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.padding import lengths_of, pad
+from seqloom.data.tables.columns import Layout
 from seqloom.data.tables.records import EncodedExamples, Example, Records
 from seqloom.data.text.split_texts import fit_split, split_texts
 from seqloom.data.text.vocabulary import Vocabulary
@@ -159,6 +160,11 @@ class LabeledTextTask(Task):
     @abstractmethod
     def answer(self, outputs: Tensor, values: Sequence[Any]) -> Output:
         """The answer to an input, from the model's output (K,) and the values of the training split."""
+
+    @property
+    def layout(self) -> Layout:
+        """`text`, and the column of the value to predict."""
+        return Layout("text", self.target_column)
 
     def accepts(self, data: Any) -> str | None:
         """Records with these two columns."""

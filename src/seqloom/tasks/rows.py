@@ -62,8 +62,7 @@ def bucketed(examples: EncodedExamples[EncodedRow], batching: Batching) -> Sourc
     if isinstance(items, EncodedTexts):
         rows = range(len(items))
         return Buckets(rows, items.lengths, items.collate, batching, examples.skipped, items.digest())
-    lengths = [len(row.values) for row in items]
-    return Buckets(items, lengths, collate, batching, examples.skipped)
+    return Buckets(items, examples.lengths, collate, batching, examples.skipped, examples.digest)
 
 
 def targets_of(items: Sequence[EncodedRow]) -> numpy.ndarray:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqloom.data.read import read
+from seqloom.data.tables.columns import ANY_COLUMNS
 from seqloom.data.tables.records import Records
 from seqloom.data.text.corpus import TextCorpus
 from seqloom.data.text.markup import require_plain_text
@@ -64,7 +65,8 @@ def new_job(
     named = task_name or next((str(layer["task"]) for layer in layers if "task" in layer), None)
     known = task_named(named) if named else None  # a wrong name is refused before the data is read
     options = read_options(layers)
-    data = read(path, strict, options, as_text=known is not None and known.reads is TextCorpus)
+    expected = ANY_COLUMNS.and_of_tasks(task.layout for task in ([known] if known else all_tasks()))
+    data = read(path, strict, options, expected, as_text=known is not None and known.reads is TextCorpus)
     if known is None:
         require_plain_text(data)
     else:

@@ -12,7 +12,7 @@ import pytest
 
 from seqloom.data.options import ReadOptions
 from seqloom.data.read import read
-from seqloom.data.tables.columns import map_columns
+from seqloom.data.tables.columns import LAYOUTS, Layout, map_columns
 from seqloom.data.tables.records import Records
 from seqloom.errors import DataError
 from seqloom.training.job import new_job
@@ -57,11 +57,12 @@ def write_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> Path:
         ("client_id path sentence up_votes", {"file": "path", "transcription": "sentence"}),
         ("file text", {"file": "file", "transcription": "text"}),
         ("file text label", {"file": "file", "text": "text", "label": "label"}),
-        ("filename review rating", {"text": "review", "label": "rating"}),
+        ("filename review sentiment", {"text": "review", "label": "sentiment"}),
         ("values class", {"values": "values", "label": "class"}),
         # Not clear, or nothing to map.
         ("Title Description Class", {}),
-        ("review sentiment rating", {}),
+        ("review sentiment topic", {}),
+        ("text stars", {"text": "text"}),
         ("path sentence class", {}),
         ("text label path sentence", {"text": "text", "label": "label"}),
         ("a b", {}),
@@ -78,7 +79,7 @@ def test_columns_are_recognized_where_one_layout_is_meant(names: str, mapped: di
     [
         ("a b", {"text": "b", "label": "a"}, {"text": "b", "label": "a"}),
         ("title body label", {"text": "body"}, {"text": "body", "label": "label"}),
-        ("review sentiment rating", {"label": "rating"}, {"text": "review", "label": "rating"}),
+        ("review sentiment topic", {"label": "topic"}, {"text": "review", "label": "topic"}),
         ("text url label", {"text": "url"}, {"text": "url", "label": "label"}),
         ("de en", {"source": "en"}, {"source": "en", "target": "de"}),
         ("left right", {"target": "left"}, {"source": "right", "target": "left"}),
@@ -94,6 +95,12 @@ def test_what_is_known_of_another_table_comes_before_names() -> None:
     known = {"text": "body", "label": "stance"}
     assert map_columns(["text", "body", "stance"], {}, known) == known
     assert map_columns(["text", "label"], {}, known) == {"text": "text", "label": "label"}
+
+
+def test_columns_of_a_task_are_not_taken_for_others() -> None:
+    layouts = [*LAYOUTS, Layout("text", "emotion")]
+    assert map_columns(["text", "emotion"], {}, layouts=LAYOUTS) == {"text": "text", "label": "emotion"}
+    assert map_columns(["text", "emotion"], {}, layouts=layouts) == {"text": "text", "emotion": "emotion"}
 
 
 TABLE = [{"n": 1, "the review": "fine", "stars": 5}, {"n": 2, "the review": "dull", "stars": 1}]

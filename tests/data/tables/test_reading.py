@@ -168,7 +168,7 @@ def test_of_many_bad_rows_the_first_messages_are_stored_and_all_are_counted(tmp_
     encoded = encode_examples(read_rows(path), "all", lambda example: example.text("text"))
     assert len(encoded.skipped) == MAX_MESSAGES + 200
     assert len(list(encoded.skipped)) == MAX_MESSAGES
-    assert encoded.items == ("a",) * 9
+    assert [*encoded.items] == ["a"] * 9
     assert (encoded.skipped.describe() or "").startswith("1,200 bad rows, the first: ")
 
 

@@ -70,7 +70,7 @@ def test_words_in_the_cache_are_those_in_memory(tmp_path: Path, cache_folder: Pa
             in_memory.codes.row(n).tolist() for n in range(5)
         ]
     words = Counter(word for text in texts for word in split_words(new_words(), text))
-    counted = dict(zip(stored.words, stored.count().tolist(), strict=True))
+    counted = dict(zip(stored.words, stored.count_words().tolist(), strict=True))
     assert counted == {"": 1, **words}
     other = split_texts(examples_of([*texts[:-1], "was"]), "text", new_words(), "train")
     assert other.digest() != in_memory.digest()

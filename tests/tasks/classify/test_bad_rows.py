@@ -77,7 +77,7 @@ def test_a_bad_series_is_skipped_with_a_message(tmp_path: Path, values: Any, mes
     [
         (None, "`labels` must be labels, a list or a text with | between. Got nothing."),
         ([["a"]], "`labels` must be labels, a list or a text with | between. Got [['a']]."),
-        (1.5, "`labels` must be labels, a list or a text with | between. Got 1.5."),
+        ({"a": 1}, "`labels` must be labels, a list or a text with | between. Got {'a': 1}."),
     ],
 )
 def test_bad_labels_are_skipped_with_a_message(tmp_path: Path, labels: Any, message: str) -> None:
@@ -93,8 +93,8 @@ def test_data_that_cannot_be_used(tmp_path: Path, reviews: Records) -> None:
         prepared(read(table(tmp_path / "one", train=rows, validation=rows)))
     with pytest.raises(DataError, match=r"expected columns file, label\. Got text, label\."):
         prepared(reviews, input="audio")
-    with pytest.raises(DataError, match=r"expected columns text, label\. Got title, label\."):
-        prepared(read(objects(tmp_path / "no", train=[{"title": "a", "label": "b"}] * 3)))
+    with pytest.raises(DataError, match=r"expected columns text, label\. Got color, label\."):
+        prepared(read(objects(tmp_path / "no", train=[{"color": "a", "label": "b"}] * 3)))
     with pytest.raises(DataError, match=r"classify: `text` must be a text\. Got 5\."):
         prepared(reviews).encode(5)
     (tmp_path / "run").mkdir()

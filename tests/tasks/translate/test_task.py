@@ -80,8 +80,8 @@ def test_an_empty_text_is_a_bad_row(tmp_path: Path) -> None:
 
 
 def test_missing_columns_are_named(tmp_path: Path) -> None:
-    (tmp_path / "train.tsv").write_text("source\tenglish\nHallo.\tHello.\nJa.\tYes.\n")
-    with pytest.raises(DataError, match=r"expected columns source, target\. Got source, english\."):
+    (tmp_path / "train.tsv").write_text("source\tfirst\tsecond\nHallo.\tHello.\tHi.\nJa.\tYes.\tAye.\n")
+    with pytest.raises(DataError, match=r"expected columns source, target\. Got source, first, second\."):
         TASK.prepare(read_records(tmp_path), resolve(TASK, []).data)
 
 

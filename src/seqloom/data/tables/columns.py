@@ -33,8 +33,8 @@ TARGETS = frozenset(layout.target for layout in LAYOUTS)
 _SYNONYMS = """
 text: text review review_text reviewtext tweet tweet_text comment comment_text message sentence content post
 sms utterance headline phrase statement document body article title description abstract question query v2
-label: label sentiment airline_sentiment category class target topic intent emotion polarity genre rating
-stars score spam is_spam v1
+label: label sentiment airline_sentiment category class target topic intent emotion polarity genre
+spam is_spam v1
 tokens: tokens words
 tags: tags; ner_tags ner; upos pos_tags pos; xpos chunk_tags; labels
 source: source src source_text source_sentence
@@ -54,6 +54,26 @@ MULTI_LABEL = "labels"
 INDEX_COLUMN = re.compile(r"(Unnamed: \d+|__index_level_\d+__)")
 """What pandas calls a column without a name."""
 SAMPLE_ROWS = 200
+
+
+class ExpectedColumns(NamedTuple):
+    """What is known of the columns of a table before it is read.
+
+    Fields:
+        known: the columns of other data, by the names of tasks, which are taken where they are there.
+        layouts: the pairs of columns that tasks read; where a table has one, no column is recognized as
+            something else.
+    """
+
+    known: Mapping[str, str | int] = MappingProxyType({})
+    layouts: Sequence[Layout] = LAYOUTS
+
+    def and_of_tasks(self, layouts: Iterable[Layout | None]) -> ExpectedColumns:
+        """With the layouts of tasks too; None is that of a task which has none of its own."""
+        return self._replace(layouts=[*self.layouts, *filter(None, layouts)])
+
+
+ANY_COLUMNS = ExpectedColumns()
 
 
 def map_columns(

@@ -87,9 +87,9 @@ def _tab_values(file: TableFile) -> Iterator[tuple[int, Values]]:
 
 def _named(path: Path, rows: Iterator[tuple[int, Values]], has_header: bool) -> Iterator[Row]:
     """Rows whose values are named by the first one, or by numbers; empty lines are left out."""
-    header = None
+    header, name = None, str(path)
     for line, values in rows:
-        place = f"{path}, line {line}"
+        place = f"{name}, line {line}"
         if isinstance(values, DataError):
             if header is None:
                 raise values

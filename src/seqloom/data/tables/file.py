@@ -40,8 +40,9 @@ class TableFile(NamedTuple):
         """As set, or else by the first bytes."""
         head = compression.read_head(self.path, HEAD_BYTES)
         detected, chosen = detect_encoding(head), self.options.encoding
-        is_utf_8 = chosen is None or codecs.lookup(chosen).name == "utf-8"
-        return detected if detected != "utf-8-sig" or is_utf_8 else chosen
+        if chosen is None or codecs.lookup(chosen).name == "utf-8" or detected != "utf-8-sig":
+            return detected
+        return chosen
 
     @contextmanager
     def open_text(self) -> Iterator[TextIO]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple, final
 
 from seqloom.data.compression import content_suffix
 from seqloom.data.options import READ_DEFAULTS, ReadOptions, setting
 from seqloom.data.tables.columns import (
+    ANY_COLUMNS,
     INDEX_COLUMN,
-    LAYOUTS,
     MULTI_LABEL,
     TARGETS,
-    Layout,
+    ExpectedColumns,
     describe_mapping,
     map_columns,
     resolve_chosen,
@@ -53,23 +52,21 @@ class TableReader:
     Args:
         options: how they are read; columns that are chosen here must be there in the first table.
         folder: the folder of the data set.
-        known: the columns of another data set, which are taken where they are there.
-        layouts: the pairs of columns that are recognized.
+        expected: what is known of the columns.
     """
 
     def __init__(
         self,
         options: ReadOptions = READ_DEFAULTS,
         folder: Path | None = None,
-        known: Mapping[str, str | int] = MappingProxyType({}),
-        layouts: Sequence[Layout] = LAYOUTS,
+        expected: ExpectedColumns = ANY_COLUMNS,
     ) -> None:
-        self.options, self.folder, self.layouts = options, folder, layouts
+        self.options, self.folder, self.layouts = options, folder, expected.layouts
         self.columns: dict[str, str | int] = {}
         """The names in the tables of the columns that were renamed"""
         self.remarks: dict[str, None] = {}
         """What was recognized, in order"""
-        self._known = dict(known)
+        self._known = dict(expected.known)
         self._labeled: set[Path] = set()
         self._has_numbered_tags: bool | None = None
         self._pending: set[str] = set(options.columns)
@@ -78,7 +75,7 @@ class TableReader:
     def settings(self) -> str:
         """All that its rows depend on beside the tables, as text."""
         names = {} if self.folder is None else find_names(self.folder, self.folder)
-        return repr((self.options.model_dump_json(), sorted(self._known.items()), names))
+        return repr((self.options.model_dump_json(), sorted(self._known.items()), [*self.layouts], names))
 
     def note(self, remark: str) -> None:
         """Keep a remark, once."""

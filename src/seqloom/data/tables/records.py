@@ -9,15 +9,19 @@ training rows is held out.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, final, overload
 
+import numpy
+
+from seqloom.data.digest import Digest
 from seqloom.data.folders import list_names
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.splits import SPLITS
-from seqloom.data.tables.columns import Layout, suggest_settings
+from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns, Layout, suggest_settings
 from seqloom.data.tables.examples import Example, Examples
 from seqloom.data.tables.reader import TableReader
 from seqloom.data.tables.reading import read_splits
@@ -81,15 +85,27 @@ class EncodedExamples(NamedTuple, Generic[T]):
 
     items: Sequence[T]
     skipped: SkippedRows
+    lengths: Sequence[Any] | numpy.ndarray = ()
+    """What `measure` gave for each item"""
+    digest: str | None = None
+    """A hash of the items where they are not in memory"""
 
 
-def encode_examples(records: Records, split: str, encode: Callable[[Example], T]) -> EncodedExamples[T]:
+def encode_examples(
+    records: Records,
+    split: str,
+    encode: Callable[[Example], T],
+    measure: Callable[[T], int | tuple[int, ...]] | None = None,
+) -> EncodedExamples[T]:
     """Encode the rows of a split; a row for which `encode` raises DataError is skipped.
+
+    Rows of a large table are encoded again when they are asked for: their memory is free meanwhile.
 
     Args:
         records: the data.
         split: its name, or `all`.
         encode: turns an example into what a model or a batch is made of.
+        measure: the length of an item; None: nobody asks for it.
 
     Returns:
         `EncodedExamples`; `skipped` has the messages of the rows that `read` skipped, too.
@@ -97,19 +113,64 @@ def encode_examples(records: Records, split: str, encode: Callable[[Example], T]
     Raises:
         DataError: no row is usable; or, with `records.strict`, the first bad row.
     """
-    items, skipped, examples = [], records.skipped_rows(split), records.examples(split)
+    skipped, examples = records.skipped_rows(split), records.examples(split)
+    is_stored, digest = bool(examples.key), Digest()
+    items: list[T] = []
+    rows, lengths = array("q"), []
+    row = 0
     with phase(f"preparing {split}", total=len(examples)) as preparing:
         for batch in examples.batches():
             for example in batch:
                 try:
-                    items.append(encode(example))
+                    item = encode(example)
+                    rows.append(row)
+                    if measure is not None:
+                        lengths.append(measure(item))
+                    if is_stored and measure is not None:
+                        digest.add(item)
+                    elif not is_stored:
+                        items.append(item)
                 except DataError as error:
                     if records.strict:
                         raise
                     skipped.append(str(error))
+                row += 1
                 preparing.advance()
-    require_usable(records, split, len(items), skipped)
-    return EncodedExamples(tuple(items), skipped)
+    require_usable(records, split, len(rows), skipped)
+    if not is_stored:
+        return EncodedExamples(tuple(items), skipped, lengths)
+    usable = examples if len(rows) == len(examples) else examples.take(numpy.array(rows))
+    return EncodedExamples(LazyItems(usable, encode), skipped, numpy.array(lengths), digest.hexdigest())
+
+
+@final
+class LazyItems(Sequence[T]):
+    """Examples that are encoded when they are asked for.
+
+    Args:
+        examples: all can be encoded.
+        encode: see `encode_examples`.
+    """
+
+    def __init__(self, examples: Examples, encode: Callable[[Example], T]) -> None:
+        self._examples, self._encode = examples, encode
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __iter__(self) -> Iterator[T]:
+        return map(self._encode, self._examples)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        if isinstance(index, slice):
+            return [self._encode(example) for example in self._examples[index]]
+        return self._encode(self._examples[index])
 
 
 def require_usable(records: Records, split: str, count: int, skipped: SkippedRows) -> None:
@@ -127,7 +188,7 @@ def read_records(
     path: Path,
     strict: bool = False,
     options: ReadOptions = READ_DEFAULTS,
-    known: Mapping[str, str | int] = MappingProxyType({}),
+    expected: ExpectedColumns = ANY_COLUMNS,
 ) -> Records:
     """Read a table, the tables or parallel texts in a folder, or a folder of recordings per label.
 
@@ -135,13 +196,13 @@ def read_records(
         path: a table, or a folder.
         strict: whether a bad row is an error; otherwise it is skipped and counted.
         options: how tables are read.
-        known: the columns of other data, which are taken where they are there.
+        expected: what is known of the columns.
 
     Raises:
         DataError: a table cannot be read, there are no training rows, or, with `strict`, a row is bad.
         RunError: the tables are large, and the cache cannot be written.
     """
-    sources = find_sources(path, options, known)
+    sources = find_sources(path, options, expected)
     splits = read_splits(path, sources, strict)
     unnamed = [file.name for file in sources.files if file != path and sources.split_of(file) is None]
     referenced = find_referenced(splits.files, sources.data_files)
@@ -169,7 +230,7 @@ def read_inputs(
     path: Path,
     column: str,
     options: ReadOptions = READ_DEFAULTS,
-    known: Mapping[str, str | int] = MappingProxyType({}),
+    expected: ExpectedColumns = ANY_COLUMNS,
     note: Callable[[str], object] = str,
 ) -> Sequence[Example]:
     """Read a table of inputs for prediction: without splits, and a bad row is an error.
@@ -178,7 +239,7 @@ def read_inputs(
         path: a table.
         column: what a model reads, which the table has under this name or under another that is recognized.
         options: how the table is read.
-        known: the columns of the data that the model was trained on, which are taken where they are there.
+        expected: what is known of the columns.
         note: called with what was recognized, a line each.
 
     Raises:
@@ -186,8 +247,8 @@ def read_inputs(
     """
     chosen = {role: name for role, name in options.columns.items() if role == column}
     options = options.model_copy(update={"columns": chosen})
-    known = {role: name for role, name in known.items() if role == column}
-    reader = TableReader(options, path.parent, known, [Layout(column, column)])
+    known = {role: name for role, name in expected.known.items() if role == column}
+    reader = TableReader(options, path.parent, ExpectedColumns(known, [Layout(column, column)]))
     examples = []
     for row in rows_of(path, reader):
         if row.error is not None:

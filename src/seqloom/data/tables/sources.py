@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 from seqloom.data.compression import content_suffix, is_compressed
 from seqloom.data.folders import DataFiles, list_files
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.splits import infer_split
+from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
 from seqloom.data.tables.file import Row
 from seqloom.data.tables.formats import READERS
 from seqloom.data.tables.parallel import ParallelFiles, find_parallel, read_parallel
@@ -88,14 +88,14 @@ class Sources(NamedTuple):
 
 
 def find_sources(
-    path: Path, options: ReadOptions = READ_DEFAULTS, known: Mapping[str, str | int] = MappingProxyType({})
+    path: Path, options: ReadOptions = READ_DEFAULTS, expected: ExpectedColumns = ANY_COLUMNS
 ) -> Sources:
     """Find what a data set is made of; nothing, where it is a text.
 
     Args:
         path: a table, or a folder.
         options: how tables are read.
-        known: the columns of other data, which are taken where they are there.
+        expected: what is known of the columns.
 
     Raises:
         DataError: a folder cannot be read, or holds parallel texts in more than two languages.
@@ -104,8 +104,9 @@ def find_sources(
     tables = _find_tables(data_files)
     pairs = [] if tables else find_parallel(data_files, options)
     if pairs:  # the first language is the source, unless another is known or chosen
-        known = {**dict(zip(("source", "target"), pairs[0].files, strict=True)), **known}
-    reader = TableReader(options, path if path.is_dir() else path.parent, known)
+        languages = dict(zip(("source", "target"), pairs[0].files, strict=True))
+        expected = expected._replace(known={**languages, **expected.known})
+    reader = TableReader(options, path if path.is_dir() else path.parent, expected)
     recordings = [] if tables or pairs or not path.is_dir() else _find_recordings(data_files)
     return Sources(data_files, tables, pairs, recordings, reader)
 
@@ -136,9 +137,10 @@ def rows_of(table: Path, reader: TableReader) -> Iterator[Row]:
     Raises:
         DataError: the table cannot be read, or is a `metadata.csv` that names no files.
     """
+    names_files = is_metadata(table)
     for row in reader.read(table):
         name = row.fields.get("file")
-        if row.error is None and name is None and is_metadata(table):
+        if row.error is None and name is None and names_files:
             raise DataError(table, "expected a column file_name", got=", ".join(row.fields))
         if row.error is None and isinstance(name, str | Path) and str(name):
             yield Row(row.place, {**row.fields, "file": (table.parent / name).resolve()})

@@ -34,7 +34,7 @@ class SplitTexts(NamedTuple):
     words: list[str]
     """The words by their number, as a vocabulary of `fit_words` spells them; the first is empty."""
 
-    def count(self) -> numpy.ndarray:
+    def count_words(self) -> numpy.ndarray:
         """How often each word occurs, (number of words,)."""
         counts = numpy.zeros(len(self.words), dtype=numpy.int64)
         for chunk in self.codes.chunks():
@@ -81,7 +81,7 @@ def split_texts(examples: Examples, column: str, vocabulary: Vocabulary, split: 
 
 def fit_split(texts: SplitTexts, size: int | None = None) -> Vocabulary:
     """A vocabulary of the most frequent words of texts, at most `size` or 50,000."""
-    counts = texts.count()
+    counts = texts.count_words()
     return fit_counts({word: int(counts[number]) for number, word in enumerate(texts.words) if word}, size)
 
 
@@ -106,7 +106,7 @@ def _split_at_spaces(texts: Any) -> _BetweenSpaces:
     import pyarrow
     import pyarrow.compute as arrow
 
-    lists = arrow.split_pattern(texts, " ")
+    lists = arrow.call_function("split_pattern", [texts], arrow.SplitPatternOptions(" "))
     offsets = lists.offsets.to_numpy()
     encoded = lists.values.slice(offsets[0], offsets[-1] - offsets[0]).dictionary_encode()
     assert isinstance(encoded, pyarrow.DictionaryArray)

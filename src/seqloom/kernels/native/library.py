@@ -138,7 +138,7 @@ def load() -> Library | str:
 
 
 def _load() -> Library | str:
-    limit = _cpu_limit()
+    limit = cpu_limit()
     if limit < 0:
         return f"{CPU_VARIABLE}=none leaves out the compiled kernels"
     path = find()
@@ -157,7 +157,8 @@ def _load() -> Library | str:
     threads = openmp.addresses()
     if threads is not None:
         library.seqloom_use_openmp(*map(ctypes.c_void_p, threads))
-    best = target = min(library.seqloom_level(), limit)
+    # Not seqloom_level(), which is what an earlier load of this process has set.
+    best = target = max(level for level in range(limit + 1) if library.seqloom_use_level(level))
     asked = os.environ.get(KERNEL_VARIABLE, "").partition(":")[2]
     if asked in CPU_TARGETS[: best + 1]:
         target = CPU_TARGETS.index(asked)
@@ -165,8 +166,12 @@ def _load() -> Library | str:
     return Library(*entry_points, target, best)
 
 
-def _cpu_limit() -> int:
-    """The best instruction set that `CPU_VARIABLE` allows, an index into `CPU_TARGETS`; -1 for none."""
+def cpu_limit() -> int:
+    """The best instruction set that `CPU_VARIABLE` allows, an index into `CPU_TARGETS`; -1 for none.
+
+    Raises:
+        ConfigError: it names no instruction set.
+    """
     names = ("none", *CPU_TARGETS)
     name = os.environ.get(CPU_VARIABLE) or names[-1]
     if name not in names:

@@ -28,6 +28,8 @@ from seqloom.layers.recurrent.inputs import (
 from seqloom.layers.recurrent.parameters import Layer, flat_parameters
 from seqloom.state import map_state, select_rows
 
+AVX512 = library.CPU_TARGETS.index("avx512")
+
 
 class Trace(NamedTuple):
     """The results of a layer with the gates of every step."""
@@ -160,8 +162,9 @@ def _choose(layer: Layer, input: Tensor, T: int, B: int, lengths: bool) -> Kerne
     if asked.kernel == "torch":
         return choose(where, asked, torch_refusal=_torch_refusal(layer, input))
     faster = asked.kernel == "native" or native_is_faster(
-        layer.cell, T, B, layer.hidden_size, lengths=lengths, training=torch.is_grad_enabled()
-    )
+        layer.cell, T, B, layer.hidden_size, lengths=lengths, training=torch.is_grad_enabled(),
+        avx512=library.cpu_target() >= AVX512,
+    )  # fmt: skip
     native_refusal = torch_refusal = None
     if not faster:
         torch_refusal = _torch_refusal(layer, input)

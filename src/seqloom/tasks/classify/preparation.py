@@ -68,7 +68,7 @@ class Preparation:
         """The good rows of a split."""
         data.require(self.column, label_column(data.columns))
         if not isinstance(self.input, TextInput):
-            return encode_examples(data, split, self._encode_row)
+            return encode_examples(data, split, self._encode_row, lambda row: len(row.values))
         rows = select_rows(data, split, LABEL_COLUMNS, self._read_target)
         return EncodedExamples(self.input.encode_rows(rows, split), rows.skipped)
 

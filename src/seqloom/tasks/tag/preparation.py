@@ -201,9 +201,9 @@ class Preparation:
 
     def source(self, data: Records, split: str, batching: Batching) -> Source:
         """Batches of sentences of near length."""
-        encoded = encode_examples(data, split, self.encode_example)
-        lengths = [len(sentence.tokens) for sentence in encoded.items]
-        return Buckets(encoded.items, lengths, collate, batching, encoded.skipped)
+        encoded = encode_examples(data, split, self.encode_example, lambda row: len(row.tokens))
+        items, skipped, lengths, digest = encoded
+        return Buckets(items, lengths, collate, batching, skipped, digest)
 
     def encode_example(self, example: Example) -> TaggedSentence:
         """A tagged sentence, encoded."""

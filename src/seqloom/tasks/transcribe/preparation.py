@@ -130,13 +130,14 @@ class Preparation:
         if normalizer.is_by_speaker:
             speakers = [recording.speaker or "" for recording in recordings]
             normalizer = normalizer.with_speakers([recording.steps for recording in recordings], speakers)
-        lengths = [len(recording.steps) for recording in recordings]
-        return Buckets(utterances.items, lengths, partial(collate, normalizer), batching, utterances.skipped)
+        items, skipped, lengths, digest = utterances
+        return Buckets(items, lengths, partial(collate, normalizer), batching, skipped, digest)
 
     def utterances(self, data: Records, split: str) -> EncodedExamples[Utterance]:
         """The good rows of a split, with a message for each bad one."""
         unknown: dict[str, set[str]] = {}
-        utterances = encode_examples(data, split, partial(self._encode_row, data.strict, unknown))
+        encode = partial(self._encode_row, data.strict, unknown)
+        utterances = encode_examples(data, split, encode, lambda row: len(row.recording.steps))
         if unknown:
             symbols = ", ".join(map(repr, sorted(set().union(*unknown.values()))))
             self.cache.warn_once(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, final
 
@@ -16,6 +16,7 @@ from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.data.text.vocabulary import Unit, Vocabulary
 from seqloom.errors import DataError, RunError
+from seqloom.progress import phase
 from seqloom.tasks.translate.vocabulary import END, TranslationVocabulary, normalize_spaces
 
 COLUMNS = ("source", "target")
@@ -76,14 +77,20 @@ class Preparation:
         cls, pairs: Sequence[tuple[str, str]], unit: Unit, size: int | None, shared: bool, lowercase: bool
     ) -> Preparation:
         """Fit a vocabulary of `size` to each language of `pairs`, or a `shared` one to both."""
-        columns = [[_lower(text, lowercase) for text in column] for column in zip(*pairs, strict=True)]
-        fitted = [columns[0] + columns[1]] * 2 if shared else columns
-        vocabularies = [
-            Vocabulary.fit(unit, (normalize_spaces(unit, text) for text in texts), size) for texts in fitted
-        ]
+
+        def texts(number: int) -> Iterator[str]:
+            """Those of a language; pairs may be too many to hold."""
+            return (_lower(pair[number], lowercase) for pair in pairs)
+
+        def fit_tokens(languages: Sequence[int]) -> Vocabulary:
+            each = (normalize_spaces(unit, text) for number in languages for text in texts(number))
+            with phase("fitting a vocabulary", total=len(pairs) * len(languages)) as fitting:
+                return Vocabulary.fit(unit, fitting.count(each), size)
+
+        vocabularies = [fit_tokens((0, 1))] * 2 if shared else [fit_tokens((number,)) for number in (0, 1)]
         source, target = (
-            TranslationVocabulary.fit(unit, vocabulary, texts)
-            for vocabulary, texts in zip(vocabularies, columns, strict=True)
+            TranslationVocabulary.fit(unit, vocabulary, texts(number))
+            for number, vocabulary in enumerate(vocabularies)
         )
         return cls(source, target, lowercase)
 
@@ -131,9 +138,8 @@ class Preparation:
 
     def source(self, data: Records, split: str, batching: Batching) -> Source:
         """Batches of pairs of near length."""
-        pairs = encode_examples(data, split, self._encode_pair)
-        lengths = [(len(pair.source.numbers), len(pair.target.numbers)) for pair in pairs.items]
-        return Buckets(pairs.items, lengths, collate, batching, pairs.skipped)
+        items, skipped, lengths, digest = encode_examples(data, split, self._encode_pair, _measure)
+        return Buckets(items, lengths, collate, batching, skipped, digest)
 
     def _encode_pair(self, example: Example) -> EncodedPair:
         source, target = read_pair(example)
@@ -144,6 +150,10 @@ class Preparation:
 
     def _encode_text(self, text: str, vocabulary: TranslationVocabulary) -> EncodedText:
         return EncodedText(text, vocabulary.encode(_lower(text, self.lowercase)))
+
+
+def _measure(pair: EncodedPair) -> tuple[int, int]:
+    return len(pair.source.numbers), len(pair.target.numbers)
 
 
 def read_pair(example: Example) -> tuple[str, str]:

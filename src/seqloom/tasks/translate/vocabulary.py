@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import final
 
 import numpy
@@ -11,6 +12,7 @@ from seqloom.data.text.vocabulary import UNKNOWN, Unit, Vocabulary
 
 END, UNSEEN = 0, 1
 """The token that ends a sequence, and begins the decoder's input; and the unknown token."""
+CHUNK_TEXTS = 4096
 SPECIALS = ("</s>", UNKNOWN)
 
 
@@ -43,8 +45,10 @@ class TranslationVocabulary:
     def fit(cls, unit: Unit, vocabulary: Vocabulary, texts: Iterable[str]) -> TranslationVocabulary:
         """Number the tokens that occur in `texts`."""
         tokens: set[int] = set()
-        for text in texts:
-            tokens.update(vocabulary.encode(normalize_spaces(unit, text)))
+        spaced = (normalize_spaces(unit, text) for text in texts)
+        while chunk := list(islice(spaced, CHUNK_TEXTS)):  # encoded on all cores
+            for encoded in vocabulary.tokenizer.encode_batch_fast(chunk, add_special_tokens=False):
+                tokens.update(encoded.ids)
         return cls(unit, vocabulary, sorted(tokens - {vocabulary.unknown}))
 
     def __len__(self) -> int:
