@@ -223,13 +223,13 @@ class Classify(Task):
             size, min_size = rows_within(texts_of(train)), smallest_fit(texts_of(train))
 
         def fit(count: int) -> numpy.ndarray:
-            sample = draw_sample(len(train), count)
+            sample, num_classes = draw_sample(len(train), count), len(labels.names)
             if is_text:
-                features = logistic_regression.tfidf(sample.of(texts_of(train)), texts, len(labels.names))
+                known, new = logistic_regression.tfidf(sample.of(texts_of(train)), texts, num_classes)
             else:
                 rows = sample.of(train), test
-                features = [logistic_regression.moments([row.values for row in part]) for part in rows]
-            return logistic_regression.predict_scores(*features, targets[sample.numbers], len(labels.names))
+                known, new = (logistic_regression.moments([row.values for row in part]) for part in rows)
+            return logistic_regression.predict_scores(known, new, targets[sample.numbers], num_classes)
 
         scores, fitted = budget.fit(fit, size, min_size)
         expected = torch.from_numpy(targets_of(test))
