@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from seqloom.errors import ConfigError
-from seqloom.runs.config import parse_settings, read_yaml, resolve
+from seqloom.runs.config import parse_settings, read_options, read_yaml, resolve
 from seqloom.tasks import task_named
 
 GENERATE = task_named("generate")
@@ -29,6 +29,45 @@ def test_what_is_resolved_can_be_resolved_again() -> None:
     config = resolve(GENERATE, [parse_settings(["training.max_steps=7", "data.unit=word"])])
     saved = config.to_dict()
     assert resolve(GENERATE, [saved]).to_dict() == saved
+
+
+def test_how_data_is_read_is_known_before_the_task(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("data:\n  columns: {text: body, label: 3}\n  unit: word\n  header: false\n")
+    layers = [read_yaml(file), parse_settings(["data.columns.text=review", "data.separator=|"])]
+    options = read_options(layers)
+    assert options.columns == {"text": "review", "label": 3}
+    assert (options.separator, options.header, options.encoding) == ("|", False, None)
+    config = resolve(GENERATE, layers)
+    assert (config.reading, config.data.unit) == (options, "word")
+    assert resolve(GENERATE, [config.to_dict()]) == config
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [(";", ";"), ("|", "|"), (",", ","), (r"\t", "\t"), ("tab", "\t"), ("null", None)]
+)
+def test_separators_are_written_as_a_shell_has_them(setting: str, value: str | None) -> None:
+    assert read_options([parse_settings([f"data.separator={setting}"])]).separator == value
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("data.separator=xy", r"data\.separator: must be one character, or one of tab, .*\. Got \"xy\"\."),
+        (
+            "data.encoding=klingon",
+            r"data\.encoding: must be the name of an encoding\. Got \"klingon\"\. For example",
+        ),
+        ("data.encoding=base64", r"data\.encoding: must be the name of an encoding"),
+        ("data.header=maybe", r"data\.header: input should be a valid boolean"),
+        ("data.columns=text", r"data\.columns: input should be a valid dictionary"),
+        ("data.names.label=[no, yes]", r"data\.names\.label: input should be a valid string\. Got false\."),
+        ("data.column.text=a", r"unknown key `data\.column`\. Did you mean `data\.columns`\?"),
+    ],
+)
+def test_how_data_is_read_is_checked(setting: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve(GENERATE, [parse_settings([setting])])
 
 
 def test_without_a_limit_a_training_has_20_epochs() -> None:
