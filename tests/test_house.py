@@ -16,7 +16,7 @@ import seqloom
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 MAX_LINES = 400
-HEAVY = ("torch", "numpy", "accelerate", "pandas", "transformers")
+HEAVY = ("torch", "numpy", "accelerate", "pandas", "transformers", "pyarrow")
 
 
 def names(paths: list[Path]) -> list[str]:

@@ -43,13 +43,9 @@ def command(
     decoding, reading = run_settings(settings)
     predictor = load(run)
     if inputs:
-        chunks = [
-            [
-                value
-                for name in inputs
-                for value in predictor.read_inputs(name, reading, is_text=is_text, log=log)
-            ]
-        ]
+        with shown():
+            values = [predictor.read_inputs(name, reading, is_text=is_text, log=log) for name in inputs]
+        chunks = [[value for part in values for value in part]]
     elif reading:
         raise ConfigError("--set", "data.* needs a file to read", got="standard input")
     else:

@@ -11,6 +11,7 @@ import torch
 
 from seqloom.errors import ConfigError, DataError, RunError, nearest
 from seqloom.inference.stopping import stop_texts, until
+from seqloom.progress import phase
 from seqloom.runs import run_folder
 from seqloom.runs.config import RunConfig, resolve
 from seqloom.tasks.base import AudioStreaming, Context, Output, TextGeneration
@@ -59,14 +60,15 @@ class Predictor:
         """
         context = self.context(**decoding)
         items, places, answers = [], [], [Output("")] * len(inputs)
-        for place, value in enumerate(inputs):
-            try:
-                items.append(self.preparation.encode(value))
-                places.append(place)
-            except DataError as error:
-                if strict:
-                    raise
-                answers[place] = Output("", {"error": str(error)})
+        with phase("encoding", total=len(inputs)) as encoding:
+            for place, value in enumerate(encoding.count(inputs)):
+                try:
+                    items.append(self.preparation.encode(value))
+                    places.append(place)
+                except DataError as error:
+                    if strict:
+                        raise
+                    answers[place] = Output("", {"error": str(error)})
         outputs = self.config.task.predict(self.model, items, context) if items else []
         for place, output in zip(places, outputs, strict=True):
             answers[place] = output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def train(
         bar = ProgressBar() if show_progress and is_main else None
         callbacks += [bar] if bar is not None else []
         try:
-            with listen(bar):
+            with nullcontext() if bar is None else listen(bar):
                 state = trainer.run(folder, callbacks)
                 log(f"stopped at {state.stop_reason}, step {state.step:,}; {describe_best(state)}")
                 accelerator.wait_for_everyone()

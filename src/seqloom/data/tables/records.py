@@ -250,10 +250,11 @@ def read_inputs(
     known = {role: name for role, name in expected.known.items() if role == column}
     reader = TableReader(options, path.parent, ExpectedColumns(known, [Layout(column, column)]))
     examples = []
-    for row in rows_of(path, reader):
-        if row.error is not None:
-            raise row.error
-        examples.append(Example(row.place, row.fields))
+    with phase(f"reading {path.name}") as reading:
+        for row in reading.count(rows_of(path, reader)):
+            if row.error is not None:
+                raise row.error
+            examples.append(Example(row.place, row.fields))
     for remark in reader.remarks:
         note(remark)
     return examples

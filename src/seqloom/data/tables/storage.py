@@ -95,9 +95,12 @@ class ExamplesWriter:
             self._file.write_batch(batch)
         self.sizes.append(len(self._rows))
         self._stored += len(self._rows)
-        separators = len(self._rows) * len(self._names)
-        # A column of texts has 8 bytes a row beside them; a file has a separator there.
-        characters = batch.nbytes - batch.column("place").nbytes - 4 * len(self._rows) - 7 * separators
+        texts = [
+            batch.column(name) for name in batch.schema.names if name.startswith(COLUMN) or name == "rest"
+        ]
+        sizes = (text.buffers()[2] for text in texts)
+        # What a file has of them, with a separator after each
+        characters = sum(data.size for data in sizes if data) + len(self._rows) * len(self._names)
         self._on_write(characters if self._counts_characters else len(self._rows))
         self._rows, self._characters = [], 0
 

@@ -167,7 +167,7 @@ class TextInput:
 def _fit_vocabulary(examples: Examples, unit: Unit, size: int | None) -> Vocabulary:
     if unit == "word":
         return fit_split(split_texts(examples, "text", new_words(), "train"), size)
-    with phase(f"fitting a vocabulary of {unit}s", total=len(examples)) as fitting:
+    with phase("fitting a vocabulary", total=len(examples)) as fitting:
 
         def read_texts() -> Iterator[str]:
             for batch in examples.batches():
