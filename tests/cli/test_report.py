@@ -169,8 +169,7 @@ def test_evaluate_says_what_was_skipped_and_passed_over(tmp_path: Path) -> None:
     options = ["--set", "training.max_steps=1", "--set", "model.hidden_size=4", "--out", "run"]
     assert seqloom("train", "data", *options, cwd=tmp_path).returncode == 0
     done = seqloom("evaluate", "run", "data", cwd=tmp_path)
-    assert "data: passed over 1: notes.md\n" in done.stderr
-    assert "data: 1 of 3 rows of test is in train too\n" in done.stderr
+    assert "; passed over 1: notes.md; 1 of 3 rows of test is in train too" in done.stderr
     assert "test: 1 rows skipped, the first: " in done.stderr
     assert done.stdout.startswith("data, test split, 1 rows skipped\n")
     assert "The baseline took " in done.stdout

@@ -39,7 +39,7 @@ HUGE = b'text,label\n"' + b"x y " * 100_000 + b'",good\na,bad\n' + b"b,good\nc,b
 SURROGATE = b'{"text": "\\ud800", "label": "a"}\n{"text": "b", "label": "b"}\n' * 5
 
 
-@examples(12)
+@examples(6)
 @given(data_paths(), st.none() | st.sampled_from(TASKS), st.booleans(), ENCODINGS)
 @example({"data.jsonl": DEEP + b"\n" + SEEDS["reviews.jsonl"]}, None, False, "utf-8")
 @example({"data.csv": WIDE}, None, False, "ascii")
