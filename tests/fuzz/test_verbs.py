@@ -134,6 +134,7 @@ def test_translate(runs: Path, pipe: bytes, as_json: bool, encoding: str) -> Non
     st.lists(FILES | st.tuples(st.just(".wav"), damaged(SEEDS["tone.wav"])), min_size=1, max_size=2),
     ENCODINGS,
 )
+@example([(".jsonl", b'{"file": "a\\u0000b"}\n')], "utf-8")
 def test_transcribe(runs: Path, files: list[tuple[str, bytes]], encoding: str) -> None:
     with new_folder() as folder:
         for number, (suffix, content) in enumerate(files):

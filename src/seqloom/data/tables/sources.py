@@ -143,6 +143,13 @@ def rows_of(table: Path, reader: TableReader) -> Iterator[Row]:
         if row.error is None and name is None and names_files:
             raise DataError(table, "expected a column file_name", got=", ".join(row.fields))
         if row.error is None and isinstance(name, str | Path) and str(name):
-            yield Row(row.place, {**row.fields, "file": (table.parent / name).resolve()})
+            try:
+                file = (table.parent / name).resolve()
+            except (OSError, ValueError) as error:  # a name with a null character, or one that is too long
+                got = getattr(error, "strerror", None) or str(error)
+                bad = DataError(row.place, "`file` must be the path of a recording", got=got)
+                yield Row(row.place, {}, bad)
+                continue
+            yield Row(row.place, {**row.fields, "file": file})
         else:
             yield row
