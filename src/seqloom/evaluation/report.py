@@ -127,6 +127,13 @@ def verdict(report: Report) -> str:
         return "There is no baseline for this split."
     if report.is_better:
         return f"The model is better than the baseline, {report.baseline_name}."
+    name, higher = report.primary_metric
+    value, baseline = report.metrics[name], report.baseline[name]
+    if value > baseline if higher else value < baseline:
+        return (
+            f"The model is ahead of the baseline, {report.baseline_name}, but that may be chance: the interval "
+            f"of its {name} has the baseline's within it. Train it longer, or measure it on more data."
+        )
     hint = "Train it longer, or use the baseline."
     return f"The model is not better than the baseline, {report.baseline_name}. {hint}"
 

@@ -21,7 +21,8 @@ from seqloom.training.precision import best_precision
 
 PASSES = 3
 """With fewer passes over its text, a smaller model learns more in the same time."""
-HIDDEN_SIZES = range(64, 513, 32)
+HIDDEN_SIZES = range(192, 513, 32)
+"""Smaller ones learn less even in a minute of one slow core, as when other work disturbs the measurement."""
 MEASURED_SIZE = 128
 EMBEDDING_SIZE = 32
 """There are few characters: a wide embedding would cost time that the recurrent layer makes more of."""
@@ -72,7 +73,7 @@ def choose_size(characters: int, seconds: float, speed: float) -> Sizing:
         speed: as `measure_speed` returns it.
 
     >>> [choose_size(420_000, seconds, speed=48_000).hidden_size for seconds in (3, 60, 120, 600)]
-    [64, 192, 288, 512]
+    [192, 192, 288, 512]
     """
     weights_per_second = speed * _weights(MEASURED_SIZE)
     passes = {size: weights_per_second * seconds / _weights(size) / characters for size in HIDDEN_SIZES}
