@@ -83,7 +83,7 @@ endif
 # The stamps go first and one comes back last: an interrupted installation is never taken for a finished one.
 # torch goes in before everything else, by its exact version, so that no other package chooses its build. Meanwhile
 # seqloom itself is installed, because csrc/ takes the compiler longest and needs no torch. The last command adds what
-# is still missing.
+# is still missing. --no-compile: Python compiles what it imports, a small part of what pip would compile.
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	  || { echo "seqloom needs Python 3.11 or later as $(PYTHON). Got: $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.11 ..." >&2; exit 1; }
@@ -94,11 +94,11 @@ define install
 	@rm -f $(STAMP) $(RUNNING)
 	@[ -n "$(COMPILER)" ] || echo "No C++ compiler: seqloom goes without its compiled kernels. On Debian or Ubuntu: apt-get install g++" >&2
 	@echo "compiling csrc/, and installing $(TORCH) and what seqloom needs"
-	@$(RUN) -m pip install --quiet --no-deps --editable . & compiling=$$!; \
+	@$(RUN) -m pip install --quiet --no-compile --no-deps --editable . & compiling=$$!; \
 	  trap 'kill $$compiling 2>/dev/null; exit 1' INT TERM; \
-	  $(RUN) -m pip install --quiet $(TORCH) && $(RUN) -m pip install --quiet $(NEEDED); needed=$$?; \
+	  $(RUN) -m pip install --quiet --no-compile $(TORCH) && $(RUN) -m pip install --quiet --no-compile $(NEEDED); needed=$$?; \
 	  wait $$compiling && exit $$needed
-	$(RUN) -m pip install --quiet '$(1)'
+	$(RUN) -m pip install --quiet --no-compile '$(1)'
 	@printf '%s\n' "$(CURDIR)" "$(MODULES)" > $@
 endef
 

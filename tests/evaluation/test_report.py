@@ -67,5 +67,5 @@ def test_its_verdict_is_a_sentence() -> None:
     assert verdict(report(0.6, 0.8, None, True)) == "There is no baseline for this split."
     assert verdict(report(0.6, 0.8, 0.7, True)).startswith("The model is not better than the baseline")
     ahead = verdict(report(0.6, 0.8, 0.65, True))
-    assert ahead.startswith("The model is ahead of the baseline, majority, but that may be chance: the interval")
+    assert ahead.startswith("The model is ahead of the baseline, majority, but that may be chance: ")
     assert verdict(report(0.6, 0.8, 0.75, True)).startswith("The model is not better than the baseline")

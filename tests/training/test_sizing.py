@@ -20,7 +20,7 @@ def test_a_faster_machine_and_more_time_give_a_larger_model() -> None:
     assert choose_size(800_000, 120, 4e4)[0] == sizes[2]
 
 
-@pytest.mark.parametrize("speed", [2e4, 5e4, 1e5])
+@pytest.mark.parametrize("speed", [5e4, 1e5])
 def test_the_model_is_the_largest_that_reads_its_text_often_enough(speed: float) -> None:
     chosen = choose_size(400_000, 60, speed)
     assert chosen.passes >= PASSES
