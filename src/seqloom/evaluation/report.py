@@ -131,8 +131,8 @@ def verdict(report: Report) -> str:
     value, baseline = report.metrics[name], report.baseline[name]
     if value > baseline if higher else value < baseline:
         return (
-            f"The model is ahead of the baseline, {report.baseline_name}, but that may be chance: the baseline "
-            f"is within the interval of its {name}. Train it longer, or measure it on more data."
+            f"The model is ahead of the baseline, {report.baseline_name}, but that may be chance: the "
+            f"baseline is within the interval of its {name}. Train it longer, or measure it on more data."
         )
     hint = "Train it longer, or use the baseline."
     return f"The model is not better than the baseline, {report.baseline_name}. {hint}"
