@@ -14,6 +14,7 @@ from seqloom.files import cannot_write
 SECONDS_UNTIL_ABANDONED = 86_400.0
 """What a killed process left half-written is deleted after a day."""
 PARTIAL = ".partial-"
+HINT = "Make room, or name another folder by the environment variable SEQLOOM_CACHE"
 
 
 def cache_folder() -> Path:
@@ -50,14 +51,8 @@ def cached_folder(kind: str, key: str, write: Callable[[Path], object]) -> Path:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
-        raise cannot_write_cache(target, error) from None
+        raise cannot_write(target, error, HINT) from None
     return target
-
-
-def cannot_write_cache(path: Path, error: OSError) -> Exception:
-    """The error for a cache on a full disk, without permission, and the like."""
-    hint = "Make room, or name another folder by the environment variable SEQLOOM_CACHE"
-    return cannot_write(path, error, hint)
 
 
 def _rename(partial: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import multiprocessing
 from pathlib import Path
@@ -178,3 +179,25 @@ def test_messages_are_joined_with_their_counts() -> None:
     assert both[:5] == ["a", "b"]
     both.append("c")
     assert (len(both), both[2], repr(both)) == (5_002, "c", "SkippedRows(['a', 'b', 'c'], 5002)")
+
+
+def test_a_compressed_table_is_stored_by_what_it_holds(
+    tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = "text,label\n" + "".join(f"row {n},{n % 2}\n" for n in range(500))
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(content.encode()))
+    monkeypatch.setattr(reading, "MEMORY_BYTES", 2 * path.stat().st_size)
+    read_rows(path)
+    assert (cache_folder / "tables").is_dir()
+
+
+def test_a_new_folder_beside_a_table_makes_its_rows_be_read_again(tmp_path: Path, cache_folder: Path) -> None:
+    """Recordings of Common Voice lie in clips/, if there is such a folder."""
+    folder = tmp_path / "voice"
+    folder.mkdir()
+    (folder / "train.tsv").write_text("path\tsentence\na.mp3\tone\nb.mp3\ttwo\n" * 3)
+    before = read_rows(folder).examples("train")[0].fields["file"]
+    (folder / "clips").mkdir()
+    after = read_rows(folder).examples("train")[0].fields["file"]
+    assert (before.parent.name, after.parent.name) == ("voice", "clips")

@@ -75,7 +75,8 @@ class TableReader:
     def settings(self) -> str:
         """All that its rows depend on beside the tables, as text."""
         names = {} if self.folder is None else find_names(self.folder, self.folder)
-        return repr((self.options.model_dump_json(), sorted(self._known.items()), [*self.layouts], names))
+        known = sorted(self._known.items())
+        return repr((self.options.model_dump_json(), known, [*self.layouts], names))
 
     def note(self, remark: str) -> None:
         """Keep a remark, once."""

@@ -16,6 +16,7 @@ from seqloom.data.cache import cached_folder
 from seqloom.data.compression import content_suffix, is_compressed
 from seqloom.data.splits import SPLITS, hold_out
 from seqloom.data.tables.examples import ArrowFile, Examples
+from seqloom.data.tables.formats.speech import recording_folders
 from seqloom.data.tables.formats.table import Row
 from seqloom.data.tables.remarks import RowHashes, describe_duplicates
 from seqloom.data.tables.skipped import SkippedRows
@@ -26,6 +27,8 @@ from seqloom.progress import phase
 
 MEMORY_BYTES = 8 << 20
 """The rows of larger tables are written to a file in the cache folder."""
+GROWTH = 8
+"""How much larger the content of a compressed table is, about"""
 FORMAT = 1
 """Of the files in the cache"""
 SUMMARY, HELD_OUT = "splits.json", "held-out.npy"
@@ -66,10 +69,11 @@ def read_splits(path: Path, sources: Sources, strict: bool) -> Splits:
         DataError: a source cannot be read, a split is empty, or, with `strict`, a row is bad.
         RunError: the cache cannot be written.
     """
-    size = 0 if sources.recordings else sum(file.stat().st_size for file in sources.files)
-    if size < MEMORY_BYTES:
+    sizes = {} if sources.recordings else {file: file.stat().st_size for file in sources.files}
+    unpacked = sum(size * (GROWTH if is_compressed(file) else 1) for file, size in sizes.items())
+    if unpacked < MEMORY_BYTES:
         return _read(path, sources, strict)
-    key = _compute_key(path, sources, strict, size)
+    key = _compute_key(path, sources, strict, sum(sizes.values()))
     folder = cached_folder("tables", key, partial(_read, path, sources, strict))
     return _load(folder, [str(source.files[0]) for source in sources.in_order()], key)
 
@@ -80,9 +84,8 @@ def _compute_key(path: Path, sources: Sources, strict: bool, size: int) -> str:
     with phase(f"checking {path.name}", total=size) as checking:
         for source in sources.in_order():
             for name in source.files:
-                digest.update(
-                    repr((str(name), str(name.resolve()), source.split)).encode(errors="surrogateescape")
-                )
+                identity = (str(name), str(name.resolve()), source.split, recording_folders(name))
+                digest.update(repr(identity).encode(errors="surrogateescape"))
                 with name.open("rb") as file:
                     while block := file.read(1 << 22):
                         digest.update(block)

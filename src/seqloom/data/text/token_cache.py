@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy
 
-from seqloom.data.cache import cache_folder, cannot_write_cache
+from seqloom.data.cache import cached_folder
 from seqloom.data.text.corpus import FileSpan, read_chunks
 from seqloom.data.text.vocabulary import Vocabulary
 
 MEMORY_BYTES = 256 << 20
 """The token ids of a longer text are written to a file in the cache folder and memory-mapped."""
+IDS = "ids.bin"
 
 
 class TokenArray(NamedTuple):
@@ -46,27 +45,14 @@ def tokenize(spans: Sequence[FileSpan], vocabulary: Vocabulary) -> TokenArray:
 
 def _tokenize_to_file(spans: Sequence[FileSpan], vocabulary: Vocabulary) -> TokenArray:
     digest = _compute_digest(spans, vocabulary)
-    target = cache_folder() / "tokens" / f"{digest}.bin"
-    if not target.exists():
-        try:
-            _write(target, spans, vocabulary)
-        except OSError as error:
-            raise cannot_write_cache(target, error) from None
-    return TokenArray(numpy.memmap(target, dtype=vocabulary.dtype, mode="r"), digest)
 
-
-def _write(target: Path, spans: Sequence[FileSpan], vocabulary: Vocabulary) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # A temporary name of its own: several processes may encode the same text at the same time.
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-        try:
+    def write(folder: Path) -> None:
+        with (folder / IDS).open("wb") as file:
             for ids in vocabulary.encode_chunks(read_chunks(spans)):
                 ids.tofile(file)
-            os.fsync(file.fileno())
-        except BaseException:
-            os.unlink(file.name)
-            raise
-    os.replace(file.name, target)
+
+    ids = cached_folder("tokens", digest, write) / IDS
+    return TokenArray(numpy.memmap(ids, dtype=vocabulary.dtype, mode="r"), digest)
 
 
 def _compute_digest(spans: Sequence[FileSpan], vocabulary: Vocabulary) -> str:

@@ -29,6 +29,11 @@ def clips_folder(table: Path, column: str) -> str:
     return CLIPS if column == "path" and (table.parent / CLIPS).is_dir() else ""
 
 
+def recording_folders(table: Path) -> list[str]:
+    """The folders beside a table whose presence decides where its recordings are."""
+    return [name for name in (CLIPS, *LJSPEECH_FOLDERS) if (table.parent / name).is_dir()]
+
+
 def find_ljspeech(file: TableFile) -> str | None:
     """The folder of the recordings if a `metadata.csv` has LJSpeech's layout: `id|text|normalized text`.
 
