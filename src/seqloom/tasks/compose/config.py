@@ -1,0 +1,51 @@
+"""The settings of `compose`: those of both kinds of music."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from seqloom.settings import PositiveInt, Probability, StrictConfig
+from seqloom.tasks.model_config import RecurrentModelConfig
+
+
+class DataConfig(StrictConfig):
+    """The `data.*` keys."""
+
+    positions_per_beat: Annotated[int, Field(ge=1, le=48)] = 12
+    """Of MIDI files: positions of a beat at which a note may begin; 12 has sixteenths and triplets."""
+    max_beats: Annotated[int, Field(ge=1, le=64)] = 16
+    """Of MIDI files: a longer note is cut."""
+    max_bars: PositiveInt = 2000
+    """Of MIDI files: a longer one is skipped."""
+    transpose: Annotated[int, Field(ge=0, le=11)] = 5
+    """In training each tune is moved up or down by at most so many semitones, drawn anew in every epoch."""
+
+
+class ModelConfig(RecurrentModelConfig):
+    """The `model.*` keys."""
+
+    hidden_size: PositiveInt = 256
+    embedding_size: PositiveInt = 64
+    """Of events: width of a token's vector."""
+    dropout: Probability = 0.1
+    """At the input, between layers and at the output."""
+    locked_dropout: bool = True
+
+
+class DecodingConfig(StrictConfig):
+    """The `decoding.*` keys."""
+
+    bars: Annotated[int, Field(ge=1, le=1000)] = 16
+    """Bars that are added."""
+    time_signature: Annotated[str, Field(pattern=r"^[1-9]\d?/(1|2|4|8|16)$")] | None = None
+    """Of every bar that is added, as 6/8; null: as the model chooses."""
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """Divides the logits before sampling; 0 takes the most likely."""
+    top_k: Annotated[int, Field(ge=0)] = 0
+    """Sample from the k most likely; 0: from all."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Sample from the fewest that have this probability together."""
+    seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
+    """The same seed writes the same tune."""
