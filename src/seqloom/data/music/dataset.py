@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from seqloom.data.splits import SPLITS
+from seqloom.data.tables.examples import Example
 
 MusicKind: TypeAlias = Literal["events", "frames"]
 """What music is read as: the events of MIDI files, or the frames of piano rolls."""
@@ -28,6 +29,10 @@ class Music(NamedTuple):
         """The tunes of a split; `all`: of all splits."""
         names = SPLITS if split == "all" else (split,)
         return [tune for name in names for tune in self.splits.get(name, ())]
+
+    def examples(self, split: str) -> list[Example]:
+        """The tunes of a split as rows of one column, `file`."""
+        return [Example(str(tune), {"file": tune}) for tune in self.tunes(split)]
 
     def describe(self) -> str:
         """For example `train 834 tunes, validation 100 tunes`."""

@@ -29,7 +29,7 @@ class TimeSignature(NamedTuple):
         >>> TimeSignature(0, 6, 8).bar_ticks(480)
         1440
         """
-        return int(Fraction(4 * ticks_per_quarter * self.numerator, self.denominator))
+        return max(int(Fraction(4 * ticks_per_quarter * self.numerator, self.denominator)), 1)
 
     def __str__(self) -> str:
         return f"{self.numerator}/{self.denominator}"
@@ -71,6 +71,15 @@ class Tune(NamedTuple):
     def seconds(self) -> float:
         """How long it lasts."""
         return self.end / self.ticks_per_quarter * 60 / self.tempo
+
+    @property
+    def num_bars(self) -> int:
+        """Bars, the last one as a whole; counted without listing them."""
+        bars, end = 0, max(self.end, 1)
+        until = [*(mark.tick for mark in self.time_signatures[1:]), end]
+        for mark, stop in zip(self.time_signatures, until, strict=True):
+            bars += -(-max(min(stop, end) - mark.tick, 0) // mark.bar_ticks(self.ticks_per_quarter))
+        return bars
 
     def bar_starts(self) -> numpy.ndarray:
         """The tick at which each bar begins, and that at which the last one is over: (bars + 1,).

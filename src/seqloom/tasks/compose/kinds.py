@@ -28,6 +28,8 @@ KINDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """The class of each kind, imported when it is first needed."""
+MARKERS: Mapping[str, str] = MappingProxyType({"events.json": "events", "frames.json": "frames"})
+"""The kind of a run folder, by the file that it alone has: one of `Preparation.files`"""
 
 
 class MusicPreparation(Preparation, Protocol):
@@ -38,17 +40,9 @@ class MusicPreparation(Preparation, Protocol):
         """`events` or `frames`."""
         ...
 
-    @property
-    def marker(self) -> str:
-        """The file of a run folder that this kind alone has."""
-        ...
-
 
 class Kind(Protocol):
     """What a kind of music has of its own. It holds no data."""
-
-    marker: str
-    """The file of a run folder, one of `Preparation.files`, that this kind alone has."""
 
     def prepare(self, data: Music, config: Any) -> MusicPreparation:
         """Fit to the training split."""
@@ -99,9 +93,7 @@ def kind_of_run(folder: Path) -> Kind:
     Raises:
         RunError: there is no such file.
     """
-    kinds = [kind_named(name) for name in KINDS]
-    for kind in kinds:
-        if (folder / kind.marker).is_file():
-            return kind
-    markers = " or ".join(kind.marker for kind in kinds)
-    raise RunError(folder, f"expected the file {markers}", got="neither")
+    for marker, kind in MARKERS.items():
+        if (folder / marker).is_file():
+            return kind_named(kind)
+    raise RunError(folder, f"expected the file {' or '.join(MARKERS)}", got="neither")
