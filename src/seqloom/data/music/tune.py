@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy
@@ -49,6 +50,7 @@ class Tune(NamedTuple):
         time_signatures: the first is at tick 0.
         tempo: quarter notes a minute.
         length: ticks to the end of its last bar; 0: until its last note ends.
+        primer_end: the tick before which its notes are those of a primer, which a model continued.
 
     >>> tune = make_tune([(0, 24, 60), (24, 24, 64)], ticks_per_quarter=24)
     >>> tune.end, tune.seconds, [str(signature) for signature in tune.time_signatures]
@@ -60,6 +62,7 @@ class Tune(NamedTuple):
     time_signatures: tuple[TimeSignature, ...] = (COMMON_TIME,)
     tempo: float = DEFAULT_TEMPO
     length: int = 0
+    primer_end: int = 0
 
     @property
     def end(self) -> int:
@@ -115,7 +118,7 @@ class Tune(NamedTuple):
         marks += [
             mark._replace(tick=mark.tick - begin) for mark in self.time_signatures if begin < mark.tick < end
         ]
-        return self._replace(notes=notes, time_signatures=tuple(marks), length=end - begin)
+        return self._replace(notes=notes, time_signatures=tuple(marks), length=end - begin, primer_end=0)
 
     def with_resolution(self, ticks_per_quarter: int) -> Tune:
         """The same tune in other ticks, rounded to the nearest where they are coarser."""
@@ -130,8 +133,19 @@ class Tune(NamedTuple):
         notes[:, ONSET] = scale(notes[:, ONSET])
         notes[:, DURATION] = numpy.maximum(ends - notes[:, ONSET], 1)
         marks = tuple(mark._replace(tick=int(scale(numpy.array(mark.tick)))) for mark in self.time_signatures)
-        length = int(scale(numpy.array(self.length)))
-        return Tune(notes, ticks_per_quarter, marks, self.tempo, length)
+        length, primer_end = (int(scale(numpy.array(tick))) for tick in (self.length, self.primer_end))
+        return Tune(notes, ticks_per_quarter, marks, self.tempo, length, primer_end)
+
+    def save(self, path: Path | str, *, overwrite: bool = False) -> None:
+        """Write it as a MIDI file, as sound or as a picture: `.mid`, `.wav` or `.svg`.
+
+        Raises:
+            RunError: there is such a file, no such folder, or it cannot be written.
+            DataError: another ending; a tune of more than an hour as `.wav`.
+        """
+        from seqloom.data.music.files import save_tune  # which needs this module
+
+        save_tune(self, path, overwrite=overwrite)
 
 
 def make_tune(
@@ -179,3 +193,15 @@ def tidy_signatures(marks: tuple[TimeSignature, ...] | list[TimeSignature]) -> t
         if not tidy or mark[1:] != tidy[-1][1:]:
             tidy.append(mark)
     return tuple(tidy)
+
+
+PITCH_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+
+
+def pitch_name(pitch: int) -> str:
+    """The name of a MIDI pitch.
+
+    >>> pitch_name(60), pitch_name(21)
+    ('C4', 'A0')
+    """
+    return f"{PITCH_NAMES[pitch % 12]}{pitch // 12 - 1}"

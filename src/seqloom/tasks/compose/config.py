@@ -72,3 +72,5 @@ class DecodingConfig(StrictConfig):
     """Sample from the fewest that have this probability together."""
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
     """The same seed writes the same tune."""
+    report_tunes: Annotated[int, Field(ge=0, le=1000)] = 50
+    """Tunes that a report writes, to compare them with those of the data; 0: none."""

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from seqloom.data.music.tune import DURATION, ONSET, PITCH, Tune
+from seqloom.data.music.tune import DURATION, ONSET, PITCH, Tune, pitch_name
 from seqloom.tasks.base import Output
-
-NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-
-
-def pitch_name(pitch: int) -> str:
-    """The name of a MIDI pitch.
-
-    >>> pitch_name(60), pitch_name(21)
-    ('C4', 'A0')
-    """
-    return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 
 def describe(tune: Tune) -> Output:

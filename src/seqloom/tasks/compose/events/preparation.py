@@ -44,6 +44,8 @@ class Facts(NamedTuple):
     """Of the fullest bar"""
     max_bars: int = 2000
     transpose: int = 0
+    counts: Sequence[int] = ()
+    """How often each token is in the training tunes, (V,)"""
 
 
 class Tokenized(NamedTuple):
@@ -102,7 +104,10 @@ class Preparation:
         preparation = cls(tokenizer, facts)
         train = preparation.tokens(data, "train")
         fullest = max(preparation.fullest_bar(train.rows.row(row)) for row in range(len(train.rows)))
-        preparation.facts = facts._replace(max_bar_tokens=fullest)
+        counts = sum(numpy.bincount(chunk, minlength=len(tokenizer)) for chunk in train.rows.chunks())
+        preparation.facts = facts._replace(
+            max_bar_tokens=fullest, counts=numpy.asarray(counts, dtype=int).tolist()
+        )
         return preparation
 
     @classmethod
@@ -130,6 +135,17 @@ class Preparation:
             parts += [f"{cut:,} notes of training cut to the longest duration"] * bool(cut)
             parts += [f"{left_out:,} notes outside a piano or doubled left out"] * bool(left_out)
         return "; ".join(parts)
+
+    def log_frequencies(self) -> numpy.ndarray:
+        """The logarithm of each token's share of the training tunes, as often as they are transposed, (V,).
+
+        Every token is counted once more than it occurs.
+        """
+        counts = numpy.array(self.facts.counts, dtype=float)
+        is_pitch, steps = self.events.pitch >= 0, 2 * self.facts.transpose + 1
+        moved = numpy.convolve(counts[is_pitch], numpy.ones(steps) / steps)
+        counts[is_pitch] = moved[self.facts.transpose : len(moved) - self.facts.transpose]
+        return numpy.log((counts + 1) / (counts + 1).sum())
 
     def fullest_bar(self, tokens: numpy.ndarray) -> int:
         """Tokens of the bar that has most."""

@@ -106,20 +106,22 @@ def _join(preparation: Preparation, primer: Tune | None, row: list[int], new: li
     before = primer.with_resolution(resolution)
     after = written._replace(notes=added).with_resolution(resolution)
     notes = numpy.concatenate([before.notes, after.notes])
-    return after._replace(notes=notes, tempo=primer.tempo)
+    primer_end = int(before.notes[:, ONSET].max()) + 1
+    return after._replace(notes=notes, tempo=primer.tempo, primer_end=primer_end)
 
 
-def bigram_step(tokens: numpy.ndarray, vocabulary_size: int) -> tuple[Step, State]:
-    """A bigram model of tokens as a step callable, and its state, of which it makes no use.
+def bigram_step(tokens: numpy.ndarray, vocabulary_size: int) -> Step:
+    """A bigram model of tokens as a step callable. Its state is a number that it makes no use of.
 
     Args:
         tokens: (N,) of the training tunes.
         vocabulary_size: V.
     """
     model = NGram(tokens, vocabulary_size, order=2)
-    table = torch.from_numpy(numpy.stack([model.following([token]) for token in range(vocabulary_size)]))
+    rows = [model.following([token]) for token in range(vocabulary_size)]
+    table = torch.from_numpy(numpy.stack(rows)).float()
 
-    def step(tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        return table[tokens].float(), state
+    def step(tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
+        return table[tokens], torch.zeros(1, len(tokens)) if state is None else state
 
-    return step, (torch.zeros(1, 1, 1),)
+    return step
