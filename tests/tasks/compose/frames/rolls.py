@@ -14,12 +14,12 @@ SETTINGS = [
     "model.cell_type=gru",
     "model.key_hidden_size=12",
     "model.key_output_size=16",
-    "model.key_reach=8",
+    "model.key_reach=6",
     "model.dropout=0",
     "training.batch_size=8",
     "training.learning_rate=0.02",
-    "training.max_steps=120",
-    "training.validate_every=60",
+    "training.max_steps=90",
+    "training.validate_every=45",
 ]
 
 

@@ -19,7 +19,7 @@ from seqloom.models.recurrent_stack import RecurrentConfig
 from seqloom.models.rolls.roll_model import RollConfig, RollModel
 from seqloom.models.rolls.sampling import AS_PROBABLE
 from seqloom.tasks import task_named
-from seqloom.tasks.compose.frames.composing import sample_roll
+from seqloom.tasks.compose.frames.composing import sample_rolls
 from seqloom.tasks.compose.frames.preparation import Meter
 
 TASK: Any = task_named("compose")
@@ -67,18 +67,19 @@ def test_all_notes_of_a_primer_stay(trained: Predictor) -> None:
 def test_a_primer_is_read_in_one_pass_as_in_steps(trained: Predictor) -> None:
     model = trained.model
     before = torch.from_numpy(frames_of_tune(PRIMER, 1))
-    drawn = sample_roll(model, before, 3, AS_PROBABLE, seed=5)
+    drawn, other = sample_rolls(model, before, 14, AS_PROBABLE, seeds=[5, 6])
     generator, state = torch.Generator("cpu").manual_seed(5), None
     with torch.inference_mode():
         *heard, frame = torch.cat([torch.zeros(1, 88), before.float()])
         for place, earlier in enumerate(heard):
             _, state = model.step(earlier.view(1, 1, -1), state, first_steps=torch.tensor([place]))
-        for number in range(3):
+        for number in range(14):
             place = torch.tensor([len(before) + number])
             context, state = model.step(frame.view(1, 1, -1), state, first_steps=place)
             uniforms = torch.rand(1, 88, generator=generator, dtype=torch.float64)
             frame = model.sample(context, uniforms)[0].float()
             assert torch.equal(frame.to(torch.uint8), drawn[number])
+    assert not torch.equal(drawn, other)
 
 
 def test_temperature_zero_is_the_same_for_every_seed(trained: Predictor) -> None:
@@ -152,7 +153,7 @@ def test_frames_are_sampled_fast() -> None:
     """A model of the size of recipes, untrained: 67 frames a second of a processor that others use too."""
     torch.manual_seed(0)
     model = RollModel(88, RecurrentConfig("gru", 64), RollConfig(first_key=21, stop_key=77)).eval()
-    sample_roll(model, None, 5, AS_PROBABLE, seed=0)
+    sample_rolls(model, None, 5, AS_PROBABLE, seeds=[0])
     started = time.process_time()
-    sample_roll(model, None, 50, AS_PROBABLE, seed=0)
+    sample_rolls(model, None, 50, AS_PROBABLE, seeds=[0])
     assert time.process_time() - started < 0.75

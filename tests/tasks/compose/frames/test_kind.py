@@ -143,6 +143,21 @@ def test_the_baseline_by_hand(tmp_path: Path) -> None:
     assert TASK.baseline(preparation, data, "all") is None
 
 
+def test_a_report_has_other_averages_and_compares_tunes(trained: Predictor, path: Path) -> None:
+    report = trained.evaluate(path, report_tunes=3, bars=2)
+    source = trained.preparation.source(read(path), "test", Batching(64, training=False))
+    rows = measure(TASK, trained.model, source, CPU, trained.context())
+    first = rows.counts["first_nats"].sum()
+    frames = rows.units.sum() + len(rows.nats)
+    details = report.details
+    assert details["loss_nats_per_frame_with_the_first"] == pytest.approx((rows.nats.sum() + first) / frames)
+    assert details["loss_nats_per_frame_mean_of_rolls"] == pytest.approx((rows.nats / rows.units).mean())
+    assert list(details["statistics"]["polyphony"]) == ["training", "model", "held out", "frame before"]
+    assert details["statistics"]["polyphony"]["held out"] == 4
+    assert details["compared"].startswith("3 model, 3 held out, 3 frame before, their first 2 bars")
+    assert "compared" not in trained.evaluate(path, report_tunes=0).details
+
+
 def test_bad_rolls_are_skipped_and_counted(tmp_path: Path) -> None:
     path = write_rolls(tmp_path / "rolls.json", train=3)
     rolls = json.loads(path.read_text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from seqloom.data.music.rolls.roll import NUM_KEYS
 from seqloom.data.music.rolls.tunes import continue_tune, frames_of_tune, tune_of_frames
@@ -42,7 +43,7 @@ def compose_tunes(
         before = (
             None if primer is None else torch.from_numpy(frames_of_tune(primer, meter.frames_per_quarter))
         )
-        frames = sample_roll(model, before, count, options, decoding.seed)
+        (frames,) = sample_rolls(model, before, count, options, [decoding.seed])
         added = tune_of_frames(frames.numpy(), meter.frames_per_quarter, (signature,))
         ticks = -(-TICKS_PER_QUARTER // meter.frames_per_quarter) * meter.frames_per_quarter
         if primer is None or before is None:
@@ -54,32 +55,35 @@ def compose_tunes(
 
 
 @torch.inference_mode()
-def sample_roll(
-    model: RollModel, before: torch.Tensor | None, count: int, options: KeySampling, seed: int
-) -> torch.Tensor:
-    """Draw frames one by one.
+def sample_rolls(
+    model: RollModel, before: Tensor | None, count: int, options: KeySampling, seeds: Sequence[int]
+) -> Tensor:
+    """Draw rolls frame by frame, in one batch.
 
     Args:
         model: in evaluation mode.
-        before: (T, K) of 0 and 1, what they follow; None: silence.
+        before: (T, K) of 0 and 1, what all of them follow; None: silence.
         count: frames to draw.
         options: temperature and top-p.
-        seed: of the random numbers.
+        seeds: of the random numbers of each roll.
 
     Returns:
-        (count, K) uint8.
+        (rolls, count, K) uint8.
     """
-    generator = torch.Generator("cpu").manual_seed(seed)
-    inputs = torch.zeros(1, 1, NUM_KEYS)
+    generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+    inputs = torch.zeros(len(seeds), 1, NUM_KEYS)
     if before is not None:
-        inputs = torch.cat([inputs, before.unsqueeze(0).to(inputs.dtype)], dim=1)
-    frames = torch.zeros(count, NUM_KEYS, dtype=torch.uint8)
-    state, place = model.initial_state(1), 0
+        heard = before.to(inputs.dtype).expand(len(seeds), -1, -1)
+        inputs = torch.cat([inputs, heard], dim=1)
+    frames = torch.zeros(len(seeds), count, NUM_KEYS, dtype=torch.uint8)
+    state, place = model.initial_state(len(seeds)), 0
     for number in range(count):
-        first_steps = torch.tensor([place])
+        first_steps = torch.full((len(seeds),), place)
         context, state = model.step(inputs.to(model.device), state, first_steps=first_steps)
+        last = context.unflatten(0, (len(seeds), -1))[:, -1]
         place += inputs.shape[1]
-        uniforms = torch.rand(1, NUM_KEYS, generator=generator, dtype=torch.float64)
-        inputs = model.sample(context[-1:], uniforms, options).view(1, 1, -1).to(torch.float32)
-        frames[number] = inputs[0, 0].to(torch.uint8)
+        uniforms = torch.stack([torch.rand(NUM_KEYS, generator=g, dtype=torch.float64) for g in generators])
+        drawn = model.sample(last, uniforms.to(model.device), options).cpu()
+        inputs = drawn.unsqueeze(1).to(inputs.dtype)
+        frames[:, number] = drawn
     return frames

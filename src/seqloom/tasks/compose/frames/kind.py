@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
+import numpy
 import torch
 from torch import Tensor, nn
 
@@ -13,15 +14,22 @@ from seqloom.baselines.budget import Budget
 from seqloom.baselines.markov_keys import MarkovKeys
 from seqloom.data.music.dataset import Music
 from seqloom.data.music.rolls.roll import NUM_KEYS
+from seqloom.data.music.rolls.tunes import tune_of_frames
 from seqloom.data.music.tune import Tune
 from seqloom.models.dropout import Dropouts
 from seqloom.models.rolls.roll_model import RollConfig, RollModel
+from seqloom.models.rolls.sampling import KeySampling
+from seqloom.progress import phase
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Rows
+from seqloom.tasks.compose.comparison import MAX_REFERENCE, compare_tunes, spread
 from seqloom.tasks.compose.config import DataConfig, ModelConfig
 from seqloom.tasks.compose.frames.batches import RollBatch
-from seqloom.tasks.compose.frames.composing import compose_tunes
+from seqloom.tasks.compose.frames.composing import compose_tunes, sample_rolls
 from seqloom.tasks.compose.frames.preparation import RollPreparation, read_split
+
+FIRST_NATS = "first_nats"
+"""Of the frame that is not scored: the name of a count that rows of frames have"""
 
 
 @final
@@ -86,9 +94,41 @@ class Frames:
         return Baseline("each key given the frame before", rows)
 
     def compare(self, model: RollModel, data: Music, split: str, context: Context) -> Mapping[str, Any]:
-        """Statistics of tunes that the model writes, beside those of the data."""
-        del model, data, split, context
-        return {}
+        """Statistics of tunes that the model writes, of tunes of the split, and of the baseline's."""
+        meter, config = context.preparation.meter, context.decoding
+        if split == "all" or not config.report_tunes:
+            return {}
+        train, held_out = ([roll.frames for roll in read_split(data, name)[0]] for name in ("train", split))
+        count = min(config.report_tunes, len(held_out))
+        seeds = [(config.seed + number) % 2**32 for number in range(count)]
+        steps = config.bars * meter.frames_of(None)
+        keys, random = MarkovKeys(train), numpy.random.default_rng(config.seed)
+
+        def tunes(rolls: Iterable[numpy.ndarray]) -> list[Tune]:
+            signatures = (meter.time_signature(),)
+            return [tune_of_frames(roll, meter.frames_per_quarter, signatures) for roll in rolls]
+
+        with phase("comparing tunes"):
+            options = KeySampling(config.temperature, config.top_p)
+            written = sample_rolls(model, None, steps, options, seeds).numpy()
+            sets = {
+                "model": tunes(written),
+                "held out": tunes(held_out[number] for number in spread(len(held_out), count)),
+                "frame before": tunes(keys.sample(steps, random) for _ in range(count)),
+            }
+            sets = {name: part for name, part in sets.items() if any(len(tune.notes) for tune in part)}
+            reference = tunes(train[number] for number in spread(len(train), MAX_REFERENCE))
+            return compare_tunes(reference, sets, config.bars, len(train))
+
+
+def other_averages(rows: Rows) -> dict[str, float]:
+    """The loss as others average it: with the first frame, which follows silence; and over rolls."""
+    with_first = (rows.nats.sum() + rows.total(FIRST_NATS)) / (rows.units.sum() + len(rows.nats))
+    of_rolls = rows.total("mean_nats") / len(rows.nats)
+    return {
+        "loss_nats_per_frame_with_the_first": float(with_first),
+        "loss_nats_per_frame_mean_of_rolls": float(of_rolls),
+    }
 
 
 def _nats_of_frames(model: nn.Module, batch: RollBatch) -> Tensor:
@@ -102,4 +142,4 @@ def _nats_of_frames(model: nn.Module, batch: RollBatch) -> Tensor:
 
 def _conventions(nats: Tensor, units: Tensor, first_nats: Tensor) -> dict[str, Tensor]:
     """What further ways to average a loss are made of: over rolls, and with the first frame."""
-    return {"first_nats": first_nats, "mean_nats": nats / units, "rolls": torch.ones_like(units)}
+    return {FIRST_NATS: first_nats, "mean_nats": nats / units}
