@@ -39,3 +39,13 @@ class MarkovKeys:
         before = numpy.concatenate([numpy.zeros_like(roll[:1]), roll[:-1]])
         sounding = numpy.where(before == 1, self.probabilities[1], self.probabilities[0])
         return -numpy.log(numpy.where(roll == 1, sounding, 1 - sounding)).sum(1)
+
+    def sample(self, count: int, random: numpy.random.Generator) -> numpy.ndarray:
+        """A roll (count, K) of uint8 that begins after silence."""
+        uniforms = random.random((count, self.probabilities.shape[1]))
+        roll = numpy.zeros(uniforms.shape, dtype=numpy.uint8)
+        sounds = numpy.zeros(uniforms.shape[1], dtype=bool)
+        for step in range(count):
+            sounds = uniforms[step] < numpy.where(sounds, self.probabilities[1], self.probabilities[0])
+            roll[step] = sounds
+        return roll

@@ -7,6 +7,7 @@ from pathlib import Path
 from seqloom.data.compression import content_suffix, refuse_companion
 from seqloom.data.music.dataset import Music
 from seqloom.data.music.folder import find_midi_files, read_midi_folder
+from seqloom.data.music.rolls.reading import contains_rolls, read_rolls
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
 from seqloom.data.tables.records import Records, read_records
@@ -16,7 +17,7 @@ from seqloom.errors import DataError
 
 SUPPORTED = (
     "a .txt, .csv, .tsv, .json, .jsonl, .parquet, .conll or .conllu file, perhaps compressed (.gz, .bz2, "
-    ".xz), or a folder of such files, of recordings or of MIDI files"
+    ".xz), or a folder of such files, of recordings, of MIDI files or of piano rolls (.mat, .npz, .json)"
 )
 UNPACK = "Unpack it first"
 UNSUPPORTED = {
@@ -51,8 +52,8 @@ def read(
         as_text: whether a text is asked for, where a file could be either.
 
     Returns:
-        `Records` for tables and recordings. `Music` for MIDI files. `TextCorpus` for text. The last two are
-        not read yet, only their layout.
+        `Records` for tables and recordings. `Music` for MIDI files and piano rolls. `TextCorpus` for text. Of
+        MIDI files and text, only the layout is read yet.
 
     Raises:
         DataError: there is no such path, or its format is not supported.
@@ -64,6 +65,8 @@ def read(
         refuse_companion(path)
     if (midi_files := find_midi_files(path)) is not None:
         return read_midi_folder(midi_files, strict)
+    if not as_text and contains_rolls(path):
+        return read_rolls(path, strict)
     if not (as_text and is_readable_as_text(path)) and contains_records(path, options):
         return read_records(path, strict, options, expected)
     suffix = content_suffix(path)

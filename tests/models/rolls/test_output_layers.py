@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seqloom.errors import ConfigError
 from seqloom.models.rolls.output_layers import IndependentKeys, JointKeys, TiedKeys
-from seqloom.models.rolls.sampling import KeySampling, sample_frames
+from seqloom.models.rolls.sampling import AS_PROBABLE, KeySampling, sample_keys
 
 KEYS, WIDTH = 5, 3
 ALL_FRAMES = torch.tensor(list(itertools.product((0.0, 1.0), repeat=KEYS)), dtype=torch.float64)
@@ -77,7 +77,7 @@ def test_samples_are_as_frequent_as_they_are_probable(name: str) -> None:
     contexts = context.expand(count, *context.shape[1:])
     uniforms = torch.rand(count, KEYS, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        frames = sample_frames(lambda frames: layer(contexts, frames), uniforms, KeySampling())
+        frames = sample_keys(layer, contexts, AS_PROBABLE.thresholds(uniforms))
         probabilities = _log_probabilities(layer, context).exp()
     codes = (frames.long() * 2 ** torch.arange(KEYS - 1, -1, -1)).sum(1)
     frequencies = torch.bincount(codes, minlength=2**KEYS) / count
@@ -85,32 +85,34 @@ def test_samples_are_as_frequent_as_they_are_probable(name: str) -> None:
     assert ((frequencies - probabilities).abs() < 5 * (probabilities / count).sqrt() + 1e-4).all()
 
 
-@pytest.mark.parametrize("name", AUTOREGRESSIVE)
-def test_sampling_in_passes_is_sampling_key_by_key(name: str) -> None:
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "options", [AS_PROBABLE, KeySampling(0.5), KeySampling(1.0, 0.8), KeySampling(1.0, 0.3), KeySampling(0)]
+)
+def test_sampling_in_passes_is_sampling_key_by_key(name: str, options: KeySampling) -> None:
     layer, context = _layer(name)
     contexts = context.expand(300, *context.shape[1:])
-    uniforms = torch.rand(300, KEYS, dtype=torch.float64)
-    for options in (KeySampling(), KeySampling(0.5), KeySampling(1.0, 0.8), KeySampling(0)):
-        with torch.inference_mode():
-            expected = torch.zeros_like(uniforms)
-            for key in range(KEYS):
-                logits = layer(contexts, expected)[:, key]
-                p = (logits / (options.temperature or 1)).sigmoid()
-                p = torch.where(p >= options.top_p, 1.0, torch.where(1 - p >= options.top_p, 0.0, p))
-                threshold = torch.full_like(p, 0.5) if options.temperature == 0 else uniforms[:, key]
-                expected[:, key] = (threshold < p).double()
-            sampled = sample_frames(lambda frames: layer(contexts, frames), uniforms, options)
-        assert torch.equal(sampled, expected)
+    uniforms = torch.rand(300, KEYS, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = torch.zeros_like(uniforms)
+        for key in range(KEYS):
+            p = (layer(contexts, expected)[:, key] / (options.temperature or 1)).sigmoid()
+            if options.top_p < 1:
+                p = torch.where(torch.maximum(p, 1 - p) >= options.top_p, (p > 0.5).double(), p)
+            threshold = torch.full_like(p, 0.5) if options.temperature == 0 else uniforms[:, key]
+            expected[:, key] = (threshold < p).double()
+        sampled = sample_keys(layer, contexts, options.thresholds(uniforms))
+    assert torch.equal(sampled.double(), expected)
+    assert expected.any()
 
 
 def test_a_row_does_not_depend_on_the_others() -> None:
     layer, context = _layer("joint")
-    uniforms = torch.rand(6, KEYS, dtype=torch.float64)
+    thresholds = torch.randn(6, KEYS, dtype=torch.float64)
     contexts = context + torch.arange(6).unsqueeze(1)
-    together = sample_frames(lambda frames: layer(contexts, frames), uniforms, KeySampling())
+    together = sample_keys(layer, contexts, thresholds)
     for row in range(6):
-        one = contexts[row : row + 1]
-        alone = sample_frames(lambda f, one=one: layer(one, f), uniforms[row : row + 1], KeySampling())
+        alone = sample_keys(layer, contexts[row : row + 1], thresholds[row : row + 1])
         assert torch.equal(alone[0], together[row])
 
 
@@ -135,4 +137,4 @@ def test_tied_keys_are_alike_in_every_octave() -> None:
 )
 def test_options_out_of_range(options: KeySampling, message: str) -> None:
     with pytest.raises(ConfigError, match=f"^{message}$"):
-        sample_frames(lambda frames: frames, torch.rand(1, KEYS), options)
+        options.thresholds(torch.rand(1, KEYS))

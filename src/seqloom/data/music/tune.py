@@ -167,7 +167,7 @@ def make_tune(
     Raises:
         DataError: a negative onset, a duration below 1, or a pitch or velocity that MIDI does not have.
     """
-    array = numpy.asarray(notes, dtype=numpy.int64).reshape(len(notes), -1 if len(notes) else 4)
+    array = numpy.asarray(notes, dtype=numpy.int64).reshape(len(notes), -1 if len(notes) else VELOCITY)
     if array.shape[1] <= VELOCITY:
         array = numpy.column_stack(
             [array.reshape(len(array), 3), numpy.full(len(array), DEFAULT_VELOCITY, dtype=numpy.int64)]

@@ -12,7 +12,7 @@ arXiv:1206.6392).
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, final
+from typing import Literal, Protocol, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,34 @@ KeyDependence: TypeAlias = Literal["independent", "joint"]
 
 SILENCE = -3.0
 """Initial logit of a key: it sounds in one frame of twenty."""
+
+
+Units: TypeAlias = tuple[Tensor, ...]
+"""What an output layer knows of the keys it has yet to decide; the first tensor is (N, K, …)"""
+
+
+class OutputLayer(Protocol):
+    """What every output layer does: a whole frame that is known in one pass, or key by key as they are drawn.
+
+    `logits(units)` are those of `forward`, where `units` are `start(context)` and then `hear` was called for
+    every key that sounds, from the lowest to the highest.
+    """
+
+    def __call__(self, context: Tensor, frames: Tensor) -> Tensor:
+        """Logits (N, K) of frames (N, K) after contexts (N, …)."""
+        ...
+
+    def start(self, context: Tensor) -> Units:
+        """The units of contexts (N, …), before any key sounds."""
+        ...
+
+    def hear(self, units: Units, keys: Tensor) -> Units:
+        """The units once a key sounds in every row: its number (N,), or K for none."""
+        ...
+
+    def logits(self, units: Units) -> Tensor:
+        """Logits (N, K); those above the keys that sound are right."""
+        ...
 
 
 @final
@@ -41,6 +69,19 @@ class IndependentKeys(nn.Module):
         """Logits (N, K) of context (N, H); the frames are not looked at."""
         del frames
         return self.output(context)
+
+    def start(self, context: Tensor) -> Units:
+        """The logits."""
+        return (self.output(context),)
+
+    def hear(self, units: Units, keys: Tensor) -> Units:
+        """Nothing changes."""
+        del keys
+        return units
+
+    def logits(self, units: Units) -> Tensor:
+        """They are the units."""
+        return units[0]
 
 
 @final
@@ -72,8 +113,29 @@ class JointKeys(nn.Module):
         """Logits (N, K) of each key, of context (N, H) and the lower keys of frames (N, K)."""
         played = frames.unsqueeze(-1) * self.key_weights
         below = played.cumsum(1) - played
-        units = torch.sigmoid(self.hidden(context).unsqueeze(1) + below)
-        return self.output(context) + (units * self.hidden_weights).sum(-1) + frames @ self.direct.tril(-1).T
+        direct = self.output(context) + frames @ self.direct.tril(-1).T
+        return self._logits(self.hidden(context).unsqueeze(1) + below, direct)
+
+    def start(self, context: Tensor) -> Units:
+        """What goes into the hidden units of each key, and its logit without them."""
+        hidden = self.hidden(context).unsqueeze(1).expand(-1, len(self.direct), -1)
+        return hidden, self.output(context)
+
+    def hear(self, units: Units, keys: Tensor) -> Units:
+        """Add W_j and D_kj for every k above the key j."""
+        hidden, direct = units
+        numbers = torch.arange(len(self.direct), device=keys.device)
+        is_above = numbers > keys.unsqueeze(1)
+        number = keys.clamp(max=len(self.direct) - 1)
+        hidden = hidden + self.key_weights[number].unsqueeze(1) * is_above.unsqueeze(-1)
+        return hidden, direct + self.direct.T[number] * is_above
+
+    def logits(self, units: Units) -> Tensor:
+        """As in `forward`."""
+        return self._logits(*units)
+
+    def _logits(self, hidden: Tensor, direct: Tensor) -> Tensor:
+        return direct + (hidden.sigmoid() * self.hidden_weights).sum(-1)
 
 
 @final
@@ -81,12 +143,12 @@ class TiedKeys(nn.Module):
     r"""Logits of keys that each have a context of their own; weights are shared by all, as in a convolution.
 
     .. math::
-        a_k = \mathrm{relu}(A x_k + a + \sum_{j<k} U_{k-j} v_j + N n_k), \quad
+        a_k = \mathrm{relu}(A x_k + a + \sum_{j<k} (U_{k-j} + u) v_j), \quad
         z_k = w \cdot (a_k + \mathrm{relu}(M a_k + m)) + b_k
 
-    where n_k is how many keys below k sound, and whether none does: the terms with v are a NADE whose weights
-    depend on the interval between two keys, not on the keys. Tying over pitch is that of Johnson, 2017,
-    'Generating polyphonic music using tied parallel networks'.
+    The terms with v are a NADE whose weights depend on the interval between two keys, not on the keys: U is
+    of an interval, u counts keys. Tying over pitch is that of Johnson, 2017, 'Generating polyphonic music
+    using tied parallel networks'.
 
     Args:
         input_size: width of the context of a key.
@@ -104,23 +166,37 @@ class TiedKeys(nn.Module):
         self.intervals: nn.Parameter | None = None
         if dependence == "joint":
             self.intervals = nn.Parameter(torch.zeros(num_keys, hidden_size))
-            self.count = nn.Linear(2, hidden_size, bias=False)
-            steps = torch.arange(num_keys)
-            self.register_buffer("interval", (steps[:, None] - steps).clamp(min=0), persistent=False)
+            self.below = nn.Parameter(torch.zeros(hidden_size))
+            numbers = torch.arange(num_keys)
+            self.register_buffer("interval", (numbers - numbers[:, None]).clamp(min=0), persistent=False)
 
     def forward(self, context: Tensor, frames: Tensor) -> Tensor:
         """Logits (N, K) of each key, of contexts (N, K, C) and the lower keys of frames (N, K)."""
         units = self.input(context)
         if self.intervals is not None:
-            units = units + self._of_lower_keys(self.intervals, frames)
-        units = torch.relu(units)
-        units = units + torch.relu(self.hidden(units))
-        return self.output(units).squeeze(-1) + self.bias
+            from_each = self._upward(self.intervals)[self.interval].flatten(1)
+            units = units + (frames @ from_each).view_as(units)
+        return self.logits((units,))
 
-    def _of_lower_keys(self, intervals: Tensor, frames: Tensor) -> Tensor:
-        """(N, K, hidden_size): what each key hears of the keys below it."""
-        upward = torch.cat([torch.zeros_like(intervals[:1]), intervals[1:]])[self.interval]
-        from_each = upward.transpose(0, 1).reshape(len(intervals), -1)
-        below = frames.cumsum(1) - frames
-        counts = torch.stack([below / 4, (below == 0).to(below.dtype)], dim=-1)
-        return (frames @ from_each).view(*frames.shape, -1) + self.count(counts)
+    def start(self, context: Tensor) -> Units:
+        """A x + a, and what a key adds to those above it by their interval."""
+        units = self.input(context)
+        return (units,) if self.intervals is None else (units, self._upward(self.intervals))
+
+    def hear(self, units: Units, keys: Tensor) -> Units:
+        """Add U and u for every interval upward from the keys."""
+        if self.intervals is None:
+            return units
+        values, upward = units
+        numbers = torch.arange(values.shape[1], device=keys.device)
+        return values + upward[(numbers - keys.unsqueeze(1)).clamp(min=0)], upward
+
+    def logits(self, units: Units) -> Tensor:
+        """As in `forward`."""
+        values = units[0].relu()
+        values = values + self.hidden(values).relu()
+        return self.output(values).squeeze(-1) + self.bias
+
+    def _upward(self, intervals: Tensor) -> Tensor:
+        """(K, hidden_size) of the intervals 0, 1, …; a key does not hear itself."""
+        return torch.cat([torch.zeros_like(intervals[:1]), intervals[1:] + self.below])

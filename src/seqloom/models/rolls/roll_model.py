@@ -15,8 +15,14 @@ from seqloom.errors import ConfigError
 from seqloom.layers.masking import Lengths
 from seqloom.models.recurrent_stack import RecurrentConfig, RecurrentStack
 from seqloom.models.rolls.key_features import KeyFeatures
-from seqloom.models.rolls.output_layers import IndependentKeys, JointKeys, KeyDependence, TiedKeys
-from seqloom.models.rolls.sampling import AS_PROBABLE, KeySampling, sample_frames
+from seqloom.models.rolls.output_layers import (
+    IndependentKeys,
+    JointKeys,
+    KeyDependence,
+    OutputLayer,
+    TiedKeys,
+)
+from seqloom.models.rolls.sampling import AS_PROBABLE, KeySampling, sample_keys
 from seqloom.state import State, map_state
 
 UNHEARD = -9.0
@@ -90,7 +96,7 @@ class RollModel(nn.Module):
             input_size = self.features.size
             context_size += self.features.near_size
         self.layers = RecurrentStack(input_size + config.bar_steps, recurrent)
-        self.output = _output_layer(context_size, self.range_size, config)
+        self.output: OutputLayer = _output_layer(context_size, self.range_size, config)
 
     @property
     def device(self) -> torch.device:
@@ -163,8 +169,12 @@ class RollModel(nn.Module):
         return torch.cat([unheard[:, :first], heard, unheard[:, first:]], dim=1)
 
     def sample(self, context: Tensor, uniforms: Tensor, options: KeySampling = AS_PROBABLE) -> Tensor:
-        """Draw a frame (N, K) of 0 and 1 for each context, by a uniform number (N, K) for each key."""
-        return sample_frames(lambda frames: self.key_logits(context, frames), uniforms, options)
+        """Draw a frame (N, K) of truth values for each context, by a uniform number (N, K) for each key."""
+        first, stop = self.config.first_key, self.config.stop_key
+        thresholds = options.thresholds(uniforms)
+        heard = sample_keys(self.output, context, thresholds[:, first:stop])
+        outside = torch.cat([thresholds[:, :first], thresholds[:, stop:]], dim=1) < self.unheard
+        return torch.cat([outside[:, :first], heard, outside[:, first:]], dim=1)
 
     def _places_in_bar(self, x: Tensor, first_steps: Tensor | None) -> Tensor:
         """One-hot (T, B, …, bar_steps), for x (T, B, …, I)."""
@@ -190,7 +200,7 @@ class RollModel(nn.Module):
         return map_state(lambda part: part.reshape(len(part), part.shape[1] * size, -1), state)
 
 
-def _output_layer(input_size: int, num_keys: int, config: RollConfig) -> nn.Module:
+def _output_layer(input_size: int, num_keys: int, config: RollConfig) -> OutputLayer:
     if config.tied:
         return TiedKeys(input_size, num_keys, config.key_hidden_size, config.dependence)
     if config.dependence == "joint":

@@ -7,13 +7,14 @@ next key that sounds, and a frame of four notes takes five passes instead of 88.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from seqloom.errors import ConfigError
+from seqloom.models.rolls.output_layers import OutputLayer
 
 
 class KeySampling(NamedTuple):
@@ -21,65 +22,55 @@ class KeySampling(NamedTuple):
 
     Fields:
         temperature: divides the logits; 0 takes the more probable state of each key.
-        top_p: a state of a key, on or off, with at least this probability is certain; 1 is off.
+        top_p: a state of a key, on or off, that has at least this probability is certain; 1 is off.
     """
 
     temperature: float = 1.0
     top_p: float = 1.0
 
+    def thresholds(self, uniforms: Tensor) -> Tensor:
+        """The logits above which keys sound, by a uniform number in [0, 1) for each.
+
+        Raises:
+            ConfigError: a temperature below 0, or a top-p that is not above 0 and at most 1.
+
+        >>> KeySampling(temperature=2).thresholds(torch.tensor([0.5, 0.0]))
+        tensor([0., -inf])
+        """
+        if not self.temperature >= 0:
+            raise ConfigError("sampling", "temperature must be >= 0", got=self.temperature)
+        if not 0 < self.top_p <= 1:
+            raise ConfigError("sampling", "top_p must be > 0 and <= 1", got=self.top_p)
+        if self.temperature == 0:
+            return torch.zeros_like(uniforms)
+        limit = math.inf if self.top_p == 1 else max(math.log(self.top_p / (1 - self.top_p)), 0.0)
+        return uniforms.logit().clamp(-limit, limit) * self.temperature
+
 
 AS_PROBABLE = KeySampling()
 
 
-def sample_frames(logits_of: Callable[[Tensor], Tensor], uniforms: Tensor, options: KeySampling) -> Tensor:
+def sample_keys(layer: OutputLayer, context: Tensor, thresholds: Tensor) -> Tensor:
     """Draw a frame for each row.
 
     Args:
-        logits_of: from frames (B, K) to logits (B, K), of which each depends on the keys below it only.
-        uniforms: (B, K) in [0, 1), one number a key.
-        options: temperature and top-p.
+        layer: its output layer.
+        context: (N, …) of its rows.
+        thresholds: (N, K) logits above which keys sound.
 
     Returns:
-        (B, K) of 0 and 1, of the type of `uniforms`.
-
-    Raises:
-        ConfigError: a temperature below 0, or a top-p that is not above 0 and at most 1.
-
-    >>> logits = torch.tensor([[-20.0, 20.0, -20.0]])
-    >>> sample_frames(lambda frames: logits, torch.rand(1, 3), KeySampling())
-    tensor([[0., 1., 0.]])
+        (N, K) truth values.
     """
-    check_sampling(options)
-    frames = torch.zeros_like(uniforms)
-    keys = torch.arange(uniforms.shape[1])
-    decided = uniforms.new_full((len(uniforms), 1), -1.0)
+    num_keys = thresholds.shape[1]
+    numbers = torch.arange(num_keys, device=thresholds.device)
+    frames = torch.zeros_like(thresholds, dtype=torch.bool)
+    units = layer.start(context)
+    above = torch.full_like(frames[:, :1], -1, dtype=torch.int64)
     while True:
-        sounds = _draw(logits_of(frames), uniforms, options) & (keys > decided)
-        if not sounds.any():
+        sounds = (layer.logits(units) > thresholds) & (numbers > above)
+        next_key = torch.where(sounds, numbers, num_keys).amin(1)
+        if int(next_key.min()) == num_keys:
             return frames
-        first = sounds.int().argmax(1, keepdim=True)
-        is_any = sounds.any(1, keepdim=True)
-        frames.scatter_add_(1, first, is_any.to(frames.dtype))
-        decided = torch.where(is_any, first.to(decided.dtype), decided.new_tensor(float(len(keys))))
-
-
-def _draw(logits: Tensor, uniforms: Tensor, options: KeySampling) -> Tensor:
-    if options.temperature == 0:
-        return logits > 0
-    probabilities = (logits.double() / options.temperature).sigmoid()
-    if options.top_p < 1:
-        probabilities = torch.where(probabilities >= options.top_p, 1.0, probabilities)
-        probabilities = torch.where(1 - probabilities >= options.top_p, 0.0, probabilities)
-    return uniforms < probabilities
-
-
-def check_sampling(options: KeySampling) -> None:
-    """Check the ranges of the options.
-
-    Raises:
-        ConfigError: one is out of its range.
-    """
-    if not options.temperature >= 0:
-        raise ConfigError("sampling", "temperature must be >= 0", got=options.temperature)
-    if not 0 < options.top_p <= 1:
-        raise ConfigError("sampling", "top_p must be > 0 and <= 1", got=options.top_p)
+        frames |= numbers == next_key.unsqueeze(1)
+        above = next_key.unsqueeze(1)
+        units = layer.hear(units, next_key)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from seqloom.models.rolls.output_layers import KeyDependence
 from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.tasks.model_config import RecurrentModelConfig
 
@@ -22,6 +23,15 @@ class DataConfig(StrictConfig):
     transpose: Annotated[int, Field(ge=0, le=11)] = 5
     """In training each tune is moved up or down by at most so many semitones, drawn anew in every epoch."""
 
+    frames_per_quarter: Annotated[int, Field(ge=1, le=48)] = 2
+    """Of piano rolls: steps of a quarter note."""
+    frames_per_bar: Annotated[int, Field(ge=1, le=768)] | None = None
+    """Of piano rolls: steps of a bar, counted from the first, whose number the model is then told; null: not
+    known."""
+    max_frames: Annotated[int, Field(ge=2)] = 256
+    """Of piano rolls: in training a longer one is read as an excerpt of so many steps, drawn anew in every
+    epoch."""
+
 
 class ModelConfig(RecurrentModelConfig):
     """The `model.*` keys."""
@@ -32,6 +42,19 @@ class ModelConfig(RecurrentModelConfig):
     dropout: Probability = 0.1
     """At the input, between layers and at the output."""
     locked_dropout: bool = True
+    key_dependence: KeyDependence = "joint"
+    """Of piano rolls: `joint`, each key given those below it in its frame; or `independent`."""
+    tied_keys: bool = True
+    """Of piano rolls: every key has a recurrent state of its own, with weights that all keys share; otherwise
+    one state of `hidden_size` reads whole frames."""
+    key_hidden_size: PositiveInt = 64
+    """Of piano rolls with `tied_keys`: hidden units of a layer for each key, instead of `hidden_size`."""
+    key_output_size: PositiveInt = 64
+    """Of piano rolls: hidden units of the output layer, where it has any."""
+    key_reach: PositiveInt = 24
+    """Of piano rolls with `tied_keys`: keys that a key sees to either side."""
+    key_embedding_size: PositiveInt = 8
+    """Of piano rolls with `tied_keys`: width of the vector of a key."""
 
 
 class DecodingConfig(StrictConfig):

@@ -16,7 +16,7 @@ from seqloom.baselines.budget import UNLIMITED, Budget
 from seqloom.data.music.dataset import Music
 from seqloom.data.music.tune import Tune
 from seqloom.state import State
-from seqloom.tasks.base import Baseline, Context, Loss, Output, Task
+from seqloom.tasks.base import Baseline, Context, Loss, Output, Rows, Task
 from seqloom.tasks.compose.config import DataConfig, DecodingConfig, ModelConfig
 from seqloom.tasks.compose.kinds import MusicPreparation, kind_named, kind_of_run
 from seqloom.tasks.compose.output import describe
@@ -68,6 +68,12 @@ class Compose(Task):
     def compose(self, model: Any, primers: Sequence[Tune | None], context: Context) -> list[Tune]:
         """A tune for each primer, which is its beginning; None: from nothing."""
         return kind_named(context.preparation.kind).compose(model, primers, context)
+
+    def details(self, rows: Rows) -> Mapping[str, Any]:
+        """Of frames, the loss as others average it."""
+        from seqloom.tasks.compose.frames.kind import FIRST_NATS, other_averages
+
+        return other_averages(rows) if FIRST_NATS in rows.counts else {}
 
     def compare(self, model: Any, data: Music, split: str, context: Context) -> Mapping[str, Any]:
         """Statistics of tunes that the model writes, beside those of the data and of a baseline."""
