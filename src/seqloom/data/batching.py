@@ -86,6 +86,11 @@ class Source(Protocol):
         """Yield the batches of `epoch`, from batch number `first` on."""
         ...
 
+    def spans(self) -> Iterator[numpy.ndarray]:
+        """For each batch of epoch 0 (rows, 2): the items of the split, or the tokens of its text after the
+        first, that a row is measured on, first and end."""
+        ...
+
 
 class Window(NamedTuple):
     """A window of parallel streams, (B, T): input tokens, and as targets the token after each of them."""
@@ -162,6 +167,15 @@ class TokenStreams:
             )
             yield Window(inputs, targets)
 
+    def spans(self) -> Iterator[numpy.ndarray]:
+        """The targets of the windows of epoch 0."""
+        offset = self._draw_offset(0)
+        length = self._stream_length(offset)
+        rows = self._batch_size // self._shard.world_size
+        streams = offset + (numpy.arange(rows) + self._shard.rank * rows) * length
+        for start in range(0, length, self._window):
+            yield numpy.stack([streams + start, streams + min(start + self._window, length)], axis=1)
+
 
 @final
 class EvaluationStreams:
@@ -212,3 +226,12 @@ class EvaluationStreams:
             targets[(positions < starts) | (positions >= stops)] = IGNORE_INDEX
             inputs = self._ids[clipped].astype(numpy.int64)
             yield Window(torch.from_numpy(inputs), torch.from_numpy(targets))
+
+    def spans(self) -> Iterator[numpy.ndarray]:
+        """The targets of the windows that count; none in the warm-up of a stream."""
+        rows = slice(self._shard.rank, None, self._shard.world_size)
+        warm_ups, starts, stops = self._warm_ups[rows], self._starts[rows], self._stops[rows]
+        for number in range(len(self)):
+            first = warm_ups + number * self._window
+            ends = numpy.stack([first, first + self._window], axis=1)
+            yield ends.clip(starts[:, None], stops[:, None])
