@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from seqloom.data.compression import content_suffix, refuse_companion
+from seqloom.data.music.dataset import Music
+from seqloom.data.music.folder import find_midi_files, read_midi_folder
+from seqloom.data.music.rolls.reading import contains_rolls, read_rolls
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
 from seqloom.data.tables.records import Records, read_records
@@ -14,7 +17,7 @@ from seqloom.errors import DataError
 
 SUPPORTED = (
     "a .txt, .csv, .tsv, .json, .jsonl, .parquet, .conll or .conllu file, perhaps compressed (.gz, .bz2, "
-    ".xz), or a folder of such files or of recordings"
+    ".xz), or a folder of such files, of recordings, of MIDI files or of piano rolls (.mat, .npz, .json)"
 )
 UNPACK = "Unpack it first"
 UNSUPPORTED = {
@@ -25,7 +28,6 @@ UNSUPPORTED = {
     ".xls": "Save it as .csv",
     ".docx": "Save it as .txt",
     ".pdf": "Save its text as .txt",
-    ".mid": "MIDI files are not supported",
 }
 """Formats that would be taken for text, with a hint"""
 MARKUP_SUFFIXES = (".json", ".ndjson", ".conllu")
@@ -39,8 +41,8 @@ def read(
     expected: ExpectedColumns = ANY_COLUMNS,
     *,
     as_text: bool = False,
-) -> TextCorpus | Records:
-    """Read a table, a folder of tables, a folder of recordings, parallel texts, or plain text.
+) -> TextCorpus | Records | Music:
+    """Read a table, a folder of tables, a folder of recordings, parallel texts, music, or plain text.
 
     Args:
         path: a file or a folder.
@@ -50,7 +52,8 @@ def read(
         as_text: whether a text is asked for, where a file could be either.
 
     Returns:
-        `Records` for tables and recordings. `TextCorpus` for text, which is not read yet, only its layout.
+        `Records` for tables and recordings. `Music` for MIDI files and piano rolls. `TextCorpus` for text. Of
+        MIDI files and text, only the layout is read yet.
 
     Raises:
         DataError: there is no such path, or its format is not supported.
@@ -60,6 +63,10 @@ def read(
         raise DataError(path, f"expected {SUPPORTED}", got="no such file or folder")
     if path.is_file():
         refuse_companion(path)
+    if (midi_files := find_midi_files(path)) is not None:
+        return read_midi_folder(midi_files, strict)
+    if not as_text and contains_rolls(path):
+        return read_rolls(path, strict)
     if not (as_text and is_readable_as_text(path)) and contains_records(path, options):
         return read_records(path, strict, options, expected)
     suffix = content_suffix(path)

@@ -14,9 +14,10 @@ from seqloom.inference.stopping import stop_texts, until
 from seqloom.progress import phase
 from seqloom.runs import run_folder
 from seqloom.runs.config import RunConfig, resolve
-from seqloom.tasks.base import AudioStreaming, Context, Output, TextGeneration
+from seqloom.tasks.base import AudioStreaming, Composition, Context, Output, TextGeneration
 
 if TYPE_CHECKING:
+    from seqloom.data.music.tune import Tune
     from seqloom.decoding.options import DecodingOptions
     from seqloom.evaluation.report import Report
 
@@ -189,6 +190,31 @@ class Predictor:
             raise RunError(self.folder, "expected a model that transcribes audio", got=got)
         return task.transcribe_stream(self.model, chunks, self.context(**decoding))
 
+    @torch.inference_mode()
+    def compose(self, primer: Path | str | Tune | None = None, **decoding: Any) -> Tune:
+        """Write a tune, from nothing or on from a primer.
+
+        Args:
+            primer: a MIDI file, or a tune; it is the beginning of what is returned.
+            decoding: the task's `decoding.*` keys, such as `bars=16`, which are added, `temperature=0.9` or
+                `seed=1`; they override the run's. The same seed writes the same tune.
+
+        Returns:
+            The tune; `tune.save("tune.mid")` writes it, or `.wav` or `.svg`.
+
+        Raises:
+            RunError: the model does not compose.
+            DataError: the primer cannot be used.
+            ConfigError: a key that does not exist or is out of its range.
+        """
+        task: object = self.config.task
+        if not isinstance(task, Composition):
+            got = f"the task {self.config.task.name}"
+            raise RunError(self.folder, "expected a model that composes music", got=got)
+        context = self.context(**decoding)
+        encoded = None if primer is None else self.preparation.encode(primer)
+        return task.compose(self.model, [encoded], context)[0]
+
     def evaluate(
         self,
         data: Path | str,
@@ -220,7 +246,7 @@ class Predictor:
         from seqloom.data.batching import Batching
         from seqloom.data.bucketing import BATCH_SIZE
         from seqloom.evaluation.measure import measure
-        from seqloom.evaluation.report import make_report
+        from seqloom.evaluation.report import make_report, with_comparison
 
         context = self.context(**decoding)
         splits = self.config.read(data, strict, reading)
@@ -234,9 +260,10 @@ class Predictor:
         source = self.preparation.source(splits, split, batching)
         rows = measure(self.config.task, self.model, source, self.model.device, context)
         seconds = run_folder.training_seconds(self.folder)
-        return make_report(
+        report = make_report(
             self.config.task, self.preparation, splits, split, rows, source.skipped, seed, seconds
         )
+        return with_comparison(report, self.config.task, self.model, splits, context)
 
     def _language_model(self) -> TextGeneration:
         task: object = self.config.task

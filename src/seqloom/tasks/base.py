@@ -23,6 +23,7 @@ from seqloom.state import State
 
 if TYPE_CHECKING:
     from seqloom.data.batching import Batching, Source
+    from seqloom.data.music.tune import Tune
     from seqloom.data.tables.columns import Layout
     from seqloom.decoding.options import DecodingOptions
 
@@ -351,4 +352,22 @@ class AudioStreaming(Protocol):
         Raises:
             ConfigError: the model or the decoding needs the whole recording.
         """
+        ...
+
+
+@runtime_checkable
+class Composition(Protocol):
+    """The capability of a task whose model writes tunes."""
+
+    def compose(self, model: Any, primers: Sequence[Tune | None], context: Context) -> list[Tune]:
+        """A tune for each primer, which is its beginning; None: from nothing."""
+        ...
+
+
+@runtime_checkable
+class Comparison(Protocol):
+    """The capability of a task whose report compares what the model writes with the data."""
+
+    def compare(self, model: Any, data: Any, split: str, context: Context) -> Mapping[str, Any]:
+        """Further `details` of a report, as JSON values."""
         ...
