@@ -7,6 +7,7 @@ A note rises within 4 ms and is damped within 60 ms after its end.
 
 from __future__ import annotations
 
+import importlib
 import io
 import wave
 from pathlib import Path
@@ -104,7 +105,7 @@ def play(tune: Tune, soundfont: Path) -> numpy.ndarray:
         ConfigError: tinysoundfont is not installed.
     """
     try:
-        import tinysoundfont
+        tinysoundfont: Any = importlib.import_module("tinysoundfont")
     except ModuleNotFoundError:
         what = "this package is needed for --soundfont and not installed"
         raise ConfigError("tinysoundfont", what, hint=SOUNDFONT_PACKAGE) from None

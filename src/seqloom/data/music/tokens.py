@@ -174,13 +174,17 @@ def _to_score(tune: Tune) -> Any:
     score = symusic.Score(tune.ticks_per_quarter)
     for mark in tune.time_signatures:
         score.time_signatures.append(symusic.TimeSignature(*mark))
-    columns = {name: tune.notes[:, place].astype(numpy.int32) for name, place in COLUMNS.items()}
-    for name in ("pitch", "velocity"):
-        columns[name] = columns[name].astype(numpy.int8)
+    columns = {name: tune.notes[:, place].astype(dtype) for name, (place, dtype) in COLUMNS.items()}
     track = symusic.Track("", 0, False)
     track.notes = symusic.Note.from_numpy(**columns)
     score.tracks.append(track)
     return score
 
 
-COLUMNS = {"time": ONSET, "duration": DURATION, "pitch": PITCH, "velocity": VELOCITY}
+COLUMNS: dict[str, tuple[int, Any]] = {
+    "time": (ONSET, numpy.int32),
+    "duration": (DURATION, numpy.int32),
+    "pitch": (PITCH, numpy.int8),
+    "velocity": (VELOCITY, numpy.int8),
+}
+"""Of notes as symusic takes them: the column of a tune's notes, and the type"""
