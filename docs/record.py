@@ -1,8 +1,8 @@
 """Run the commands in the `console` blocks of pages, and write down what they print.
 
 Every line after `$ ` is run by a shell in one new folder for each page, in order, and its output replaces
-what stood below it, without the lines of progress. So what a tutorial shows is what seqloom printed. A picture that
-the page shows, if the commands have drawn one of its name, is put beside the page.
+what stood below it, without the lines of progress. So what a tutorial shows is what seqloom printed. A
+picture that the page shows is put beside the page, if the commands have drawn one of its name.
 
 python docs/record.py docs/tutorials/classify.md ...
 """
