@@ -199,3 +199,40 @@ def test_a_preparation_is_what_it_wrote(data: Music, tmp_path: Path) -> None:
     restored = TASK.restore(tmp_path, TASK.DataConfig())
     assert restored.files() == preparation.files()
     assert restored.describe() == preparation.describe()
+
+
+def test_a_batch_has_at_most_so_many_frames(tmp_path: Path) -> None:
+    """Of 88 keys with a state each: more would be gigabytes."""
+    rolls = [[[60 + step % 12] for step in range(900)] for _ in range(12)]
+    (tmp_path / "a.json").write_text(json.dumps({"train": rolls, "valid": rolls[:1]}))
+    data = read(tmp_path / "a.json")
+    preparation = TASK.prepare(data, TASK.DataConfig(max_frames=400, transpose=2))
+    for training, steps, rows in ((False, 900, 4), (True, 400, 10)):
+        batches = list(preparation.source(data, "train", Batching(32, training=training)).batches(0))
+        assert sum(len(batch.lengths) for batch in batches) == 12
+        assert max(batch.frames.shape[0] for batch in batches) == rows
+        assert {batch.frames.shape[1] for batch in batches} == {steps}
+
+
+def test_excerpts_and_transpositions_differ_by_epoch_and_by_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"train": [[[60 + step % 12] for step in range(50)]] * 4}))
+    data = read(tmp_path / "a.json")
+    preparation = TASK.prepare(data, TASK.DataConfig(max_frames=10, transpose=3, frames_per_bar=4))
+    rolls = [roll.check().frames for roll in data.splits["train"]]
+    source = preparation.source(data, "train", Batching(1, seed=5))
+    excerpts = {epoch: list(source.batches(epoch)) for epoch in range(6)}
+    shifts = set()
+    for batch in (batch for part in excerpts.values() for batch in part):
+        start = int(batch.first_steps[0])
+        assert start % 4 == 0
+        frames = numpy.concatenate([batch.inputs[0, :1], batch.frames[0]])
+        before = numpy.concatenate([numpy.zeros_like(rolls[0][:1]), rolls[0]])[start : start + 11]
+        (shift,) = {int(a.argmax()) - int(b.argmax()) for a, b in zip(frames[1:], before[1:], strict=True)}
+        numpy.testing.assert_array_equal(frames, numpy.roll(before, shift, axis=1))
+        shifts.add(shift)
+    assert shifts == {-1, 0, 1}  # the range has one key more to either side
+    again = list(preparation.source(data, "train", Batching(1, seed=5)).batches(3, first=1))
+    for batch, expected in zip(again, excerpts[3][1:], strict=True):
+        assert torch.equal(batch.frames, expected.frames)
+    starts = [int(batch.first_steps[0]) for part in excerpts.values() for batch in part]
+    assert len(set(starts)) > 3

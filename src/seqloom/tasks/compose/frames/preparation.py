@@ -24,6 +24,8 @@ from seqloom.tasks.compose.frames.batches import Augmentation, RollBatches
 from seqloom.tasks.compose.output import pitch_name
 
 MARKER = "frames.json"
+MAX_BATCH_FRAMES = 4096
+"""Of a batch, padding included: where keys are tied, each frame is as many rows of a layer as it has keys."""
 
 
 class Meter(NamedTuple):
@@ -166,6 +168,7 @@ class RollPreparation:
             self.meter.frames_per_bar or 0,
         )
         frames = [roll.frames for roll in rolls]
+        batching = batching._replace(max_units=min(batching.max_units, MAX_BATCH_FRAMES))
         return RollBatches(frames, batching, augmentation if batching.training else None, skipped)
 
 
