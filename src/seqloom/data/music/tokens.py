@@ -101,6 +101,8 @@ class TuneTokenizer:
         """
         miditok = import_optional("miditok", "music")
         try:
+            if json.loads(path.read_text(encoding="utf-8"))["tokenization"] != "REMI":
+                raise ValueError("another tokenization than REMI")
             return cls(miditok.REMI(params=path))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(path, "expected a tokenizer of MidiTok", got=f"{error!s:.200}") from None
