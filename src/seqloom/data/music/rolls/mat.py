@@ -135,9 +135,7 @@ class _Reader:
             raise self.damaged(str(error)) from None
         self.left -= len(content)
         if self.left < 0:
-            raise DataError(
-                self.where, "must not unpack to so many bytes", got="more", hint="Is it complete?"
-            )
+            raise DataError(self.where, "must unpack to at most 100 times its size, or 64 MiB", got="more")
         return memoryview(content)
 
     def damaged(self, got: str) -> DataError:
