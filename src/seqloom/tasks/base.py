@@ -73,6 +73,9 @@ class Rows(NamedTuple):
     units: numpy.ndarray
     counts: Mapping[str, numpy.ndarray] = MappingProxyType({})
     outputs: Sequence[Any] = ()
+    spans: numpy.ndarray | None = None
+    """(rows, 2) int64: the items of the split, or the tokens of its text, that a row measures, first and
+    end; None where that is not known"""
 
     def mean(self) -> float:
         """Nats per unit."""
@@ -85,7 +88,8 @@ class Rows(NamedTuple):
     def take(self, rows: numpy.ndarray) -> Rows:
         """The rows of these numbers, or of this mask, without their outputs."""
         counts = {name: values[rows] for name, values in self.counts.items()}
-        return Rows(self.nats[rows], self.units[rows], counts)
+        spans = None if self.spans is None else self.spans[rows]
+        return Rows(self.nats[rows], self.units[rows], counts, spans=spans)
 
     def nonempty(self) -> Rows:
         """The rows with at least one unit; others, such as the warm-up of a stream, count for nothing."""
@@ -99,11 +103,19 @@ class Rows(NamedTuple):
         counts = {name: numpy.concatenate([part.counts[name] for part in parts]) for name in parts[0].counts}
         nats = numpy.concatenate([part.nats for part in parts])
         units = numpy.concatenate([part.units for part in parts])
-        return Rows(nats, units, counts, [output for part in parts for output in part.outputs])
+        outputs = [output for part in parts for output in part.outputs]
+        spans = [part.spans for part in parts if part.spans is not None]
+        known = len(spans) == len(parts)
+        return Rows(nats, units, counts, outputs, numpy.concatenate(spans) if known else None)
 
 
 class Baseline(NamedTuple):
-    """A trivial predictor's rows on the same split; nats are NaN if it gives no probabilities."""
+    """A trivial predictor on the same split.
+
+    Its rows are those of the split's usable items, in their order, and one for each token after the first of
+    a text, so that each can be put beside the model's (`Rows.spans`). Nats are NaN where it gives no
+    probabilities.
+    """
 
     name: str
     rows: Rows

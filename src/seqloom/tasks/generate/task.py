@@ -39,8 +39,6 @@ PREFILL_CHUNK = 1024
 """Tokens of a prompt read at once, which bounds memory; the output does not depend on it."""
 MIN_BASELINE_TOKENS = 50_000
 """Tokens that the baseline counts, however short the training was: it takes a tenth of a second."""
-BASELINE_BLOCK = 256
-"""Tokens of a row of the baseline, over which its bootstrap interval is drawn."""
 
 
 class ModelConfig(RecurrentModelConfig):
@@ -189,9 +187,7 @@ class Generate(Task):
             return NGram(train[-count:], len(preparation.vocabulary), order).nats(test)
 
         nats, fitted = budget.fit(fit, min(len(train), MAX_TOKENS), MIN_BASELINE_TOKENS)
-        starts = numpy.arange(0, len(nats), BASELINE_BLOCK)
-        units = numpy.diff(numpy.append(starts, len(nats)))
-        rows = Rows(numpy.add.reduceat(nats, starts), units)
+        rows = Rows(nats, numpy.ones(len(nats), dtype=numpy.int8))
         fitted_on = describe_share(fitted, len(train), preparation.unit)
         return Baseline(f"{order}-gram (Kneser-Ney)", rows, fitted_on)
 

@@ -84,6 +84,10 @@ class RollBatches:
         for numbers in self._buckets.batches(epoch, first):
             yield collate([self._excerpt(epoch, number) for number in numbers])
 
+    def spans(self) -> Iterator[numpy.ndarray]:
+        """The roll of each row of the batches of epoch 0."""
+        return self._buckets.spans()
+
     def _excerpt(self, epoch: int, number: int) -> tuple[numpy.ndarray, int]:
         """A roll with silence before it, or an excerpt with the frame before it, and where it begins."""
         roll, options = self._rolls[number], self._augmentation
