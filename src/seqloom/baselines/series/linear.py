@@ -2,21 +2,21 @@ r"""A linear model on lags: ridge regression from the last L steps to each of th
 
 .. math::
 
-    \hat y_{T + h} = x_T + s \, \Big( b_h + \sum_{l=1}^{L} w_{h l} \, (x_{T - l + 1} - x_T) / s \Big)
+    \hat y_{T + h} = y_T + s \, \Big( b_h + \sum_{l=1}^{L} w_{h l} \, (y_{T - l + 1} - y_T) / s \Big)
 
-where x is the history and s its mean absolute deviation from the last value, so that series of any size share
-the weights. The weights minimize the squared error in units of s, plus alpha times their squares.
+with a size s of each row, so that series of any size share the weights: of its series, such as the mean absolute
+deviation in training, or of its window (`window_scales`). The weights minimize the squared error in units of s, plus alpha times their squares.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy
 
-ALPHA = 1.0
-"""Of the ridge, for each thousand training windows"""
+ALPHAS = (0.01, 1.0, 100.0)
+"""Of the ridge, for each thousand training windows; which is best is seen on data that is held out"""
 
 
 class LinearLags(NamedTuple):
@@ -26,69 +26,104 @@ class LinearLags(NamedTuple):
     """(L + 1, H) float64; the last row is the intercept"""
     deviations: numpy.ndarray
     """(H,) float64: of the residuals, in units of s"""
+    alpha: float
+    """Of the ridge, for each thousand training windows"""
 
     @property
     def lags(self) -> int:
         """L."""
         return len(self.weights) - 1
 
-    def forecast(self, history: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def forecast(self, history: numpy.ndarray, scales: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
         """Forecast from the last steps before a cutoff.
 
         Args:
             history: (N, L) float64 without NaN.
+            scales: (N,), s.
 
         Returns:
             Mean and deviation, (N, H) each.
         """
-        inputs, last, scale = _normalize(history)
-        mean = last + scale * (inputs @ self.weights)
-        return mean, scale * self.deviations
+        mean = history[:, -1:] + scales[:, None] * (_inputs(history, scales) @ self.weights)
+        return mean, scales[:, None] * self.deviations
 
 
-def fit_linear_lags(windows: Iterable[numpy.ndarray], lags: int, alpha: float = ALPHA) -> LinearLags:
+def window_scales(history: numpy.ndarray) -> numpy.ndarray:
+    """The size of each row: its mean absolute difference from the last value; 1 where it is constant.
+
+    Args:
+        history: (N, L) float64 without NaN.
+
+    >>> window_scales(numpy.array([[1.0, 3.0], [2.0, 2.0]]))
+    array([1., 1.])
+    """
+    last = history[:, -1]
+    sizes = numpy.abs(history - last[:, None]).mean(1)
+    return numpy.where(sizes > 1e-12 * numpy.abs(last), sizes, 1.0)
+
+
+def fit_linear_lags(
+    chunks: Iterable[tuple[numpy.ndarray, numpy.ndarray]], lags: int, alphas: Sequence[float] = ALPHAS
+) -> list[LinearLags]:
     """Fit the model, in one pass and in the memory of one chunk.
 
     Args:
-        windows: chunks (n, L + H) float64 of training windows: lags without NaN, then targets. A window whose
-            targets are not all observed is left out.
+        chunks: windows (n, L + H) float64 and their sizes (n,): lags without NaN, then targets. A window
+            whose targets are not all observed is left out.
         lags: L.
-        alpha: of the ridge, for each thousand windows.
+        alphas: of the ridge, for each thousand windows.
 
-    >>> steps = numpy.arange(400.0)
-    >>> windows = numpy.sin(0.3 * (steps[:380, None] + numpy.arange(12)))
-    >>> model = fit_linear_lags([windows], lags=8, alpha=1e-6)
-    >>> bool(numpy.abs(model.forecast(windows[:, :8])[0] - windows[:, 8:]).max() < 1e-3)
+    Returns:
+        A model for each of `alphas`; none where there is no window.
+
+    >>> windows = numpy.sin(0.3 * (numpy.arange(380.0)[:, None] + numpy.arange(12)))
+    >>> [model] = fit_linear_lags([(windows, numpy.ones(380))], lags=8, alphas=[1e-6])
+    >>> mean, _ = model.forecast(windows[:, :8], numpy.ones(380))
+    >>> bool(numpy.abs(mean - windows[:, 8:]).max() < 1e-3)
     True
     """
-    gram = product = squares = None
-    count = 0
-    for chunk in windows:
-        usable = chunk[~numpy.isnan(chunk).any(1)]
-        inputs, last, scale = _normalize(usable[:, :lags])
-        targets = (usable[:, lags:] - last) / scale
-        if gram is None:
-            gram = numpy.zeros((lags + 1, lags + 1))
-            product = numpy.zeros((lags + 1, chunk.shape[1] - lags))
-            squares = numpy.zeros(chunk.shape[1] - lags)
-        gram += inputs.T @ inputs
-        product += inputs.T @ targets
-        squares += (targets**2).sum(0)
+    count, sums = 0, None
+    for windows, scales in chunks:
+        is_usable = ~numpy.isnan(windows).any(1)
+        usable, sizes = windows[is_usable], scales[is_usable]
+        inputs = _inputs(usable[:, :lags], sizes)
+        targets = (usable[:, lags:] - usable[:, lags - 1 : lags]) / sizes[:, None]
+        parts = (inputs.T @ inputs, inputs.T @ targets, (targets**2).sum(0))
+        sums = parts if sums is None else [total + part for total, part in zip(sums, parts, strict=True)]
         count += len(usable)
-    assert gram is not None
-    assert product is not None
-    penalty = numpy.full(lags + 1, alpha * max(count, 1) / 1000)
-    penalty[-1] = 1e-9  # the intercept is free
-    weights = numpy.linalg.solve(gram + numpy.diag(penalty), product)
-    residuals = squares - 2 * (weights * product).sum(0) + (weights * (gram @ weights)).sum(0)
-    return LinearLags(weights, numpy.sqrt(numpy.maximum(residuals, 0.0) / max(count, 1)))
+    if sums is None or not count:
+        return []
+    gram, product, squares = sums
+    models = []
+    for alpha in alphas:
+        penalty = numpy.full(lags + 1, alpha * count / 1000)
+        penalty[-1] = 1e-9 * count  # the intercept is free
+        weights = numpy.linalg.solve(gram + numpy.diag(penalty), product)
+        residuals = squares - 2 * (weights * product).sum(0) + (weights * (gram @ weights)).sum(0)
+        models.append(LinearLags(weights, numpy.sqrt(numpy.maximum(residuals, 0.0) / count), alpha))
+    return models
 
 
-def _normalize(history: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-    """Inputs (N, L + 1) with a 1 at the end, the last value (N, 1), and the size of the history (N, 1)."""
-    last = history[:, -1:]
-    differences = history - last
-    scale = numpy.abs(differences).mean(1, keepdims=True)
-    floor = 1e-9 * numpy.maximum(numpy.abs(last), 1e-9)
-    scale = numpy.where(scale > floor, scale, 1.0)
-    return numpy.concatenate([differences / scale, numpy.ones_like(last)], 1), last, scale
+def choose_linear_lags(
+    models: Sequence[LinearLags], history: numpy.ndarray, targets: numpy.ndarray, scales: numpy.ndarray
+) -> LinearLags:
+    """The model with the least squared error, in units of s, on windows that were held out.
+
+    Args:
+        models: one or more.
+        history: (N, L) float64 without NaN.
+        targets: (N, H) float64, NaN where nothing was observed.
+        scales: (N,), s.
+    """
+
+    def error(model: LinearLags) -> float:
+        mean, _ = model.forecast(history, scales)
+        return float(numpy.nansum(((mean - targets) / scales[:, None]) ** 2))
+
+    return min(models, key=error)
+
+
+def _inputs(history: numpy.ndarray, scales: numpy.ndarray) -> numpy.ndarray:
+    """(N, L + 1), with a 1 at the end."""
+    differences = (history - history[:, -1:]) / scales[:, None]
+    return numpy.concatenate([differences, numpy.ones((len(history), 1))], 1)
