@@ -75,7 +75,7 @@ def arrange_series(table: SeriesTable, config: SeriesConfig, *, is_divided: bool
     static_values = numpy.zeros((len(series.lengths), 0))
     if table.static is not None:
         static_values, without = table.static.rows_of(series.unique_ids)
-        remarks += [f"{without:,} series have no static columns, and get their means"] if without else []
+        remarks += [f"{without:,} series without static columns: they get the means"] if without else []
     arrays = Arrays(
         series.unique_ids,
         series.starts,
@@ -247,7 +247,7 @@ def _describe(plan: Plan, layout: Layout, config: SeriesConfig, series: _Series)
     if count:
         total = int(series.lengths.sum())
         yield (
-            f"{count:,} of {total:,} steps have no value, in {affected:,} series: a model reads "
+            f"steps without a value: {count:,} of {total:,}, in {affected:,} series; a model reads "
             f"{FILLED[config.fill]}, and no loss or metric counts them"
         )
 
@@ -262,4 +262,5 @@ def _no_series(table: SeriesTable, skipped: SkippedRows) -> DataError:
     if len(skipped) == 1:
         return _as_error(skipped[0])
     expected = "expected at least one series that can be used"
-    return DataError(table.path, expected, got=skipped.describe() or "none")
+    first = f"; the first of {len(skipped):,} that cannot: {skipped[0].removesuffix('.')}" if skipped else ""
+    return DataError(table.path, expected, got=f"none{first}")

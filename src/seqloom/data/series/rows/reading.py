@@ -167,7 +167,7 @@ def read_series(
         megabytes = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
         stored = f"stored in {folder} ({megabytes:,.0f} MB)"
     late_rows, late_series = frames.unordered
-    late = f"{late_rows:,} rows of {late_series:,} series were out of order, and are sorted"
+    late = f"{late_rows:,} row{'s' * (late_rows > 1)} out of order, in {late_series:,} series: sorted by time"
     ignored = [file.name for file in files.ignored]
     remarks = [
         *roles.describe(list(rows[0]) if rows else []),
