@@ -19,6 +19,7 @@ from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.series.rows.columns import Roles, is_of_other_tasks, recognize_roles
 from seqloom.data.series.rows.frames import COUNTS, PARTS, Frames, FramesWriter, open_values
 from seqloom.data.series.rows.numbers import parse_numbers
+from seqloom.data.series.rows.plain import NotPlainError, read_plain
 from seqloom.data.series.rows.static import read_static
 from seqloom.data.series.rows.times import NOT_A_TIME, join_parts, parse_times, recognize_form
 from seqloom.data.series.table import SeriesTable
@@ -27,7 +28,7 @@ from seqloom.data.tables.columns import ANY_COLUMNS, SAMPLE_ROWS, ExpectedColumn
 from seqloom.data.tables.formats.table import Row, read_table
 from seqloom.data.tables.skipped import SkippedRows
 from seqloom.errors import DataError
-from seqloom.progress import phase
+from seqloom.progress import Phase, phase
 
 MEMORY_BYTES = 8 << 20
 """The rows of larger tables are written to files in the cache folder."""
@@ -107,9 +108,9 @@ def _first_rows(table: Path, options: ReadOptions) -> tuple[ReadOptions, list[Ma
     return options, rows
 
 
-def _sample(table: Path, options: ReadOptions) -> list[Mapping[str, Any]]:
+def _sample(table: Path, options: ReadOptions, count: int = SAMPLE_ROWS) -> list[Mapping[str, Any]]:
     rows = (row.fields for row in read_table(table, options) if row.error is None)
-    return list(islice(rows, SAMPLE_ROWS))
+    return list(islice(rows, count))
 
 
 def _is_row(rows: Sequence[Mapping[str, Any]]) -> bool:
@@ -208,14 +209,16 @@ class _Job:
 
     def read(self, folder: Path | None = None, key: str = "") -> tuple[Frames, SkippedRows]:
         """The rows, in memory or in files of `folder`."""
-        writer = FramesWriter(len(self._roles.numbers), folder)
         with phase(f"reading {self._files.path.name}") as reading:
-            for table, part in self._files.tables:
-                rows = 0
-                for batch in _batches(read_table(table, self._options)):
-                    self._add(writer, table, PARTS.index(part), rows, self._usable(batch))
-                    rows += len(batch)
-                    reading.advance(len(batch))
+            try:
+                writer = FramesWriter(len(self._roles.numbers), folder)
+                for table, part in self._files.tables:
+                    self._read_plain(writer, table, PARTS.index(part), reading)
+            except NotPlainError:
+                self._codes.clear()
+                writer = FramesWriter(len(self._roles.numbers), folder)
+                for table, part in self._files.tables:
+                    self._read_rows(writer, table, PARTS.index(part), reading)
         if not writer.rows:
             got = self._skipped.describe() or "none"
             raise DataError(self._files.path, "expected at least one usable row for training", got=got)
@@ -223,6 +226,25 @@ class _Job:
         if folder is not None:
             _save(folder, frames, self._skipped)
         return frames, self._skipped
+
+    def _read_plain(self, writer: FramesWriter, table: Path, part: int, reading: Phase) -> None:
+        columns = next(iter(_sample(table, self._options, 1)), {})
+        before = 0
+        for batch in read_plain(table, self._options, self._roles, list(columns)):
+            names = batch.names if self._roles.unique_id is not None else [self._name_of(table)]
+            codes = numpy.array([self._codes.setdefault(name, len(self._codes)) for name in names])
+            size = len(batch.numbers)
+            times = before + 1 + numpy.arange(size) if batch.times is None else batch.times
+            writer.add(codes[batch.numbers], part, times, batch.values)
+            before += size
+            reading.advance(size)
+
+    def _read_rows(self, writer: FramesWriter, table: Path, part: int, reading: Phase) -> None:
+        before = 0
+        for batch in _batches(read_table(table, self._options)):
+            self._add(writer, table, part, before, self._usable(batch))
+            before += len(batch)
+            reading.advance(len(batch))
 
     def _usable(self, batch: Sequence[Row]) -> list[Row]:
         usable = []
