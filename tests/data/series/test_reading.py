@@ -305,3 +305,38 @@ def test_what_is_no_series_is_one_line(tmp_path: Path) -> None:
         DataError, match=r"c: expected a table of series for training, such as train\.csv\. Got"
     ):
         read(tmp_path / "c", as_series=True)
+
+
+PLAIN = {
+    "long": "unique_id,ds,y,x\nb,2024-01-01,1,\nb,2024-01-02,NA,2\na,2024-01-01 00:00:00,1e3,3\n",
+    "wide": "date,a,b\n2024-01-01 00:00,1,2\n2024-01-01 01:00,,4\n2024-01-01 02:00,5,nan\n",
+    "steps": "unique_id;ds;y\na;1;2\na;3;-1.5\n7;1;0\n",
+    "plain": "count\n5\n\n7\n9\n",
+    "quoted": '"unique_id","ds","y"\n"a, b",2024-01-01,"3"\n"a ""c""",2024-01-02,"4"\n',
+    "tabs": 'unique_id\tds\ty\n"a\t2024-01-01\t3\nb"\t2024-01-02\t4\n',
+}
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_a_clean_table_is_read_alike_by_columns_and_row_by_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    from seqloom.data.series.rows import plain, reading
+
+    path = tmp_path / ("a.tsv" if kind == "tabs" else "a.csv")
+    path.write_text(PLAIN[kind])
+    monkeypatch.setattr(reading.SeriesReading, "read_rows", None)  # not needed for a clean table
+    fast = read(path, as_series=True)
+    monkeypatch.undo()
+
+    def refuse(*_: object) -> None:
+        raise plain.NotPlainError
+
+    monkeypatch.setattr(reading, "read_plain", refuse)
+    slow = read(path, as_series=True)
+    assert isinstance(fast, SeriesTable)
+    assert isinstance(slow, SeriesTable)
+    assert list(fast.frames.unique_ids) == list(slow.frames.unique_ids)
+    for one, other in zip(fast.frames.chunks(), slow.frames.chunks(), strict=True):
+        for mine, theirs in zip(one, other, strict=True):
+            numpy.testing.assert_array_equal(mine, theirs)

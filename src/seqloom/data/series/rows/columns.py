@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from seqloom.data.options import ReadOptions, setting
@@ -158,12 +159,10 @@ def _named(role: str, names: Sequence[str]) -> str | None:
 
 
 def _find_parts(names: Sequence[str]) -> tuple[str, ...]:
-    """The columns `year`, `month` and so on, if the first two are there."""
+    """The columns `year`, `month` and so on, as far as they are there; none without a month."""
     lowered = {name.strip().lower(): name for name in reversed(names)}
-    if "year" not in lowered or not {"month", "day"} & lowered.keys():
-        return ()
-    units = [unit for unit in PART_UNITS if unit in lowered]
-    return tuple(lowered[unit] for unit in PART_UNITS[: len(units)] if unit in lowered)
+    parts = [lowered[unit] for unit in takewhile(lowered.__contains__, PART_UNITS)]
+    return tuple(parts) if len(parts) > 1 else ()
 
 
 def _find_times(names: Sequence[str], values: Mapping[str, Sequence[Any]]) -> str | None:

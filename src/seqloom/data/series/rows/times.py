@@ -17,6 +17,7 @@ MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nat", "-", "?", ".
 """What stands for nothing, in lower case"""
 NOT_A_TIME = numpy.iinfo(numpy.int64).min
 PART_UNITS = ("year", "month", "day", "hour", "minute", "second")
+FIRST = (1970, 1, 1, 0, 0, 0)
 ISO = re.compile(r"\d{4}-\d{1,2}(-\d{1,2})?([ T]\d{1,2}(:\d{2}){0,2}([.,]\d+)?)? ?(Z|UTC|[+-]\d{2}:?\d{2})?")
 WHOLE = re.compile(r"[+-]?\d{1,18}(\.0*)?")
 NUMERIC = re.compile(r"(\d{1,4})[/.](\d{1,2})[/.](\d{1,4})(?:[ T,]+(\d{1,2})(?::(\d{2}))?(?::(\d{2}))?)?")
@@ -181,8 +182,8 @@ def _parse_numeric(order: str) -> Callable[[Any], int]:
             raise ValueError(value)
         parts = dict(zip(order, (int(match[place]) for place in (1, 2, 3)), strict=True))
         year = parts["y"] if parts["y"] >= 100 else parts["y"] + (2000 if parts["y"] < 70 else 1900)
-        clock = [int(match[place] or 0) for place in (4, 5, 6)]
-        return _microseconds(datetime(year, parts["m"], parts["d"], *clock))
+        hour, minute, second = (int(match[place] or 0) for place in (4, 5, 6))
+        return _microseconds(datetime(year, parts["m"], parts["d"], hour, minute, second))
 
     return parse
 
@@ -216,18 +217,18 @@ def join_parts(parts: Mapping[str, Sequence[Any]]) -> numpy.ndarray:
     """Times of separate columns, as `parse_times` gives them.
 
     Args:
-        parts: `year` and some of `month`, `day`, `hour`, `minute`, `second`.
+        parts: the first of `year`, `month`, `day`, `hour`, `minute`, `second`.
 
     >>> join_parts({"year": ["1970"], "month": ["1"], "day": ["2"]})
     array([86400000000])
     """
-    columns = [parts[unit] for unit in PART_UNITS if unit in parts]
-    units = [unit for unit in PART_UNITS if unit in parts]
+    columns = [parts[unit] for unit in PART_UNITS[: len(parts)]]
     times = numpy.full(len(columns[0]), NOT_A_TIME, numpy.int64)
     for row, values in enumerate(zip(*columns, strict=True)):
         try:
-            numbers = {unit: _whole(value) for unit, value in zip(units, values, strict=True)}
-            times[row] = _microseconds(datetime(**{"month": 1, "day": 1, **numbers}))
+            numbers = map(_whole, values)
+            year, month, day, hour, minute, second = [*numbers, *FIRST[len(values) :]]
+            times[row] = _microseconds(datetime(year, month, day, hour, minute, second))
         except (ValueError, TypeError, OverflowError):
             continue
     return times
