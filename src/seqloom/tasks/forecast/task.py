@@ -1,0 +1,170 @@
+"""Forecast series: the past of each in, its next steps out, with bands. Many-to-many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import numpy
+import torch
+
+from seqloom.baselines.budget import UNLIMITED, Budget
+from seqloom.data.series.table import SeriesTable
+from seqloom.models.dropout import Dropouts
+from seqloom.models.forecasting.ensemble import ForecastEnsemble
+from seqloom.models.forecasting.forecaster import Forecaster
+from seqloom.models.forecasting.outputs import OutputLayer
+from seqloom.tasks.base import (
+    Baseline,
+    Context,
+    Loss,
+    Metric,
+    Output,
+    Rows,
+    Task,
+    loss_score,
+)
+from seqloom.tasks.forecasting import Forecast as Answer
+from seqloom.tasks.forecasting import ForecastRequest
+from seqloom.tasks.forecast.answers import answer_items, forecast_table
+from seqloom.tasks.forecast.baseline import best_baseline
+from seqloom.tasks.forecast.batches import ForecastBatch
+from seqloom.tasks.forecast.config import DataConfig, DecodingConfig, ModelConfig
+from seqloom.tasks.forecast.calibration import calibrate
+from seqloom.tasks.forecast.predicting import predict_batch, teacher_forced_nats
+from seqloom.tasks.forecast.preparation import Preparation
+from seqloom.tasks.forecast.scores import count_errors, forecast_scores
+from seqloom.tasks.forecast.toy_data import write_toy_data_files
+
+
+@final
+class Forecast(Task):
+    """Series in, their next steps out."""
+
+    name = "forecast"
+    shape = "many-to-many"
+    data_description = "series over time: columns unique_id, ds, y, or a column of dates beside numbers"
+    reads = SeriesTable
+    DataConfig = DataConfig
+    ModelConfig = ModelConfig
+    DecodingConfig = DecodingConfig
+    training_defaults = {  # noqa: RUF012
+        "batch_size": 32,
+        "learning_rate": 2e-3,
+        "averaging": 0.998,
+        "max_steps": 1500,
+        "precision": "float32",
+    }
+
+    def accepts(self, data: Any) -> str | None:
+        """Series."""
+        return "series over time" if isinstance(data, SeriesTable) else None
+
+    def pipeline_tag(self, preparation: Preparation) -> str:
+        """Time series forecasting."""
+        return "time-series-forecasting"
+
+    def prepare(self, data: SeriesTable, config: DataConfig) -> Preparation:
+        """Find the season, the horizon and the scales of covariates."""
+        return Preparation.fit(data, config)
+
+    def restore(self, folder: Path, config: DataConfig) -> Preparation:
+        """Read them from a run folder."""
+        return Preparation.load(folder, config)
+
+    def evaluated(self, preparation: Preparation, decoding: DecodingConfig) -> Preparation:
+        """With the forecasts that `decoding.n_windows` and `decoding.step_size` ask for."""
+        return preparation.with_backtest(decoding)
+
+    def build(self, preparation: Preparation, config: ModelConfig) -> ForecastEnsemble:
+        """One forecaster, or several side by side."""
+        horizon = preparation.horizon if config.steps == "direct" else 1
+        output = OutputLayer(config.output, tuple(config.quantiles))
+        recurrent = config.recurrent_config(Dropouts.of_units(config.dropout))
+        sizes = preparation.columns.sizes
+
+        def build() -> Forecaster:
+            return Forecaster(horizon, preparation.lags, output, recurrent, sizes, config.linear_steps)
+
+        return ForecastEnsemble(build, config.ensemble_size)
+
+    def loss(self, model: Any, batch: ForecastBatch, state: Any, context: Context) -> Loss:
+        """Nats of what came after each fork, averaged over the ensemble; gaps count for nothing."""
+        del state
+        shape = context.preparation.shape
+        forks = batch.targets.shape[1]
+        parameters = model(batch.history, shape.context, forks, shape.stride)
+        targets = batch.targets[..., : parameters.shape[-2]]
+        mask = ~targets.isnan()
+        scale = batch.scale.to(targets).view(-1, 1, 1)
+        nats = _output(model).loss(parameters.float(), targets.nan_to_num(), scale).mean(0)
+        return Loss((nats * mask).sum((1, 2)), mask.sum((1, 2)))
+
+    def evaluate_batch(self, model: Any, batch: ForecastBatch, state: Any, context: Context) -> Loss:
+        """Nats of what came, and the errors of the forecast."""
+        del state
+        preparation, decoding = context.preparation, context.decoding
+        nats = teacher_forced_nats(model, batch, preparation.shape.context)
+        if batch.reference is None:  # a batch of training
+            batch = batch._replace(targets=batch.targets[:, -1:])
+        shift, scale = (values.cpu().numpy()[:, None] for values in (batch.shift, batch.scale))
+        y = batch.targets[:, 0].cpu().double().numpy() * scale + shift
+        predicted = predict_batch(
+            model, batch, preparation.shape.context, y.shape[1], context.model, decoding, preparation.calibration
+        )
+        counts = count_errors(y, predicted, batch.reference, decoding.level)
+        units = (~batch.targets[:, 0].isnan()).sum(1)
+        return Loss(
+            nats.sum(1), units, counts={name: torch.from_numpy(value) for name, value in counts.items()}
+        )
+
+    def calibrate(
+        self, model: ForecastEnsemble, preparation: Preparation, data: SeriesTable, context: Context
+    ) -> Preparation:
+        """With bands as wide as the validation split asks for."""
+        return calibrate(model, preparation, data, context)
+
+    def forecast(
+        self, model: ForecastEnsemble, data: SeriesTable, request: ForecastRequest, context: Context
+    ) -> Answer:
+        """The steps after the last observed one of every series."""
+        return forecast_table(model, data, request, context)
+
+    def predict(
+        self, model: ForecastEnsemble, items: Sequence[numpy.ndarray], context: Context
+    ) -> list[Output]:
+        """The next steps of series that are lists of numbers."""
+        return answer_items(model, items, context)
+
+    def score(self, rows: Rows, unit: str) -> dict[str, float]:
+        """Nats, and errors by the names that M4, GluonTS and neuralforecast give them."""
+        return {**loss_score(rows, unit), **forecast_scores(rows)}
+
+    def primary_metric(self, scores: Mapping[str, float]) -> Metric:
+        """MASE; the mean absolute error where it is undefined."""
+        names = [name for name in ("mase", "mae") if name in scores]
+        return Metric(names[0] if names else next(iter(scores)), higher_is_better=False)
+
+    def details(self, rows: Rows) -> Mapping[str, Any]:
+        """How many forecasts have no MASE."""
+        undefined = int(rows.counts["undefined"].sum()) if "undefined" in rows.counts else 0
+        if not undefined:
+            return {}
+        return {"MASE undefined": f"{undefined:,} of {len(rows.nats):,} forecasts: their history repeats itself"}
+
+    def baseline(
+        self, preparation: Preparation, data: SeriesTable, split: str, budget: Budget = UNLIMITED
+    ) -> Baseline | None:
+        """The best of persistence, seasonal naive and a ridge regression on lags."""
+        return best_baseline(preparation, data, split, budget)
+
+    def write_toy_data(self, folder: Path, seed: int) -> str:
+        """Sales of shops."""
+        return write_toy_data_files(folder, seed)
+
+
+def _output(model: Any) -> OutputLayer:
+    """Of a model that several processes may have wrapped."""
+    return getattr(model, "module", model).output
+
