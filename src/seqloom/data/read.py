@@ -6,6 +6,8 @@ from pathlib import Path
 
 from seqloom.data.compression import content_suffix, refuse_companion
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
+from seqloom.data.series.rows.reading import contains_series, read_series
+from seqloom.data.series.table import SeriesTable
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
 from seqloom.data.tables.records import Records, read_records
 from seqloom.data.tables.sources import contains_records
@@ -39,8 +41,9 @@ def read(
     expected: ExpectedColumns = ANY_COLUMNS,
     *,
     as_text: bool = False,
-) -> TextCorpus | Records:
-    """Read a table, a folder of tables, a folder of recordings, parallel texts, or plain text.
+    as_series: bool | None = None,
+) -> TextCorpus | Records | SeriesTable:
+    """Read a table, a folder of tables, a folder of recordings, parallel texts, series, or plain text.
 
     Args:
         path: a file or a folder.
@@ -48,9 +51,11 @@ def read(
         options: how it is read: columns, separator, encoding, header, names.
         expected: what is known of the columns of tables.
         as_text: whether a text is asked for, where a file could be either.
+        as_series: whether series are asked for; None: by what a table has.
 
     Returns:
-        `Records` for tables and recordings. `TextCorpus` for text, which is not read yet, only its layout.
+        `Records` for tables and recordings. `SeriesTable` for series of numbers. `TextCorpus` for text, which
+        is not read yet, only its layout.
 
     Raises:
         DataError: there is no such path, or its format is not supported.
@@ -60,6 +65,8 @@ def read(
         raise DataError(path, f"expected {SUPPORTED}", got="no such file or folder")
     if path.is_file():
         refuse_companion(path)
+    if as_series or (as_series is None and not as_text and contains_series(path, options, expected)):
+        return read_series(path, strict, options, expected)
     if not (as_text and is_readable_as_text(path)) and contains_records(path, options):
         return read_records(path, strict, options, expected)
     suffix = content_suffix(path)

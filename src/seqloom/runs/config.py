@@ -125,12 +125,15 @@ class RunConfig(NamedTuple):
             ConfigError: a key that does not exist or is out of its range.
         """
         from seqloom.data.read import read
+        from seqloom.data.series.table import SeriesTable
         from seqloom.data.text.corpus import TextCorpus
 
         options, expected = self.read_options(reading or {})
-        data = read(path, strict, options, expected, as_text=self.task.reads is TextCorpus)
+        reads = self.task.reads
+        wanted = {"as_text": reads is TextCorpus, "as_series": reads is SeriesTable}
+        data = read(path, strict, options, expected, **wanted)
         self.task.require(data)
-        return data
+        return self.task.arrange(data, self.data)
 
     def read_options(self, reading: Mapping[str, Any]) -> tuple[ReadOptions, ExpectedColumns]:
         """How other data is read: the options, and what is known of its columns from the run's own data.
