@@ -265,7 +265,7 @@ class Predictor:
         from seqloom.evaluation.report import make_report
 
         context = self.context(**decoding)
-        splits = self.config.read(data, strict, reading)
+        splits = self.config.task.divide(self.preparation, self.config.read(data, strict, reading))
         log(f"data: {data} ({splits.describe()})")
         batching = Batching(BATCH_SIZE, self.config.training.window, training=False)
         if split is None:

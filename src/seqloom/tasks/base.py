@@ -274,6 +274,11 @@ class Task(ABC):
         """
         return self.loss(model, batch, state, context)
 
+    def divide(self, preparation: Any, data: Any) -> Data:
+        """The data with the splits that the preparation makes of it; by default those that it has."""
+        del preparation
+        return data
+
     def evaluated(self, preparation: Any, decoding: Any) -> Preparation:
         """The preparation whose sources give what `decoding.*` asks to be measured; by default it is the same."""
         del decoding

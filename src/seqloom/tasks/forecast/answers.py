@@ -8,7 +8,7 @@ import numpy
 import torch
 
 from seqloom.data.bucketing import BATCH_SIZE
-from seqloom.data.series.dataset import SeriesData
+from seqloom.data.series.dataset import SeriesData, fill_gaps
 from seqloom.data.series.table import SeriesTable
 from seqloom.data.series.windows import Windows
 from seqloom.errors import DataError
@@ -20,6 +20,7 @@ from seqloom.tasks.forecasting import Forecast, ForecastRequest, PicturedSeries
 from seqloom.tasks.forecast.batches import ForecastBatch
 from seqloom.tasks.forecast.predicting import Predicted, predict_batch
 from seqloom.tasks.forecast.preparation import Preparation
+from seqloom.tasks.forecast.reference import measure_sizes
 from seqloom.tasks.forecast.scaling import window_scale
 
 PICTURED_HORIZONS = 4
@@ -40,12 +41,13 @@ def forecast_table(
     horizon = request.horizon or preparation.horizon
     require_future(series, horizon)
     numbers, cutoffs = numpy.arange(len(series)), series.lengths
+    sizes = measure_sizes(series, cutoffs, preparation.season)
     mean, deviation = series.arrays.scales.T[:, :, None]
     names, columns = _column_names(context), dict[str, list[numpy.ndarray]]()
     with phase("forecasting", total=len(series), unit="series") as forecasting:
         for start in range(0, len(series), BATCH_SIZE):
             rows = slice(start, start + BATCH_SIZE)
-            predicted = _predict(model, series, Windows(numbers, cutoffs, cutoffs)[rows], horizon, context)
+            predicted = _predict(model, series, Windows(numbers, cutoffs, cutoffs)[rows], sizes, horizon, context)
             for name, values in zip(names, _values(predicted, context.decoding.level), strict=False):
                 columns.setdefault(name, []).append(values * deviation[rows] + mean[rows])
             forecasting.advance(len(predicted.center))
@@ -100,11 +102,16 @@ def require_future(series: SeriesData, horizon: int) -> None:
 
 
 def _predict(
-    model: ForecastEnsemble, series: SeriesData, windows: Windows, horizon: int, context: Context
+    model: ForecastEnsemble,
+    series: SeriesData,
+    windows: Windows,
+    sizes: numpy.ndarray,
+    horizon: int,
+    context: Context,
 ) -> Predicted:
     preparation: Preparation = context.preparation
     shape = preparation.shape._replace(forks=1, horizon=horizon)
-    batch = preparation.cut(series, windows, shape)
+    batch = preparation.cut(series, windows, shape, sizes)
     return predict_batch(
         model, batch, shape.context, horizon, context.model, context.decoding, preparation.calibration
     )
@@ -141,18 +148,15 @@ def answer_items(
 
 
 def _batch_of(y: numpy.ndarray, preparation: Preparation) -> ForecastBatch:
-    from seqloom.data.series.dataset import fill_gaps
-
     shape, h = preparation.shape, preparation.horizon
+    sizes = numpy.array([numpy.nanstd(y), 0.0])
     y = y[None, -(shape.context + shape.reach) :]
-    shift, scale = window_scale(y, shape.scaling)
+    shift, scale = window_scale(y, shape.scaling, sizes[0])
     scaled = (fill_gaps(y, preparation.config.fill) - shift[:, None]) / scale[:, None]
     length = y.shape[1]
     nothing = Covariates(torch.zeros(1, length, 0), torch.zeros(1, length + h, 0), torch.zeros(1, 0))
     observed, lengths = torch.from_numpy(~numpy.isnan(y)), torch.tensor([length])
     history = History(torch.from_numpy(scaled.astype(numpy.float32)), observed, lengths, nothing)
     missing = torch.full((1, 1, h), torch.nan)
-    zeros = torch.zeros(1, dtype=torch.int64)
-    return ForecastBatch(
-        history, missing, torch.from_numpy(shift), torch.from_numpy(scale), zeros, lengths
-    )
+    size = torch.from_numpy(sizes[None])
+    return ForecastBatch(history, missing, torch.from_numpy(shift), torch.from_numpy(scale), size)

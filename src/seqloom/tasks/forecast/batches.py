@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from seqloom.data.series.dataset import SeriesData, fill_gaps
+from seqloom.data.series.windows import Windows
 from seqloom.models.forecasting.forecaster import Covariates, History
 from seqloom.tasks.forecast.reference import Reference
 from seqloom.tasks.forecast.scaling import Scaling, window_scale
@@ -54,8 +55,7 @@ class ForecastBatch(NamedTuple):
         targets: (B, F, h), scaled; NaN where nothing was observed or must be seen.
         shift: (B,) float64; y = shift + scale times the scaled value.
         scale: (B,) float64.
-        numbers: (B,) of the series.
-        cutoffs: (B,) steps of history of the last forecast.
+        sizes: (B, 2) of the series: deviation and seasonal naive error in training.
         reference: for reports; None in training.
     """
 
@@ -63,35 +63,34 @@ class ForecastBatch(NamedTuple):
     targets: Tensor
     shift: Tensor
     scale: Tensor
-    numbers: Tensor
-    cutoffs: Tensor
+    sizes: Tensor
     reference: Reference | None = None
 
 
 def cut_windows(
     data: SeriesData,
-    numbers: numpy.ndarray,
-    cutoffs: numpy.ndarray,
-    stops: numpy.ndarray,
+    windows: Windows,
     shape: WindowShape,
     scales: CovariateScales,
+    sizes: numpy.ndarray,
 ) -> ForecastBatch:
     """The windows of some series up to their cutoffs.
 
     Args:
         data: the series.
-        numbers: of series (B,), any number of times.
-        cutoffs: (B,) the step that the last forecast begins with, at least 1.
-        stops: (B,) the step after the last one that may be seen as a target.
+        windows: B of them; a cutoff is the step that the last forecast begins with, a stop the one after the
+            last that may be seen as a target.
         shape: how they are cut.
         scales: of covariates.
+        sizes: (S, 2) of every series: its deviation and its seasonal naive error in training.
     """
+    numbers, cutoffs, stops = windows
     h, span = shape.horizon, shape.span
     length = int(min(shape.reach + shape.context + span, cutoffs.max()))
     lengths = numpy.minimum(cutoffs, length)
     y = data.windows(numbers, cutoffs, length)
     seen = _until(y, numpy.maximum(lengths - span, (lengths + 1) // 2) + (length - lengths))
-    shift, scale = window_scale(seen, shape.scaling)
+    shift, scale = window_scale(seen, shape.scaling, sizes[numbers, 0])
     shift, scale = (values[:, None] for values in (shift, scale))
     values = (fill_gaps(y, data.layout.fill) - shift) / scale
     places = numpy.arange(length) + (length - lengths)[:, None]  # rows begin at 0: padding is at the end
@@ -114,8 +113,7 @@ def cut_windows(
         torch.from_numpy(targets),
         torch.from_numpy(shift[:, 0].copy()),
         torch.from_numpy(scale[:, 0].copy()),
-        torch.from_numpy(numpy.asarray(numbers, numpy.int64)),
-        torch.from_numpy(numpy.asarray(cutoffs, numpy.int64)),
+        torch.from_numpy(sizes[numbers]),
     )
 
 

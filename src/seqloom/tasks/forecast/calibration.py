@@ -35,12 +35,13 @@ def calibrate(
     if count > MAX_WINDOWS:
         windows = windows[numpy.sort(numpy.random.default_rng(0).permutation(count)[:MAX_WINDOWS])]
     decoding = context.decoding.model_copy(update={"level": list(LEVELS), "calibrated": False})
+    sizes = preparation.sizes(series)
     outside: list[numpy.ndarray] = []
     was_training = model.training
     model.eval()
     for start in range(0, len(windows.numbers), BATCH_SIZE):
         rows = windows[start : start + BATCH_SIZE]
-        batch = preparation.cut(series, rows, preparation.shape._replace(forks=1))
+        batch = preparation.cut(series, rows, preparation.shape._replace(forks=1), sizes)
         predicted = predict_batch(
             model, batch, preparation.shape.context, h, context.model, decoding, Calibration()
         )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
 from seqloom.data.series.options import SeriesConfig
 from seqloom.models.forecasting.outputs import OutputKind
-from seqloom.settings import PositiveInt, Probability, StrictConfig
+from seqloom.settings import PositiveInt, StrictConfig
 from seqloom.tasks.forecast.scaling import Scaling
 from seqloom.tasks.model_config import RecurrentModelConfig
 
 QUANTILES = [0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975]
+LossUnit: TypeAlias = Literal["window", "series", "seasonal"]
 Level = Annotated[float, Field(gt=0, lt=100)]
 
 
@@ -51,6 +52,14 @@ class ModelConfig(RecurrentModelConfig):
     """Last steps whose differences from the last value are added to the forecast by a linear layer; 0: none."""
     ensemble_size: PositiveInt = 1
     """Models with other initial weights, trained side by side; their forecasts are averaged."""
+
+
+class LossConfig(StrictConfig):
+    """The `loss.*` keys."""
+
+    unit: LossUnit = "window"
+    """What errors are measured in: `window`, the scale of each window; `series`, the deviation of each series in
+    training, so that steep windows weigh more; `seasonal`, its seasonal naive error, as MASE does."""
 
 
 class DecodingConfig(StrictConfig):

@@ -19,7 +19,7 @@ from seqloom.models.forecasting.forecaster import CovariateSizes
 from seqloom.tasks.forecast.batches import CovariateScales, ForecastBatch, WindowShape, cut_windows
 from seqloom.tasks.forecast.config import DataConfig, DecodingConfig
 from seqloom.tasks.forecast.predicting import Calibration
-from seqloom.tasks.forecast.reference import Reference, measure_reference
+from seqloom.tasks.forecast.reference import Reference, measure_reference, measure_sizes
 from seqloom.tasks.forecast.sources import TrainingWindows
 
 SERIES = "series.json"
@@ -68,6 +68,7 @@ class Preparation:
         self.config, self.columns, self.scales = config, columns, scales
         self.calibration, self.backtest = calibration, backtest or DecodingConfig()
         self._arranged: tuple[SeriesTable, SeriesData] | None = None
+        self._sizes: tuple[SeriesData, numpy.ndarray] | None = None
 
     @classmethod
     def fit(cls, table: SeriesTable, config: DataConfig) -> Preparation:
@@ -137,13 +138,13 @@ class Preparation:
     def with_backtest(self, backtest: DecodingConfig) -> Preparation:
         """This preparation, whose sources make the forecasts that `decoding.*` asks for."""
         other = Preparation(self.config, self.columns, self.scales, self.calibration, backtest)
-        other._arranged = self._arranged
+        other._arranged, other._sizes = self._arranged, self._sizes
         return other
 
     def with_calibration(self, calibration: Calibration) -> Preparation:
         """This preparation with calibrated bands."""
         other = Preparation(self.config, self.columns, self.scales, calibration, self.backtest)
-        other._arranged = self._arranged
+        other._arranged, other._sizes = self._arranged, self._sizes
         return other
 
     def describe(self) -> str:
@@ -151,12 +152,14 @@ class Preparation:
         extra = [f"{len(names)} {kind} columns" for kind, names in self.columns._asdict().items() if names]
         return ", ".join([f"horizon {self.horizon}", f"season {self.season}", *extra])
 
-    def arrange(self, table: SeriesTable) -> SeriesData:
+    def arrange(self, table: SeriesTable | SeriesData) -> SeriesData:
         """The series of a table; those of the last table are remembered.
 
         Raises:
             DataError: they have not the columns that the model reads.
         """
+        if isinstance(table, SeriesData):
+            return table
         if self._arranged is None or self._arranged[0] is not table:
             self._arranged = (table, self._arrange(table))
         return self._arranged[1]
@@ -179,19 +182,26 @@ class Preparation:
                 raise DataError(table.path, expected, got=", ".join(getattr(got, kind)) or "none")
         return data
 
-    def source(self, data: SeriesTable, split: str, batching: Batching) -> Source:
+    def sizes(self, series: SeriesData) -> numpy.ndarray:
+        """The deviation and the seasonal naive error of every series in training (S, 2); measured once."""
+        if self._sizes is None or self._sizes[0] is not series:
+            stops = series.split("train").stops
+            self._sizes = (series, measure_sizes(series, stops, self.season))
+        return self._sizes[1]
+
+    def source(self, data: SeriesTable | SeriesData, split: str, batching: Batching) -> Source:
         """Forking windows of the training split, or the forecasts of a backtest."""
         series = self.arrange(data)
-        part = series.split(split)
+        part, sizes = series.split(split), self.sizes(series)
         if batching.training:
-            cut = lambda windows: self.cut(series, windows, self.shape)  # noqa: E731
+            cut = lambda windows: self.cut(series, windows, self.shape, sizes)  # noqa: E731
             return TrainingWindows(part, self.shape, cut, batching, series.digest, series.skipped)
         windows, references = self.windows(series, split), list[Reference]()
 
         def cut_measured(rows: numpy.ndarray) -> ForecastBatch:
             if not references:  # what it takes to measure them is spent once, not at each validation
                 references.append(measure_reference(series, windows, self.season))
-            batch = self.cut(series, windows[rows], self.shape._replace(forks=1))
+            batch = self.cut(series, windows[rows], self.shape._replace(forks=1), sizes)
             return batch._replace(reference=references[0].take(rows))
 
         lengths = numpy.minimum(windows.cutoffs, self.shape.context)
@@ -206,9 +216,11 @@ class Preparation:
             series.split(split), self.horizon, n_windows=backtest.n_windows, step_size=step_size
         )
 
-    def cut(self, series: SeriesData, windows: Windows, shape: WindowShape) -> ForecastBatch:
+    def cut(
+        self, series: SeriesData, windows: Windows, shape: WindowShape, sizes: numpy.ndarray
+    ) -> ForecastBatch:
         """A batch of windows."""
-        return cut_windows(series, windows.numbers, windows.cutoffs, windows.stops, shape, self.scales)
+        return cut_windows(series, windows, shape, self.scales, sizes)
 
     def encode(self, value: Any) -> numpy.ndarray:
         """A series as a list of numbers (None or NaN where nothing was observed), or as a text of them.

@@ -55,6 +55,18 @@ def measure_reference(series: SeriesData, windows: Windows, season: int) -> Refe
     return Reference(errors, smape, absolute)
 
 
+def measure_sizes(series: SeriesData, stops: numpy.ndarray, season: int) -> numpy.ndarray:
+    """The deviation and the seasonal naive error of every series up to a step (S, 2); 0 where undefined."""
+    sizes = numpy.zeros((len(series), 2))
+    for number, stop in enumerate(stops.tolist()):
+        y = series.series(number).y[:stop]
+        seen = y[~numpy.isnan(y)]
+        if len(seen):
+            errors = seasonal_errors(y, numpy.array([stop]), season)
+            sizes[number] = seen.std(), numpy.nan_to_num(errors[0])
+    return sizes
+
+
 def seasonal_errors(y: numpy.ndarray, cutoffs: numpy.ndarray, season: int) -> numpy.ndarray:
     """Mean absolute error of the seasonal naive forecast over the history up to each cutoff; NaN of none."""
     difference = numpy.abs(y[season:] - y[:-season]) if len(y) > season else numpy.zeros(0)

@@ -10,13 +10,19 @@ Scaling: TypeAlias = Literal["standard", "last", "mean", "none"]
 SMALLEST_SHARE = 1e-4
 """Of the mean absolute value, below which no scale falls: a constant series has no deviation."""
 
+SMALLEST_OF_SERIES = 0.1
+"""Of the deviation of the whole series: what follows a calm stretch need not be calm."""
 
-def window_scale(values: numpy.ndarray, kind: Scaling) -> tuple[numpy.ndarray, numpy.ndarray]:
+
+def window_scale(
+    values: numpy.ndarray, kind: Scaling, sizes: numpy.ndarray | float = 0.0
+) -> tuple[numpy.ndarray, numpy.ndarray]:
     """The shift and the scale of windows, so that (values - shift) / scale is of the order of 1.
 
     Args:
         values: (B, S) float64, NaN where nothing was observed.
         kind: `standard`, `last`, `mean` or `none`.
+        sizes: (B,) the deviation of the whole series, of a tenth of which a scale is at least.
 
     Returns:
         shift (B,) and scale (B,), which is above 0.
@@ -39,6 +45,7 @@ def window_scale(values: numpy.ndarray, kind: Scaling) -> tuple[numpy.ndarray, n
     deviation = numpy.sqrt((numpy.where(seen, numbers - mean[:, None], 0.0) ** 2).sum(1) / count)
     scale = numpy.maximum(deviation, SMALLEST_SHARE * size)
     scale = numpy.where(scale > 0, scale, 1.0) * unit[:, 0]
+    scale = numpy.maximum(scale, SMALLEST_OF_SERIES * numpy.asarray(sizes))
     if kind == "last":
         last = seen.shape[1] - 1 - seen[:, ::-1].argmax(1)
         return numpy.where(seen.any(1), numbers[numpy.arange(len(values)), last], 0.0) * unit[:, 0], scale

@@ -8,13 +8,15 @@ from typing import Any, final
 
 import numpy
 import torch
+from torch import Tensor
 
 from seqloom.baselines.budget import UNLIMITED, Budget
+from seqloom.data.series.dataset import SeriesData
 from seqloom.data.series.table import SeriesTable
 from seqloom.models.dropout import Dropouts
 from seqloom.models.forecasting.ensemble import ForecastEnsemble
 from seqloom.models.forecasting.forecaster import Forecaster
-from seqloom.models.forecasting.outputs import OutputLayer
+from seqloom.models.forecasting.outputs import OutputKind, OutputLayer
 from seqloom.tasks.base import (
     Baseline,
     Context,
@@ -30,12 +32,15 @@ from seqloom.tasks.forecasting import ForecastRequest
 from seqloom.tasks.forecast.answers import answer_items, forecast_table
 from seqloom.tasks.forecast.baseline import best_baseline
 from seqloom.tasks.forecast.batches import ForecastBatch
-from seqloom.tasks.forecast.config import DataConfig, DecodingConfig, ModelConfig
+from seqloom.tasks.forecast.config import DataConfig, DecodingConfig, LossConfig, LossUnit, ModelConfig
 from seqloom.tasks.forecast.calibration import calibrate
 from seqloom.tasks.forecast.predicting import predict_batch, teacher_forced_nats
 from seqloom.tasks.forecast.preparation import Preparation
 from seqloom.tasks.forecast.scores import count_errors, forecast_scores
 from seqloom.tasks.forecast.toy_data import write_toy_data_files
+
+MAX_WEIGHT = 20.0
+"""Of a window in the loss: one whose series hardly ever changes must not drown the others."""
 
 
 @final
@@ -48,6 +53,7 @@ class Forecast(Task):
     reads = SeriesTable
     DataConfig = DataConfig
     ModelConfig = ModelConfig
+    LossConfig = LossConfig
     DecodingConfig = DecodingConfig
     training_defaults = {  # noqa: RUF012
         "batch_size": 32,
@@ -72,6 +78,10 @@ class Forecast(Task):
     def restore(self, folder: Path, config: DataConfig) -> Preparation:
         """Read them from a run folder."""
         return Preparation.load(folder, config)
+
+    def divide(self, preparation: Preparation, data: SeriesTable) -> SeriesData:
+        """The series on their grid, divided by time."""
+        return preparation.arrange(data)
 
     def evaluated(self, preparation: Preparation, decoding: DecodingConfig) -> Preparation:
         """With the forecasts that `decoding.n_windows` and `decoding.step_size` ask for."""
@@ -99,6 +109,8 @@ class Forecast(Task):
         mask = ~targets.isnan()
         scale = batch.scale.to(targets).view(-1, 1, 1)
         nats = _output(model).loss(parameters.float(), targets.nan_to_num(), scale).mean(0)
+        if context.loss.unit != "window":
+            nats = nats * loss_weights(batch, context.loss.unit, _output(model).kind).to(nats).view(-1, 1, 1)
         return Loss((nats * mask).sum((1, 2)), mask.sum((1, 2)))
 
     def evaluate_batch(self, model: Any, batch: ForecastBatch, state: Any, context: Context) -> Loss:
@@ -162,6 +174,18 @@ class Forecast(Task):
     def write_toy_data(self, folder: Path, seed: int) -> str:
         """Sales of shops."""
         return write_toy_data_files(folder, seed)
+
+
+def loss_weights(batch: ForecastBatch, unit: LossUnit, kind: OutputKind) -> Tensor:
+    """What makes of a loss in the unit of each window one in a unit of its series, (B,).
+
+    A likelihood has no unit: those of distributions are not weighted.
+    """
+    if kind in ("student_t", "negative_binomial"):
+        return torch.ones_like(batch.scale)
+    size = batch.sizes[:, 0] if unit == "series" else batch.sizes[:, 1]
+    ratio = torch.where(size > 0, batch.scale / size.clamp(min=1e-300), torch.zeros_like(size))
+    return ratio.clamp(max=MAX_WEIGHT).pow(2 if kind == "mse" else 1)
 
 
 def _output(model: Any) -> OutputLayer:
