@@ -206,5 +206,6 @@ class Forecaster(nn.Module):
 
 
 def _take(columns: Tensor, positions: Tensor) -> Tensor:
-    """Rows (B, S, C) at positions (B, T) of them."""
+    """Rows (B, S, C) at positions (B, T) of them; the last one for those behind it, which nobody asks for."""
+    positions = positions.clamp(max=columns.shape[1] - 1)
     return columns.gather(1, positions.unsqueeze(-1).expand(-1, -1, columns.shape[-1]))
