@@ -15,7 +15,7 @@ from seqloom.data.cache import cached_folder
 from seqloom.data.options import setting
 from seqloom.data.ragged import FileValues, MemoryValues, Values
 from seqloom.data.series.calendar import calendar_columns
-from seqloom.data.series.dataset import Arrays, Layout, SeriesData
+from seqloom.data.series.dataset import Arrays, Layout, SeriesData, Split
 from seqloom.data.series.frequency import Frequency, infer_frequency
 from seqloom.data.series.grid import Gridded, Plan, grid_chunk
 from seqloom.data.series.holdout import divide
@@ -30,12 +30,13 @@ NUMBERS = ("starts", "lengths", "rows", "ends", "missing")
 FILLED = {"forward": "the value before", "interpolate": "a line between", "zero": "0"}
 
 
-def arrange_series(table: SeriesTable, config: SeriesConfig) -> SeriesData:
+def arrange_series(table: SeriesTable, config: SeriesConfig, *, is_divided: bool = True) -> SeriesData:
     """Set the rows of a table on a regular grid, and divide them by time.
 
     Args:
         table: as `data.read` returns it.
         config: the `data.*` keys of series.
+        is_divided: whether steps are held out. Else every step is in `train`, and no series is too short.
 
     Raises:
         DataError: a column does not exist, no series can be used, or none is long enough to be tested.
@@ -50,7 +51,11 @@ def arrange_series(table: SeriesTable, config: SeriesConfig) -> SeriesData:
         raise _as_error(series.messages[0])
     usual = plan.frequency if config.frequency is None else Frequency.parse(config.frequency)
     parts = [part for part in table.splits if part != "future"]
-    horizon, splits, remarks = divide(table.path, config, usual, series.ends, parts)
+    if is_divided:
+        horizon, splits, remarks = divide(table.path, config, usual, series.ends, parts)
+    else:
+        horizon, remarks = config.horizon or usual.horizon, []
+        splits = {"train": Split(numpy.zeros_like(series.lengths), series.lengths)}
     historic, future = _further(plan)
     calendar, holidays = calendar_columns(plan.frequency, config.calendar), config.holidays
     static = () if table.static is None else table.static.columns

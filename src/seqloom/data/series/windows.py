@@ -69,3 +69,26 @@ def rolling_windows(
     last = numpy.maximum(split.stops - horizon, starts)
     cutoffs = last[numbers] - (counts[numbers] - 1 - rank) * step_size
     return Windows(numbers, cutoffs, numpy.minimum(cutoffs + horizon, split.stops[numbers]))
+
+
+def training_windows(split: Split, history: int, horizon: int, max_windows: int = 50_000) -> Windows:
+    """Windows of a training split with a whole history and horizon, evenly spaced where there are too many.
+
+    Args:
+        split: `train`, which begins at step 0.
+        history: steps before the cutoff.
+        horizon: steps after it.
+        max_windows: about the most that there may be.
+
+    >>> split = Split(numpy.array([0, 0]), numpy.array([8, 3]))
+    >>> training_windows(split, 4, 2).cutoffs, training_windows(split, 4, 2, max_windows=1).cutoffs
+    (array([4, 5, 6]), array([6]))
+    """
+    starts = split.starts + history
+    has_room = split.stops - starts >= horizon
+    counts = numpy.where(has_room, split.stops - starts - horizon + 1, 0)
+    step_size = max(-(-int(counts.sum()) // max_windows), 1)
+    every = max(-(-int(has_room.sum()) // max_windows), 1)
+    is_used = has_room & (numpy.cumsum(has_room) % every == 0)
+    used = Split(starts, numpy.where(is_used, split.stops, starts))
+    return rolling_windows(used, horizon, step_size=step_size)
