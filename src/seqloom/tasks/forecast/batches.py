@@ -8,6 +8,7 @@ import numpy
 import torch
 from torch import Tensor
 
+from seqloom.data.batching import to_device
 from seqloom.data.series.dataset import SeriesData, fill_gaps
 from seqloom.data.series.windows import Windows
 from seqloom.models.forecasting.forecaster import Covariates, History
@@ -65,6 +66,15 @@ class ForecastBatch(NamedTuple):
     scale: Tensor
     sizes: Tensor
     reference: Reference | None = None
+
+    def to(self, device: torch.device) -> ForecastBatch:
+        """On another device."""
+        return to_device(self, device)
+
+    def values(self) -> numpy.ndarray:
+        """The targets of the last fork (B, h), in the units of the series."""
+        shift, scale = (numbers.cpu().numpy()[:, None] for numbers in (self.shift, self.scale))
+        return self.targets[:, -1].cpu().double().numpy() * scale + shift
 
 
 def cut_windows(

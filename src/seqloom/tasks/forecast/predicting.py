@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy
 import torch
 
+from seqloom.metrics.forecast.bands import calibrate
 from seqloom.models.forecasting.ensemble import ForecastEnsemble
 from seqloom.models.forecasting.rollout import Paths, extend, forecast_direct, forecast_paths
 from seqloom.tasks.forecast.batches import ForecastBatch
@@ -113,7 +114,7 @@ def predict_batch(
         if has_bands:
             quantiles = _widen_after(quantiles, center, model.horizon)
     if decoding.calibrated and calibration.levels:
-        quantiles = _calibrate(quantiles, center, levels, decoding.level, calibration)
+        quantiles = _calibrate(quantiles, levels, decoding.level, calibration)
         has_bands = True
     return Predicted(
         center * scale + shift, levels, quantiles * scale[..., None] + shift[..., None], has_bands
@@ -138,19 +139,16 @@ def _widen_after(quantiles: numpy.ndarray, center: numpy.ndarray, horizon: int) 
 
 
 def _calibrate(
-    quantiles: numpy.ndarray,
-    center: numpy.ndarray,
-    levels: tuple[float, ...],
-    bands: Sequence[float],
-    calibration: Calibration,
+    quantiles: numpy.ndarray, levels: tuple[float, ...], bands: Sequence[float], calibration: Calibration
 ) -> numpy.ndarray:
     """Move the ends of each band outward (or inward) by what the validation split asks for."""
-    quantiles = quantiles.copy()
+    quantiles, ones = quantiles.copy(), numpy.ones(len(quantiles))
     for band in bands:
-        move = calibration.moves(band, quantiles.shape[1])
         low, high = (levels.index(end) for end in band_levels(band))
-        quantiles[..., low] = numpy.minimum(quantiles[..., low] - move, center)
-        quantiles[..., high] = numpy.maximum(quantiles[..., high] + move, center)
+        moves = calibration.moves(band, quantiles.shape[1])
+        quantiles[..., low], quantiles[..., high] = calibrate(
+            quantiles[..., low], quantiles[..., high], ones, moves
+        )
     return quantiles
 
 

@@ -170,10 +170,10 @@ class Preparation:
         Raises:
             DataError: they have not the columns that the model reads.
         """
-        return self._arrange(table)
+        return self._arrange(table, is_divided=False)
 
-    def _arrange(self, table: SeriesTable) -> SeriesData:
-        data = arrange_series(table, self.config)
+    def _arrange(self, table: SeriesTable, is_divided: bool = True) -> SeriesData:
+        data = arrange_series(table, self.config, is_divided=is_divided)
         layout = data.layout
         got = Columns(layout.historic, layout.future, layout.static, calendar_names(data))
         for kind, names in self.columns._asdict().items():
@@ -200,7 +200,7 @@ class Preparation:
 
         def cut_measured(rows: numpy.ndarray) -> ForecastBatch:
             if not references:  # what it takes to measure them is spent once, not at each validation
-                references.append(measure_reference(series, windows, self.season))
+                references.append(measure_reference(series, windows, self.season, self.horizon))
             batch = self.cut(series, windows[rows], self.shape._replace(forks=1), sizes)
             return batch._replace(reference=references[0].take(rows))
 

@@ -36,7 +36,8 @@ from seqloom.tasks.forecast.config import DataConfig, DecodingConfig, LossConfig
 from seqloom.tasks.forecast.calibration import calibrate
 from seqloom.tasks.forecast.predicting import predict_batch, teacher_forced_nats
 from seqloom.tasks.forecast.preparation import Preparation
-from seqloom.tasks.forecast.scores import count_errors, forecast_scores
+from seqloom.tasks.forecast.reference import Reference
+from seqloom.tasks.forecast.scores import count_forecasts, forecast_scores
 from seqloom.tasks.forecast.toy_data import write_toy_data_files
 
 MAX_WEIGHT = 20.0
@@ -117,15 +118,14 @@ class Forecast(Task):
         """Nats of what came, and the errors of the forecast."""
         del state
         preparation, decoding = context.preparation, context.decoding
-        nats = teacher_forced_nats(model, batch, preparation.shape.context)
-        if batch.reference is None:  # a batch of training
-            batch = batch._replace(targets=batch.targets[:, -1:])
-        shift, scale = (values.cpu().numpy()[:, None] for values in (batch.shift, batch.scale))
-        y = batch.targets[:, 0].cpu().double().numpy() * scale + shift
+        batch = batch._replace(targets=batch.targets[:, -1:])
+        nats, y = teacher_forced_nats(model, batch, preparation.shape.context), batch.values()
         predicted = predict_batch(
             model, batch, preparation.shape.context, y.shape[1], context.model, decoding, preparation.calibration
         )
-        counts = count_errors(y, predicted, batch.reference, decoding.level)
+        # A batch of training has no reference.
+        reference = batch.reference or Reference(numpy.full(len(y), numpy.nan), None)
+        counts = count_forecasts(y, predicted, reference, decoding.level)
         units = (~batch.targets[:, 0].isnan()).sum(1)
         return Loss(
             nats.sum(1), units, counts={name: torch.from_numpy(value) for name, value in counts.items()}
@@ -169,7 +169,8 @@ class Forecast(Task):
         self, preparation: Preparation, data: SeriesTable, split: str, budget: Budget = UNLIMITED
     ) -> Baseline | None:
         """The best of persistence, seasonal naive and a ridge regression on lags."""
-        return best_baseline(preparation, data, split, budget)
+        del budget  # all of them take a few seconds at most
+        return best_baseline(preparation, data, split)
 
     def write_toy_data(self, folder: Path, seed: int) -> str:
         """Sales of shops."""
