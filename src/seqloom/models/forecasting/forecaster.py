@@ -63,6 +63,11 @@ class History(NamedTuple):
     lengths: Tensor
     covariates: Covariates
 
+    def to(self, dtype: torch.dtype) -> History:
+        """With numbers of another type."""
+        covariates = Covariates(*(columns.to(dtype) for columns in self.covariates))
+        return self._replace(values=self.values.to(dtype), covariates=covariates)
+
 
 class CovariateSizes(NamedTuple):
     """Columns of each kind of covariate."""
@@ -154,6 +159,7 @@ class Forecaster(nn.Module):
         Returns:
             (B, F, h, K) parameters, as the output layer takes them.
         """
+        history = history.to(self.head.weight.dtype)
         steps = None if context is None else context + (forks - 1) * stride
         hidden, first, _ = self.encode(history, steps)
         ahead = torch.arange(forks - 1, -1, -1, device=self.device)

@@ -85,6 +85,7 @@ def forecast_paths(
 def _member_paths(
     model: Forecaster, history: History, context: int, horizon: int, paths: Paths, scale: Tensor
 ) -> Tensor:
+    history = history.to(model.head.weight.dtype)
     hidden, first, state = model.encode(history, context)
     rows = torch.arange(len(first), device=model.device)
     h = hidden[history.lengths - 1 - first, rows]

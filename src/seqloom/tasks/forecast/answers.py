@@ -154,7 +154,8 @@ def _batch_of(y: numpy.ndarray, preparation: Preparation) -> ForecastBatch:
     shift, scale = window_scale(y, shape.scaling, sizes[0])
     scaled = (fill_gaps(y, preparation.config.fill) - shift[:, None]) / scale[:, None]
     length = y.shape[1]
-    nothing = Covariates(torch.zeros(1, length, 0), torch.zeros(1, length + h, 0), torch.zeros(1, 0))
+    width = preparation.columns.sizes.future  # of the calendar
+    nothing = Covariates(torch.zeros(1, length, 0), torch.zeros(1, length + h, width), torch.zeros(1, 0))
     observed, lengths = torch.from_numpy(~numpy.isnan(y)), torch.tensor([length])
     history = History(torch.from_numpy(scaled.astype(numpy.float32)), observed, lengths, nothing)
     missing = torch.full((1, 1, h), torch.nan)

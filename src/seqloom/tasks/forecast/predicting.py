@@ -74,6 +74,7 @@ def quantile_levels(bands: Sequence[float]) -> tuple[float, ...]:
     return tuple(sorted({*QUANTILE_LEVELS, *(end for level in bands for end in band_levels(level))}))
 
 
+@torch.no_grad()
 def predict_batch(
     model: ForecastEnsemble,
     batch: ForecastBatch,

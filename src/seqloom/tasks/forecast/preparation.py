@@ -225,12 +225,15 @@ class Preparation:
     def encode(self, value: Any) -> numpy.ndarray:
         """A series as a list of numbers (None or NaN where nothing was observed), or as a text of them.
 
+        It has no dates: columns of the calendar get their middle.
+
         Raises:
             DataError: it is no series of numbers, or holds none; or the model reads more than values.
         """
         hint = "For a table: seqloom forecast RUN DATA"
-        if any(self.columns):
-            names = ", ".join(name for names in self.columns for name in names)
+        further = self.columns.historic + self.columns.future + self.columns.static
+        if further:
+            names = ", ".join(further)
             raise DataError("forecast", "this model reads more than values", got=names, hint=hint)
         if isinstance(value, str):
             value = value.replace(",", " ").split()
