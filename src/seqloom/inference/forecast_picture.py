@@ -54,7 +54,9 @@ class Scale(NamedTuple):
 
 def draw_page(forecast: Forecast) -> str:
     """An HTML page with a picture of each series of `forecast.pictured`."""
-    bands = sorted({name.removeprefix("lo-") for name in forecast.columns if name.startswith("lo-")}, key=float)
+    bands = sorted(
+        {name.removeprefix("lo-") for name in forecast.columns if name.startswith("lo-")}, key=float
+    )
     legend = [_key("history", "--ink"), _key("forecast", "--forecast")]
     legend += [f"bands of {' and '.join(bands)} %"] if bands else []
     if any(numpy.isfinite(series.actual).any() for series in forecast.pictured):
@@ -66,8 +68,7 @@ def draw_page(forecast: Forecast) -> str:
         f"<p>{' &nbsp; '.join(legend)}</p>",
         *(f"<p>{escape(remark)}</p>" for remark in forecast.remarks),
     ]
-    for series in forecast.pictured:
-        parts.append(f"<h2>{escape(series.unique_id)}</h2>\n{draw_series(series)}")
+    parts += [f"<h2>{escape(one.unique_id)}</h2>\n{draw_series(one)}" for one in forecast.pictured]
     return "\n".join([*parts, "</html>", ""])
 
 

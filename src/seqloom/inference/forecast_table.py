@@ -22,7 +22,10 @@ def rows_of(forecast: Forecast) -> list[dict[str, Any]]:
         {
             "unique_id": unique_id,
             "ds": ds,
-            **{name: value if math.isfinite(value) else None for name, value in zip(columns, row, strict=True)},
+            **{
+                name: value if math.isfinite(value) else None
+                for name, value in zip(columns, row, strict=True)
+            },
         }
         for unique_id, ds, *row in zip(forecast.unique_id, forecast.ds, *columns.values(), strict=True)
     ]

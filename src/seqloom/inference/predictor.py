@@ -277,9 +277,7 @@ class Predictor:
         source = preparation.source(splits, split, batching)
         rows = measure(self.config.task, self.model, source, self.model.device, context)
         seconds = run_folder.training_seconds(self.folder)
-        return make_report(
-            self.config.task, preparation, splits, split, rows, source.skipped, seed, seconds
-        )
+        return make_report(self.config.task, preparation, splits, split, rows, source.skipped, seed, seconds)
 
     def _language_model(self) -> TextGeneration:
         task: object = self.config.task

@@ -280,7 +280,7 @@ class Task(ABC):
         return data
 
     def evaluated(self, preparation: Any, decoding: Any) -> Preparation:
-        """The preparation whose sources give what `decoding.*` asks to be measured; by default it is the same."""
+        """The preparation whose sources give what `decoding.*` asks to be measured; by default the same."""
         del decoding
         return preparation
 

@@ -147,9 +147,7 @@ def _report_best(folder: Path, job: Job, trainer: Trainer) -> Report:
     skipped = validation.source(split).skipped
     seconds = trainer.state.seconds
     preparation = job.config.task.evaluated(job.preparation, job.config.decoding)
-    return make_report(
-        job.config.task, preparation, job.data, split, rows, skipped=skipped, seconds=seconds
-    )
+    return make_report(job.config.task, preparation, job.data, split, rows, skipped=skipped, seconds=seconds)
 
 
 def _calibrate(folder: Path, job: Job, trainer: Trainer) -> tuple[Job, Validation]:

@@ -1,4 +1,4 @@
-"""Models that differ in their initial weights, side by side (Lakshminarayanan et al. 2017, arXiv:1612.01474)."""
+"""Models of other initial weights, side by side (Lakshminarayanan et al. 2017, arXiv:1612.01474)."""
 
 from __future__ import annotations
 

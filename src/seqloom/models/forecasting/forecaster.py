@@ -77,6 +77,9 @@ class CovariateSizes(NamedTuple):
     static: int = 0
 
 
+NO_COVARIATES = CovariateSizes()
+
+
 @final
 class Forecaster(nn.Module):
     """Forecast series from their past.
@@ -110,7 +113,7 @@ class Forecaster(nn.Module):
         lags: Sequence[int],
         output: OutputLayer,
         recurrent: RecurrentConfig,
-        covariates: CovariateSizes = CovariateSizes(),
+        covariates: CovariateSizes = NO_COVARIATES,
         linear_steps: int = 0,
     ) -> None:
         super().__init__()
@@ -199,7 +202,9 @@ class Forecaster(nn.Module):
         if self.context is not None and self.ahead is not None and self.join is not None:
             steps = positions.unsqueeze(-1) + torch.arange(1, self.horizon + 1, device=self.device)
             known = self.ahead(_take(history.covariates.future, steps.clamp(min=0).flatten(1)))
-            joined = torch.tanh(self.context(h).view(B, F, self.horizon, -1) + known.view(B, F, self.horizon, -1))
+            joined = torch.tanh(
+                self.context(h).view(B, F, self.horizon, -1) + known.view(B, F, self.horizon, -1)
+            )
             raw = raw + self.join(joined)
         values, exists = gather_steps(history.values, positions[..., None, None] + self.offsets)
         logits, raw = raw.split([len(self.lags), self.output.size], -1)

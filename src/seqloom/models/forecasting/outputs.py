@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy
@@ -65,8 +66,8 @@ class OutputLayer(NamedTuple):
             ConfigError: they do not rise within (0, 1).
         """
         levels = self.levels
-        rises = all(low < high for low, high in zip(levels, levels[1:], strict=False))
-        if self.kind == "quantile" and not (levels and rises and 0 < levels[0] and levels[-1] < 1):
+        rises = all(low < high for low, high in pairwise(levels))
+        if self.kind == "quantile" and not (levels and rises and levels[0] > 0 and levels[-1] < 1):
             expected = "quantiles must rise, above 0 and below 1"
             raise ConfigError("Forecaster", expected, got=list(levels))
 
@@ -103,7 +104,7 @@ class OutputLayer(NamedTuple):
         """The point forecast (…): the mean, or for quantiles the median."""
         if self.kind != "quantile":
             return parameters[..., 0]
-        return torch.from_numpy(interpolate(parameters.cpu().numpy(), self.levels, (0.5,))[..., 0])
+        return torch.from_numpy(interpolate(parameters.detach().cpu().numpy(), self.levels, (0.5,))[..., 0])
 
     def quantiles(
         self, parameters: numpy.ndarray, levels: Sequence[float], scale: numpy.ndarray | float = 1.0
@@ -127,9 +128,7 @@ class OutputLayer(NamedTuple):
         scale = numpy.asarray(scale)[..., None]
         return stats.nbinom.ppf(chances, 1 / alpha, 1 / (1 + alpha * mean * scale)) / scale
 
-    def sample(
-        self, parameters: Tensor, generator: torch.Generator, scale: Tensor | float = 1.0
-    ) -> Tensor:
+    def sample(self, parameters: Tensor, generator: torch.Generator, scale: Tensor | float = 1.0) -> Tensor:
         """A draw (…) from each distribution; of a number alone, the number."""
         chance = torch.rand(parameters.shape[:-1], generator=generator).clamp(1e-6, 1 - 1e-6)
         if self.kind == "quantile":

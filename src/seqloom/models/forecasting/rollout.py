@@ -100,7 +100,8 @@ def _member_paths(
         static=repeat(covariates.static),
     )
     longer = History(repeat(longer.values), repeat(longer.observed), lengths + horizon, covariates)
-    h, state, scale = repeat(h), map_state(repeat, state), repeat(scale)
+    h, scale = repeat(h), repeat(scale)
+    state = map_state(lambda tensor: tensor.repeat_interleave(number, 1), state)
     generators = [torch.Generator().manual_seed(paths.seed) for _ in range(B)]
     for step in range(horizon):
         parameters = model.parameters_at(h.unsqueeze(1), longer, (lengths + step - 1).unsqueeze(1))[:, 0, 0]
@@ -118,4 +119,3 @@ def _member_paths(
             h = output[0]
     places = lengths.unsqueeze(1) + torch.arange(horizon, device=model.device)
     return longer.values.gather(1, places).view(B, number, horizon)
-

@@ -16,12 +16,12 @@ from seqloom.models.forecasting.ensemble import ForecastEnsemble
 from seqloom.models.forecasting.forecaster import Covariates, History
 from seqloom.progress import phase
 from seqloom.tasks.base import Context, Output
-from seqloom.tasks.forecasting import Forecast, ForecastRequest, PicturedSeries
 from seqloom.tasks.forecast.batches import ForecastBatch
 from seqloom.tasks.forecast.predicting import Predicted, predict_batch
 from seqloom.tasks.forecast.preparation import Preparation
 from seqloom.tasks.forecast.reference import measure_sizes
 from seqloom.tasks.forecast.scaling import window_scale
+from seqloom.tasks.forecasting import Forecast, ForecastRequest, PicturedSeries
 
 PICTURED_HORIZONS = 4
 """Of history that a picture shows, at least"""
@@ -47,7 +47,9 @@ def forecast_table(
     with phase("forecasting", total=len(series), unit="series") as forecasting:
         for start in range(0, len(series), BATCH_SIZE):
             rows = slice(start, start + BATCH_SIZE)
-            predicted = _predict(model, series, Windows(numbers, cutoffs, cutoffs)[rows], sizes, horizon, context)
+            predicted = _predict(
+                model, series, Windows(numbers, cutoffs, cutoffs)[rows], sizes, horizon, context
+            )
             for name, values in zip(names, _values(predicted, context.decoding.level), strict=False):
                 columns.setdefault(name, []).append(values * deviation[rows] + mean[rows])
             forecasting.advance(len(predicted.center))
@@ -57,17 +59,15 @@ def forecast_table(
     remarks = []
     if horizon > preparation.horizon:
         remarks.append(
-            f"trained for {preparation.horizon:,} steps: later ones go on from the forecast itself, and their "
-            "bands are rough"
+            f"trained for {preparation.horizon:,} steps: later ones go on from the forecast itself, and "
+            "their bands are rough"
         )
     pictured = [
         picture_series(series, number, {name: values[number] for name, values in tables.items()}, horizon)
         for number in range(min(request.num_pictured, len(series)))
     ]
     ids = [name for name in series.unique_ids for _ in range(horizon)]
-    return Forecast(
-        ids, ds, {name: values.ravel() for name, values in tables.items()}, remarks, pictured
-    )
+    return Forecast(ids, ds, {name: values.ravel() for name, values in tables.items()}, remarks, pictured)
 
 
 def picture_series(
@@ -129,9 +129,7 @@ def _values(predicted: Predicted, levels: Sequence[float]) -> list[numpy.ndarray
     return [predicted.center, *bands]
 
 
-def answer_items(
-    model: ForecastEnsemble, items: Sequence[numpy.ndarray], context: Context
-) -> list[Output]:
+def answer_items(model: ForecastEnsemble, items: Sequence[numpy.ndarray], context: Context) -> list[Output]:
     """The next steps of series that are arrays of numbers, without dates."""
     preparation: Preparation = context.preparation
     shape, h = preparation.shape, preparation.horizon

@@ -1,4 +1,4 @@
-"""The trivial predictors: persistence, seasonal naive, and a ridge regression on lags; the best one counts."""
+"""Trivial predictors: persistence, seasonal naive, a ridge regression on lags; the best of them counts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy
 
 from seqloom.baselines.budget import describe_share
-from seqloom.baselines.series.naive import naive_deviations, normal_quantiles, persistence, seasonal_naive
 from seqloom.baselines.series.linear import (
     LinearLags,
     choose_linear_lags,
     fit_linear_lags,
     window_scales,
 )
+from seqloom.baselines.series.naive import naive_deviations, normal_quantiles, persistence, seasonal_naive
 from seqloom.data.series.dataset import SeriesData, fill_gaps
 from seqloom.data.series.windows import Windows, rolling_windows
 from seqloom.tasks.base import Baseline, Rows
@@ -152,7 +152,9 @@ def fit_ridge(preparation: Preparation, series: SeriesData) -> tuple[Ridge | Non
             return None, 0
         scales = scale(held_out, history)
         model = choose_linear_lags(models, history, y, scales)
-        error = numpy.nanmean(numpy.abs(model.forecast(history, scales)[0] - y) / unit[held_out.numbers, None])
+        error = numpy.nanmean(
+            numpy.abs(model.forecast(history, scales)[0] - y) / unit[held_out.numbers, None]
+        )
         if best is None or error < least:
             best, least = Ridge(model, scale, series), error
     return best, total

@@ -1,4 +1,4 @@
-"""Bands as wide as they must be: calibrated on forecasts of the validation split, which training did not see."""
+"""Bands calibrated on forecasts of the validation split, which training did not learn from."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from seqloom.settings import PositiveInt, StrictConfig
 from seqloom.tasks.forecast.scaling import Scaling
 from seqloom.tasks.model_config import RecurrentModelConfig
 
-QUANTILES = [0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975]
+QUANTILES = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 LossUnit: TypeAlias = Literal["window", "series", "seasonal"]
 Level = Annotated[float, Field(gt=0, lt=100)]
 
@@ -41,15 +41,15 @@ class ModelConfig(RecurrentModelConfig):
     cell_type: str = "gru"
     hidden_size: PositiveInt = 64
     output: OutputKind = "quantile"
-    """What a forecast of a step is: `mae` or `mse`, a number; `quantile`; `student_t`; `negative_binomial`, for
-    counts."""
-    quantiles: list[Annotated[float, Field(gt=0, lt=1)]] = QUANTILES
+    """What a forecast of a step is: `mae` or `mse`, a number; `quantile`; `student_t`; `negative_binomial`,
+    for counts."""
+    quantiles: list[Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=lambda: list(QUANTILES))
     """Of the output `quantile`."""
     steps: Literal["direct", "autoregressive"] = "direct"
     """`direct`: all steps of the horizon at once; `autoregressive`: one step after the other, from its own
     draws (DeepAR)."""
     linear_steps: Annotated[int, Field(ge=0)] = 0
-    """Last steps whose differences from the last value are added to the forecast by a linear layer; 0: none."""
+    """Last steps, whose differences from the last value a linear layer adds to the forecast; 0: none."""
     ensemble_size: PositiveInt = 1
     """Models with other initial weights, trained side by side; their forecasts are averaged."""
 
@@ -58,14 +58,14 @@ class LossConfig(StrictConfig):
     """The `loss.*` keys."""
 
     unit: LossUnit = "window"
-    """What errors are measured in: `window`, the scale of each window; `series`, the deviation of each series in
-    training, so that steep windows weigh more; `seasonal`, its seasonal naive error, as MASE does."""
+    """What errors are measured in: `window`, the scale of each window; `series`, the deviation of each series
+    in training, so that steep windows weigh more; `seasonal`, its seasonal naive error, as MASE does."""
 
 
 class DecodingConfig(StrictConfig):
     """The `decoding.*` keys: how a forecast is made, and which ones `evaluate` makes."""
 
-    level: list[Level] = [80, 90]
+    level: list[Level] = Field(default_factory=lambda: [80, 90])
     """Percent that a band should hold."""
     num_samples: PositiveInt = 100
     """Paths that an autoregressive model draws."""

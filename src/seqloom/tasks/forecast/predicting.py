@@ -38,6 +38,9 @@ class Calibration(NamedTuple):
         return numpy.array([numpy.interp(level, self.levels, column) for column in table.T])
 
 
+UNCALIBRATED = Calibration()
+
+
 class Predicted(NamedTuple):
     """Forecasts (B, h), float64, in the units of the series.
 
@@ -46,7 +49,7 @@ class Predicted(NamedTuple):
         levels: of the quantiles.
         quantiles: (B, h, Q); the center where a model gives a number alone.
         has_bands: whether it gives more, or bands were calibrated.
-        """
+    """
 
     center: numpy.ndarray
     levels: tuple[float, ...]

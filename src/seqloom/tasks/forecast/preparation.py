@@ -1,4 +1,4 @@
-"""What a forecaster knows of its series: how far steps are apart, the season, lags, scales, the bands' widths."""
+"""What a forecaster knows of its series: the horizon, the season, lags, scales, how wide bands are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seqloom.errors import DataError
 from seqloom.models.forecasting.forecaster import CovariateSizes
 from seqloom.tasks.forecast.batches import CovariateScales, ForecastBatch, WindowShape, cut_windows
 from seqloom.tasks.forecast.config import DataConfig, DecodingConfig
-from seqloom.tasks.forecast.predicting import Calibration
+from seqloom.tasks.forecast.predicting import UNCALIBRATED, Calibration
 from seqloom.tasks.forecast.reference import Reference, measure_reference, measure_sizes
 from seqloom.tasks.forecast.sources import TrainingWindows
 
@@ -62,7 +62,7 @@ class Preparation:
         config: DataConfig,
         columns: Columns,
         scales: CovariateScales,
-        calibration: Calibration = Calibration(),
+        calibration: Calibration = UNCALIBRATED,
         backtest: DecodingConfig | None = None,
     ) -> None:
         self.config, self.columns, self.scales = config, columns, scales

@@ -10,6 +10,8 @@ Scaling: TypeAlias = Literal["standard", "last", "mean", "none"]
 SMALLEST_SHARE = 1e-4
 """Of the mean absolute value, below which no scale falls: a constant series has no deviation."""
 
+OF_ZEROS = 1e-3
+"""The scale of a series of zeros, which nothing else tells."""
 SMALLEST_OF_SERIES = 0.1
 """Of the deviation of the whole series: what follows a calm stretch need not be calm."""
 
@@ -40,11 +42,11 @@ def window_scale(
     if kind == "none":
         return numpy.zeros(len(values)), numpy.ones(len(values))
     if kind == "mean":
-        return numpy.zeros(len(values)), numpy.where(size > 0, size, 1.0) * unit[:, 0]
+        return numpy.zeros(len(values)), numpy.where(size > 0, size, OF_ZEROS) * unit[:, 0]
     mean = numbers.sum(1) / count
     deviation = numpy.sqrt((numpy.where(seen, numbers - mean[:, None], 0.0) ** 2).sum(1) / count)
     scale = numpy.maximum(deviation, SMALLEST_SHARE * size)
-    scale = numpy.where(scale > 0, scale, 1.0) * unit[:, 0]
+    scale = numpy.where(scale > 0, scale, OF_ZEROS) * unit[:, 0]
     scale = numpy.maximum(scale, SMALLEST_OF_SERIES * numpy.asarray(sizes))
     if kind == "last":
         last = seen.shape[1] - 1 - seen[:, ::-1].argmax(1)

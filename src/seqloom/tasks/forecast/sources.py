@@ -74,7 +74,9 @@ class TrainingWindows:
         width = shape.span + shape.stride
         offsets = numpy.zeros(len(numbers), numpy.int64)
         if self._batching.training:
-            offsets = numpy.random.default_rng([self._batching.seed, epoch, 2]).integers(width, size=len(numbers))
+            offsets = numpy.random.default_rng([self._batching.seed, epoch, 2]).integers(
+                width, size=len(numbers)
+            )
         room = last[numbers] - starts[numbers]
         offsets = numpy.minimum(offsets, room)
         counts = (room - offsets) // width + 1
@@ -82,4 +84,3 @@ class TrainingWindows:
         rank = numpy.arange(len(series)) - numpy.repeat(numpy.cumsum(counts) - counts, counts)
         cutoffs = last[series] - numpy.repeat(offsets, counts) - rank * width
         return Windows(series, cutoffs, stops[series])
-

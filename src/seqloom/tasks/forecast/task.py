@@ -27,18 +27,18 @@ from seqloom.tasks.base import (
     Task,
     loss_score,
 )
-from seqloom.tasks.forecasting import Forecast as Answer
-from seqloom.tasks.forecasting import ForecastRequest
 from seqloom.tasks.forecast.answers import answer_items, forecast_table
 from seqloom.tasks.forecast.baseline import best_baseline
 from seqloom.tasks.forecast.batches import ForecastBatch
-from seqloom.tasks.forecast.config import DataConfig, DecodingConfig, LossConfig, LossUnit, ModelConfig
 from seqloom.tasks.forecast.calibration import calibrate
+from seqloom.tasks.forecast.config import DataConfig, DecodingConfig, LossConfig, LossUnit, ModelConfig
 from seqloom.tasks.forecast.predicting import predict_batch, teacher_forced_nats
 from seqloom.tasks.forecast.preparation import Preparation
 from seqloom.tasks.forecast.reference import Reference
 from seqloom.tasks.forecast.scores import count_forecasts, forecast_scores
 from seqloom.tasks.forecast.toy_data import write_toy_data_files
+from seqloom.tasks.forecasting import Forecast as Answer
+from seqloom.tasks.forecasting import ForecastRequest
 
 MAX_WEIGHT = 20.0
 """Of a window in the loss: one whose series hardly ever changes must not drown the others."""
@@ -121,7 +121,13 @@ class Forecast(Task):
         batch = batch._replace(targets=batch.targets[:, -1:])
         nats, y = teacher_forced_nats(model, batch, preparation.shape.context), batch.values()
         predicted = predict_batch(
-            model, batch, preparation.shape.context, y.shape[1], context.model, decoding, preparation.calibration
+            model,
+            batch,
+            preparation.shape.context,
+            y.shape[1],
+            context.model,
+            decoding,
+            preparation.calibration,
         )
         # A batch of training has no reference.
         reference = batch.reference or Reference(numpy.full(len(y), numpy.nan), None)
@@ -163,7 +169,9 @@ class Forecast(Task):
         undefined = int(rows.counts["undefined"].sum()) if "undefined" in rows.counts else 0
         if not undefined:
             return {}
-        return {"MASE undefined": f"{undefined:,} of {len(rows.nats):,} forecasts: their history repeats itself"}
+        return {
+            "MASE undefined": f"{undefined:,} of {len(rows.nats):,} forecasts: their history repeats itself"
+        }
 
     def baseline(
         self, preparation: Preparation, data: SeriesTable, split: str, budget: Budget = UNLIMITED
@@ -192,4 +200,3 @@ def loss_weights(batch: ForecastBatch, unit: LossUnit, kind: OutputKind) -> Tens
 def _output(model: Any) -> OutputLayer:
     """Of a model that several processes may have wrapped."""
     return getattr(model, "module", model).output
-
