@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from seqloom.errors import ConfigError, DataError, RunError, nearest
+from seqloom.errors import ConfigError, DataError, RunError
+from seqloom.inference.decoding_options import decoding_options
 from seqloom.inference.stopping import stop_texts, until
 from seqloom.progress import phase
 from seqloom.runs import run_folder
@@ -19,7 +19,6 @@ from seqloom.tasks.forecasting import Forecast, ForecastRequest
 
 if TYPE_CHECKING:
     from seqloom.data.music.tune import Tune
-    from seqloom.decoding.options import DecodingOptions
     from seqloom.evaluation.report import Report
 
 
@@ -141,7 +140,7 @@ class Predictor:
             ConfigError: an option that does not exist or is out of its range.
         """
         task, stops = self._language_model(), stop_texts(stop)
-        decoding = self._decoding_options(options, stops)
+        decoding = decoding_options(self.config, self.preparation, options, stops)
         texts = [prompt] if isinstance(prompt, str) else prompt
         prompts = [self.preparation.encode(text) for text in texts]
         if not prompts:
@@ -164,7 +163,7 @@ class Predictor:
             ConfigError: an option that does not exist or is out of its range, or `num_beams` above 1.
         """
         task, stops = self._language_model(), stop_texts(stop)
-        decoding = self._decoding_options(options, stops)
+        decoding = decoding_options(self.config, self.preparation, options, stops)
         if decoding.num_beams > 1:
             hint = "A beam search knows its first token only at the end: use `generate`"
             raise ConfigError("stream", "num_beams must be 1", got=decoding.num_beams, hint=hint)
@@ -314,22 +313,6 @@ class Predictor:
             got = f"the task {self.config.task.name}"
             raise RunError(self.folder, "expected a model that generates text", got=got)
         return task
-
-    def _decoding_options(self, options: dict[str, Any], stops: tuple[str, ...]) -> DecodingOptions:
-        from seqloom.decoding.options import DecodingOptions
-
-        known = [field.name for field in dataclasses.fields(DecodingOptions)]
-        for name in options:
-            if name not in known:
-                hint = nearest(name, [*known, "stop"])
-                raise ConfigError("generate", f"unknown option `{name}`", hint=hint)
-        # Decoding ends early at a stop that is a sequence of tokens; `until` cuts the text at any stop.
-        vocabulary = self.preparation.vocabulary
-        sequences = [tuple(vocabulary.encode(text)) for text in stops]
-        usable = tuple(tokens for tokens in sequences if vocabulary.unknown not in tokens)
-        saved = self.config.decoding.model_dump()
-        chosen = {name: value for name, value in saved.items() if name in known} | options
-        return DecodingOptions(**chosen, stop_sequences=usable)
 
 
 def load(folder: Path | str, device: str | None = None) -> Predictor:
