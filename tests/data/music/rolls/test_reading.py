@@ -180,7 +180,16 @@ def test_bad_numbers(steps: list[Any], message: str, tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("a.mat", b"", r": expected piano rolls\. Got an empty file\."),
-        ("a.mat", b"MATLAB 5.0 of a kind" + b"\x00" * 200, r": expected a \.mat file\. Got \w+: .*"),
+        (
+            "a.mat",
+            b"MATLAB 5.0 of a kind" + b"\x00" * 200,
+            r": expected a \.mat file of version 5 to 7\. Got something else\. Save it with -v7\.",
+        ),
+        (
+            "a.mat",
+            b"\x89HDF" + b"\x00" * 200,
+            r": expected a \.mat file of version 5 to 7\. Got version 7\.3\. Save it with -v7\.",
+        ),
         (
             "a.npz",
             b"PK\x03\x04 cut off",

@@ -22,6 +22,7 @@ from seqloom.data.compression import (
     open_content,
     read_head,
 )
+from seqloom.data.music.rolls.mat import read_mat
 from seqloom.data.music.rolls.roll import RawRoll, check_frames, frames_of_numbers
 from seqloom.data.splits import NAMES
 from seqloom.errors import DataError
@@ -69,22 +70,17 @@ def holds_rolls(path: Path) -> bool:
 
 def _read_mat(path: Path, data: bytes) -> Iterator[NamedRoll]:
     """Variables of MATLAB: a matrix is a roll, a cell array has one in each cell."""
-    import scipy.io
-
-    try:
-        variables = scipy.io.loadmat(BytesIO(data))
-    except Exception as error:  # scipy's parser raises whatever damaged bytes lead it to
-        got = f"{type(error).__name__}: {error}"
-        hint = "Save it for MATLAB 7 or before" if isinstance(error, NotImplementedError) else ""
-        raise DataError(path, "expected a .mat file", got=f"{got:.200}", hint=hint) from None
-    for name, value in variables.items():
-        if not name.startswith("__"):
-            yield from _rolls_of_array(path, name, value)
+    for name, value in read_mat(data, path, _limit(data)).items():
+        cells = value if isinstance(value, list) else [value]
+        for number, cell in enumerate(cells, 1):
+            place = f"{path}, {name} {number}" if isinstance(value, list) else f"{path}, {name}"
+            convert = refuse if isinstance(cell, DataError) else check_frames
+            yield NamedRoll(RawRoll(place, cell, convert), _split_of(name))
 
 
 def _read_npz(path: Path, data: bytes) -> Iterator[NamedRoll]:
     """Arrays of NumPy: (steps, 88) is a roll, (rolls, steps, 88) several."""
-    limit = max(MAX_SMALL_BYTES, MAX_GROWTH * len(data))
+    limit = _limit(data)
     expected = "expected a .npz file of arrays of numbers"
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
@@ -104,14 +100,12 @@ def _read_npz(path: Path, data: bytes) -> Iterator[NamedRoll]:
         yield from _rolls_of_array(path, name, value)
 
 
-def _rolls_of_array(path: Path, name: str, value: Any) -> Iterator[NamedRoll]:
-    split, cells = _split_of(name), numpy.asarray(value)
-    if cells.dtype == object:
-        cells = list(cells.ravel())
-    elif cells.ndim != 3:
+def _rolls_of_array(path: Path, name: str, value: numpy.ndarray) -> Iterator[NamedRoll]:
+    split = _split_of(name)
+    if value.ndim != 3:
         yield NamedRoll(RawRoll(f"{path}, {name}", value, check_frames), split)
         return
-    for number, cell in enumerate(cells, 1):
+    for number, cell in enumerate(value, 1):
         yield NamedRoll(RawRoll(f"{path}, {name} {number}", cell, check_frames), split)
 
 
@@ -133,6 +127,16 @@ def _read_json(path: Path, data: bytes) -> Iterator[NamedRoll]:
         for number, roll in enumerate(rolls, 1):
             where = f"{place} {number}" if name else f"{path}, roll {number}"
             yield NamedRoll(RawRoll(where, roll, frames_of_numbers), split)
+
+
+def refuse(error: DataError, _: object) -> numpy.ndarray:
+    """The conversion of what was found to be no roll: it raises why."""
+    raise error
+
+
+def _limit(data: bytes) -> int:
+    """Bytes that a file may unpack to."""
+    return max(MAX_SMALL_BYTES, MAX_GROWTH * len(data))
 
 
 def _depth(value: Any) -> int:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy
 
 from seqloom.data.compression import content_suffix
 from seqloom.data.folders import list_files, list_names
 from seqloom.data.music.dataset import Music
-from seqloom.data.music.rolls.formats import READERS, NamedRoll, holds_rolls, read_file
+from seqloom.data.music.rolls.formats import READERS, NamedRoll, holds_rolls, read_file, refuse
 from seqloom.data.music.rolls.roll import RawRoll
 from seqloom.data.splits import SPLITS, hold_out, infer_split
 from seqloom.errors import DataError
@@ -77,11 +76,7 @@ def _read(file: Path, must_be_whole: bool) -> Sequence[NamedRoll]:
     except DataError as error:
         if must_be_whole:
             raise
-        return [NamedRoll(RawRoll(str(file), error, _refuse), None)]
-
-
-def _refuse(error: Any, _: object) -> numpy.ndarray:
-    raise error
+        return [NamedRoll(RawRoll(str(file), error, refuse), None)]
 
 
 def _hold_out(rolls: Sequence[RawRoll]) -> tuple[list[RawRoll], list[RawRoll]]:
