@@ -117,9 +117,13 @@ def play(tune: Tune, soundfont: Path) -> numpy.ndarray:
         raise DataError(soundfont, "expected a SoundFont file (.sf2)", got=repr(data[:12])[1:])
     synth = tinysoundfont.Synth(samplerate=SAMPLE_RATE_HZ)
     try:
-        synth.sfload(data)
+        number = synth.sfload(data)
     except (RuntimeError, ValueError) as error:
         raise DataError(soundfont, "expected a sound SoundFont file", got=str(error)) from None
+    presets = [preset for preset in range(128) if synth.sfpreset_name(number, 0, preset) is not None]
+    if not presets:
+        raise DataError(soundfont, "expected an instrument in bank 0 of the SoundFont", got="none")
+    synth.program_select(0, number, 0, presets[0])
     return _render(synth, tune)
 
 
