@@ -76,6 +76,22 @@ def test_files_and_json(run: Path, sales: Path, tmp_path: Path) -> None:
     assert list(answer["forecasts"][0]) == ["unique_id", "ds", "mean"]
 
 
+def test_a_backtest_has_cutoffs_and_what_came(run: Path, sales: Path, tmp_path: Path) -> None:
+    page = tmp_path / "back.html"
+    options = ("--split", "test", "--set", "decoding.n_windows=2", "--set", "decoding.step_size=1")
+    rows = list(csv.DictReader(_command("forecast", run, sales, *options, "--plot", page).splitlines()))
+    assert list(rows[0])[:5] == ["unique_id", "ds", "cutoff", "y", "mean"]
+    assert [row["cutoff"] for row in rows[:8]] == ["2024-02-24"] * 4 + ["2024-02-25"] * 4
+    assert [row["ds"] for row in rows[4:8]] == ["2024-02-26", "2024-02-27", "2024-02-28", "2024-02-29"]
+    table = {
+        (row["unique_id"], row["ds"]): row["y"] for row in csv.DictReader(sales.read_text().splitlines())
+    }
+    assert all(float(row["y"]) == float(table[row["unique_id"], row["ds"]]) for row in rows)
+    assert "what came" in page.read_text()
+    with pytest.raises(DataError, match=r"expected a split named future\. Got train, validation, test\.$"):
+        load(run).forecast(sales, split="future")
+
+
 def test_levels() -> None:
     for text in ("eighty", "0,90", "80,100", ""):
         with pytest.raises(ConfigError, match=r"^--level: expected numbers between 0 and 100, as in 80,90\."):

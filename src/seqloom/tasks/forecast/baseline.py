@@ -49,9 +49,7 @@ def best_baseline(preparation: Preparation, data: SeriesData, split: str) -> Bas
     if ridge is not None:
         points[f"ridge on {ridge.model.lags} lags"] = ridge.forecast
     reference = measure_reference(series, windows, season, h)
-    rows = {
-        name: _measure(preparation, series, windows, reference, point) for name, point in points.items()
-    }
+    rows = {name: _measure(preparation, series, windows, reference, point) for name, point in points.items()}
     scores = {name: forecast_scores(part) for name, part in rows.items()}
     best = min(scores, key=lambda name: scores[name].get("mase", scores[name].get("mae", numpy.inf)))
     fitted = describe_share(min(total, MAX_WINDOWS), total, "row") if best.startswith("ridge") else ""
