@@ -114,7 +114,7 @@ def make_report(
         interval=bootstrap(lambda drawn: task.score(drawn, unit), rows, seed),
         primary_metric=task.primary_metric(metrics),
         skipped=skipped,
-        details=task.details(rows),
+        details={**task.details(rows), **(baseline.details if baseline else {})},
         remarks=data.remarks,
         baseline_seconds=baseline_seconds,
         baseline_fitted_on=baseline.fitted_on if baseline else "",

@@ -15,6 +15,7 @@ from seqloom.progress import phase
 from seqloom.runs import run_folder
 from seqloom.runs.config import RunConfig, resolve
 from seqloom.tasks.base import AudioStreaming, Context, Output, TextGeneration
+from seqloom.tasks.forecasting import Forecast, ForecastRequest
 
 if TYPE_CHECKING:
     from seqloom.decoding.options import DecodingOptions
@@ -189,6 +190,47 @@ class Predictor:
             raise RunError(self.folder, "expected a model that transcribes audio", got=got)
         return task.transcribe_stream(self.model, chunks, self.context(**decoding))
 
+    @torch.inference_mode()
+    def forecast(
+        self,
+        data: Path | str | None = None,
+        h: int | None = None,
+        level: Sequence[float] | None = None,
+        *,
+        num_pictured: int = 0,
+        strict: bool = False,
+        reading: Mapping[str, Any] | None = None,
+        log: Callable[[str], object] = str,
+        **decoding: Any,
+    ) -> Forecast:
+        """Go on with series from their last observed step on.
+
+        Args:
+            data: a table or a folder of series, as for training; None: what the model was trained on.
+            h: steps to forecast; None: as many as it was trained for.
+            level: of the bands, in percent; None: the run's.
+            num_pictured: series whose history is wanted too, for a picture.
+            strict: whether one bad row among many raises; else it is skipped and counted.
+            reading: how tables are read, as for `evaluate`.
+            log: called with a line about the data.
+            decoding: the task's `decoding.*` keys; they override the run's.
+
+        Returns:
+            Rows by series and time: `unique_id`, `ds`, and columns `mean`, `lo-80`, `hi-80` ….
+
+        Raises:
+            RunError: the model does not forecast, or its data is needed and has moved.
+            DataError: the data cannot be read, or lacks what the model reads.
+            ConfigError: an option out of its range.
+
+        >>> model.forecast("sales.csv", h=14, level=[80]).columns["hi-80"]    # doctest: +SKIP
+        """
+        from seqloom.inference.forecasting import forecast_data
+
+        decoding |= {} if level is None else {"level": list(level)}
+        request = ForecastRequest(h, num_pictured)
+        return forecast_data(self, data, request, reading, strict, log, decoding)
+
     def evaluate(
         self,
         data: Path | str,
@@ -223,7 +265,7 @@ class Predictor:
         from seqloom.evaluation.report import make_report
 
         context = self.context(**decoding)
-        splits = self.config.read(data, strict, reading)
+        splits = self.config.task.divide(self.preparation, self.config.read(data, strict, reading))
         log(f"data: {data} ({splits.describe()})")
         batching = Batching(BATCH_SIZE, self.config.training.window, training=False)
         if split is None:
@@ -231,12 +273,11 @@ class Predictor:
             split = "test" if "test" in splits.splits else "validation" if is_training_data else "all"
         if split not in (*splits.splits, "all"):
             raise DataError(data, f"expected a split named {split}", got=", ".join(splits.splits))
-        source = self.preparation.source(splits, split, batching)
+        preparation = self.config.task.evaluated(self.preparation, context.decoding)
+        source = preparation.source(splits, split, batching)
         rows = measure(self.config.task, self.model, source, self.model.device, context)
         seconds = run_folder.training_seconds(self.folder)
-        return make_report(
-            self.config.task, self.preparation, splits, split, rows, source.skipped, seed, seconds
-        )
+        return make_report(self.config.task, preparation, splits, split, rows, source.skipped, seed, seconds)
 
     def _language_model(self) -> TextGeneration:
         task: object = self.config.task

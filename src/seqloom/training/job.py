@@ -87,7 +87,7 @@ def new_job(
     log(f"task: {chosen.name} ({chosen.shape}), {'' if known else 'because the data is '}{reason}")
     data = chosen.arrange(data, config.data)
     preparation = chosen.prepare(data, config.data)
-    return Job(config, preparation, data, path)
+    return Job(config, preparation, chosen.divide(preparation, data), path)
 
 
 def _infer(data: Any, path: Path) -> tuple[Task, str]:
@@ -139,4 +139,5 @@ def resumed_job(
             path, "expected the data that the training began with", got="nothing there", hint=hint
         )
     preparation = before.task.restore(folder, settings.data)
-    return folder, Job(settings, preparation, settings.read(path), path), resumed
+    divided = before.task.divide(preparation, settings.read(path))
+    return folder, Job(settings, preparation, divided, path), resumed
