@@ -6,7 +6,8 @@ from pathlib import Path
 
 from seqloom.data.compression import content_suffix, refuse_companion
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
-from seqloom.data.series.rows.reading import contains_series, read_series
+from seqloom.data.series.rows.files import contains_series
+from seqloom.data.series.rows.reading import read_series
 from seqloom.data.series.table import SeriesTable
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
 from seqloom.data.tables.records import Records, read_records

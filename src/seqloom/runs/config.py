@@ -133,7 +133,7 @@ class RunConfig(NamedTuple):
         wanted = {"as_text": reads is TextCorpus, "as_series": reads is SeriesTable}
         data = read(path, strict, options, expected, **wanted)
         self.task.require(data)
-        return self.task.arrange(data, self.data)
+        return data
 
     def read_options(self, reading: Mapping[str, Any]) -> tuple[ReadOptions, ExpectedColumns]:
         """How other data is read: the options, and what is known of its columns from the run's own data.

@@ -85,7 +85,6 @@ def new_job(
         columns = {**options.columns, **data.mapping}
         config = config._replace(reading=options.model_copy(update={"columns": columns}))
     log(f"task: {chosen.name} ({chosen.shape}), {'' if known else 'because the data is '}{reason}")
-    data = chosen.arrange(data, config.data)
     preparation = chosen.prepare(data, config.data)
     return Job(config, preparation, chosen.divide(preparation, data), path)
 

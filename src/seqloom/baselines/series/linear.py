@@ -4,8 +4,9 @@ r"""A linear model on lags: ridge regression from the last L steps to each of th
 
     \hat y_{T + h} = y_T + s \, \Big( b_h + \sum_{l=1}^{L} w_{h l} \, (y_{T - l + 1} - y_T) / s \Big)
 
-with a size s of each row, so that series of any size share the weights: of its series, such as the mean absolute
-deviation in training, or of its window (`window_scales`). The weights minimize the squared error in units of s, plus alpha times their squares.
+with a size s of each row, so that series of any size share the weights: of its series, such as the mean
+absolute deviation in training, or of its window (`window_scales`). The weights minimize the squared error in
+units of s, plus alpha times their squares.
 """
 
 from __future__ import annotations

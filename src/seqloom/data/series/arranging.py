@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import NamedTuple, final
+from collections.abc import Iterator
 
 import numpy
 
-from seqloom import __version__
-from seqloom.data.cache import cached_folder
 from seqloom.data.options import setting
-from seqloom.data.ragged import FileValues, MemoryValues, Values
 from seqloom.data.series.calendar import calendar_columns
 from seqloom.data.series.dataset import Arrays, Layout, SeriesData, Split
 from seqloom.data.series.frequency import Frequency, infer_frequency
-from seqloom.data.series.grid import Gridded, Plan, grid_chunk
+from seqloom.data.series.grid import Plan
+from seqloom.data.series.gridded import GriddedSeries, grid_series
 from seqloom.data.series.holdout import divide
 from seqloom.data.series.options import SeriesConfig
 from seqloom.data.series.table import SeriesTable
 from seqloom.data.tables.skipped import SkippedRows
 from seqloom.errors import DataError, nearest
-from seqloom.progress import phase
 
-Y, EXOGENOUS, SUMMARY, WORDS = "y.bin", "exogenous.bin", "series.npz", "series.json"
-NUMBERS = ("starts", "lengths", "rows", "ends", "missing")
 FILLED = {"forward": "the value before", "interpolate": "a line between", "zero": "0"}
 
 
@@ -43,7 +34,7 @@ def arrange_series(table: SeriesTable, config: SeriesConfig, *, is_divided: bool
         ConfigError: a frequency or a country that there is not.
     """
     plan = _plan(table, config)
-    series = _grid(table, plan)
+    series = grid_series(table.frames, plan)
     skipped = SkippedRows.join([table.skipped, series.messages])
     if not len(series.lengths):
         raise _no_series(table, skipped)
@@ -75,7 +66,7 @@ def arrange_series(table: SeriesTable, config: SeriesConfig, *, is_divided: bool
     static_values = numpy.zeros((len(series.lengths), 0))
     if table.static is not None:
         static_values, without = table.static.rows_of(series.unique_ids)
-        remarks += [f"{without:,} series have no static columns, and get their means"] if without else []
+        remarks += [f"{without:,} series without static columns: they get the means"] if without else []
     arrays = Arrays(
         series.unique_ids,
         series.starts,
@@ -89,21 +80,6 @@ def arrange_series(table: SeriesTable, config: SeriesConfig, *, is_divided: bool
     )
     data = SeriesData(table.path, layout, arrays, splits, remarks, skipped, table.strict)
     return data.standardized() if config.standardize else data
-
-
-class _Series(NamedTuple):
-    """All series on their grid."""
-
-    unique_ids: Sequence[str]
-    starts: numpy.ndarray
-    lengths: numpy.ndarray
-    rows: numpy.ndarray
-    ends: numpy.ndarray
-    missing: numpy.ndarray
-    y: Values
-    exogenous: Values
-    messages: SkippedRows
-    key: str
 
 
 def _plan(table: SeriesTable, config: SeriesConfig) -> Plan:
@@ -161,83 +137,7 @@ def _further(plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return names[:split], names[split:]
 
 
-def _grid(table: SeriesTable, plan: Plan) -> _Series:
-    """All series, in memory, or in files of the cache if their rows are there."""
-    if not table.frames.key:
-        collected = _Collected(None)
-        _collect(table, plan, collected)
-        y, exogenous = (numpy.concatenate(parts) for parts in (collected.y, collected.exogenous))
-        return collected.finish(MemoryValues(y), MemoryValues(exogenous.reshape(-1)), "")
-    identity = repr((__version__, table.frames.key, plan._replace(path=Path())))
-    key = hashlib.sha256(identity.encode()).hexdigest()[:32]
-
-    def write(folder: Path) -> None:
-        collected = _Collected(folder)
-        _collect(table, plan, collected)
-        collected.save()
-
-    folder = cached_folder("series", key, write)
-    collected = _Collected.load(folder)
-    values = (FileValues(folder / name, numpy.float64) for name in (Y, EXOGENOUS))
-    return collected.finish(*values, key)
-
-
-def _collect(table: SeriesTable, plan: Plan, collected: _Collected) -> None:
-    frames = table.frames
-    with phase("arranging series", total=int(frames.counts.sum())) as arranging:
-        for chunk in frames.chunks():
-            results, messages = grid_chunk(chunk, plan, frames.unique_ids, frames.bad)
-            for message in messages:
-                collected.messages.append(message)
-            for result in results:
-                collected.add(result)
-            arranging.advance(int(chunk.counts.sum()))
-
-
-@final
-class _Collected:
-    """Series as they are made, some at a time."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
-        self.unique_ids: list[str] = []
-        self.numbers: dict[str, list[numpy.ndarray]] = {name: [] for name in NUMBERS}
-        self.messages = SkippedRows()
-        self.y, self.exogenous = [numpy.zeros(0)], [numpy.zeros(0)]
-
-    def add(self, series: Gridded) -> None:
-        self.unique_ids += series.unique_ids
-        for name, arrays in self.numbers.items():
-            arrays.append(getattr(series, name))
-        if self.folder is None:
-            self.y.append(series.y)
-            self.exogenous.append(series.exogenous.reshape(-1))
-            return
-        for name, values in ((Y, series.y), (EXOGENOUS, series.exogenous)):
-            with (self.folder / name).open("ab") as file:
-                values.tofile(file)
-
-    def save(self) -> None:
-        assert self.folder is not None
-        numpy.savez(self.folder / SUMMARY, **{name: numpy.concatenate(a) for name, a in self.numbers.items()})
-        words = {"unique_ids": self.unique_ids, "messages": [list(self.messages), len(self.messages)]}
-        (self.folder / WORDS).write_text(json.dumps(words), encoding="utf-8")
-
-    @staticmethod
-    def load(folder: Path) -> _Collected:
-        collected = _Collected(folder)
-        words = json.loads((folder / WORDS).read_text(encoding="utf-8"))
-        collected.unique_ids, collected.messages = words["unique_ids"], SkippedRows(*words["messages"])
-        with numpy.load(folder / SUMMARY) as arrays:
-            collected.numbers = {name: [arrays[name]] for name in NUMBERS}
-        return collected
-
-    def finish(self, y: Values, exogenous: Values, key: str) -> _Series:
-        arrays = [numpy.concatenate(self.numbers[name]) for name in NUMBERS]
-        return _Series(self.unique_ids, *arrays, y, exogenous, self.messages, key)
-
-
-def _describe(plan: Plan, layout: Layout, config: SeriesConfig, series: _Series) -> Iterator[str]:
+def _describe(plan: Plan, layout: Layout, config: SeriesConfig, series: GriddedSeries) -> Iterator[str]:
     """What was recognized and filled, a line each."""
     season = f"season {layout.season}" if layout.season > 1 else "no season"
     yield f"steps of {plan.frequency.describe()}, {season}, horizon {layout.horizon}"
@@ -247,7 +147,7 @@ def _describe(plan: Plan, layout: Layout, config: SeriesConfig, series: _Series)
     if count:
         total = int(series.lengths.sum())
         yield (
-            f"{count:,} of {total:,} steps have no value, in {affected:,} series: a model reads "
+            f"steps without a value: {count:,} of {total:,}, in {affected:,} series; a model reads "
             f"{FILLED[config.fill]}, and no loss or metric counts them"
         )
 
@@ -262,4 +162,5 @@ def _no_series(table: SeriesTable, skipped: SkippedRows) -> DataError:
     if len(skipped) == 1:
         return _as_error(skipped[0])
     expected = "expected at least one series that can be used"
-    return DataError(table.path, expected, got=skipped.describe() or "none")
+    first = f"; the first of {len(skipped):,} that cannot: {skipped[0].removesuffix('.')}" if skipped else ""
+    return DataError(table.path, expected, got=f"none{first}")

@@ -177,7 +177,7 @@ def _find_irregular(
     rows = numpy.flatnonzero(wrong)
     for row in rows[numpy.unique(groups[rows], return_index=True)[1]].tolist():
         now, before = format_times(times[[row, row - 1]], Frequency("us"), plan.has_dates)
-        place = _place(plan, names[groups[row]])
+        place = _place(plan, names[int(groups[row])])
         if row and is_next[row - 1] and widths[row - 1] == 0:
             hint = ""
             if not plan.has_ids:

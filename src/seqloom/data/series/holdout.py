@@ -94,6 +94,5 @@ def _hold_out(ends: numpy.ndarray, steps: int) -> tuple[Split, numpy.ndarray, in
 
 
 def _describe_short(count: int, split: str, steps: int) -> list[str]:
-    return (
-        [f"{count:,} series are too short for {steps:,} steps of {split}, and are in train"] if count else []
-    )
+    remark = f"{count:,} series too short for {steps:,} steps of {split}: all of them is in train"
+    return [remark] if count else []

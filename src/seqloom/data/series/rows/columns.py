@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from seqloom.data.options import ReadOptions, setting
@@ -32,7 +33,7 @@ COUNTERS = frozenset(("no", "index", "id", "row", "nr", ""))
 """Columns that may count the rows, in lower case"""
 TEXT_NAMES = [lists for role, lists in OTHER_SYNONYMS.items() if role not in TARGETS]
 MOSTLY = 0.5
-"""Of the first values, that must be numbers for a column to hold numbers"""
+"""Of the first values of a column that must be numbers, or times, for it to be one of them"""
 
 
 class Roles(NamedTuple):
@@ -115,7 +116,7 @@ def recognize_roles(
         name = mapped.get("ds") or _find_times(free, values)
         form = Form("integer")
         if name is not None:
-            recognized = recognize_form(values[name], name)
+            recognized = recognize_form(values[name], name, MOSTLY)
             if recognized is None:
                 shown = next((value for value in values[name] if not is_missing(value)), "nothing")
                 hint = "For example 2024-01-31, 2024-01-31 13:00:00, 31.1.2024, or whole numbers"
@@ -158,12 +159,10 @@ def _named(role: str, names: Sequence[str]) -> str | None:
 
 
 def _find_parts(names: Sequence[str]) -> tuple[str, ...]:
-    """The columns `year`, `month` and so on, if the first two are there."""
+    """The columns `year`, `month` and so on, as far as they are there; none without a month."""
     lowered = {name.strip().lower(): name for name in reversed(names)}
-    if "year" not in lowered or not {"month", "day"} & lowered.keys():
-        return ()
-    units = [unit for unit in PART_UNITS if unit in lowered]
-    return tuple(lowered[unit] for unit in PART_UNITS[: len(units)] if unit in lowered)
+    parts = [lowered[unit] for unit in takewhile(lowered.__contains__, PART_UNITS)]
+    return tuple(parts) if len(parts) > 1 else ()
 
 
 def _find_times(names: Sequence[str], values: Mapping[str, Sequence[Any]]) -> str | None:
@@ -171,7 +170,7 @@ def _find_times(names: Sequence[str], values: Mapping[str, Sequence[Any]]) -> st
     lowered = {name.strip().lower(): name for name in reversed(names)}
     by_name = [lowered[name] for name in SYNONYMS["ds"] if name in lowered]
     for name in by_name:
-        if recognize_form(values[name], name) is not None:
+        if recognize_form(values[name], name, MOSTLY) is not None:
             return name
     for name in names:
         form = recognize_form(values[name], name)

@@ -76,6 +76,9 @@ class FramesWriter:
         self._parts: dict[str, list[numpy.ndarray]] = {CODES: [], TIMES: [], VALUES: []}
         self._dtypes = {CODES: numpy.int64, TIMES: numpy.int64, VALUES: numpy.float64}
         self.rows = 0
+        if folder is not None:  # what an earlier attempt has left
+            for name in self._parts:
+                (folder / f"unsorted-{name}").unlink(missing_ok=True)
 
     def add(self, codes: numpy.ndarray, part: int, times: numpy.ndarray, values: numpy.ndarray) -> None:
         """Add rows.

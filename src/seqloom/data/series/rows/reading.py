@@ -7,27 +7,28 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy
 
 from seqloom import __version__
 from seqloom.data.cache import cached_folder
-from seqloom.data.compression import content_name, content_suffix, is_compressed
-from seqloom.data.folders import DataFiles, list_files, list_names
+from seqloom.data.compression import content_name, is_compressed
+from seqloom.data.folders import list_names
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
-from seqloom.data.series.rows.columns import Roles, is_of_other_tasks, recognize_roles
+from seqloom.data.series.rows.columns import Roles, recognize_roles
+from seqloom.data.series.rows.files import SeriesFiles, find_series_files, first_rows, sample_rows
 from seqloom.data.series.rows.frames import COUNTS, PARTS, Frames, FramesWriter, open_values
 from seqloom.data.series.rows.numbers import parse_numbers
+from seqloom.data.series.rows.plain import NotPlainError, read_plain
 from seqloom.data.series.rows.static import read_static
-from seqloom.data.series.rows.times import NOT_A_TIME, join_parts, parse_times, recognize_form
+from seqloom.data.series.rows.times import NOT_A_TIME, join_parts, parse_times
 from seqloom.data.series.table import SeriesTable
-from seqloom.data.splits import infer_split
-from seqloom.data.tables.columns import ANY_COLUMNS, SAMPLE_ROWS, ExpectedColumns
+from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
 from seqloom.data.tables.formats.table import Row, read_table
 from seqloom.data.tables.skipped import SkippedRows
 from seqloom.errors import DataError
-from seqloom.progress import phase
+from seqloom.progress import Phase, phase
 
 MEMORY_BYTES = 8 << 20
 """The rows of larger tables are written to files in the cache folder."""
@@ -37,86 +38,6 @@ FORMAT = 1
 """Of the files in the cache"""
 BATCH_ROWS = 8192
 SUMMARY = "summary.json"
-STATIC, FUTURE = ("static",), ("future", "futr")
-"""Names of files with static columns, and with known-future columns after the last step"""
-DELIMITED = (".csv", ".tsv")
-TABLE_SUFFIXES = (*DELIMITED, ".jsonl", ".ndjson", ".json", ".parquet")
-
-
-class SeriesFiles(NamedTuple):
-    """The tables of a data set, and what each is for."""
-
-    path: Path
-    tables: tuple[tuple[Path, str], ...]
-    """Each with its part; training comes first"""
-    static: Path | None
-    ignored: tuple[Path, ...]
-    """Without the name of a split beside some that have one"""
-    rest: str
-    """What was passed over, in words"""
-
-
-def find_series_files(path: Path) -> SeriesFiles:
-    """The tables in a folder, or the only one."""
-    data_files = list_files(path)
-    tables = data_files.with_suffix(TABLE_SUFFIXES)
-    static = [file for file in tables if path.is_dir() and _stem(file) in STATIC]
-    parts = {file: _part_of(file, data_files) for file in tables if file not in static}
-    named = any(part == "train" for part in parts.values())
-    ignored = [file for file, part in parts.items() if part is None] if named else []
-    used = [(file, part or "train") for file, part in parts.items() if file not in ignored]
-    used.sort(key=lambda table: PARTS.index(table[1]))
-    rest = data_files.describe_rest([*tables]) if path.is_dir() else ""
-    return SeriesFiles(path, tuple(used), static[0] if static else None, tuple(ignored), rest)
-
-
-def _stem(file: Path) -> str:
-    return content_name(file).stem.lower()
-
-
-def _part_of(file: Path, data_files: DataFiles) -> str | None:
-    if not data_files.path.is_dir():
-        return None
-    return "future" if _stem(file) in FUTURE else infer_split(file, data_files.path)
-
-
-def contains_series(path: Path, options: ReadOptions, expected: ExpectedColumns) -> bool:
-    """Whether a file or folder is certainly a table of series, and none that another task reads."""
-    if path.is_file() and content_suffix(path) not in TABLE_SUFFIXES:
-        return False
-    files = find_series_files(path)
-    if not files.tables or files.tables[0][1] != "train":
-        return False
-    table = files.tables[0][0]
-    try:
-        options, rows = _first_rows(table, options)
-        if not rows or is_of_other_tasks(list(rows[0]), rows, options, expected):
-            return False
-        roles = recognize_roles(rows, options, table, expected.known)
-        return roles.has_times or (roles.is_plain and content_suffix(table) in DELIMITED)
-    except DataError:
-        return False
-
-
-def _first_rows(table: Path, options: ReadOptions) -> tuple[ReadOptions, list[Mapping[str, Any]]]:
-    """The first rows; a first line that is a row already names no columns."""
-    rows = _sample(table, options)
-    if options.header is None and content_suffix(table) in DELIMITED and _is_row(rows):
-        options = options.model_copy(update={"header": False})
-        rows = _sample(table, options)
-    return options, rows
-
-
-def _sample(table: Path, options: ReadOptions) -> list[Mapping[str, Any]]:
-    rows = (row.fields for row in read_table(table, options) if row.error is None)
-    return list(islice(rows, SAMPLE_ROWS))
-
-
-def _is_row(rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the names of columns are numbers, or dates."""
-    names = list(rows[0]) if rows else []
-    _, bad = parse_numbers(names)
-    return bool(names) and all(recognize_form([names[column]]) is not None for column in bad)
 
 
 def read_series(
@@ -152,11 +73,11 @@ def read_series(
         got = ", ".join(part for _, part in files.tables) or "none"
         raise DataError(path, expected_files, got=got)
     first = files.tables[0][0]
-    options, rows = _first_rows(first, options)
+    options, rows = first_rows(first, options)
     roles = recognize_roles(rows, options, first, expected.known)
     sizes = {file: file.stat().st_size for file, _ in files.tables}
     unpacked = sum(size * (GROWTH if is_compressed(file) else 1) for file, size in sizes.items())
-    job = _Job(files, roles, options, strict)
+    job = SeriesReading(files, roles, options, strict)
     if unpacked < MEMORY_BYTES:
         frames, skipped = job.read()
         stored = ""
@@ -167,7 +88,7 @@ def read_series(
         megabytes = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
         stored = f"stored in {folder} ({megabytes:,.0f} MB)"
     late_rows, late_series = frames.unordered
-    late = f"{late_rows:,} rows of {late_series:,} series were out of order, and are sorted"
+    late = f"{late_rows:,} row{'s' * (late_rows > 1)} out of order, in {late_series:,} series: sorted by time"
     ignored = [file.name for file in files.ignored]
     remarks = [
         *roles.describe(list(rows[0]) if rows else []),
@@ -184,7 +105,7 @@ def read_series(
 
 
 @final
-class _Job:
+class SeriesReading:
     """Reads the rows of all tables."""
 
     def __init__(self, files: SeriesFiles, roles: Roles, options: ReadOptions, strict: bool) -> None:
@@ -208,14 +129,16 @@ class _Job:
 
     def read(self, folder: Path | None = None, key: str = "") -> tuple[Frames, SkippedRows]:
         """The rows, in memory or in files of `folder`."""
-        writer = FramesWriter(len(self._roles.numbers), folder)
         with phase(f"reading {self._files.path.name}") as reading:
-            for table, part in self._files.tables:
-                rows = 0
-                for batch in _batches(read_table(table, self._options)):
-                    self._add(writer, table, PARTS.index(part), rows, self._usable(batch))
-                    rows += len(batch)
-                    reading.advance(len(batch))
+            try:
+                writer = FramesWriter(len(self._roles.numbers), folder)
+                for table, part in self._files.tables:
+                    self.read_columns(writer, table, PARTS.index(part), reading)
+            except NotPlainError:
+                self._codes.clear()
+                writer = FramesWriter(len(self._roles.numbers), folder)
+                for table, part in self._files.tables:
+                    self.read_rows(writer, table, PARTS.index(part), reading)
         if not writer.rows:
             got = self._skipped.describe() or "none"
             raise DataError(self._files.path, "expected at least one usable row for training", got=got)
@@ -223,6 +146,35 @@ class _Job:
         if folder is not None:
             _save(folder, frames, self._skipped)
         return frames, self._skipped
+
+    def read_columns(self, writer: FramesWriter, table: Path, part: int, reading: Phase) -> None:
+        """A clean table, by its columns.
+
+        Raises:
+            NotPlainError: it is not clean.
+        """
+        columns = next(iter(sample_rows(table, self._options, 1)), {})
+        before = 0
+        for batch in read_plain(table, self._options, self._roles, list(columns)):
+            names = batch.names if self._roles.unique_id is not None else [self._name_of(table)]
+            codes = numpy.array([self._codes.setdefault(name, len(self._codes)) for name in names])
+            size = len(batch.numbers)
+            times = before + 1 + numpy.arange(size) if batch.times is None else batch.times
+            writer.add(codes[batch.numbers], part, times, batch.values)
+            before += size
+            reading.advance(size)
+
+    def read_rows(self, writer: FramesWriter, table: Path, part: int, reading: Phase) -> None:
+        """Any table, row by row; what is wrong is kept with its place.
+
+        Raises:
+            DataError: it lacks a column, or, where that is strict, something is wrong.
+        """
+        before = 0
+        for batch in _batches(read_table(table, self._options)):
+            self._add(writer, table, part, before, self._usable(batch))
+            before += len(batch)
+            reading.advance(len(batch))
 
     def _usable(self, batch: Sequence[Row]) -> list[Row]:
         usable = []

@@ -17,7 +17,9 @@ MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nat", "-", "?", ".
 """What stands for nothing, in lower case"""
 NOT_A_TIME = numpy.iinfo(numpy.int64).min
 PART_UNITS = ("year", "month", "day", "hour", "minute", "second")
+FIRST = (1970, 1, 1, 0, 0, 0)
 ISO = re.compile(r"\d{4}-\d{1,2}(-\d{1,2})?([ T]\d{1,2}(:\d{2}){0,2}([.,]\d+)?)? ?(Z|UTC|[+-]\d{2}:?\d{2})?")
+WHOLE = re.compile(r"[+-]?\d{1,18}(\.0*)?")
 NUMERIC = re.compile(r"(\d{1,4})[/.](\d{1,2})[/.](\d{1,4})(?:[ T,]+(\d{1,2})(?::(\d{2}))?(?::(\d{2}))?)?")
 MIN_EPOCH, MAX_EPOCH = 10**8, 10**11
 """Whole numbers between these are seconds since 1970, from 1973 on."""
@@ -36,8 +38,13 @@ class Form(NamedTuple):
         return self.kind != "integer"
 
 
-def recognize_form(values: Sequence[Any], name: str = "ds") -> Form | None:
+def recognize_form(values: Sequence[Any], name: str = "ds", share: float = 1.0) -> Form | None:
     """How a column of times is spelled; None where it holds no times.
+
+    Args:
+        values: the first ones.
+        name: of the column.
+        share: of the values that must be times; the others are mistakes.
 
     >>> recognize_form(["2024-01-31", "2024-02-29"]).kind, recognize_form(["31/01/2024"]).kind
     ('iso', 'dmy')
@@ -47,29 +54,30 @@ def recognize_form(values: Sequence[Any], name: str = "ds") -> Form | None:
     True
     """
     values = [value for value in values if not is_missing(value)]
-    if not values:
-        return None
-    if all(isinstance(value, date) for value in values):
+    if values and all(isinstance(value, date) for value in values):
         return Form("iso")
     texts = [str(value).strip() for value in values]
-    if all(re.fullmatch(r"[+-]?\d+(\.0*)?", text) for text in texts):
-        return _recognize_integers([int(float(text)) for text in texts], name)
-    if all(ISO.fullmatch(text) for text in texts):
-        zone = "times with a time zone are read as UTC" if any(_zone(text) for text in texts) else ""
-        return Form("iso", zone)
-    matches = [match for text in texts if (match := NUMERIC.fullmatch(text))]
-    if len(matches) < len(texts):
-        return None
-    if all(len(match[1]) == 4 for match in matches):
+    needed = max(share * len(texts), 1)
+    integers = [int(float(text)) for text in texts if WHOLE.fullmatch(text)]
+    if len(integers) >= needed:
+        return _recognize_integers(integers, name)
+    zones = [match[5] for text in texts if (match := ISO.fullmatch(text))]
+    if len(zones) >= needed:
+        return Form("iso", "times with a time zone are read as UTC" if any(zones) else "")
+    parts = [match.groups() for text in texts if (match := NUMERIC.fullmatch(text))]
+    return _recognize_order(parts, name) if len(parts) >= needed else None
+
+
+def _recognize_order(parts: Sequence[tuple[str, ...]], name: str) -> Form | None:
+    """Whether day, month or year comes first."""
+    if all(len(part[0]) == 4 for part in parts):
         return Form("ymd")
-    firsts, seconds = ([int(match[place]) for match in matches] for place in (1, 2))
-    if max(seconds) > 12 >= max(firsts):
-        return Form("mdy", f"{name} has the month first")
-    if max(firsts) > 12 >= max(seconds):
-        return Form("dmy")
+    firsts, seconds = ([int(part[place]) for part in parts] for place in (0, 1))
     if max(firsts) > 12:
-        return None
-    # Ambiguous so far: of days in order the day changes more often than the month
+        return None if max(seconds) > 12 else Form("dmy")
+    if max(seconds) > 12:
+        return Form("mdy", f"{name} has the month first")
+    # Of days in order the day changes more often than the month
     is_month_first = _changes(seconds) > _changes(firsts)
     order = "month" if is_month_first else "day"
     return Form("mdy" if is_month_first else "dmy", f"{name} is read with the {order} first")
@@ -146,21 +154,17 @@ def _microseconds(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 10**6 + since.microseconds
 
 
-def _zone(text: str) -> str | None:
-    match = ISO.fullmatch(text)
-    return None if match is None else match[5]
-
-
 def _parse_iso(value: Any) -> int:
     if isinstance(value, datetime):
         return _microseconds(value)
     if isinstance(value, date):
         return _microseconds(datetime(value.year, value.month, value.day))
     text = str(value).strip()
-    if not ISO.fullmatch(text):
+    match = ISO.fullmatch(text)
+    if match is None:
         raise ValueError(text)
     day, _, clock = text.removesuffix("UTC").strip().replace("T", " ").partition(" ")
-    zone = _zone(text)
+    zone = match[5]
     if not clock and zone and zone[0] in "+-":
         raise ValueError(text)
     parts = [int(part) for part in day.removesuffix("Z").split("-")]
@@ -178,8 +182,8 @@ def _parse_numeric(order: str) -> Callable[[Any], int]:
             raise ValueError(value)
         parts = dict(zip(order, (int(match[place]) for place in (1, 2, 3)), strict=True))
         year = parts["y"] if parts["y"] >= 100 else parts["y"] + (2000 if parts["y"] < 70 else 1900)
-        clock = [int(match[place] or 0) for place in (4, 5, 6)]
-        return _microseconds(datetime(year, parts["m"], parts["d"], *clock))
+        hour, minute, second = (int(match[place] or 0) for place in (4, 5, 6))
+        return _microseconds(datetime(year, parts["m"], parts["d"], hour, minute, second))
 
     return parse
 
@@ -213,18 +217,18 @@ def join_parts(parts: Mapping[str, Sequence[Any]]) -> numpy.ndarray:
     """Times of separate columns, as `parse_times` gives them.
 
     Args:
-        parts: `year` and some of `month`, `day`, `hour`, `minute`, `second`.
+        parts: the first of `year`, `month`, `day`, `hour`, `minute`, `second`.
 
     >>> join_parts({"year": ["1970"], "month": ["1"], "day": ["2"]})
     array([86400000000])
     """
-    columns = [parts[unit] for unit in PART_UNITS if unit in parts]
-    units = [unit for unit in PART_UNITS if unit in parts]
+    columns = [parts[unit] for unit in PART_UNITS[: len(parts)]]
     times = numpy.full(len(columns[0]), NOT_A_TIME, numpy.int64)
     for row, values in enumerate(zip(*columns, strict=True)):
         try:
-            numbers = {unit: _whole(value) for unit, value in zip(units, values, strict=True)}
-            times[row] = _microseconds(datetime(**{"month": 1, "day": 1, **numbers}))
+            numbers = map(_whole, values)
+            year, month, day, hour, minute, second = [*numbers, *FIRST[len(values) :]]
+            times[row] = _microseconds(datetime(year, month, day, hour, minute, second))
         except (ValueError, TypeError, OverflowError):
             continue
     return times
