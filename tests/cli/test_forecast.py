@@ -36,7 +36,8 @@ def sales(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(sales: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of them, trained for a moment."""
-    settings = {"data.horizon": 4, "model.hidden_size": 8, "training.max_steps": 5, "data.context": 14}
+    settings = {"data.horizon": 4, "data.test_steps": 5, "data.context": 14}
+    settings |= {"model.hidden_size": 8, "training.max_steps": 5}
     folder, _ = train(sales, task="forecast", settings=settings, out=tmp_path_factory.mktemp("run") / "run")
     return folder
 
