@@ -41,6 +41,7 @@ from seqloom.tasks.forecast.toy_data import write_toy_data_files
 from seqloom.tasks.forecasting import Forecast as Answer
 from seqloom.tasks.forecasting import ForecastRequest
 
+MAX_LINEAR_STEPS = 336
 MAX_WEIGHT = 20.0
 """Of a window in the loss: one whose series hardly ever changes must not drown the others."""
 
@@ -59,8 +60,8 @@ class Forecast(Task):
     DecodingConfig = DecodingConfig
     training_defaults = {  # noqa: RUF012
         "batch_size": 32,
-        "learning_rate": 2e-3,
-        "averaging": 0.998,
+        "learning_rate": 5e-3,
+        "averaging": 0.99,
         "max_steps": 1500,
         "precision": "float32",
     }
@@ -96,8 +97,12 @@ class Forecast(Task):
         recurrent = config.recurrent_config(Dropouts.of_units(config.dropout))
         sizes = preparation.columns.sizes
 
+        linear_steps = config.linear_steps
+        if linear_steps is None:
+            linear_steps = min(preparation.shape.context, MAX_LINEAR_STEPS)
+
         def build() -> Forecaster:
-            return Forecaster(horizon, preparation.lags, output, recurrent, sizes, config.linear_steps)
+            return Forecaster(horizon, preparation.lags, output, recurrent, sizes, linear_steps)
 
         return ForecastEnsemble(build, config.ensemble_size)
 
