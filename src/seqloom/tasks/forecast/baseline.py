@@ -69,7 +69,7 @@ def _measure(
         predicted = Predicted(mean, levels, normal_quantiles(mean, deviation, levels), has_bands=True)
         counts = count_forecasts(y, predicted, reference.take(numpy.arange(start, start + len(y))), bands)
         parts.append(Rows(numpy.full(len(y), numpy.nan), counts["steps"], counts))
-    return Rows.join(parts).nonempty()
+    return Rows.join(parts)  # in the order of the windows, so that they pair with the model's
 
 
 def targets_of(series: SeriesData, windows: Windows, horizon: int) -> numpy.ndarray:
