@@ -75,6 +75,18 @@ def test_what_comes_after_a_cutoff_changes_nothing_before_it(tmp_path: Path) -> 
         assert read_before.tobytes() == read_after.tobytes()
 
 
+def test_missing_exogenous_values_are_filled_by_the_value_before_and_counted(tmp_path: Path) -> None:
+    days = numpy.datetime64("2024-01-01") + numpy.arange(20)
+    values = ["", "", "2", "", "4", *"5" * 14, ""]
+    lines = [f"{day},{step},{value}" for step, (day, value) in enumerate(zip(days, values, strict=True))]
+    (tmp_path / "a.csv").write_text("\n".join(["ds,y,x", *lines]))
+    table = read(tmp_path / "a.csv")
+    assert isinstance(table, SeriesTable)
+    data = arrange_series(table, SeriesConfig(target="y"))
+    assert data.series(0).exogenous[:, 0].tolist() == [2, 2, 2, 2, 4, *[5] * 15]
+    assert "exogenous columns without a value: 4 of 20, filled by the value before" in data.remarks
+
+
 def test_fills() -> None:
     y = numpy.array([[NAN, NAN, 2, NAN, NAN, 8, NAN], [NAN] * 7, [1, 2, 3, 4, 5, 6, 7]])
     whole = list(range(1, 8))

@@ -296,6 +296,11 @@ def test_what_is_no_series_is_one_line(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "name,color", [("x", "red")])
     with pytest.raises(DataError, match=r"a\.csv: expected a column of numbers\. Got name, color\.$"):
         read(path, as_series=True)
+    path = write(tmp_path / "d.csv", "ds;y", [("2024-01-01", "1,5")], ";")
+    with pytest.raises(
+        DataError, match=r"expected a column of numbers\. Got ds, y\. Write numbers with"
+    ):
+        read(path, as_series=True)
     path = write(tmp_path / "b.csv", "ds,y", [("yesterday", 1)])
     with pytest.raises(DataError, match=r"b\.csv: `ds` must hold dates\. Got yesterday\. For example 2024-0"):
         read(path, as_series=True)

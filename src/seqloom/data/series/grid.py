@@ -51,6 +51,8 @@ class Gridded(NamedTuple):
     """(S, 3) int64: the steps at which train, validation and test end"""
     missing: numpy.ndarray
     """(S,) int64: steps without a value"""
+    carried: numpy.ndarray
+    """(S,) int64: values of exogenous columns that were missing up to the last step"""
     y: numpy.ndarray
     exogenous: numpy.ndarray
     """(rows, F)"""
@@ -222,6 +224,7 @@ def _trim(
             messages.append(str(error))
     lengths = numpy.where(is_good, last - first + 1, 0)
     further = frames.grid[:, list(plan.exogenous)]
+    absent = numpy.isnan(further).sum(1)
     totals = lengths.copy()
     if plan.num_future:
         is_known = ~numpy.isnan(further[:, -plan.num_future :]).any(1)
@@ -229,7 +232,8 @@ def _trim(
         totals[~is_good] = 0
     since = steps - first[groups]
     kept = is_good[groups] & (since >= 0)
-    y = y[kept & (since < lengths[groups])]
+    is_step = kept & (since < lengths[groups])
+    y = y[is_step]
     is_row = kept & (since < totals[groups])
     good = numpy.flatnonzero(is_good)
     series = numpy.repeat(numpy.arange(len(good)), lengths[good])
@@ -240,6 +244,7 @@ def _trim(
         totals[good],
         numpy.clip(frames.ends[good] - first[good, None], 0, lengths[good, None]),
         numpy.bincount(series[numpy.isnan(y)], minlength=len(good)),
+        numpy.bincount(series, absent[is_step], minlength=len(good)).astype(numpy.int64),
         y,
         _carry_forward(further[is_row], totals[good]),
     )

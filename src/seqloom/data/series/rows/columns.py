@@ -32,6 +32,7 @@ SYNONYMS: Mapping[str, Sequence[str]] = {
 COUNTERS = frozenset(("no", "index", "id", "row", "nr", ""))
 """Columns that may count the rows, in lower case"""
 TEXT_NAMES = [lists for role, lists in OTHER_SYNONYMS.items() if role not in TARGETS]
+DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 MOSTLY = 0.5
 """Of the first values of a column that must be numbers, or times, for it to be one of them"""
 
@@ -131,7 +132,9 @@ def recognize_roles(
     else:
         numbers = [name for name in names if name in (*numbers, y)]
     if not numbers:
-        raise DataError(where, "expected a column of numbers", got=", ".join(names) or "none")
+        has_commas = any(DECIMAL_COMMA.fullmatch(str(value)) for name in left_out for value in values[name])
+        hint = "Write numbers with a decimal point: 1.5, not 1,5" if has_commas else ""
+        raise DataError(where, "expected a column of numbers", got=", ".join(names) or "none", hint=hint)
     return Roles(unique_id, ds, form, y, tuple(numbers), tuple(left_out))
 
 
