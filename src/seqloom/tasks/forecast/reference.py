@@ -11,7 +11,7 @@ from seqloom.data.series.dataset import SeriesData, fill_gaps
 from seqloom.data.series.windows import Windows
 from seqloom.metrics.forecast.errors import seasonal_errors
 
-MAX_NAIVE2 = 10_000, 20_000_000
+MAX_NAIVE2 = 10_000, 5_000_000
 """Forecasts, and steps of their histories, above which Naive2 is not computed, and there is no OWA."""
 
 

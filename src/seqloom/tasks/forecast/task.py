@@ -27,7 +27,7 @@ from seqloom.tasks.base import (
     Task,
     loss_score,
 )
-from seqloom.tasks.forecast.answers import answer_items, forecast_table
+from seqloom.tasks.forecast.answers import answer_items
 from seqloom.tasks.forecast.baseline import best_baseline
 from seqloom.tasks.forecast.batches import ForecastBatch
 from seqloom.tasks.forecast.calibration import calibrate
@@ -36,6 +36,7 @@ from seqloom.tasks.forecast.predicting import predict_batch, teacher_forced_nats
 from seqloom.tasks.forecast.preparation import Preparation
 from seqloom.tasks.forecast.reference import Reference
 from seqloom.tasks.forecast.scores import count_forecasts, forecast_scores
+from seqloom.tasks.forecast.tables import forecast_table
 from seqloom.tasks.forecast.toy_data import write_toy_data_files
 from seqloom.tasks.forecasting import Forecast as Answer
 from seqloom.tasks.forecasting import ForecastRequest
