@@ -92,7 +92,8 @@ def test_m4_hourly_has_the_published_scores(
     windows = rolling_windows(data.splits["test"], 48)
     assert len(windows.numbers) == 414
     targets = data.windows(windows.numbers, windows.stops, 48)
-    histories = [data.series(number).y[:cutoff] for number, cutoff, _ in zip(*windows, strict=True)]
+    pairs = zip(windows.numbers, windows.cutoffs, strict=True)
+    histories = [data.series(number).y[:cutoff] for number, cutoff in pairs]
     scales = numpy.array([seasonal_errors(y, 24, numpy.array([len(y)]))[0] for y in histories])
     reference = numpy.stack([naive2(y, 24, 48) for y in histories])
     seasonal = numpy.concatenate([seasonal_naive(y[None], 24, 48) for y in histories])
