@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -228,26 +229,40 @@ def test_known_future_columns_in_a_file_of_their_own(tmp_path: Path) -> None:
     assert (len(one.y), one.exogenous[:, 0].tolist()) == (25, list(range(30)))
 
 
-def test_large_tables_are_read_once_into_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from seqloom.data.series.rows import reading
+@pytest.mark.parametrize("order", ["by time", "by series", "late"])
+def test_large_tables_are_read_once_into_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    from seqloom.data.series.rows import frames, reading
 
     rows = [(f"s{n % 7}", DAYS[n // 7], n if n % 11 else "NA", n % 3) for n in range(210)]
-    path = write(tmp_path / "a.csv", "unique_id,ds,y,x", rows)  # interleaved
+    if order == "by series":
+        rows.sort()
+    elif order == "late":
+        rows.append(rows.pop(30))
+    path = write(tmp_path / "a.csv", "unique_id,ds,y,x", rows)
     small = series_of(path, fill="interpolate")
     monkeypatch.setattr(reading, "MEMORY_BYTES", 100)
     monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path / "cache"))
     first, again = series_of(path), series_of(path)
     assert first.digest == again.digest
-    monkeypatch.setattr(reading, "BATCH_ROWS", 10)
-    (tmp_path / "cache").rename(tmp_path / "old")
-    assert series_of(path).digest == first.digest
     numbers, stops = numpy.array([3, 0, 3]), numpy.array([7, 31, 2])
-    for number in range(7):
-        for mine, other in zip(small.series(number), first.series(number), strict=True):
+    for module, name, size in (
+        (reading, "FORMAT", 0),
+        (reading, "BATCH_ROWS", 10),
+        (frames, "CHUNK_ROWS", 50),
+    ):
+        monkeypatch.setattr(module, name, size)
+        shutil.rmtree(tmp_path / "cache")
+        large = series_of(path)
+        assert list(small.unique_ids) == list(large.unique_ids)
+        for number in range(7):
+            for mine, other in zip(small.series(number), large.series(number), strict=True):
+                numpy.testing.assert_array_equal(mine, other)
+        for window in ("windows", "exogenous_windows"):
+            mine, other = (getattr(data, window)(numbers, stops, 5) for data in (small, large))
             numpy.testing.assert_array_equal(mine, other)
-    for name in ("windows", "exogenous_windows"):
-        mine, other = (getattr(data, name)(numbers, stops, 5) for data in (small, first))
-        numpy.testing.assert_array_equal(mine, other)
+        assert [file.name for file in (tmp_path / "cache").rglob("unsorted*")] == []
 
 
 @pytest.mark.parametrize(
@@ -297,9 +312,7 @@ def test_what_is_no_series_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.csv: expected a column of numbers\. Got name, color\.$"):
         read(path, as_series=True)
     path = write(tmp_path / "d.csv", "ds;y", [("2024-01-01", "1,5")], ";")
-    with pytest.raises(
-        DataError, match=r"expected a column of numbers\. Got ds, y\. Write numbers with"
-    ):
+    with pytest.raises(DataError, match=r"expected a column of numbers\. Got ds, y\. Write numbers with"):
         read(path, as_series=True)
     path = write(tmp_path / "b.csv", "ds,y", [("yesterday", 1)])
     with pytest.raises(DataError, match=r"b\.csv: `ds` must hold dates\. Got yesterday\. For example 2024-0"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import mmap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, final
 
@@ -13,7 +15,9 @@ from seqloom.data.ragged import FileValues, MemoryValues, Values
 PARTS = ("train", "validation", "test", "future")
 """What a file may be named after, in the order of time; `future` has rows with known-future columns only."""
 CHUNK_ROWS = 1 << 20
-CODES, TIMES, VALUES, COUNTS = "codes.bin", "times.bin", "values.bin", "counts.npy"
+GROUPS, TIMES, VALUES, COUNTS = "groups.bin", "times.bin", "values.bin", "counts.npy"
+DTYPES = {GROUPS: numpy.int64, TIMES: numpy.int64, VALUES: numpy.float64}
+UNSORTED = "unsorted-"
 
 
 class Chunk(NamedTuple):
@@ -73,12 +77,14 @@ class FramesWriter:
 
     def __init__(self, width: int, folder: Path | None = None) -> None:
         self.width, self._folder = width, folder
-        self._parts: dict[str, list[numpy.ndarray]] = {CODES: [], TIMES: [], VALUES: []}
-        self._dtypes = {CODES: numpy.int64, TIMES: numpy.int64, VALUES: numpy.float64}
         self.rows = 0
+        self._parts: dict[str, list[numpy.ndarray]] = {name: [] for name in DTYPES}
+        self._last = (-1, 0)
+        """Group and time of the last row"""
+        self._is_sorted = True
         if folder is not None:  # what an earlier attempt has left
-            for name in self._parts:
-                (folder / f"unsorted-{name}").unlink(missing_ok=True)
+            for name in DTYPES:
+                (folder / f"{UNSORTED}{name}").unlink(missing_ok=True)
 
     def add(self, codes: numpy.ndarray, part: int, times: numpy.ndarray, values: numpy.ndarray) -> None:
         """Add rows.
@@ -89,13 +95,19 @@ class FramesWriter:
             times: (n,) int64.
             values: (n, C) float64.
         """
-        arrays = {CODES: codes * len(PARTS) + part, TIMES: times, VALUES: values}
-        for name, array in arrays.items():
-            typed = numpy.ascontiguousarray(array, dtype=self._dtypes[name])
+        groups = codes * len(PARTS) + part
+        if not len(groups):
+            return
+        rises = numpy.diff(groups, prepend=self._last[0])
+        is_later = numpy.diff(times, prepend=self._last[1]) >= 0
+        self._is_sorted &= bool(((rises > 0) | ((rises == 0) & is_later)).all())
+        self._last = int(groups[-1]), int(times[-1])
+        for name, array in ((GROUPS, groups), (TIMES, times), (VALUES, values)):
+            typed = numpy.ascontiguousarray(array, dtype=DTYPES[name])
             if self._folder is None:
                 self._parts[name].append(typed)
             else:
-                with (self._folder / f"unsorted-{name}").open("ab") as file:
+                with (self._folder / f"{UNSORTED}{name}").open("ab") as file:
                     typed.tofile(file)
         self.rows += len(codes)
 
@@ -103,59 +115,94 @@ class FramesWriter:
         self, unique_ids: Sequence[str], bad: Mapping[int, Mapping[int, str]], key: str = ""
     ) -> Frames:
         """All rows, by series, part and time."""
-        keys, times, values = (self._collected(name) for name in (CODES, TIMES, VALUES))
-        values = values.reshape(-1, self.width)
-        counts = numpy.zeros(len(unique_ids) * len(PARTS), numpy.int64)
-        for start in range(0, self.rows, CHUNK_ROWS):
-            counts += numpy.bincount(keys[start : start + CHUNK_ROWS], minlength=len(counts))
-        sorted_times = self._allocate(TIMES, (self.rows,))
-        sorted_values = self._allocate(VALUES, (self.rows, self.width))
-        places = numpy.cumsum(counts) - counts
-        for start in range(0, self.rows, CHUNK_ROWS):
-            rows = slice(start, start + CHUNK_ROWS)
-            chunk = numpy.asarray(keys[rows])
-            order = numpy.argsort(chunk, kind="stable")
-            groups = chunk[order]
-            is_first = numpy.concatenate([[True], groups[1:] != groups[:-1]])
-            begins = numpy.flatnonzero(is_first)
-            sizes = numpy.diff(numpy.append(begins, len(groups)))
-            targets = places[groups] + numpy.arange(len(groups)) - numpy.repeat(begins, sizes)
-            sorted_times[targets] = times[rows][order]
-            sorted_values[targets] = values[rows][order]
-            places[groups[begins]] += sizes
-        unordered = _sort_by_time(counts, sorted_times, sorted_values)
-        counts = counts.reshape(-1, len(PARTS))
+        size = len(unique_ids) * len(PARTS)
         if self._folder is None:
-            stored: tuple[Values, Values] = (
-                MemoryValues(sorted_times),
-                MemoryValues(sorted_values.reshape(-1)),
-            )
+            joined = {name: numpy.concatenate(parts) for name, parts in self._parts.items()}
+            counts = numpy.bincount(joined[GROUPS], minlength=size)
+            times, values = joined[TIMES], joined[VALUES]
+            unordered = (0, 0)
+            if not self._is_sorted:
+                order = numpy.argsort(joined[GROUPS], kind="stable")
+                times, values = times[order], values[order]
+                unordered = _sort_by_time(counts, times, values, lambda: None)
+            stored: tuple[Values, Values] = MemoryValues(times), MemoryValues(values.reshape(-1))
         else:
-            for array in (sorted_times, sorted_values):
-                array.flush()  # type: ignore[attr-defined]
-            del keys, times, values, sorted_times, sorted_values
-            for name in (CODES, TIMES, VALUES):
-                (self._folder / f"unsorted-{name}").unlink(missing_ok=True)
+            counts, unordered = self._finish_files(self._folder, size)
             stored = open_values(self._folder)
-        return Frames(unique_ids, counts, *stored, self.width, bad, unordered, key)
+        return Frames(unique_ids, counts.reshape(-1, len(PARTS)), *stored, self.width, bad, unordered, key)
 
-    def _collected(self, name: str) -> numpy.ndarray:
-        if self._folder is None:
-            parts = self._parts.pop(name)
-            empty = numpy.zeros((0, self.width) if name == VALUES else 0, self._dtypes[name])
-            return numpy.concatenate([empty, *parts])
-        file = self._folder / f"unsorted-{name}"
-        if not self.rows or not file.stat().st_size:
-            return numpy.zeros(0, self._dtypes[name])
-        return numpy.memmap(file, dtype=self._dtypes[name], mode="r")
+    def _finish_files(self, folder: Path, size: int) -> tuple[numpy.ndarray, tuple[int, int]]:
+        """Sort the rows that were written, with about as much in memory as a chunk has."""
+        unsorted = {name: folder / f"{UNSORTED}{name}" for name in DTYPES}
+        counts = numpy.zeros(size, numpy.int64)
+        for start in range(0, self.rows, CHUNK_ROWS):
+            counts += numpy.bincount(self._read(unsorted[GROUPS], start, 1)[:, 0], minlength=size)
+        unordered = (0, 0)
+        if self._is_sorted:
+            for name in (TIMES, VALUES):
+                unsorted[name].rename(folder / name)
+        else:
+            with (
+                _map(folder / TIMES, self.rows, 1) as times,
+                _map(folder / VALUES, self.rows, self.width) as values,
+            ):
+                places = numpy.cumsum(counts) - counts
+                for start in range(0, self.rows, CHUNK_ROWS):
+                    groups = self._read(unsorted[GROUPS], start, 1)[:, 0]
+                    targets = _find_places(groups, places)
+                    times.array[targets] = self._read(unsorted[TIMES], start, 1)
+                    values.array[targets] = self._read(unsorted[VALUES], start, self.width)
+                    times.release()
+                    values.release()
 
-    def _allocate(self, name: str, shape: tuple[int, ...]) -> numpy.ndarray:
-        dtype = self._dtypes[name]
-        if self._folder is None or not numpy.prod(shape):
-            if self._folder is not None:
-                (self._folder / name).touch()
-            return numpy.empty(shape, dtype)
-        return numpy.memmap(self._folder / name, dtype=dtype, mode="w+", shape=shape)
+                def release() -> None:
+                    times.release()
+                    values.release()
+
+                unordered = _sort_by_time(counts, times.array[:, 0], values.array, release)
+        for file in unsorted.values():
+            file.unlink(missing_ok=True)
+        return counts, unordered
+
+    def _read(self, file: Path, start: int, width: int) -> numpy.ndarray:
+        """Rows of a file, (n, width)."""
+        dtype = numpy.dtype(DTYPES[file.name.removeprefix(UNSORTED)])
+        count = min(CHUNK_ROWS, self.rows - start) * width
+        return numpy.fromfile(file, dtype, count, offset=start * width * dtype.itemsize).reshape(-1, width)
+
+
+def _find_places(groups: numpy.ndarray, places: numpy.ndarray) -> numpy.ndarray:
+    """Where each row of a chunk goes; `places`, the next free place of every group, is moved on."""
+    order = numpy.argsort(groups, kind="stable")
+    ordered = groups[order]
+    begins = numpy.flatnonzero(numpy.diff(ordered, prepend=-1))
+    sizes = numpy.diff(numpy.append(begins, len(ordered)))
+    targets = numpy.empty(len(groups), numpy.int64)
+    targets[order] = places[ordered] + numpy.arange(len(ordered)) - numpy.repeat(begins, sizes)
+    places[ordered[begins]] += sizes
+    return targets
+
+
+@final
+class _Mapping:
+    """A file as an array (rows, width) of 8-byte numbers, whose pages leave memory when they are released."""
+
+    def __init__(self, pages: mmap.mmap, array: numpy.ndarray) -> None:
+        self._pages, self.array = pages, array
+
+    def release(self) -> None:
+        """Let the system write what was changed, and take its pages."""
+        self._pages.madvise(mmap.MADV_DONTNEED)
+
+
+@contextmanager
+def _map(path: Path, rows: int, width: int) -> Iterator[_Mapping]:
+    with path.open("wb+") as file:
+        file.truncate(max(rows * width * 8, 1))
+        pages = mmap.mmap(file.fileno(), 0)
+        array = numpy.frombuffer(pages, DTYPES[path.name], rows * width).reshape(rows, width)
+        yield _Mapping(pages, array)
+        pages.flush()
 
 
 def open_values(folder: Path) -> tuple[Values, Values]:
@@ -163,7 +210,9 @@ def open_values(folder: Path) -> tuple[Values, Values]:
     return FileValues(folder / TIMES, numpy.int64), FileValues(folder / VALUES, numpy.float64)
 
 
-def _sort_by_time(counts: numpy.ndarray, times: numpy.ndarray, values: numpy.ndarray) -> tuple[int, int]:
+def _sort_by_time(
+    counts: numpy.ndarray, times: numpy.ndarray, values: numpy.ndarray, release: Callable[[], object]
+) -> tuple[int, int]:
     """Sort the rows of each group in place; how many rows came too late, and of how many groups."""
     stops = numpy.cumsum(counts)
     late_rows = late_groups = 0
@@ -181,5 +230,6 @@ def _sort_by_time(counts: numpy.ndarray, times: numpy.ndarray, values: numpy.nda
             order = numpy.lexsort((chunk, groups))
             times[rows] = chunk[order]
             values[rows] = values[rows][order]
+        release()
         first = last
     return late_rows, late_groups
