@@ -271,6 +271,7 @@ def test_large_tables_are_read_once_into_the_cache(
         "text,label\ngood,1\nbad,0\n" * 3,
         "date,review,stars\n2024-01-01,good,1\n2024-01-02,bad,2\n",
         "ds,y,label\n2024-01-01,1,a\n2024-01-02,2,b\n",
+        "date,complaint,votes\n2024-01-01,the soup was cold again,4\n2024-01-02,no one came to our table,5\n",
         "date,source,target\n2024-01-01,a,b\n2024-01-02,c,d\n",
         "name,age,height\nx,1,2\ny,3,4\n",
         "a,b\n1,2\n3,5\n",

@@ -32,6 +32,8 @@ SYNONYMS: Mapping[str, Sequence[str]] = {
 COUNTERS = frozenset(("no", "index", "id", "row", "nr", ""))
 """Columns that may count the rows, in lower case"""
 TEXT_NAMES = [lists for role, lists in OTHER_SYNONYMS.items() if role not in TARGETS]
+WORDS = 4
+"""Of a sentence, at least"""
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 MOSTLY = 0.5
 """Of the first values of a column that must be numbers, or times, for it to be one of them"""
@@ -143,7 +145,8 @@ def is_of_other_tasks(
 ) -> bool:
     """Whether a table is for a task that reads texts, recordings, labels and the like.
 
-    A column `label` or `text` wins, whatever else there is, and so do columns chosen for such a task.
+    A column `label` or `text` wins, whatever else there is, and so do columns chosen for such a task, and
+    sentences in a column of any name.
     """
     roles = {role for layout in expected.layouts for role in layout}
     if roles & options.columns.keys():
@@ -153,7 +156,9 @@ def is_of_other_tasks(
         return True
     words = {name for lists in TEXT_NAMES for names in lists for name in names}
     texts = {*mapped.values(), *(name for name in names if name.lower() in words)}
-    return any(not _holds_numbers([row.get(name) for row in rows]) for name in texts)
+    if any(not _holds_numbers([row.get(name) for row in rows]) for name in texts):
+        return True
+    return any(_holds_sentences([row.get(name) for row in rows]) for name in names)
 
 
 def _named(role: str, names: Sequence[str]) -> str | None:
@@ -197,6 +202,12 @@ def _holds_numbers(values: Sequence[Any]) -> bool:
     """Whether most of what a column holds are numbers; one that holds nothing yet does."""
     present = [value for value in values if not is_missing(value)]
     return sum(map(_is_number, present)) >= MOSTLY * len(present)
+
+
+def _holds_sentences(values: Sequence[Any]) -> bool:
+    """Whether most values are texts of several words."""
+    texts = [value for value in values if isinstance(value, str) and not is_missing(value)]
+    return sum(value.count(" ") >= WORDS for value in texts) > MOSTLY * len(values)
 
 
 def _is_number(value: Any) -> bool:
