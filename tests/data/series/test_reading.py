@@ -167,6 +167,15 @@ def test_parquet_jsonl_gzip_and_semicolons(tmp_path: Path) -> None:
         assert (dates_of(data), data.series(0).y.tolist()) == (DAYS, list(range(30))), name
 
 
+def test_rows_of_json_may_lack_values(tmp_path: Path) -> None:
+    rows = [{"ds": day} if step == 0 else {"ds": day, "y": step} for step, day in enumerate(DAYS)]
+    rows[7] = {"y": None, "ds": DAYS[7]}
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    data = series_of(tmp_path / "a.jsonl")
+    assert dates_of(data) == DAYS[1:]
+    assert numpy.flatnonzero(numpy.isnan(data.series(0).y)).tolist() == [6]
+
+
 def test_files_named_after_splits_go_on_from_one_another(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", "unique_id,ds,y", [("a", d, n) for n, d in enumerate(DAYS[:20])])
     write(tmp_path / "validation.csv", "unique_id,ds,y", [("a", d, n) for n, d in enumerate(DAYS[20:25], 20)])

@@ -105,7 +105,7 @@ def recognize_roles(
     >>> roles.ds, roles.y, roles.form.kind
     (('date',), 'OT', 'iso')
     """
-    names = list(rows[0]) if rows else []
+    names = list(dict.fromkeys(name for row in rows for name in row))  # rows of JSON may differ in them
     chosen = {role: name for role, name in options.columns.items() if role in SYNONYMS}
     mapped = resolve_chosen(names, chosen, where, required=True)
     mapped = {**resolve_chosen(names, known, where, required=False), **mapped}
