@@ -105,7 +105,7 @@ def recognize_roles(
     >>> roles.ds, roles.y, roles.form.kind
     (('date',), 'OT', 'iso')
     """
-    names = list(dict.fromkeys(name for row in rows for name in row))  # rows of JSON may differ in them
+    names = list_columns(rows)
     chosen = {role: name for role, name in options.columns.items() if role in SYNONYMS}
     mapped = resolve_chosen(names, chosen, where, required=True)
     mapped = {**resolve_chosen(names, known, where, required=False), **mapped}
@@ -141,13 +141,14 @@ def recognize_roles(
 
 
 def is_of_other_tasks(
-    names: Sequence[str], rows: Sequence[Mapping[str, Any]], options: ReadOptions, expected: ExpectedColumns
+    rows: Sequence[Mapping[str, Any]], options: ReadOptions, expected: ExpectedColumns
 ) -> bool:
     """Whether a table is for a task that reads texts, recordings, labels and the like.
 
     A column `label` or `text` wins, whatever else there is, and so do columns chosen for such a task, and
     sentences in a column of any name.
     """
+    names = list_columns(rows)
     roles = {role for layout in expected.layouts for role in layout}
     if roles & options.columns.keys():
         return True
@@ -159,6 +160,11 @@ def is_of_other_tasks(
     if any(not _holds_numbers([row.get(name) for row in rows]) for name in texts):
         return True
     return any(_holds_sentences([row.get(name) for row in rows]) for name in names)
+
+
+def list_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The columns of all rows, in order: rows of JSON may lack columns that others have."""
+    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def _named(role: str, names: Sequence[str]) -> str | None:
