@@ -111,6 +111,8 @@ def test_a_first_line_that_is_a_row_names_no_columns(tmp_path: Path) -> None:
         (["1.1.2024", "2.1.2024", "3.1.2024"], "ds is read with the day first"),
         (["01/01/2024", "01/02/2024", "01/03/2024"], "ds is read with the month first"),
         (["20240101", "20240102", "20240103"], ""),
+        (["1 Jan 2024", "2 January 2024", "3-jan-24"], ""),
+        (['"January 1, 2024"', '"January 2, 2024"', '"January 3, 2024"'], ""),
         (["1704067200", "1704153600", "1704240000"], "seconds since 1970"),
     ],
 )
@@ -119,6 +121,21 @@ def test_dates_in_many_spellings(tmp_path: Path, spellings: list[str], said: str
     data = series_of(write(tmp_path / "a.csv", "ds,y", rows), horizon=1, test_steps=0, validation_steps=1)
     assert dates_of(data) == DAYS[:3]
     assert any(said in remark for remark in data.remarks), data.remarks
+
+
+@pytest.mark.parametrize(
+    ("spellings", "frequency"),
+    [
+        (["Nov 2023", "Dec 2023", "Jan 2024", "Feb 2024"], "1 month"),
+        (["Nov-68", "Dec-68", "Jan-69", "Feb-69"], "1 month"),
+        (["2023Q3", "2023Q4", "2024Q1", "2024Q2"], "1 quarter"),
+        (["Q3 2023", "Q4 2023", "Q1 2024", "Q2 2024"], "1 quarter"),
+    ],
+)
+def test_months_and_quarters(tmp_path: Path, spellings: list[str], frequency: str) -> None:
+    rows = [(day, step) for step, day in enumerate(spellings)]
+    data = series_of(write(tmp_path / "a.csv", "when,y", rows), test_steps=0)
+    assert data.layout.frequency.describe() == frequency
 
 
 def test_the_day_is_first_if_one_is_above_twelve(tmp_path: Path) -> None:

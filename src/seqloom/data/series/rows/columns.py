@@ -188,7 +188,7 @@ def _find_times(names: Sequence[str], values: Mapping[str, Sequence[Any]]) -> st
             return name
     for name in names:
         form = recognize_form(values[name], name)
-        if form is not None and form.kind in ("iso", "ymd", "dmy", "mdy"):
+        if form is not None and form.kind in ("iso", "ymd", "dmy", "mdy", "named", "quarter"):
             return name
     return by_name[0] if by_name and len(names) > 1 else None
 
