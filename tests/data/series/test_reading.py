@@ -216,6 +216,11 @@ def test_files_without_names_of_splits_are_a_series_each(tmp_path: Path) -> None
     for name in ("oslo", "rome"):
         write(tmp_path / f"{name}.csv", "date,heat", [(d, n) for n, d in enumerate(DAYS)])
     assert list(series_of(tmp_path).unique_ids) == ["oslo", "rome"]
+    for name in ("oslo", "rome"):
+        write(tmp_path / f"{name}.csv", "date,heat,wind", [(d, n, -n) for n, d in enumerate(DAYS)])
+    data = series_of(tmp_path)
+    assert list(data.unique_ids) == ["oslo/heat", "rome/heat", "oslo/wind", "rome/wind"]
+    assert data.series(2).y[5] == -5
 
 
 def test_static_columns_in_a_table_of_their_own(tmp_path: Path) -> None:

@@ -130,6 +130,13 @@ class _Frames(NamedTuple):
     grid: numpy.ndarray
 
 
+def _name_series(plan: Plan, name: str, target: int) -> str:
+    """By its name, by its column, or by both where a table that has a name has several columns."""
+    if not plan.has_ids:
+        return plan.names[target]
+    return name if len(plan.targets) == 1 else f"{name}/{plan.names[target]}"
+
+
 def _place(plan: Plan, name: str) -> str:
     return f"{plan.path}, series {name}" if name else str(plan.path)
 
@@ -215,7 +222,7 @@ def _trim(
     for row, message in refused.items():
         messages.append(message)
         is_good[row] = False
-    names = [name if plan.has_ids else plan.names[target] for name in frames.names]
+    names = [_name_series(plan, name, target) for name in frames.names]
     for row in numpy.flatnonzero((last < 0) & (frames.sizes > 0)).tolist():
         if row not in refused:
             error = DataError(
