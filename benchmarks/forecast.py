@@ -1,8 +1,8 @@
 """Windows a second of the recipe for M4's hourly series, against a bare torch loop of the same model.
 
 The bare loop is what one writes with torch.nn.GRU: windows cut from arrays, scaled, run, a linear layer at
-the forks, the mixture of lags, sorted quantiles, the pinball loss, AdamW with a clipped gradient. Both train on
-414 made-up series of M4's lengths, in the same process, in turn. Then how long it takes to forecast all of
+the forks, the mixture of lags, sorted quantiles, the pinball loss, AdamW with a clipped gradient. Both train
+on 414 made-up series of M4's lengths, in the same process, in turn. Then how long it takes to forecast all of
 them.
 
     python benchmarks/forecast.py

@@ -26,6 +26,9 @@ DATA = {
     "grid-streaming": "speech/grid",
     "tag": None,
     "tag-one-way": None,
+    "m4-hourly": "series/m4_hourly",
+    "etth1": "series/ETTh1.csv",
+    "weather": "series/pollution.csv",
 }
 """Path of each recipe's data below SEQLOOM_DATA; None: `seqloom toy-data` writes it."""
 
@@ -62,6 +65,10 @@ def copy_excerpt(recipe: str, data_dir: Path, folder: Path) -> None:
         task_named(str(read_yaml(RECIPES[0].with_name(f"{recipe}.yaml"))["task"])).write_toy_data(folder, 0)
         return
     source = data_dir / where
+    if where.startswith("series/"):  # rows of series follow one another, and are few
+        for file in [source] if source.is_file() else source.iterdir():
+            shutil.copy(file, folder / file.name)
+        return
     files = [source] if source.is_file() else [f for f in source.rglob("*.*") if f.suffix in EXCERPT_LINES]
     for file in files:
         lines = file.read_text().splitlines(keepends=True)

@@ -131,7 +131,8 @@ def fit_ridge(preparation: Preparation, series: SeriesData) -> tuple[Ridge | Non
     windows, total = windows[is_whole], int(is_whole.sum())
     if total > MAX_WINDOWS:
         windows = windows[numpy.random.default_rng(0).permutation(total)[:MAX_WINDOWS]]
-    held_out = rolling_windows(series.split("validation"), h, step_size=max(h // 4, 1))[:MAX_WINDOWS]
+    held_out = rolling_windows(series.split("validation"), h, step_size=max(h // 4, 1))
+    held_out = held_out[slice(MAX_WINDOWS)]
     history, y = _histories(series, held_out, lags), targets_of(series, held_out, h)
     unit = numpy.where(sizes[:, 0] > 0, sizes[:, 0], 1.0)
 

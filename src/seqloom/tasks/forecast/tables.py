@@ -69,7 +69,7 @@ def forecast_table(
         cutoff = series.format_times(before[is_asked])
     rows = numpy.repeat(numbers[:, None], horizon, axis=1)[is_asked]
     return Forecast(
-        [series.unique_ids[number] for number in rows.tolist()],
+        numpy.asarray(series.unique_ids, dtype=object)[rows].tolist(),
         series.format_times(times[is_asked]),
         {name: values[is_asked] for name, values in columns.items()},
         cutoff,

@@ -139,7 +139,7 @@ class Forecast(Task):
         )
 
     def calibrate(
-        self, model: ForecastEnsemble, preparation: Preparation, data: SeriesTable, context: Context
+        self, model: ForecastEnsemble, preparation: Preparation, data: SeriesData, context: Context
     ) -> Preparation:
         """With bands as wide as the validation split asks for."""
         return calibrate(model, preparation, data, context)
@@ -175,7 +175,7 @@ class Forecast(Task):
         }
 
     def baseline(
-        self, preparation: Preparation, data: SeriesTable, split: str, budget: Budget = UNLIMITED
+        self, preparation: Preparation, data: SeriesData, split: str, budget: Budget = UNLIMITED
     ) -> Baseline | None:
         """The best of persistence, seasonal naive and a ridge regression on lags."""
         del budget  # all of them take a few seconds at most
