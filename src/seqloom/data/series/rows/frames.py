@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, final
 
@@ -102,13 +100,12 @@ class FramesWriter:
         is_later = numpy.diff(times, prepend=self._last[1]) >= 0
         self._is_sorted &= bool(((rises > 0) | ((rises == 0) & is_later)).all())
         self._last = int(groups[-1]), int(times[-1])
-        for name, array in ((GROUPS, groups), (TIMES, times), (VALUES, values)):
-            typed = numpy.ascontiguousarray(array, dtype=DTYPES[name])
-            if self._folder is None:
-                self._parts[name].append(typed)
-            else:
-                with (self._folder / f"{UNSORTED}{name}").open("ab") as file:
-                    typed.tofile(file)
+        rows = _Rows(groups, times, values)
+        if self._folder is None:
+            for name, array in zip(DTYPES, rows, strict=True):
+                self._parts[name].append(array)
+        else:
+            rows.append(self._folder, UNSORTED)
         self.rows += len(codes)
 
     def finish(
@@ -116,120 +113,88 @@ class FramesWriter:
     ) -> Frames:
         """All rows, by series, part and time."""
         size = len(unique_ids) * len(PARTS)
+        late = (0, 0)
         if self._folder is None:
-            joined = {name: numpy.concatenate(parts) for name, parts in self._parts.items()}
-            counts = numpy.bincount(joined[GROUPS], minlength=size)
-            times, values = joined[TIMES], joined[VALUES]
-            unordered = (0, 0)
+            rows = _Rows(*(numpy.concatenate(self._parts[name]) for name in DTYPES))
+            counts = numpy.bincount(rows.groups, minlength=size)
             if not self._is_sorted:
-                order = numpy.argsort(joined[GROUPS], kind="stable")
-                times, values = times[order], values[order]
-                unordered = _sort_by_time(counts, times, values, lambda: None)
-            stored: tuple[Values, Values] = MemoryValues(times), MemoryValues(values.reshape(-1))
+                rows, late = _sort(rows)
+            stored: tuple[Values, Values] = MemoryValues(rows.times), MemoryValues(rows.values.reshape(-1))
         else:
-            counts, unordered = self._finish_files(self._folder, size)
+            unsorted = {name: self._folder / f"{UNSORTED}{name}" for name in DTYPES}
+            counts = numpy.zeros(size, numpy.int64)
+            for start in range(0, self.rows, CHUNK_ROWS):
+                counts += numpy.bincount(self._read(unsorted, start).groups, minlength=size)
+            if self._is_sorted:
+                for name in (TIMES, VALUES):
+                    unsorted[name].rename(self._folder / name)
+            else:
+                late = self._sort_files(self._folder, unsorted, counts)
+            for file in unsorted.values():
+                file.unlink(missing_ok=True)
             stored = open_values(self._folder)
-        return Frames(unique_ids, counts.reshape(-1, len(PARTS)), *stored, self.width, bad, unordered, key)
+        return Frames(unique_ids, counts.reshape(-1, len(PARTS)), *stored, self.width, bad, late, key)
 
-    def _finish_files(self, folder: Path, size: int) -> tuple[numpy.ndarray, tuple[int, int]]:
-        """Sort the rows that were written, with about as much in memory as a chunk has."""
-        unsorted = {name: folder / f"{UNSORTED}{name}" for name in DTYPES}
-        counts = numpy.zeros(size, numpy.int64)
+    def _sort_files(
+        self, folder: Path, unsorted: Mapping[str, Path], counts: numpy.ndarray
+    ) -> tuple[int, int]:
+        """Sort rows with about a million in memory: first into files of so many, then each of these."""
+        bucket_of = (numpy.cumsum(counts) - counts) // CHUNK_ROWS
         for start in range(0, self.rows, CHUNK_ROWS):
-            counts += numpy.bincount(self._read(unsorted[GROUPS], start, 1)[:, 0], minlength=size)
-        unordered = (0, 0)
-        if self._is_sorted:
-            for name in (TIMES, VALUES):
-                unsorted[name].rename(folder / name)
-        else:
-            with (
-                _map(folder / TIMES, self.rows, 1) as times,
-                _map(folder / VALUES, self.rows, self.width) as values,
-            ):
-                places = numpy.cumsum(counts) - counts
-                for start in range(0, self.rows, CHUNK_ROWS):
-                    groups = self._read(unsorted[GROUPS], start, 1)[:, 0]
-                    targets = _find_places(groups, places)
-                    times.array[targets] = self._read(unsorted[TIMES], start, 1)
-                    values.array[targets] = self._read(unsorted[VALUES], start, self.width)
-                    times.release()
-                    values.release()
+            rows = self._read(unsorted, start)
+            buckets = bucket_of[rows.groups]
+            order = numpy.argsort(buckets, kind="stable")
+            begins = numpy.flatnonzero(numpy.diff(buckets[order], prepend=-1))
+            for part in numpy.split(order, begins[1:]):
+                rows.take(part).append(folder, f"{UNSORTED}{buckets[part[0]]}-")
+        late_rows = late_groups = 0
+        for bucket in range(int(bucket_of.max(initial=0)) + 1):
+            files = {name: folder / f"{UNSORTED}{bucket}-{name}" for name in DTYPES}
+            if files[GROUPS].exists():
+                rows, late = _sort(self._read(files))
+                late_rows, late_groups = late_rows + late[0], late_groups + late[1]
+                rows.append(folder, "")
+            for file in (*files.values(), folder / GROUPS):
+                file.unlink(missing_ok=True)
+        return late_rows, late_groups
 
-                def release() -> None:
-                    times.release()
-                    values.release()
-
-                unordered = _sort_by_time(counts, times.array[:, 0], values.array, release)
-        for file in unsorted.values():
-            file.unlink(missing_ok=True)
-        return counts, unordered
-
-    def _read(self, file: Path, start: int, width: int) -> numpy.ndarray:
-        """Rows of a file, (n, width)."""
-        dtype = numpy.dtype(DTYPES[file.name.removeprefix(UNSORTED)])
-        count = min(CHUNK_ROWS, self.rows - start) * width
-        return numpy.fromfile(file, dtype, count, offset=start * width * dtype.itemsize).reshape(-1, width)
+    def _read(self, files: Mapping[str, Path], start: int | None = None) -> _Rows:
+        """A chunk of the rows that are in files; without a start, all of them."""
+        arrays = []
+        for name, dtype in DTYPES.items():
+            width = self.width if name == VALUES else 1
+            count = -1 if start is None else CHUNK_ROWS * width
+            offset = (start or 0) * width * numpy.dtype(dtype).itemsize
+            arrays.append(numpy.fromfile(files[name], dtype, count, offset=offset))
+        return _Rows(arrays[0], arrays[1], arrays[2].reshape(-1, self.width))
 
 
-def _find_places(groups: numpy.ndarray, places: numpy.ndarray) -> numpy.ndarray:
-    """Where each row of a chunk goes; `places`, the next free place of every group, is moved on."""
-    order = numpy.argsort(groups, kind="stable")
-    ordered = groups[order]
-    begins = numpy.flatnonzero(numpy.diff(ordered, prepend=-1))
-    sizes = numpy.diff(numpy.append(begins, len(ordered)))
-    targets = numpy.empty(len(groups), numpy.int64)
-    targets[order] = places[ordered] + numpy.arange(len(ordered)) - numpy.repeat(begins, sizes)
-    places[ordered[begins]] += sizes
-    return targets
+class _Rows(NamedTuple):
+    """Some rows: the group of each, its time, its values."""
+
+    groups: numpy.ndarray
+    times: numpy.ndarray
+    values: numpy.ndarray
+
+    def take(self, rows: numpy.ndarray) -> _Rows:
+        return _Rows(self.groups[rows], self.times[rows], self.values[rows])
+
+    def append(self, folder: Path, prefix: str) -> None:
+        for name, array in zip(DTYPES, self, strict=True):
+            with (folder / f"{prefix}{name}").open("ab") as file:
+                numpy.ascontiguousarray(array, DTYPES[name]).tofile(file)
 
 
-@final
-class _Mapping:
-    """A file as an array (rows, width) of 8-byte numbers, whose pages leave memory when they are released."""
-
-    def __init__(self, pages: mmap.mmap, array: numpy.ndarray) -> None:
-        self._pages, self.array = pages, array
-
-    def release(self) -> None:
-        """Let the system write what was changed, and take its pages."""
-        self._pages.madvise(mmap.MADV_DONTNEED)
-
-
-@contextmanager
-def _map(path: Path, rows: int, width: int) -> Iterator[_Mapping]:
-    with path.open("wb+") as file:
-        file.truncate(max(rows * width * 8, 1))
-        pages = mmap.mmap(file.fileno(), 0)
-        array = numpy.frombuffer(pages, DTYPES[path.name], rows * width).reshape(rows, width)
-        yield _Mapping(pages, array)
-        pages.flush()
+def _sort(rows: _Rows) -> tuple[_Rows, tuple[int, int]]:
+    """Rows by group and time; how many came after a later one, and of how many groups."""
+    rows = rows.take(numpy.argsort(rows.groups, kind="stable"))
+    is_late = (numpy.diff(rows.times) < 0) & (numpy.diff(rows.groups) == 0)
+    if not is_late.any():
+        return rows, (0, 0)
+    late = int(is_late.sum()), len(numpy.unique(rows.groups[1:][is_late]))
+    return rows.take(numpy.lexsort((rows.times, rows.groups))), late
 
 
 def open_values(folder: Path) -> tuple[Values, Values]:
     """Times and values that a writer left in a folder."""
     return FileValues(folder / TIMES, numpy.int64), FileValues(folder / VALUES, numpy.float64)
-
-
-def _sort_by_time(
-    counts: numpy.ndarray, times: numpy.ndarray, values: numpy.ndarray, release: Callable[[], object]
-) -> tuple[int, int]:
-    """Sort the rows of each group in place; how many rows came too late, and of how many groups."""
-    stops = numpy.cumsum(counts)
-    late_rows = late_groups = 0
-    first = 0
-    while first < len(counts):
-        start = int(stops[first] - counts[first])
-        last = max(int(numpy.searchsorted(stops, start + CHUNK_ROWS, side="right")), first + 1)
-        rows = slice(start, int(stops[last - 1]))
-        groups = numpy.repeat(numpy.arange(first, last), counts[first:last])
-        chunk = numpy.asarray(times[rows])
-        is_late = (numpy.diff(chunk) < 0) & (groups[1:] == groups[:-1])
-        if is_late.any():
-            late_rows += int(is_late.sum())
-            late_groups += len(numpy.unique(groups[1:][is_late]))
-            order = numpy.lexsort((chunk, groups))
-            times[rows] = chunk[order]
-            values[rows] = values[rows][order]
-        release()
-        first = last
-    return late_rows, late_groups
