@@ -106,5 +106,7 @@ SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type
 $(STAMP): $(SOURCES)
 	$(call install,seqloom[dev])
 
+# Only to run here: the kernels are compiled for this processor.
+$(RUNNING): export SEQLOOM_THIS_MACHINE := 1
 $(RUNNING): $(SOURCES)
 	$(call install,seqloom)

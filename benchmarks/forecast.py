@@ -135,8 +135,13 @@ def measure(series: list[numpy.ndarray], folder: Path) -> dict[str, Any]:
     started = time.perf_counter()
     predictor.forecast(folder / "series.csv")
     seconds = time.perf_counter() - started
-    rates = {"ours": ours, "theirs": bare_loop}
-    return {**rates, "ratios": pairs.ratios, "ratio": pairs.ratio, "seconds": seconds}
+    return {
+        "ours": ours,
+        "theirs": bare_loop,
+        "ratios": pairs.ratios,
+        "ratio": pairs.ratio,
+        "seconds": seconds,
+    }
 
 
 def main() -> None:

@@ -12,14 +12,18 @@ namespace seqloom {
 namespace {
 
 const DecoderKernels& decoder() {
-#if defined(SEQLOOM_X86)
   switch (cpu_target()) {
+#if SEQLOOM_BEST_TARGET >= 3
     case AVX512_BF16: return avx512_bf16::decoder;
+#endif
+#if SEQLOOM_BEST_TARGET >= 2
     case AVX512: return avx512::decoder;
+#endif
+#if SEQLOOM_BEST_TARGET >= 1
     case AVX2: return avx2::decoder;
+#endif
     default: break;
   }
-#endif
   return portable::decoder;
 }
 

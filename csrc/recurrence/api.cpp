@@ -1,5 +1,6 @@
 // The exported functions of the recurrences (include/recurrence_api.h), and the choice of the instruction set.
 
+#include <algorithm>
 #include <new>
 
 #include "include/recurrence_api.h"
@@ -14,28 +15,24 @@ OpenMP openmp = {nullptr, nullptr, nullptr};
 namespace {
 
 CpuTarget best_cpu_target() {
-#if defined(SEQLOOM_X86)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl")) {
-    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni") ? AVX512_BF16 : AVX512;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return AVX2;
-#endif
-  return PORTABLE;
+  return std::min(processors_best(), static_cast<CpuTarget>(SEQLOOM_BEST_TARGET));
 }
 
 CpuTarget target_in_use = best_cpu_target();
 
 const RecurrenceKernels& recurrence() {
-#if defined(SEQLOOM_X86)
   switch (target_in_use) {
+#if SEQLOOM_BEST_TARGET >= 3
     case AVX512_BF16: return avx512_bf16::recurrence;
+#endif
+#if SEQLOOM_BEST_TARGET >= 2
     case AVX512: return avx512::recurrence;
+#endif
+#if SEQLOOM_BEST_TARGET >= 1
     case AVX2: return avx2::recurrence;
+#endif
     default: break;
   }
-#endif
   return portable::recurrence;
 }
 

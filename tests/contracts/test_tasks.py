@@ -16,12 +16,15 @@ from seqloom.data.batching import Batching
 from seqloom.data.read import read
 from seqloom.data.series.table import SeriesTable
 from seqloom.evaluation.measure import measure
+from seqloom.evaluation.pairing import pair_rows
 from seqloom.models.recurrent_stack import RecurrentStack
 from seqloom.runs.config import RunConfig, resolve
 from seqloom.tasks import TASKS, infer, task_named
 from seqloom.tasks.base import Context, Rows, Task
 
 SHAPES = {"one-to-one", "one-to-many", "many-to-one", "many-to-many"}
+REFERENCE_COUNTS = {"words": 3, "bleu": 1, "actual": slice(None)}
+"""Columns of counts that depend on what is expected alone, not on what a model answers"""
 CPU = torch.device("cpu")
 
 
@@ -180,6 +183,22 @@ def test_its_baseline_has_the_primary_metric(case: Case) -> None:
     assert baseline.name
     scores = case.task.score(baseline.rows, case.preparation.unit)
     assert case.task.primary_metric(scores).name in scores
+
+
+def test_its_baseline_is_measured_on_the_same_rows(case: Case) -> None:
+    """Each row of the model's is matched with the baseline's: what both count of the reference is equal."""
+    source = case.preparation.source(case.data, "test", Batching(7, training=False))
+    rows = measure(case.task, case.model(), source, CPU, case.context)
+    baseline = case.task.baseline(case.preparation, case.data, "test")
+    assert baseline is not None
+    paired = pair_rows(baseline.rows, rows.spans)
+    assert paired is not None
+    names = REFERENCE_COUNTS.keys() & paired.counts.keys() & rows.counts.keys()
+    if not names:
+        numpy.testing.assert_array_equal(paired.units, rows.units)
+    for name in names:
+        columns = numpy.s_[:, REFERENCE_COUNTS[name]]
+        numpy.testing.assert_array_equal(paired.counts[name][columns], rows.counts[name][columns])
 
 
 def test_without_time_its_baseline_is_fitted_on_less_and_says_so(case: Case) -> None:

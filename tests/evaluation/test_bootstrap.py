@@ -38,7 +38,7 @@ def test_95_percent_intervals_cover_the_truth_in_93_to_97_percent(monkeypatch: p
     generator = numpy.random.default_rng(0)
     truth, covered = {"loss": NATS_PER_UNIT, "accuracy": ACCURACY}, {"loss": 0, "accuracy": 0}
     for number in range(SETS // AT_ONCE):
-        intervals = bootstrap(score, made_up_rows(generator), seed=number)
+        intervals = bootstrap(score, made_up_rows(generator), seed=number).metrics
         for name, (low, high) in intervals.items():
             metric = name.split()[0]
             covered[metric] += low <= truth[metric] <= high
@@ -50,7 +50,7 @@ def test_a_seed_draws_an_interval() -> None:
     rows = made_up_rows(numpy.random.default_rng(0))._replace(counts={})
 
     def loss_interval(seed: int) -> tuple[float, float]:
-        return bootstrap(lambda drawn: {"loss": drawn.mean()}, rows, seed)["loss"]
+        return bootstrap(lambda drawn: {"loss": drawn.mean()}, rows, seed).metrics["loss"]
 
     assert loss_interval(1) == loss_interval(1)
     assert loss_interval(1) != loss_interval(2)
@@ -58,4 +58,4 @@ def test_a_seed_draws_an_interval() -> None:
 
 def test_rows_that_are_all_alike_have_an_interval_of_one_point() -> None:
     rows = Rows(numpy.full(20, 3.0), numpy.full(20, 2))
-    assert bootstrap(lambda drawn: {"loss": drawn.mean()}, rows) == {"loss": (1.5, 1.5)}
+    assert bootstrap(lambda drawn: {"loss": drawn.mean()}, rows).metrics == {"loss": (1.5, 1.5)}

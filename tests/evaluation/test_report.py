@@ -43,6 +43,23 @@ def test_a_model_is_better_if_its_whole_interval_is(
     assert report(0.6, 0.8, baseline, higher_is_better).is_better is is_better
 
 
+@pytest.mark.parametrize(
+    ("difference", "higher_is_better", "is_better"),
+    [
+        ((0.01, 0.2), True, True),
+        ((-0.01, 0.2), True, False),
+        ((0.01, 0.2), False, False),
+        ((-0.2, -0.01), False, True),
+    ],
+)
+def test_where_rows_are_matched_their_difference_decides(
+    difference: tuple[float, float], higher_is_better: bool, is_better: bool
+) -> None:
+    paired = report(0.6, 0.8, 0.65, higher_is_better)._replace(difference=difference)
+    assert paired.is_better is is_better
+    assert paired.to_dict()["difference"] == list(difference)
+
+
 def test_as_json_it_counts_skipped_rows_and_shows_the_first_five() -> None:
     content = json.loads(json.dumps(report(0.6, 0.8, 0.5, True).to_dict()))
     assert content["skipped"] == {"rows": 7, "first": [f"row {number}" for number in range(5)]}
@@ -68,4 +85,9 @@ def test_its_verdict_is_a_sentence() -> None:
     assert verdict(report(0.6, 0.8, 0.7, True)).startswith("The model is not better than the baseline")
     ahead = verdict(report(0.6, 0.8, 0.65, True))
     assert ahead.startswith("The model is ahead of the baseline, majority, but that may be chance: ")
+    assert "chance: the interval of its score holds the baseline's. Train it longer" in ahead
     assert verdict(report(0.6, 0.8, 0.75, True)).startswith("The model is not better than the baseline")
+    paired = report(0.6, 0.8, 0.65, True)._replace(difference=(0.01, 0.2))
+    expected = "The model is better than the baseline, majority, by 0.01 to 0.2 in score."
+    assert verdict(paired) == expected
+    assert "the interval of the difference holds 0." in verdict(paired._replace(difference=(-0.01, 0.2)))

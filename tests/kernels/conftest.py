@@ -53,8 +53,7 @@ def read_build(text: str, compiler: str) -> Build:
     (standard,) = re.findall(r"CXX_STANDARD (\d+)", text)
     (sources,) = re.findall(r"add_library\(_native MODULE ([^)]*)\)", text)
     every = [f"-std=gnu++{standard}", "-fPIC", "-fvisibility=hidden", *words(options)]
-    if variants.keys() - {"portable"}:
-        every.append("-D" + known["X86"][0])
+    every.append(f"-DSEQLOOM_BEST_TARGET={len(variants) - 1}")
     return Build(compiler, known["KERNELS"], sources.split(), variants, every)
 
 

@@ -134,7 +134,8 @@ def test_environment_may_name_an_instruction_set(monkeypatch: pytest.MonkeyPatch
     assert requested_kernel("GRU", "torch") == KernelRequest("torch", "kernel='torch'")
     monkeypatch.setenv(KERNEL_VARIABLE, "native:avx512_bf16")
     message = (
-        r"^GRU: SEQLOOM_KERNEL=native:avx512_bf16 cannot be had: this processor has avx512 at most\. "
+        r"^GRU: SEQLOOM_KERNEL=native:avx512_bf16 cannot be had: of what is compiled, this processor has "
+        r"avx512 at most\. "
         r'Set SEQLOOM_KERNEL="native"\.$'
     )
     with pytest.raises(ConfigError, match=message):

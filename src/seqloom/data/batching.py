@@ -7,7 +7,7 @@ an epoch resumes with the batch that would have come next.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, final
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, final, runtime_checkable
 
 import numpy
 import torch
@@ -84,6 +84,16 @@ class Source(Protocol):
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of `epoch`, from batch number `first` on."""
+        ...
+
+
+@runtime_checkable
+class Spanned(Protocol):
+    """What a source of an evaluation has, so that a baseline can be put beside each row."""
+
+    def spans(self) -> Iterator[numpy.ndarray]:
+        """For each batch of epoch 0 (rows, 2): the items of the split, or the tokens of its text after the
+        first, that a row is measured on, first and end."""
         ...
 
 
@@ -212,3 +222,12 @@ class EvaluationStreams:
             targets[(positions < starts) | (positions >= stops)] = IGNORE_INDEX
             inputs = self._ids[clipped].astype(numpy.int64)
             yield Window(torch.from_numpy(inputs), torch.from_numpy(targets))
+
+    def spans(self) -> Iterator[numpy.ndarray]:
+        """The targets of the windows that count; none in the warm-up of a stream."""
+        rows = slice(self._shard.rank, None, self._shard.world_size)
+        warm_ups, starts, stops = self._warm_ups[rows], self._starts[rows], self._stops[rows]
+        for number in range(len(self)):
+            first = warm_ups + number * self._window
+            ends = numpy.stack([first, first + self._window], axis=1)
+            yield ends.clip(starts[:, None], stops[:, None])

@@ -62,19 +62,29 @@ class Buckets(Generic[T]):
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of `epoch` from number `first` on, with the rows of this process."""
         shard = self._batching.shard
-        batches = self._divide(self._sort_by_length(epoch))
-        if self._batching.training:
-            order = numpy.random.default_rng([self._batching.seed, epoch, 1]).permutation(len(batches))
-            batches = [batches[number] for number in order]
-        for rows in batches[first:]:
+        for rows in self._epoch(epoch)[first:]:
             own_rows = rows[shard.rank :: shard.world_size]
             yield self._collate([self._items[row] for row in own_rows])
+
+    def spans(self) -> Iterator[numpy.ndarray]:
+        """The item of each row of the batches of epoch 0."""
+        for batch in self._epoch(0):
+            items = batch[self._batching.shard.rank :: self._batching.shard.world_size].astype(numpy.int64)
+            yield numpy.stack([items, items + 1], axis=1)
 
     def padding_ratio(self, epoch: int = 0) -> float:
         """Steps of an epoch with padding, divided by the steps without: 1 is no padding at all."""
         batches = self._divide(self._sort_by_length(epoch))
         padded = sum(len(rows) * self._lengths[rows].max(0) for rows in batches)
         return float((padded / self._lengths.sum(0).clip(min=1)).max())
+
+    def _epoch(self, epoch: int) -> list[numpy.ndarray]:
+        """The items of each batch of an epoch, in order."""
+        batches = self._divide(self._sort_by_length(epoch))
+        if not self._batching.training:
+            return batches
+        order = numpy.random.default_rng([self._batching.seed, epoch, 1]).permutation(len(batches))
+        return [batches[number] for number in order]
 
     def _sort_by_length(self, epoch: int) -> numpy.ndarray:
         """Indices of the items by falling length, in random order within a bucket."""

@@ -7,10 +7,14 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import torch
+from torch import nn
+
 from seqloom.baselines.budget import Budget
 from seqloom.evaluation.bootstrap import bootstrap
+from seqloom.evaluation.pairing import pair_rows
 from seqloom.progress import phase
-from seqloom.tasks.base import Data, Metric, Preparation, Rows, Task
+from seqloom.tasks.base import Comparison, Context, Data, Metric, Preparation, Rows, Task
 
 
 class Report(NamedTuple):
@@ -40,26 +44,34 @@ class Report(NamedTuple):
     """How long the baseline took."""
     baseline_fitted_on: str = ""
     """On how much of the training data the baseline was fitted, where it was not all of it."""
+    difference: tuple[float, float] | None = None
+    """95 % interval of the model's primary metric less the baseline's, both drawn with the same rows; None
+    where the rows of the two cannot be matched."""
 
     @property
     def is_better(self) -> bool | None:
-        """Whether the model's primary metric, with its whole interval, is better than the baseline's.
+        """Whether the model's primary metric is better than the baseline's, by more than chance.
 
-        None where there is no baseline.
+        That is where the whole interval of their difference is on the better side of 0, or, without one,
+        the whole interval of the model's metric on the better side of the baseline's. None where there is no
+        baseline.
         """
         name, higher = self.primary_metric
         if name not in self.baseline:
             return None
-        low, high = self.interval[name]
-        return low > self.baseline[name] if higher else high < self.baseline[name]
+        (low, high), zero = self.interval[name], self.baseline[name]
+        if self.difference is not None:
+            (low, high), zero = self.difference, 0.0
+        return low > zero if higher else high < zero
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, with these keys:
 
         `task`, `data` (its path), `split`, `metrics`, `baseline` (its `name`, metrics, `seconds` and
         `fitted_on`, null where that is all of the training data; empty without one), `interval` (metric to
-        [low, high], 95 %), `better_than_baseline` (null without one), `skipped` (number of `rows`, and the
-        `first` five messages), `remarks` (lines about the data), `details` (the task's own).
+        [low, high], 95 %), `difference` ([low, high], 95 %, of the primary metric less the baseline's, null
+        where their rows cannot be matched), `better_than_baseline` (null without one), `skipped` (number of
+        `rows`, and the `first` five messages), `remarks` (lines about the data), `details` (the task's own).
         """
         timing = {"seconds": round(self.baseline_seconds, 3), "fitted_on": self.baseline_fitted_on or None}
         return {
@@ -69,6 +81,7 @@ class Report(NamedTuple):
             "metrics": self.metrics,
             "baseline": {"name": self.baseline_name, **self.baseline, **timing} if self.baseline else {},
             "interval": {name: list(ends) for name, ends in self.interval.items()},
+            "difference": None if self.difference is None else list(self.difference),
             "better_than_baseline": self.is_better,
             "skipped": {"rows": len(self.skipped), "first": list(self.skipped[:5])},
             "remarks": list(self.remarks),
@@ -104,6 +117,9 @@ def make_report(
     with phase("measuring the baseline"):
         baseline = task.baseline(preparation, data, split, budget)
     baseline_seconds = perf_counter() - started if budget.seconds is None else budget.seconds
+    primary_metric = task.primary_metric(metrics)
+    paired = pair_rows(baseline.rows, rows.spans) if baseline else None
+    intervals = bootstrap(lambda drawn: task.score(drawn, unit), rows, seed, paired)
     return Report(
         task=task.name,
         data=str(data.path),
@@ -111,28 +127,55 @@ def make_report(
         metrics=metrics,
         baseline_name=baseline.name if baseline else None,
         baseline=task.score(baseline.rows, unit) if baseline else {},
-        interval=bootstrap(lambda drawn: task.score(drawn, unit), rows, seed),
-        primary_metric=task.primary_metric(metrics),
+        interval=dict(intervals.metrics),
+        primary_metric=primary_metric,
         skipped=skipped,
         details={**task.details(rows), **(baseline.details if baseline else {})},
         remarks=data.remarks,
         baseline_seconds=baseline_seconds,
         baseline_fitted_on=baseline.fitted_on if baseline else "",
+        difference=intervals.differences.get(primary_metric.name),
     )
+
+
+@torch.inference_mode()
+def with_comparison(report: Report, task: Task, model: nn.Module, data: Data, context: Context) -> Report:
+    """The report, with what a task compares that has the capability `Comparison`.
+
+    Args:
+        report: of the model.
+        task: the model's.
+        model: in either mode, which it is left in.
+        data: that was measured.
+        context: preparation, settings, and how to decode.
+    """
+    capable: object = task
+    if not isinstance(capable, Comparison):
+        return report
+    was_training = model.training
+    model.eval()
+    try:
+        compared = capable.compare(model, data, report.split, context)
+    finally:
+        model.train(was_training)
+    return report._replace(details={**report.details, **compared})
 
 
 def verdict(report: Report) -> str:
     """Whether the model is better than the baseline, in a sentence."""
     if report.is_better is None:
         return "There is no baseline for this split."
-    if report.is_better:
-        return f"The model is better than the baseline, {report.baseline_name}."
     name, higher = report.primary_metric
     value, baseline = report.metrics[name], report.baseline[name]
+    ends = "" if report.difference is None else sorted(map(abs, report.difference))
+    if report.is_better:
+        by = f", by {ends[0]:.4g} to {ends[1]:.4g} in {name}" if ends else ""
+        return f"The model is better than the baseline, {report.baseline_name}{by}."
     if value > baseline if higher else value < baseline:
+        reason = "of the difference holds 0" if ends else f"of its {name} holds the baseline's"
         return (
             f"The model is ahead of the baseline, {report.baseline_name}, but that may be chance: the "
-            f"baseline is within the interval of its {name}. Train it longer, or measure it on more data."
+            f"interval {reason}. Train it longer, or measure it on more data."
         )
     hint = "Train it longer, or use the baseline."
     return f"The model is not better than the baseline, {report.baseline_name}. {hint}"

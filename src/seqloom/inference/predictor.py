@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from seqloom.errors import ConfigError, DataError, RunError, nearest
+from seqloom.errors import ConfigError, DataError, RunError
+from seqloom.inference.decoding_options import decoding_options
 from seqloom.inference.stopping import stop_texts, until
 from seqloom.progress import phase
 from seqloom.runs import run_folder
 from seqloom.runs.config import RunConfig, resolve
-from seqloom.tasks.base import AudioStreaming, Context, Output, TextGeneration
+from seqloom.tasks.base import AudioStreaming, Composition, Context, Output, TextGeneration
 from seqloom.tasks.forecasting import Forecast, ForecastRequest
 
 if TYPE_CHECKING:
-    from seqloom.decoding.options import DecodingOptions
+    from seqloom.data.music.tune import Tune
     from seqloom.evaluation.report import Report
 
 
@@ -140,7 +140,7 @@ class Predictor:
             ConfigError: an option that does not exist or is out of its range.
         """
         task, stops = self._language_model(), stop_texts(stop)
-        decoding = self._decoding_options(options, stops)
+        decoding = decoding_options(self.config, self.preparation, options, stops)
         texts = [prompt] if isinstance(prompt, str) else prompt
         prompts = [self.preparation.encode(text) for text in texts]
         if not prompts:
@@ -163,7 +163,7 @@ class Predictor:
             ConfigError: an option that does not exist or is out of its range, or `num_beams` above 1.
         """
         task, stops = self._language_model(), stop_texts(stop)
-        decoding = self._decoding_options(options, stops)
+        decoding = decoding_options(self.config, self.preparation, options, stops)
         if decoding.num_beams > 1:
             hint = "A beam search knows its first token only at the end: use `generate`"
             raise ConfigError("stream", "num_beams must be 1", got=decoding.num_beams, hint=hint)
@@ -189,6 +189,31 @@ class Predictor:
             got = f"the task {self.config.task.name}"
             raise RunError(self.folder, "expected a model that transcribes audio", got=got)
         return task.transcribe_stream(self.model, chunks, self.context(**decoding))
+
+    @torch.inference_mode()
+    def compose(self, primer: Path | str | Tune | None = None, **decoding: Any) -> Tune:
+        """Write a tune, from nothing or on from a primer.
+
+        Args:
+            primer: a MIDI file, or a tune; it is the beginning of what is returned.
+            decoding: the task's `decoding.*` keys, such as `bars=16`, which are added, `temperature=0.9` or
+                `seed=1`; they override the run's. The same seed writes the same tune.
+
+        Returns:
+            The tune; `tune.save("tune.mid")` writes it, or `.wav` or `.svg`.
+
+        Raises:
+            RunError: the model does not compose.
+            DataError: the primer cannot be used.
+            ConfigError: a key that does not exist or is out of its range.
+        """
+        task: object = self.config.task
+        if not isinstance(task, Composition):
+            got = f"the task {self.config.task.name}"
+            raise RunError(self.folder, "expected a model that composes music", got=got)
+        context = self.context(**decoding)
+        encoded = None if primer is None else self.preparation.encode(primer)
+        return task.compose(self.model, [encoded], context)[0]
 
     @torch.inference_mode()
     def forecast(
@@ -266,7 +291,7 @@ class Predictor:
         from seqloom.data.batching import Batching
         from seqloom.data.bucketing import BATCH_SIZE
         from seqloom.evaluation.measure import measure
-        from seqloom.evaluation.report import make_report
+        from seqloom.evaluation.report import make_report, with_comparison
 
         context = self.context(**decoding)
         splits = self.config.task.divide(self.preparation, self.config.read(data, strict, reading))
@@ -281,7 +306,10 @@ class Predictor:
         source = preparation.source(splits, split, batching)
         rows = measure(self.config.task, self.model, source, self.model.device, context)
         seconds = run_folder.training_seconds(self.folder)
-        return make_report(self.config.task, preparation, splits, split, rows, source.skipped, seed, seconds)
+        report = make_report(
+            self.config.task, preparation, splits, split, rows, source.skipped, seed, seconds
+        )
+        return with_comparison(report, self.config.task, self.model, splits, context)
 
     def _language_model(self) -> TextGeneration:
         task: object = self.config.task
@@ -289,22 +317,6 @@ class Predictor:
             got = f"the task {self.config.task.name}"
             raise RunError(self.folder, "expected a model that generates text", got=got)
         return task
-
-    def _decoding_options(self, options: dict[str, Any], stops: tuple[str, ...]) -> DecodingOptions:
-        from seqloom.decoding.options import DecodingOptions
-
-        known = [field.name for field in dataclasses.fields(DecodingOptions)]
-        for name in options:
-            if name not in known:
-                hint = nearest(name, [*known, "stop"])
-                raise ConfigError("generate", f"unknown option `{name}`", hint=hint)
-        # Decoding ends early at a stop that is a sequence of tokens; `until` cuts the text at any stop.
-        vocabulary = self.preparation.vocabulary
-        sequences = [tuple(vocabulary.encode(text)) for text in stops]
-        usable = tuple(tokens for tokens in sequences if vocabulary.unknown not in tokens)
-        saved = self.config.decoding.model_dump()
-        chosen = {name: value for name, value in saved.items() if name in known} | options
-        return DecodingOptions(**chosen, stop_sequences=usable)
 
 
 def load(folder: Path | str, device: str | None = None) -> Predictor:

@@ -47,6 +47,8 @@ class TrainingConfig(StrictConfig):
     """AdamW, or SGD with `momentum`."""
     learning_rate: Positive = 4e-3
     """The highest, after the warm-up."""
+    sparse_learning_rate: Positive = 0.1
+    """Of tables with sparse gradients, such as n-gram features, by Adagrad; it follows the same schedule."""
     weight_decay: NotNegative = 0.0
     """Of matrices, not of biases; AdamW's is decoupled."""
     momentum: Probability = 0.0

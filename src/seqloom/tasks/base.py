@@ -23,6 +23,7 @@ from seqloom.state import State
 
 if TYPE_CHECKING:
     from seqloom.data.batching import Batching, Source
+    from seqloom.data.music.tune import Tune
     from seqloom.data.tables.columns import Layout
     from seqloom.decoding.options import DecodingOptions
 
@@ -72,6 +73,9 @@ class Rows(NamedTuple):
     units: numpy.ndarray
     counts: Mapping[str, numpy.ndarray] = MappingProxyType({})
     outputs: Sequence[Any] = ()
+    spans: numpy.ndarray | None = None
+    """(rows, 2) int64: the items of the split, or the tokens of its text, that a row measures, first and
+    end; None where that is not known"""
 
     def mean(self) -> float:
         """Nats per unit."""
@@ -84,7 +88,8 @@ class Rows(NamedTuple):
     def take(self, rows: numpy.ndarray) -> Rows:
         """The rows of these numbers, or of this mask, without their outputs."""
         counts = {name: values[rows] for name, values in self.counts.items()}
-        return Rows(self.nats[rows], self.units[rows], counts)
+        spans = None if self.spans is None else self.spans[rows]
+        return Rows(self.nats[rows], self.units[rows], counts, spans=spans)
 
     def nonempty(self) -> Rows:
         """The rows with at least one unit; others, such as the warm-up of a stream, count for nothing."""
@@ -98,11 +103,19 @@ class Rows(NamedTuple):
         counts = {name: numpy.concatenate([part.counts[name] for part in parts]) for name in parts[0].counts}
         nats = numpy.concatenate([part.nats for part in parts])
         units = numpy.concatenate([part.units for part in parts])
-        return Rows(nats, units, counts, [output for part in parts for output in part.outputs])
+        outputs = [output for part in parts for output in part.outputs]
+        spans = [part.spans for part in parts if part.spans is not None]
+        known = len(spans) == len(parts)
+        return Rows(nats, units, counts, outputs, numpy.concatenate(spans) if known else None)
 
 
 class Baseline(NamedTuple):
-    """A trivial predictor's rows on the same split; nats are NaN if it gives no probabilities."""
+    """A trivial predictor on the same split.
+
+    Its rows are those of the split's usable items, in their order, and one for each token after the first of
+    a text, so that each can be put beside the model's (`Rows.spans`). Nats are NaN where it gives no
+    probabilities.
+    """
 
     name: str
     rows: Rows
@@ -357,4 +370,22 @@ class AudioStreaming(Protocol):
         Raises:
             ConfigError: the model or the decoding needs the whole recording.
         """
+        ...
+
+
+@runtime_checkable
+class Composition(Protocol):
+    """The capability of a task whose model writes tunes."""
+
+    def compose(self, model: Any, primers: Sequence[Tune | None], context: Context) -> list[Tune]:
+        """A tune for each primer, which is its beginning; None: from nothing."""
+        ...
+
+
+@runtime_checkable
+class Comparison(Protocol):
+    """The capability of a task whose report compares what the model writes with the data."""
+
+    def compare(self, model: Any, data: Any, split: str, context: Context) -> Mapping[str, Any]:
+        """Further `details` of a report, as JSON values."""
         ...

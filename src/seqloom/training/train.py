@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from seqloom.errors import ConfigError, RunError
-from seqloom.evaluation.report import Report, make_report
+from seqloom.evaluation.report import Report, make_report, with_comparison
 from seqloom.progress import listen, shown
 from seqloom.runs import run_folder
 from seqloom.runs.config import RunConfig, read_yaml
@@ -147,7 +147,11 @@ def _report_best(folder: Path, job: Job, trainer: Trainer) -> Report:
     skipped = validation.source(split).skipped
     seconds = trainer.state.seconds
     preparation = job.config.task.evaluated(job.preparation, job.config.decoding)
-    return make_report(job.config.task, preparation, job.data, split, rows, skipped=skipped, seconds=seconds)
+    report = make_report(
+        job.config.task, preparation, job.data, split, rows, skipped=skipped, seconds=seconds
+    )
+    context = job.config.context(job.preparation)
+    return with_comparison(report, job.config.task, trainer.model, job.data, context)
 
 
 def _calibrate(folder: Path, job: Job, trainer: Trainer) -> tuple[Job, Validation]:

@@ -83,7 +83,7 @@ def why_not_cpu_target(name: str) -> str | None:
         best = CPU_TARGETS[library.best]
         if os.environ.get(CPU_VARIABLE) == best:
             return f"{CPU_VARIABLE}={best} allows {best} at most"
-        return f"this processor has {best} at most"
+        return f"of what is compiled, this processor has {best} at most"
     return f"the compiled kernels have been loaded with {CPU_TARGETS[library.cpu_target]}"
 
 
