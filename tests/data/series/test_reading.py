@@ -71,6 +71,26 @@ def test_common_names_are_recognized_and_said(tmp_path: Path, header: str, said:
     assert data.series(0).y.tolist() == list(range(30))
 
 
+@pytest.mark.parametrize("by_shop", [True, False])
+def test_the_only_column_that_tells_series_apart_is_their_name(tmp_path: Path, by_shop: bool) -> None:
+    rows = [(day, shop, "kg", step) for shop in ("north", "south") for step, day in enumerate(DAYS)]
+    path = write(tmp_path / "a.csv", "date,shop,unit,sales", rows if by_shop else sorted(rows))
+    data = series_of(path)
+    assert list(data.unique_ids) == ["north", "south"]
+    assert any("unique_id is the column shop" in remark for remark in data.remarks)
+    assert any("left out, since they are no numbers: unit" in remark for remark in data.remarks)
+    write(
+        path, "date,shop,unit,sales", [(day, "north", step % 3 * "x", step) for step, day in enumerate(DAYS)]
+    )
+    assert list(series_of(path).unique_ids) == ["north"]
+
+
+def test_words_beside_times_that_occur_once_name_nothing(tmp_path: Path) -> None:
+    rows = [(day, step, ("NW", "SE")[step % 2]) for step, day in enumerate(DAYS)]
+    data = series_of(write(tmp_path / "a.csv", "date,heat,wind", rows))
+    assert list(data.unique_ids) == ["heat"]
+
+
 def test_a_wide_table_is_a_series_a_column_or_a_target_with_the_others(tmp_path: Path) -> None:
     path = write(tmp_path / "w.csv", "date,heat,wind", [(d, n, n * n) for n, d in enumerate(DAYS)])
     both = series_of(path)

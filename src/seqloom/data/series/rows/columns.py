@@ -129,12 +129,15 @@ def recognize_roles(
     y = mapped.get("y")
     numbers = [name for name in free if name != y and _holds_numbers(values[name])]
     left_out = [name for name in free if name != y and name not in numbers]
+    if unique_id is None and ds:
+        unique_id = _find_names(left_out, values, list(zip(*(values[name] for name in ds), strict=True)))
+        left_out = [name for name in left_out if name != unique_id]
     if y is None:
         y = numbers[0] if len(numbers) == 1 else _named("y", numbers)
     else:
         numbers = [name for name in names if name in (*numbers, y)]
     if not numbers:
-        has_commas = any(DECIMAL_COMMA.fullmatch(str(value)) for name in left_out for value in values[name])
+        has_commas = any(DECIMAL_COMMA.fullmatch(str(value)) for name in free for value in values[name])
         hint = "Write numbers with a decimal point: 1.5, not 1,5" if has_commas else ""
         raise DataError(where, "expected a column of numbers", got=", ".join(names) or "none", hint=hint)
     return Roles(unique_id, ds, form, y, tuple(numbers), tuple(left_out))
@@ -191,6 +194,24 @@ def _find_times(names: Sequence[str], values: Mapping[str, Sequence[Any]]) -> st
         if form is not None and form.kind in ("iso", "ymd", "dmy", "mdy", "named", "quarter"):
             return name
     return by_name[0] if by_name and len(names) > 1 else None
+
+
+def _find_names(
+    names: Sequence[str], values: Mapping[str, Sequence[Any]], times: Sequence[tuple[Any, ...]]
+) -> str | None:
+    """The only column that tells series apart: with it, and not without it, each time occurs once.
+
+    One that never changes among the first rows names the first series.
+    """
+    repeats = len(set(times)) < len(times)
+    telling = [
+        name
+        for name in names
+        if (repeats or len(set(values[name])) == 1)
+        and len({*zip(values[name], times, strict=True)}) == len(times)
+        and not any(map(is_missing, values[name]))
+    ]
+    return telling[0] if len(telling) == 1 else None
 
 
 def _counts_rows(name: str, values: Sequence[Any]) -> bool:
