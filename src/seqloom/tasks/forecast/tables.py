@@ -54,7 +54,7 @@ def forecast_table(
     plan = plan_forecasts(table, request, context)
     series, windows, _, horizon = plan
     columns = _predict(model, plan, context)
-    numbers, cutoffs, stops = windows
+    numbers, cutoffs, stops = windows.numbers, windows.cutoffs, windows.stops
     times = series.times(numbers, cutoffs + horizon, horizon)
     pictured = [
         picture_series(plan, row, {name: values[row] for name, values in columns.items()})
