@@ -1,7 +1,8 @@
 """Run the commands in the `console` blocks of pages, and write down what they print.
 
 Every line after `$ ` is run by a shell in one new folder for each page, in order, and its output replaces
-what stood below it, without the lines of progress. So what a tutorial shows is what seqloom printed.
+what stood below it, without the lines of progress. So what a tutorial shows is what seqloom printed. A
+picture that the page shows is put beside the page, if the commands have drawn one of its name.
 
 python docs/record.py docs/tutorials/classify.md ...
 """
@@ -10,12 +11,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
+PICTURE = re.compile(r"!\[[^]]*\]\(([\w-]+\.svg)\)")
 PROGRESS = re.compile(r"\s*\d+%  .* left  .*")
 COLUMNS = 100
 
@@ -51,6 +54,9 @@ def record(page: Path, folder: Path) -> None:
         return "\n".join(lines) + "\n"
 
     page.write_text(BLOCK.sub(run, page.read_text()))
+    for name in PICTURE.findall(page.read_text()):
+        if (folder / name).exists():
+            shutil.copy(folder / name, page.with_name(name))
 
 
 def main() -> None:

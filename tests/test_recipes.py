@@ -27,6 +27,7 @@ DATA = {
     "grid-streaming": "speech/grid",
     **dict.fromkeys(("jsb", "jsb-joint"), "music/piano_rolls/JSB_Chorales.mat"),
     **dict.fromkeys(("nottingham", "nottingham-joint"), "music/piano_rolls/Nottingham.mat"),
+    "nottingham-midi": "music/nottingham",
     "tag": None,
     "tag-one-way": None,
     "m4-hourly": "series/m4_hourly",
@@ -76,6 +77,12 @@ def copy_excerpt(recipe: str, data_dir: Path, folder: Path) -> None:
     if source.suffix == ".mat":
         cells = {name: value for name, value in scipy.io.loadmat(source).items() if name.endswith("data")}
         scipy.io.savemat(folder / source.name, {name: value[:, :8] for name, value in cells.items()})
+        return
+    if tunes := sorted(source.rglob("*.mid")):
+        for split in ("train", "validation", "test"):
+            (folder / split).mkdir()
+            for tune in [tune for tune in tunes if tune.parent.name == split][:6]:
+                shutil.copy(tune, folder / split)
         return
     files = [source] if source.is_file() else [f for f in source.rglob("*.*") if f.suffix in EXCERPT_LINES]
     for file in files:

@@ -28,6 +28,7 @@ class Reads(NamedTuple):
         ("tag", "tokens", "seqloom predict run 'a text'"),
         ("translate", "source", "echo 'a text' | seqloom translate run"),
         ("transcribe", "file", "seqloom transcribe run recording.wav"),
+        ("compose", "file", "seqloom compose run --out tune.mid"),
     ],
 )
 def test_each_task_has_its_verb(task: str, column: str, command: str) -> None:

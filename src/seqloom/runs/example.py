@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from seqloom.data.music.dataset import Music
 from seqloom.data.tables.records import Records
 from seqloom.data.text.corpus import TextCorpus, read_chunks
 from seqloom.errors import DataError
@@ -62,6 +63,8 @@ def answer_example(
 def _inputs(data: Data, split: str, column: str) -> Iterator[Any]:
     if isinstance(data, Records):
         yield from (example.fields.get(column) for example in data.examples(split))
+    elif isinstance(data, Music):
+        yield from (tune for tune in data.tunes(split) if isinstance(tune, Path))
     elif isinstance(data, TextCorpus):
         for chunk in read_chunks(data.splits[split]):
             yield from chunk.split("\n")

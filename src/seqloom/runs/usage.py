@@ -53,7 +53,9 @@ def usage(folder: Path, task: Task, preparation: Preparation, value: Any = None)
             f"model.generate({prompt!r}, max_new_tokens={tokens})",
         )
     if isinstance(task, Composition):
-        return Usage(f"{verb} --out tune.mid", 'model.compose().save("tune.mid")')
+        primer = f" --primer {shlex.quote(str(value))}" if value else ""
+        python = f"model.predict([{str(value)!r}])[0].text" if value else "model.compose()"
+        return Usage(f"{verb}{primer} --out tune.mid", python)
     if isinstance(task, Forecasting):
         return Usage(f"{verb} --plot forecast.html", "model.forecast().columns")
     if isinstance(task, AudioStreaming) or preparation.column == "file":

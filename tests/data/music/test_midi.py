@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from seqloom.data.music.midi import midi_bytes, parse_midi, read_midi
 from seqloom.data.music.tune import DEFAULT_TEMPO, make_tune
-from seqloom.errors import DataError
+from seqloom.errors import ConfigError, DataError
 
 from .metres import METRES, tune_in
 from .midi_files import DRUM, END, NOTE, chunk, midi_file
@@ -114,3 +115,11 @@ def test_what_is_written_is_read(metres: list[tuple[int, int]]) -> None:
 def test_notes_of_one_pitch_that_overlap_survive() -> None:
     tune = make_tune([(0, 96, 60), (24, 24, 60), (48, 96, 60)], 24)
     assert numpy.array_equal(parse_midi(midi_bytes(tune), "").notes, tune.notes)
+
+
+def test_without_symusic_its_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "symusic", None)
+    expected = r"^symusic: this package is needed and not installed\. pip install 'seqloom\[music\]'\.$"
+    for call in (lambda: parse_midi(GOOD, "made up"), lambda: midi_bytes(make_tune([(0, 24, 60)], 24))):
+        with pytest.raises(ConfigError, match=expected):
+            call()

@@ -33,6 +33,25 @@ def test_time_signatures_and_notes_survive(tokenizer: TuneTokenizer, metres: lis
     assert back.bar_starts().tolist() == tune.bar_starts().tolist()
 
 
+@pytest.mark.parametrize("has_velocities", [False, True])
+@pytest.mark.parametrize("metres", METRES)
+def test_tokens_are_decoded_as_midi_tok_decodes_them(
+    metres: list[tuple[int, int]], has_velocities: bool
+) -> None:
+    tokenizer = TuneTokenizer.make(positions_per_beat=6, max_beats=5, has_velocities=has_velocities)
+    tokens = tokenizer.encode(tune_in(*metres)).tokens
+    tune, score = tokenizer.decode(tokens), tokenizer._remi.decode([tokens[1:-1].tolist()])
+    scale = tune.ticks_per_quarter // score.ticks_per_quarter
+    notes = [
+        (scale * note.time, scale * note.duration, note.pitch, note.velocity if has_velocities else 80)
+        for track in score.tracks
+        for note in track.notes
+    ]
+    assert sorted(notes) == sorted(map(tuple, tune.notes.tolist()))
+    marks = [(scale * mark.time, mark.numerator, mark.denominator) for mark in score.time_signatures]
+    assert marks == [tuple(mark) for mark in tune.time_signatures]
+
+
 def test_triplets_and_dotted_notes_survive(tokenizer: TuneTokenizer) -> None:
     notes = [(0, 36, 60), (36, 12, 62), (48, 8, 64), (56, 8, 65), (64, 8, 67), (72, 6, 69), (78, 18, 71)]
     tune = make_tune(notes, 24)

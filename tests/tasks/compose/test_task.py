@@ -15,6 +15,7 @@ from seqloom.data.read import read
 from seqloom.errors import ConfigError, DataError, RunError
 from seqloom.inference.predictor import Predictor
 from seqloom.tasks import task_named
+from seqloom.tasks.compose.comparison import is_sound
 from seqloom.tasks.compose.toy_data import SIZES
 from seqloom.training.train import train
 
@@ -40,6 +41,25 @@ def test_a_report_compares_what_is_written_with_the_data(trained: Predictor, tun
     assert details["statistics"]["scale consistency"]["training"] == 1
     assert details["overlapping_area"]["scale consistency"]["held out"] == 1
     assert details["copied"]["longest run in bars, longest"]["held out"] >= 1
+    assert set(details["metres"]) == {"3/4", "4/4", "6/8", "one metre throughout"}
+    assert details["metres"]["one metre throughout"]["training"] == 1
+    assert sum(details["metres"][metre]["held out"] for metre in ("3/4", "4/4", "6/8")) == pytest.approx(1)
+    assert details["sound_files"] == "6 of 6"
+
+
+@pytest.mark.parametrize(
+    ("change", "bars"),
+    [
+        ({}, 3),  # another number of bars
+        ({"notes": numpy.zeros((0, 4), dtype=numpy.int64)}, 1),  # no notes
+        ({"notes": numpy.array([[0, 96, 60, 80]])}, 1),  # a note that rings on
+        ({"time_signatures": (TimeSignature(0, 3, 4), TimeSignature(24, 2, 4))}, 2),  # a bar that is cut
+    ],
+)
+def test_files_that_are_not_sound(change: dict[str, object], bars: int) -> None:
+    tune = make_tune([(0, 24, 60)], 24, (TimeSignature(0, 3, 4),), length=72)
+    assert is_sound(tune, 1)
+    assert not is_sound(tune._replace(**change), bars)
 
 
 def test_tunes_of_one_bar_have_no_groove(trained: Predictor, tunes: Path) -> None:

@@ -7,6 +7,7 @@ A note rises within 4 ms and is damped within 60 ms after its end.
 
 from __future__ import annotations
 
+import importlib
 import io
 import wave
 from pathlib import Path
@@ -104,7 +105,7 @@ def play(tune: Tune, soundfont: Path) -> numpy.ndarray:
         ConfigError: tinysoundfont is not installed.
     """
     try:
-        import tinysoundfont
+        tinysoundfont: Any = importlib.import_module("tinysoundfont")
     except ModuleNotFoundError:
         what = "this package is needed for --soundfont and not installed"
         raise ConfigError("tinysoundfont", what, hint=SOUNDFONT_PACKAGE) from None
@@ -116,9 +117,13 @@ def play(tune: Tune, soundfont: Path) -> numpy.ndarray:
         raise DataError(soundfont, "expected a SoundFont file (.sf2)", got=repr(data[:12])[1:])
     synth = tinysoundfont.Synth(samplerate=SAMPLE_RATE_HZ)
     try:
-        synth.sfload(data)
+        number = synth.sfload(data)
     except (RuntimeError, ValueError) as error:
         raise DataError(soundfont, "expected a sound SoundFont file", got=str(error)) from None
+    presets = [preset for preset in range(128) if synth.sfpreset_name(number, 0, preset) is not None]
+    if not presets:
+        raise DataError(soundfont, "expected an instrument in bank 0 of the SoundFont", got="none")
+    synth.program_select(0, number, 0, presets[0])
     return _render(synth, tune)
 
 

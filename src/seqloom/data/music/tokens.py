@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, final
 
 import numpy
 
-from seqloom.data.music.tune import DURATION, ONSET, PITCH, VELOCITY, Tune, make_tune
+from seqloom.data.music.tune import DEFAULT_VELOCITY, DURATION, ONSET, PITCH, VELOCITY, Tune, make_tune
 from seqloom.data.music.tune import TimeSignature as Signature
 from seqloom.errors import DataError, RunError
 from seqloom.optional import import_optional
@@ -35,6 +35,32 @@ class Encoded(NamedTuple):
     """Notes that are longer than the longest duration"""
     left_out: int
     """Notes outside the keys of a piano, or twice there"""
+
+
+class Numbers(NamedTuple):
+    """The numbers in the names of tokens, (V,) each, -1 for tokens that have none of a kind."""
+
+    position: numpy.ndarray
+    pitch: numpy.ndarray
+    velocity: numpy.ndarray
+    duration: numpy.ndarray
+    """In positions"""
+    numerator: numpy.ndarray
+    denominator: numpy.ndarray
+
+
+def _read_names(names: Sequence[str], positions_per_beat: int) -> Numbers:
+    table = Numbers(*numpy.full((len(Numbers._fields), len(names)), -1, dtype=numpy.int64))
+    for token, name in enumerate(names):
+        kind, _, value = name.partition("_")
+        if kind == "Duration":  # beats, positions, positions of a beat
+            beats, positions, _ = map(int, value.split("."))
+            table.duration[token] = beats * positions_per_beat + positions
+        elif kind == "TimeSig":
+            table.numerator[token], table.denominator[token] = map(int, value.split("/"))
+        elif kind in ("Position", "Pitch", "Velocity"):
+            getattr(table, kind.lower())[token] = int(value)
+    return table
 
 
 @final
@@ -61,6 +87,7 @@ class TuneTokenizer:
         self.has_velocities: bool = remi.config.use_velocities
         self.positions_per_beat: int = remi.config.max_num_pos_per_beat
         self._max_beats = max(beats for _, beats in remi.config.beat_res)
+        self._table = _read_names(self.names, self.positions_per_beat)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -135,30 +162,33 @@ class TuneTokenizer:
     def decode(self, tokens: Sequence[int] | numpy.ndarray) -> Tune:
         """The tune of tokens, which may lack `BOS` and `EOS`; its length is that of its bars.
 
-        A note without a duration is left out, as a sequence that was cut off may end in one.
+        It is MidiTok's, of which it takes a tenth of the time. A note without a duration is left out, as a
+        sequence that was cut off may end in one; so is what comes before the first time signature.
         """
-        special = (self.pad, self.bos, self.eos)
-        ids = [int(token) for token in tokens if token not in special]
-        score = self._remi.decode([ids])
-        notes = [
-            (note.time, note.duration, note.pitch, note.velocity)
-            for track in score.tracks
-            for note in track.notes
-        ]
+        table, quarter = self._table, 2 * self.positions_per_beat
+        tokens = numpy.asarray(tokens, dtype=numpy.int64)
+        places = numpy.arange(len(tokens))
+        # A bar begins with its time signature, which comes right after it
+        signatures = places[table.numerator[tokens] > 0]
+        numerators, denominators = table.numerator[tokens[signatures]], table.denominator[tokens[signatures]]
+        sizes = quarter * 4 * numerators // numpy.maximum(denominators, 1)
+        starts = numpy.concatenate([[0], numpy.cumsum(sizes)])
+        bars = numpy.searchsorted(signatures, places, side="right") - 1
+        positions = numpy.maximum.accumulate(numpy.where(table.position[tokens] >= 0, places, -1))
+        pitches = places[(table.pitch[tokens] >= 0) & (bars >= 0) & (positions >= 0)]
+        ends = pitches + 1 + self.has_velocities
+        pitches = pitches[ends < len(tokens)]
+        durations = table.duration[tokens[pitches + 1 + self.has_velocities]]
+        pitches, durations = pitches[durations > 0], durations[durations > 0]
+        steps = quarter * 4 // (denominators[bars[pitches]] * self.positions_per_beat)
+        onsets = starts[bars[pitches]] + table.position[tokens[positions[pitches]]] * steps
+        velocities = table.velocity[tokens[pitches + 1]] if self.has_velocities else DEFAULT_VELOCITY
+        columns = (onsets, durations * steps, table.pitch[tokens[pitches]], velocities)
         marks = tuple(
-            Signature(mark.time, mark.numerator, mark.denominator) for mark in score.time_signatures
+            Signature(*map(int, mark)) for mark in zip(starts[:-1], numerators, denominators, strict=True)
         )
-        tune = make_tune(notes, score.ticks_per_quarter, marks)
-        bars = sum(self.names[token].startswith("Bar") for token in ids)
-        return tune._replace(length=_end_of_bar(tune, bars))
-
-
-def _end_of_bar(tune: Tune, bars: int) -> int:
-    """The tick at which bar number `bars`, counted from 1, is over."""
-    end = 0
-    for _ in range(bars):
-        end += tune.signature_at(end).bar_ticks(tune.ticks_per_quarter)
-    return end
+        notes = numpy.stack(numpy.broadcast_arrays(*columns), axis=1)
+        return make_tune(notes, quarter, marks, length=int(starts[-1]))
 
 
 def _without_doubles(notes: numpy.ndarray) -> numpy.ndarray:
@@ -174,13 +204,17 @@ def _to_score(tune: Tune) -> Any:
     score = symusic.Score(tune.ticks_per_quarter)
     for mark in tune.time_signatures:
         score.time_signatures.append(symusic.TimeSignature(*mark))
-    columns = {name: tune.notes[:, place].astype(numpy.int32) for name, place in COLUMNS.items()}
-    for name in ("pitch", "velocity"):
-        columns[name] = columns[name].astype(numpy.int8)
+    columns = {name: tune.notes[:, place].astype(dtype) for name, (place, dtype) in COLUMNS.items()}
     track = symusic.Track("", 0, False)
     track.notes = symusic.Note.from_numpy(**columns)
     score.tracks.append(track)
     return score
 
 
-COLUMNS = {"time": ONSET, "duration": DURATION, "pitch": PITCH, "velocity": VELOCITY}
+COLUMNS: dict[str, tuple[int, Any]] = {
+    "time": (ONSET, numpy.int32),
+    "duration": (DURATION, numpy.int32),
+    "pitch": (PITCH, numpy.int8),
+    "velocity": (VELOCITY, numpy.int8),
+}
+"""Of notes as symusic takes them: the column of a tune's notes, and the type"""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy
 
+from seqloom.data.music.midi import midi_bytes, parse_midi
 from seqloom.data.music.tune import DURATION, ONSET, PITCH, Tune
+from seqloom.errors import DataError
 from seqloom.metrics import music
 
+MAX_METRES = 6
+"""That a report shows"""
 MAX_REFERENCE = 1000
 """Training tunes that others are compared with; more would take longer and say little more"""
 TICKS_PER_QUARTER = 24
@@ -76,6 +81,39 @@ def compare_tunes(
         },
         "compared": f"{counts}, their first {bars} bars, with {len(training):,}{of_all} training tunes",
     }
+
+
+def compare_metres(sets: Mapping[str, Sequence[Tune]]) -> dict[str, dict[str, float]]:
+    """The share of each set's tunes that begin in each of the commonest metres of the first set, and of those
+    that never change it."""
+    starts = {name: [str(tune.time_signatures[0]) for tune in tunes] for name, tunes in sets.items()}
+    commonest = [metre for metre, _ in Counter(next(iter(starts.values()))).most_common(MAX_METRES)]
+    rows = {
+        metre: {name: part.count(metre) / len(part) for name, part in starts.items()} for metre in commonest
+    }
+    steady = {
+        name: sum(len(tune.time_signatures) == 1 for tune in tunes) / len(tunes)
+        for name, tunes in sets.items()
+    }
+    return {**rows, "one metre throughout": steady}
+
+
+def is_sound(tune: Tune, bars: int) -> bool:
+    """Whether the file of a written tune is read as it was: so many bars, each as long as its time signature
+    says, and every note with an end within them."""
+    try:
+        read = parse_midi(midi_bytes(tune), "written")
+    except DataError:
+        return False
+    starts = tune.bar_starts()
+    sizes = [tune.signature_at(tick).bar_ticks(tune.ticks_per_quarter) for tick in starts[:-1].tolist()]
+    return (
+        numpy.array_equal(read.notes, tune.notes)
+        and read.time_signatures == tune.time_signatures
+        and numpy.diff(starts).tolist() == sizes
+        and len(sizes) == bars
+        and tune.end == starts[-1]
+    )
 
 
 def _mean(values: numpy.ndarray) -> float:

@@ -64,6 +64,9 @@ class DecodingConfig(StrictConfig):
     """Bars that are added."""
     time_signature: Annotated[str, Field(pattern=r"^[1-9]\d?/(1|2|4|8|16)$")] | None = None
     """Of every bar that is added, as 6/8; null: as the model chooses."""
+    hold_metre: bool | None = None
+    """Of MIDI files: whether each bar has the time signature of the one before it. null: if fewer than a
+    twentieth of the training tunes ever change it."""
     temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     """Divides the logits before sampling; 0 takes the most likely."""
     top_k: Annotated[int, Field(ge=0)] = 0

@@ -85,6 +85,20 @@ def test_a_time_signature_is_kept_where_one_is_asked_for(preparation: Preparatio
         assert [str(mark) for mark in tune.time_signatures] == [signature]
 
 
+@pytest.mark.parametrize(("share", "changes"), [(0.04, False), (0.06, True)])
+def test_a_metre_is_held_where_training_tunes_hold_theirs(
+    preparation: Preparation, share: float, changes: bool
+) -> None:
+    known = Preparation(preparation.tokenizer, preparation.facts._replace(changing_metre=share))
+    for hold_metre, expected in ((None, changes), (True, False), (False, True)):
+        tunes = write(known, 20, hold_metre=hold_metre)
+        assert any(len(tune.time_signatures) > 1 for tune in tunes) == expected
+    for tune in write(known, 5, PRIMER, hold_metre=True):
+        assert [str(mark) for mark in tune.time_signatures] == ["6/8"]
+    longer = write(known, 5, PRIMER, hold_metre=True, time_signature="3/4")
+    assert [str(mark) for mark in longer[0].time_signatures] == ["6/8", "3/4"]
+
+
 def test_a_time_signature_without_a_token_is_refused(preparation: Preparation) -> None:
     with pytest.raises(
         ConfigError, match=r"^compose: decoding\.time_signature must be one of .*6/8.* Got 13/8"
@@ -139,15 +153,15 @@ def test_every_type_has_its_followers() -> None:
         (start, {"Position"}),  # the first bar has a note
         ([*start, "Position_0"], {"Pitch"}),
         ([*start, "Position_0", "Pitch_60"], {"Duration"}),
-        ([*start, "Position_0", "Pitch_60", "Duration_1.0.4"], {"Position", "Pitch", "Bar", "EOS"}),
-        ([*start, *note], {"Bar", "EOS"}),  # the last position, the highest pitch
+        ([*start, "Position_0", "Pitch_60", "Duration_1.0.4"], {"Position", "Pitch", "Bar"}),
+        ([*start, *note], {"Bar"}),  # the last position, the highest pitch
         ([*start, *note, *start], {"Position", "Bar"}),
         ([*start, *note, *start, *start], {"Position"}),  # one empty bar at most
     ]
     for tokens, expected in cases:
-        assert types_allowed(preparation, tokens, Limits()) == expected
-    full = Limits(max_bar_tokens=4)
-    assert types_allowed(preparation, cases[5][0], full) == {"Bar", "EOS"}
+        assert types_allowed(preparation, tokens, Limits(8)) == expected
+    full = Limits(8, max_bar_tokens=4)
+    assert types_allowed(preparation, cases[5][0], full) == {"Bar"}
     assert types_allowed(preparation, [*start, *note, *start], Limits(bars=1)) == set()
     assert types_allowed(preparation, [*start, *note, *start], Limits(bars=2)) == {"Position"}
 
@@ -155,7 +169,7 @@ def test_every_type_has_its_followers() -> None:
 def test_positions_and_pitches_rise() -> None:
     tokenizer = TuneTokenizer.make(positions_per_beat=4, max_beats=4, has_velocities=False)
     events = EventVocabulary(tokenizer)
-    state = TuneState(events, Limits())
+    state = TuneState(events, Limits(8))
     for name in ("Bar_None", "TimeSig_6/8", "Position_5", "Pitch_60", "Duration_1.0.4"):
         state.advance(tokenizer.names.index(name))
     allowed = state.allowed()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy
 import pytest
+import torch
 
 from seqloom.data.batching import IGNORE_INDEX, Batching, Shard
 from seqloom.data.ragged import MemoryValues, Ragged
+from seqloom.data.read import read
 from seqloom.errors import DataError
+from seqloom.evaluation.measure import measure
+from seqloom.inference.predictor import Predictor
+from seqloom.tasks.compose.events.preparation import Preparation
 from seqloom.tasks.compose.events.streams import Transposition, TuneStreams
 
 BOS, EOS, FIRST_PITCH = 1, 2, 10
@@ -84,3 +91,19 @@ def test_transpositions_are_drawn_for_every_tune() -> None:
             pitches = targets[targets >= FIRST_PITCH]
             lowest.update((pitches.min() - FIRST_PITCH - 30).tolist() for _ in inputs[:1] if len(pitches))
     assert min(lowest) == -3
+
+
+def test_windows_cost_what_whole_tunes_cost(trained: Predictor, tunes: Path) -> None:
+    """The state is carried from window to window, and reset where a tune begins."""
+    task, data = trained.config.task, read(tunes)
+    preparation = Preparation(trained.preparation.tokenizer, trained.preparation.facts._replace(transpose=0))
+    context = trained.config.context(preparation)
+    nats, units, state = 0.0, 0, None
+    with torch.inference_mode():
+        for batch in preparation.source(data, "validation", Batching(3, 20)).batches(0):
+            loss = task.loss(trained.model, batch, state, context)
+            nats, units, state = nats + float(loss.nats.sum()), units + int(loss.units.sum()), loss.state
+    whole = preparation.source(data, "validation", Batching(7, training=False))
+    rows = measure(task, trained.model, whole, torch.device("cpu"), context)
+    assert units == rows.units.sum()
+    assert nats == pytest.approx(rows.nats.sum(), rel=1e-5)  # float32 sums of some thousand terms

@@ -4,8 +4,7 @@
     bar      = Bar TimeSig (Position note+)*        positions rise, and lie within the bar
     note     = Pitch [Velocity] Duration            pitches of a position rise
 
-While a tune is written, the bars are counted: it ends with the last one that was asked for, or, where none
-are, with the model's `EOS`.
+While a tune is written, its bars are counted: it ends with the last one that was asked for.
 """
 
 from __future__ import annotations
@@ -61,14 +60,14 @@ class EventVocabulary:
 class Limits(NamedTuple):
     """How long a tune becomes, and what its bars are."""
 
-    bars: int | None = None
-    """Bars that are added after the last one of the primer; None: until the model ends the tune"""
+    bars: int
+    """Bars that are added after the last one of the primer"""
     signature: int | None = None
     """The token of every time signature that is added; None: as the model chooses"""
+    holds_metre: bool = False
+    """Whether every bar has the time signature of the one before it"""
     max_bar_tokens: int = 512
-    """Tokens after which a bar ends: more than any bar of the training data has"""
-    max_bars: int = 1000
-    """Bars after which a tune ends in any case"""
+    """Tokens after which a bar ends: as many as any bar of the training data has"""
 
 
 @final
@@ -83,7 +82,7 @@ class TuneState:
     def __init__(self, vocabulary: EventVocabulary, limits: Limits) -> None:
         self._vocabulary, self._limits = vocabulary, limits
         self._last = "BOS"
-        self._positions = self._position = self._pitch = -1
+        self._positions = self._position = self._pitch = self._signature = -1
         self._bar_tokens = self._empty_bars = 0
         self.bars = 0
         """Bars that have begun since the primer"""
@@ -105,7 +104,7 @@ class TuneState:
             self._empty_bars += 1
             self._bar_tokens, self._position = 0, -1
         elif kind == "TimeSig":
-            self._positions = self._vocabulary.bar_positions(token)
+            self._positions, self._signature = self._vocabulary.bar_positions(token), token
         elif kind == "Position":
             self._position, self._pitch = int(self._vocabulary.values[token]), -1
         elif kind == "Pitch":
@@ -115,8 +114,7 @@ class TuneState:
     @property
     def is_over(self) -> bool:
         """Whether the last bar that was asked for is complete."""
-        bars = self._limits.max_bars if self._limits.bars is None else self._limits.bars
-        return self._last == "EOS" or self.bars > bars
+        return self.bars > self._limits.bars
 
     def allowed(self) -> numpy.ndarray:
         """(V,) bool, the tokens that may come next; none where the tune is over."""
@@ -126,9 +124,11 @@ class TuneState:
         if self._last == "BOS":
             return vocabulary.of_type["Bar"]
         if self._last == "Bar":
-            if limits.signature is None:
-                return vocabulary.of_type["TimeSig"]
-            return numpy.arange(len(vocabulary)) == limits.signature
+            if limits.signature is not None:
+                return numpy.arange(len(vocabulary)) == limits.signature
+            if limits.holds_metre and self._signature >= 0:
+                return numpy.arange(len(vocabulary)) == self._signature
+            return vocabulary.of_type["TimeSig"]
         if self._last == "Position":
             return vocabulary.of_type["Pitch"]
         if self._last == "Pitch":
@@ -149,7 +149,6 @@ class TuneState:
                 mask |= (vocabulary.pitch > self._pitch) & (self._pitch >= 0)
         may_end = not is_empty if is_last or not self.has_notes else self._empty_bars <= MAX_EMPTY_BARS
         mask[vocabulary.bar] = may_end
-        mask[vocabulary.eos] = limits.bars is None and self.has_notes and not is_empty
         return mask
 
 
@@ -157,8 +156,8 @@ class TuneState:
 class Grammar:
     """The grammar of a batch of tunes, as a constraint of decoding.
 
-    Where the model would end a tune that is to go on, it begins a bar instead: the probability of `EOS` is
-    added to that of `Bar`.
+    Where the model would end a tune, it begins a bar instead: the probability of `EOS` is added to that of
+    `Bar`, by which a complete last bar is known too.
 
     Args:
         states: of every row.
@@ -173,10 +172,8 @@ class Grammar:
         allowed = torch.from_numpy(numpy.stack([state.allowed() for state in self._states]))
         allowed = allowed.to(logits.device)
         bar, eos = self._vocabulary.bar, self._vocabulary.eos
-        goes_on = allowed[:, bar] & ~allowed[:, eos]
-        both = torch.logaddexp(logits[:, bar], logits[:, eos])
         logits = logits.clone()
-        logits[:, bar] = torch.where(goes_on, both, logits[:, bar])
+        logits[:, bar] = torch.logaddexp(logits[:, bar], logits[:, eos])
         return logits.masked_fill(~allowed, BANNED)
 
     def advance(self, rows: Sequence[int], tokens: Sequence[int]) -> None:

@@ -20,7 +20,7 @@ from seqloom.models.language_model import LanguageModel
 from seqloom.progress import phase
 from seqloom.state import State, map_state, tensors_of
 from seqloom.tasks.base import Baseline, Context, Loss, Rows
-from seqloom.tasks.compose.comparison import MAX_REFERENCE, compare_tunes, spread
+from seqloom.tasks.compose.comparison import MAX_REFERENCE, compare_metres, compare_tunes, is_sound, spread
 from seqloom.tasks.compose.config import DataConfig, ModelConfig
 from seqloom.tasks.compose.events.preparation import Preparation
 from seqloom.tasks.compose.events.writing import bigram_step, write_tunes
@@ -88,7 +88,7 @@ class Events:
         if split == "all" or not config.report_tunes:
             return {}
         train, held_out = (preparation.tokens(data, name).rows for name in ("train", split))
-        count = min(config.report_tunes, len(held_out))
+        count = config.report_tunes
         seeds = [(config.seed + number) % 2**32 for number in range(count)]
         step = bigram_step(numpy.concatenate(list(train.chunks())), len(preparation.tokenizer))
         plain = config.model_copy(update={"temperature": 1.0, "top_k": 0, "top_p": 1.0})
@@ -101,7 +101,11 @@ class Events:
             model_tunes = write_tunes(model.step, None, preparation, nothing, config, seeds, model.device)
             bigram_tunes = write_tunes(step, None, preparation, nothing, plain, seeds)
             sets = {"model": model_tunes, "held out": take(held_out, count), "bigram": bigram_tunes}
-            return compare_tunes(take(train, MAX_REFERENCE), sets, config.bars, len(train))
+            training = take(train, MAX_REFERENCE)
+            metres = compare_metres({"training": training, **sets})
+            compared = compare_tunes(training, sets, config.bars, len(train))
+            sound = sum(is_sound(tune, config.bars) for tune in model_tunes)
+            return {"metres": metres, **compared, "sound_files": f"{sound:,} of {count:,}"}
 
 
 def _select(mask: torch.Tensor, state: State, other: State) -> State:

@@ -44,6 +44,8 @@ class Facts(NamedTuple):
     """Of the fullest bar"""
     max_bars: int = 2000
     transpose: int = 0
+    changing_metre: float = 0.0
+    """Share of the tunes that change their time signature"""
     counts: Sequence[int] = ()
     """How often each token is in the training tunes, (V,)"""
 
@@ -105,8 +107,11 @@ class Preparation:
         train = preparation.tokens(data, "train")
         fullest = max(preparation.fullest_bar(train.rows.row(row)) for row in range(len(train.rows)))
         counts = sum(numpy.bincount(chunk, minlength=len(tokenizer)) for chunk in train.rows.chunks())
+        changing = [preparation.changes_metre(train.rows.row(row)) for row in range(len(train.rows))]
         preparation.facts = facts._replace(
-            max_bar_tokens=fullest, counts=numpy.asarray(counts, dtype=int).tolist()
+            max_bar_tokens=fullest,
+            changing_metre=sum(changing) / len(changing),
+            counts=numpy.asarray(counts, dtype=int).tolist(),
         )
         return preparation
 
@@ -151,6 +156,10 @@ class Preparation:
         """Tokens of the bar that has most."""
         starts = numpy.flatnonzero(tokens == self.events.bar)
         return int(numpy.diff(starts, append=len(tokens)).max(initial=1))
+
+    def changes_metre(self, tokens: numpy.ndarray) -> bool:
+        """Whether the time signature of a tune changes."""
+        return len(numpy.unique(tokens[self.events.of_type["TimeSig"][tokens]])) > 1
 
     def tokens(self, data: Music, split: str) -> Tokenized:
         """The tokens of a split, made once; `all` is the whole of the data.

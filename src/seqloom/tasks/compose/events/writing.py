@@ -20,6 +20,8 @@ from seqloom.tasks.compose.events.preparation import Preparation
 
 PREFILL_CHUNK = 1024
 """Tokens of a primer read at once, which bounds memory; the output does not depend on it."""
+RARELY = 0.05
+"""Share of training tunes that change their metre, below which written tunes do not"""
 MAX_TICKS_PER_QUARTER = 30_000
 """A MIDI file can state 32,767."""
 
@@ -53,8 +55,12 @@ def write_tunes(
         DataError: a primer cannot be encoded.
     """
     tokenizer, events = preparation.tokenizer, preparation.events
+    facts = preparation.facts
     limits = Limits(
-        config.bars, _signature(preparation, config.time_signature), preparation.facts.max_bar_tokens
+        config.bars,
+        _signature(preparation, config.time_signature),
+        facts.changing_metre < RARELY if config.hold_metre is None else config.hold_metre,
+        facts.max_bar_tokens,
     )
     rows = [
         [events.bos] if primer is None else tokenizer.encode(primer, "primer").tokens[:-1].tolist()
