@@ -9,6 +9,9 @@ from seqloom.data.music.dataset import Music
 from seqloom.data.music.folder import find_midi_files, read_midi_folder
 from seqloom.data.music.rolls.reading import contains_rolls, read_rolls
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
+from seqloom.data.series.rows.files import contains_series
+from seqloom.data.series.rows.reading import read_series
+from seqloom.data.series.table import SeriesTable
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
 from seqloom.data.tables.records import Records, read_records
 from seqloom.data.tables.sources import contains_records
@@ -41,8 +44,9 @@ def read(
     expected: ExpectedColumns = ANY_COLUMNS,
     *,
     as_text: bool = False,
-) -> TextCorpus | Records | Music:
-    """Read a table, a folder of tables, a folder of recordings, parallel texts, music, or plain text.
+    as_series: bool | None = None,
+) -> TextCorpus | Records | Music | SeriesTable:
+    """Read a table, a folder of tables, a folder of recordings, parallel texts, music, series, or plain text.
 
     Args:
         path: a file or a folder.
@@ -50,10 +54,11 @@ def read(
         options: how it is read: columns, separator, encoding, header, names.
         expected: what is known of the columns of tables.
         as_text: whether a text is asked for, where a file could be either.
+        as_series: whether series are asked for; None: by what a table has.
 
     Returns:
-        `Records` for tables and recordings. `Music` for MIDI files and piano rolls. `TextCorpus` for text. Of
-        MIDI files and text, only the layout is read yet.
+        `Records` for tables and recordings. `SeriesTable` for series of numbers. `Music` for MIDI files and
+        piano rolls. `TextCorpus` for text. Of MIDI files and text, only the layout is read yet.
 
     Raises:
         DataError: there is no such path, or its format is not supported.
@@ -67,6 +72,8 @@ def read(
         return read_midi_folder(midi_files, strict)
     if not as_text and contains_rolls(path):
         return read_rolls(path, strict)
+    if as_series or (as_series is None and not as_text and contains_series(path, options, expected)):
+        return read_series(path, strict, options, expected)
     if not (as_text and is_readable_as_text(path)) and contains_records(path, options):
         return read_records(path, strict, options, expected)
     suffix = content_suffix(path)

@@ -130,7 +130,7 @@ def make_report(
         interval=dict(intervals.metrics),
         primary_metric=primary_metric,
         skipped=skipped,
-        details=task.details(rows),
+        details={**task.details(rows), **(baseline.details if baseline else {})},
         remarks=data.remarks,
         baseline_seconds=baseline_seconds,
         baseline_fitted_on=baseline.fitted_on if baseline else "",

@@ -121,6 +121,8 @@ class Baseline(NamedTuple):
     rows: Rows
     fitted_on: str = ""
     """Where it was not fitted on all of the training data: `40,000 of 1,000,000 rows`"""
+    details: Mapping[str, Any] = MappingProxyType({})
+    """Further JSON values for a report, such as scores of other trivial predictors"""
 
 
 class Metric(NamedTuple):
@@ -254,6 +256,14 @@ class Task(ABC):
         """The columns that this task reads and predicts, if it alone has them, such as `text` and `stars`."""
         return None
 
+    def arrange(self, data: Any, config: Any) -> Any:
+        """`data` as the task's own `data.*` keys say, such as steps that are held out; by default as it is.
+
+        It is called once whenever data has been read, before anything else is done with it.
+        """
+        del config
+        return data
+
     @abstractmethod
     def prepare(self, data: Any, config: Any) -> Preparation:
         """Fit vocabularies or scalers to the training split."""
@@ -276,6 +286,22 @@ class Task(ABC):
         Where metrics need outputs, this decodes them and counts matches. By default it is `loss`.
         """
         return self.loss(model, batch, state, context)
+
+    def divide(self, preparation: Any, data: Any) -> Data:
+        """The data with the splits that the preparation makes of it; by default those that it has."""
+        del preparation
+        return data
+
+    def evaluated(self, preparation: Any, decoding: Any) -> Preparation:
+        """The preparation whose sources give what `decoding.*` asks to be measured; by default the same."""
+        del decoding
+        return preparation
+
+    def calibrate(self, model: Any, preparation: Any, data: Any, context: Context) -> Preparation:
+        """The preparation with what is learnt of the validation split once training is over; by default it
+        is the same."""
+        del model, data, context
+        return preparation
 
     @abstractmethod
     def predict(self, model: Any, items: Sequence[Any], context: Context) -> list[Output]:

@@ -42,6 +42,13 @@ def test_a_report_compares_what_is_written_with_the_data(trained: Predictor, tun
     assert details["copied"]["longest run in bars, longest"]["held out"] >= 1
 
 
+def test_tunes_of_one_bar_have_no_groove(trained: Predictor, tunes: Path) -> None:
+    details = trained.evaluate(tunes, bars=1).details
+    assert details["statistics"]["groove consistency"] == {}
+    assert set(details["statistics"]["polyphony"]) == {"training", "model", "held out", "bigram"}
+    assert "NaN" not in json.dumps(details)
+
+
 def test_no_tunes_are_written_for_a_report_without_them(trained: Predictor, tunes: Path) -> None:
     assert trained.evaluate(tunes, report_tunes=0).details == {}
     assert trained.evaluate(tunes, "all").details == {}

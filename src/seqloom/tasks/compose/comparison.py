@@ -65,15 +65,28 @@ def compare_tunes(
     counts = ", ".join(f"{len(tunes):,} {name}" for name, tunes in sets.items())
     return {
         "statistics": {
-            name: {each: float(numpy.nanmean(values[each][name])) for each in parts} for name in reference
+            name: _known({each: _mean(values[each][name]) for each in parts}) for name in reference
         },
         "overlapping_area": {
-            name: {each: music.overlapping_area(reference[name], values[each][name]) for each in sets}
+            name: _known({each: music.overlapping_area(reference[name], values[each][name]) for each in sets})
             for name in reference
         },
-        "copied": {name: {each: copied[each][name] for each in sets} for name in next(iter(copied.values()))},
+        "copied": {
+            name: _known({each: copied[each][name] for each in sets}) for name in next(iter(copied.values()))
+        },
         "compared": f"{counts}, their first {bars} bars, with {len(training):,}{of_all} training tunes",
     }
+
+
+def _mean(values: numpy.ndarray) -> float:
+    """The mean of those that are known; nan where none is, as the groove of tunes of one bar."""
+    known = values[~numpy.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _known(row: dict[str, float]) -> dict[str, float]:
+    """Without nan, which JSON has not."""
+    return {name: value for name, value in row.items() if value == value}
 
 
 def _beginnings(tunes: Sequence[Tune], bars: int) -> list[Tune]:
@@ -94,7 +107,7 @@ def _measure_copies(copies: music.Copies, tunes: Sequence[Tune]) -> dict[str, fl
     overlaps = [copies.ngram_overlap(_plain_notes(tune)) for tune in tunes]
     runs = [copies.longest_run(_plain_notes(tune), tune.bar_starts()) for tune in tunes]
     return {
-        f"{music.NGRAM}-gram overlap": float(numpy.nanmean(overlaps)),
+        f"{music.NGRAM}-gram overlap": _mean(numpy.array(overlaps)),
         "longest run in bars, mean": float(numpy.mean(runs)),
         "longest run in bars, longest": max(runs),
         "tunes with a run of more than 2 bars": sum(run > 2 for run in runs),

@@ -61,6 +61,11 @@ class ModelConfig(RecurrentModelConfig):
     embedding_dropout: Probability = 0.0
     """Of whole words."""
     locked_dropout: bool = True
+    ngram_context: Annotated[int, Field(ge=0, le=16)] = 0
+    """How many of the last tokens the prediction depends on directly, by a table of hashed n-grams that is
+    trained with the recurrent layers; 0: none. With 5 a character model needs far less training."""
+    ngram_buckets: Annotated[int, Field(ge=1)] = 1 << 16
+    """Rows of that table, a power of two, each with a weight for every token of the vocabulary."""
 
 
 class DecodingConfig(StrictConfig):
@@ -127,7 +132,14 @@ class Generate(Task):
             embedding=config.embedding_dropout,
         )
         recurrent = config.recurrent_config(dropouts)
-        return LanguageModel(len(preparation.vocabulary), embedding, recurrent, config.tie_weights)
+        return LanguageModel(
+            len(preparation.vocabulary),
+            embedding,
+            recurrent,
+            config.tie_weights,
+            config.ngram_context,
+            config.ngram_buckets,
+        )
 
     def loss(self, model: nn.Module, batch: Window, state: State | None, context: Context) -> Loss:
         """Categorical cross-entropy of each next token."""
