@@ -57,7 +57,8 @@ def usage(folder: Path, task: Task, preparation: Preparation, value: Any = None)
         python = f"model.predict([{str(value)!r}])[0].text" if value else "model.compose()"
         return Usage(f"{verb}{primer} --out tune.mid", python)
     if isinstance(task, Forecasting):
-        return Usage(f"{verb} --plot forecast.html", "model.forecast().columns")
+        python = "model.forecast().columns" if value is None else f"model.predict([{value}])[0].text"
+        return Usage(f"{verb} --plot forecast.html", python)
     if isinstance(task, AudioStreaming) or preparation.column == "file":
         name = str(value or "recording.wav")
         return Usage(f"{verb} {shlex.quote(name)}", f"model.predict([{name!r}])[0].text")
