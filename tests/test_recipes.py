@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import scipy.io
 
 from seqloom.data.read import read
 from seqloom.runs.config import read_yaml, resolve
@@ -24,6 +25,8 @@ DATA = {
     "multi30k-de-en": "translation/multi30k-de-en",
     "grid": "speech/grid",
     "grid-streaming": "speech/grid",
+    **dict.fromkeys(("jsb", "jsb-joint"), "music/piano_rolls/JSB_Chorales.mat"),
+    **dict.fromkeys(("nottingham", "nottingham-joint"), "music/piano_rolls/Nottingham.mat"),
     "tag": None,
     "tag-one-way": None,
 }
@@ -62,6 +65,10 @@ def copy_excerpt(recipe: str, data_dir: Path, folder: Path) -> None:
         task_named(str(read_yaml(RECIPES[0].with_name(f"{recipe}.yaml"))["task"])).write_toy_data(folder, 0)
         return
     source = data_dir / where
+    if source.suffix == ".mat":
+        cells = {name: value for name, value in scipy.io.loadmat(source).items() if name.endswith("data")}
+        scipy.io.savemat(folder / source.name, {name: value[:, :8] for name, value in cells.items()})
+        return
     files = [source] if source.is_file() else [f for f in source.rglob("*.*") if f.suffix in EXCERPT_LINES]
     for file in files:
         lines = file.read_text().splitlines(keepends=True)

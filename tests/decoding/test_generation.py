@@ -316,3 +316,45 @@ def test_errors_are_raised_before_the_first_step(empty_state) -> None:
         DataError, match=r"decoding: previous must have token ids below 5, the size of the vocabulary. Got 9."
     ):
         start(DecodingOptions(), [[1], [9]])
+
+
+class Alternate:
+    """A constraint: even and odd tokens in turn, and every row ends after its own number of them."""
+
+    def __init__(self, ends: list[int]) -> None:
+        self.ends, self.counts = ends, [0] * len(ends)
+
+    def apply(self, logits: torch.Tensor) -> torch.Tensor:
+        logits = logits.clone()
+        for row, (count, end) in enumerate(zip(self.counts, self.ends, strict=True)):
+            logits[row, count % 2 :: 2] = -torch.inf
+            if count == end:
+                logits[row] = -torch.inf
+        return logits
+
+    def advance(self, rows: list[int], tokens: list[int]) -> None:
+        self.ends = [self.ends[row] for row in rows]
+        self.counts = [self.counts[row] + 1 for row in rows]
+        assert all(token % 2 == count % 2 for token, count in zip(tokens, self.counts, strict=True))
+
+
+@pytest.mark.parametrize("options", [{}, {"temperature": 0}, {"top_p": 0.9, "repetition_penalty": 1.3}])
+def test_a_constraint_says_what_may_follow(recurrent_step, options: dict[str, float]) -> None:
+    step, start = recurrent_step(11)
+    ends = [5, 2, 9, 1, 7, 7, 3, 4]
+    decoding = DecodingOptions(max_new_tokens=100, seed=40, **options)
+    logits, state = prefill(step, PROMPT, start(8))
+    rows = decode(step, logits, state, decoding, PROMPT, Alternate(ends)).rows()
+    assert [len(row) for row in rows] == ends
+    assert all(token % 2 != place % 2 for row in rows for place, token in enumerate(row))
+    for row, prompt in enumerate(PROMPT):
+        decoding = DecodingOptions(max_new_tokens=100, seed=40 + row, **options)
+        logits, state = prefill(step, [prompt], start(1))
+        assert decode(step, logits, state, decoding, [prompt], Alternate([ends[row]])).rows() == [rows[row]]
+
+
+def test_a_beam_search_takes_no_constraint(recurrent_step) -> None:
+    step, start = recurrent_step(11)
+    logits, state = prefill(step, PROMPT, start(8))
+    with pytest.raises(ConfigError, match=r"^decode: with a constraint num_beams must be 1\. Got 2\.$"):
+        decode(step, logits, state, DecodingOptions(num_beams=2), None, Alternate([1] * 8))

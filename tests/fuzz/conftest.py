@@ -113,7 +113,7 @@ def options(*values: str) -> list[str]:
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small run folder of each task, and of a classifier of series and of recordings."""
-    from .files import SEEDS, write_recordings
+    from .files import SEEDS, write_recordings, write_tunes
 
     folder = tmp_path_factory.mktemp("runs")
     data = {
@@ -136,4 +136,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
         done = run_verb(folder, "train", f"{name}-data", "--out", name, *options(*settings_of_task))
         assert done.code == 0, done.stderr
+    write_tunes(folder / "tunes")
+    settings_of_tunes = options(*SMALL, *SMALL_MODEL, "decoding.bars=1", "decoding.report_tunes=2")
+    done = run_verb(folder, "train", "tunes", "--out", "compose", *settings_of_tunes)
+    assert done.code == 0, done.stderr
     return folder

@@ -16,6 +16,9 @@ import pyarrow.parquet
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from seqloom.data.music.midi import midi_bytes
+from seqloom.data.music.tune import make_tune
+
 ROWS = 12
 NAMES = ("train", "validation", "test", "valid", "dev", "data", "metadata", ".hidden", "a[b]", "[/b]", "-x")
 SUFFIXES = (
@@ -30,6 +33,7 @@ SUFFIXES = (
     ".json",
     ".gz",
     ".xyz",
+    ".mid",
     "",
 )
 COLUMNS = ("text", "label", "labels", "source", "target", "tokens", "tags", "values", "file", "file_name")
@@ -74,6 +78,7 @@ REVIEWS = [
 ]
 SERIES = [{"values": [n, 0.5, -1.0, n / 3], "label": str(n % 2)} for n in range(ROWS)]
 PAIRS = [(f"a red house {n}", f"ein rotes Haus {n}") for n in range(ROWS)]
+MELODY = [(24 * step, 24, 60 + 5 * step % 12) for step in range(8)]
 SEEDS = {
     "text.txt": b"the quick brown fox jumps over the lazy dog.\n" * 20,
     "reviews.csv": ("text,label\n" + "".join(f"{row['text']},{row['label']}\n" for row in REVIEWS)).encode(),
@@ -84,6 +89,7 @@ SEEDS = {
     "tags.conll": b"Anna B-PER\nlives O\nin O\nBonn B-LOC\n\n" * ROWS,
     "pairs.tsv": ("source\ttarget\n" + "".join(f"{a}\t{b}\n" for a, b in PAIRS)).encode(),
     "tone.wav": _wav(TONE),
+    "tune.mid": midi_bytes(make_tune(MELODY, 24)),
     "vectors.txt": b"fine 0.1 0.2 0.3\ndull 1 2 3\nfilm -1 -2 -3\n",
 }
 """A good file for each reader."""
@@ -97,6 +103,14 @@ def write_recordings(folder: Path, column: str) -> None:
         (folder / f"{number}.wav").write_bytes(_wav(TONE * (1 + number % 2) // 2))
         lines.append(f"{number}.wav,{'yes' if number % 2 else 'no'}")
     (folder / "metadata.csv").write_text("\n".join(lines) + "\n")
+
+
+def write_tunes(folder: Path) -> None:
+    """A folder of MIDI files."""
+    folder.mkdir()
+    for number in range(4):
+        moved = [(onset, duration, pitch + number) for onset, duration, pitch in MELODY]
+        (folder / f"{number}.mid").write_bytes(midi_bytes(make_tune(moved, 24)))
 
 
 def damaged(content: bytes) -> SearchStrategy[bytes]:

@@ -19,8 +19,8 @@ from .conftest import SMALL, SMALL_MODEL, check_verb, examples, new_folder, opti
 from .files import ANY_TEXT, COLUMNS, FILES, SEEDS, TOKENS, damaged, data_paths, write_files
 
 ENCODINGS = st.sampled_from(["utf-8", "utf-8", "ascii"])
-TASKS = ("generate", "classify", "tag", "translate", "transcribe")
-MODELS = ("generate", "classify", "series", "tag", "translate", "audio", "transcribe")
+TASKS = ("compose", "generate", "classify", "tag", "translate", "transcribe")
+MODELS = ("generate", "classify", "series", "tag", "translate", "audio", "transcribe", "compose")
 PIPES = st.one_of(
     st.binary(max_size=60),
     st.lists(st.one_of(TOKENS, st.binary(max_size=8), st.just(b"a fine film\n")), max_size=8).map(b"".join),
@@ -149,6 +149,17 @@ def test_transcribe_a_stream(runs: Path, samples: bytes, as_json: bool) -> None:
     with new_folder() as folder:
         chosen = ["--json"] if as_json else []
         check_verb(folder, "transcribe", "--stream", *chosen, str(runs / "transcribe"), stdin=samples)
+
+
+@examples(15)
+@given(FILES | st.tuples(st.just(".mid"), damaged(SEEDS["tune.mid"])), st.booleans(), ENCODINGS)
+def test_compose(runs: Path, primer: tuple[str, bytes], as_json: bool, encoding: str) -> None:
+    with new_folder() as folder:
+        (folder / f"primer{primer[0]}").write_bytes(primer[1])
+        chosen = ["--json", "--plot"] if as_json else ["--wav"]
+        arguments = ["--primer", f"primer{primer[0]}", *chosen, "--", str(runs / "compose")]
+        done = check_verb(folder, "compose", *arguments, encoding=encoding)
+        assert done.code == 0 or not (folder / "tune.mid").exists()
 
 
 @examples(15)

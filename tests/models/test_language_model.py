@@ -15,15 +15,22 @@ CELLS = ("rnn", "lstm", "gru")
 
 
 def small(
-    cell_type: str = "lstm", dropouts: Dropouts = Dropouts(), tie_weights: bool = False
+    cell_type: str = "lstm",
+    dropouts: Dropouts = Dropouts(),
+    tie_weights: bool = False,
+    ngram_context: int = 0,
 ) -> LanguageModel:
     recurrent = RecurrentConfig(cell_type, hidden_size=8, num_layers=2, dropouts=dropouts)
-    return LanguageModel(11, 6, recurrent, tie_weights).double()
+    model = LanguageModel(11, 6, recurrent, tie_weights, ngram_context, ngram_buckets=1 << 10).double()
+    if model.ngrams is not None:
+        torch.nn.init.normal_(model.ngrams.table.weight)
+    return model
 
 
+@pytest.mark.parametrize("ngram_context", [0, 3])
 @pytest.mark.parametrize("cell_type", CELLS)
-def test_chunks_equal_the_whole_text(cell_type: str) -> None:
-    model, tokens = small(cell_type), torch.randint(11, (3, 12))
+def test_chunks_equal_the_whole_text(cell_type: str, ngram_context: int) -> None:
+    model, tokens = small(cell_type, ngram_context=ngram_context), torch.randint(11, (3, 12))
     whole, end = model(tokens)
     state, parts = None, []
     for chunk in tokens.split([1, 4, 2, 5], dim=1):
@@ -35,19 +42,30 @@ def test_chunks_equal_the_whole_text(cell_type: str) -> None:
         torch.testing.assert_close(chunked, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("ngram_context", [0, 3])
 @pytest.mark.parametrize("cell_type", CELLS)
-def test_state_defaults_to_the_initial_state(cell_type: str) -> None:
-    model, tokens = small(cell_type), torch.randint(11, (2, 5))
+def test_state_defaults_to_the_initial_state(cell_type: str, ngram_context: int) -> None:
+    model, tokens = small(cell_type, ngram_context=ngram_context), torch.randint(11, (2, 5))
     assert torch.equal(model(tokens)[0], model(tokens, model.initial_state(2))[0])
 
 
-def test_it_is_causal() -> None:
-    model, tokens = small(), torch.randint(11, (1, 9))
+@pytest.mark.parametrize("ngram_context", [0, 3])
+def test_it_is_causal(ngram_context: int) -> None:
+    model, tokens = small(ngram_context=ngram_context), torch.randint(11, (1, 9))
     changed = tokens.clone()
     changed[0, 5:] = (changed[0, 5:] + 1) % 11
     before, after = model(tokens)[0], model(changed)[0]
     assert torch.equal(before[:, :5], after[:, :5])
     assert not torch.equal(before[:, 5:], after[:, 5:])
+
+
+def test_ngram_features_are_added_to_the_logits() -> None:
+    model, tokens = small(ngram_context=3), torch.randint(11, (2, 5))
+    with_features = model(tokens)[0]
+    assert model.ngrams is not None
+    added = model.ngrams(tokens.t())[0].transpose(0, 1)
+    model.ngrams = None
+    torch.testing.assert_close(with_features, model(tokens)[0] + added)
 
 
 def test_tied_weights_are_one_parameter() -> None:

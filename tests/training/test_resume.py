@@ -23,6 +23,12 @@ from .conftest import SMALL, write_small_text
 
 LONG = (*SMALL, "training.max_steps=60", "training.checkpoint_every=7", "training.validate_every=20")
 STOCHASTIC = ("model.dropout=0.3", "model.weight_dropout=0.2", "model.recurrent_dropout=0.2")
+NGRAMS = ("model.ngram_context=3", "model.ngram_buckets=256")
+VARIANTS = {
+    "rnn": ("model.cell_type=rnn",),
+    "lstm": ("model.cell_type=lstm",),
+    "gru": ("model.cell_type=gru", *NGRAMS),
+}
 
 
 def current_weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -47,11 +53,11 @@ def assert_same_run(whole: Path, resumed: Path) -> None:
     assert losses_of(whole) == losses_of(resumed)
 
 
-@pytest.fixture(scope="module", params=["rnn", "lstm", "gru"])
+@pytest.fixture(scope="module", params=VARIANTS)
 def uninterrupted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a text and `whole`, the run folder of a training with each kind of dropout."""
     folder = tmp_path_factory.mktemp(request.param)
-    settings = [*LONG, *STOCHASTIC, f"model.cell_type={request.param}"]
+    settings = [*LONG, *STOCHASTIC, *VARIANTS[request.param]]
     seqloom.train(write_small_text(folder), settings=settings, out=folder / "whole")
     return folder
 
@@ -67,7 +73,7 @@ def test_a_crash_at_any_step_changes_nothing(
             raise OSError("the machine is gone")
         step(self, batch)  # type: ignore[arg-type]
 
-    settings = [*LONG, *STOCHASTIC, f"model.cell_type={cell_type}"]
+    settings = [*LONG, *STOCHASTIC, *VARIANTS[cell_type]]
     stopped = tmp_path / "stopped"
     monkeypatch.setattr(Trainer, "_step", crash)
     with pytest.raises(OSError, match="the machine is gone"):

@@ -47,5 +47,5 @@ def test_its_settings_are_those_of_a_training() -> None:
     config = resolve(task_named("generate"), [parse_settings(chosen.settings())])
     assert config.model.hidden_size == chosen.hidden_size
     assert config.model.cell_type == "gru"
-    assert f"a GRU with {chosen.hidden_size} units" in str(chosen)
+    assert f"a GRU with {chosen.hidden_size} units and n-gram features" in str(chosen)
     assert "with 128, this machine learns from 50,000 characters a second" in str(chosen)

@@ -228,7 +228,7 @@ def train_in_two_processes(program: Path, *arguments: str) -> subprocess.Complet
 def test_two_processes_learn_what_one_learns_also_when_resumed(small_text: Path, tmp_path: Path) -> None:
     """The same global batch: losses equal to 1e-4 for 50 steps, and so the validation's."""
     settings = [*SMALL, "training.log_every=1", "model.dropout=0", "training.schedule=constant"]
-    settings += ["training.warmup_steps=0"]
+    settings += ["training.warmup_steps=0", "model.ngram_context=3", "model.ngram_buckets=256"]
     settings += ["training.precision=float32"]  # rounding to 8 bits depends on how a batch is cut
     one, two, program = tmp_path / "one", tmp_path / "two", tmp_path / "program.py"
     train(small_text, settings=[*settings, "training.max_steps=50"], out=one)

@@ -12,7 +12,9 @@ from seqloom.cli.options import json_option
 
 
 def command(
-    task: Annotated[str, typer.Argument(help="generate, classify, tag, translate or transcribe.")],
+    task: Annotated[
+        str, typer.Argument(help="generate, classify, tag, translate, transcribe, compose or forecast.")
+    ],
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
     seed: Annotated[int, typer.Option(help="Seed of the data.")] = 0,
     as_json: Annotated[

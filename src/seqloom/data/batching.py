@@ -7,7 +7,7 @@ an epoch resumes with the batch that would have come next.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, final
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, final, runtime_checkable
 
 import numpy
 import torch
@@ -85,6 +85,11 @@ class Source(Protocol):
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of `epoch`, from batch number `first` on."""
         ...
+
+
+@runtime_checkable
+class Spanned(Protocol):
+    """What a source of an evaluation has, so that a baseline can be put beside each row."""
 
     def spans(self) -> Iterator[numpy.ndarray]:
         """For each batch of epoch 0 (rows, 2): the items of the split, or the tokens of its text after the
@@ -166,15 +171,6 @@ class TokenStreams:
                 torch.from_numpy(self._ids[streams + steps + shift].astype(numpy.int64)) for shift in (0, 1)
             )
             yield Window(inputs, targets)
-
-    def spans(self) -> Iterator[numpy.ndarray]:
-        """The targets of the windows of epoch 0."""
-        offset = self._draw_offset(0)
-        length = self._stream_length(offset)
-        rows = self._batch_size // self._shard.world_size
-        streams = offset + (numpy.arange(rows) + self._shard.rank * rows) * length
-        for start in range(0, length, self._window):
-            yield numpy.stack([streams + start, streams + min(start + self._window, length)], axis=1)
 
 
 @final

@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from seqloom.data.compression import content_suffix, refuse_companion
+from seqloom.data.music.dataset import Music
+from seqloom.data.music.folder import find_midi_files, read_midi_folder
+from seqloom.data.music.rolls.reading import contains_rolls, read_rolls
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
+from seqloom.data.series.rows.files import contains_series
+from seqloom.data.series.rows.reading import read_series
+from seqloom.data.series.table import SeriesTable
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
 from seqloom.data.tables.records import Records, read_records
 from seqloom.data.tables.sources import contains_records
@@ -14,7 +20,7 @@ from seqloom.errors import DataError
 
 SUPPORTED = (
     "a .txt, .csv, .tsv, .json, .jsonl, .parquet, .conll or .conllu file, perhaps compressed (.gz, .bz2, "
-    ".xz), or a folder of such files or of recordings"
+    ".xz), or a folder of such files, of recordings, of MIDI files or of piano rolls (.mat, .npz, .json)"
 )
 UNPACK = "Unpack it first"
 UNSUPPORTED = {
@@ -25,7 +31,6 @@ UNSUPPORTED = {
     ".xls": "Save it as .csv",
     ".docx": "Save it as .txt",
     ".pdf": "Save its text as .txt",
-    ".mid": "MIDI files are not supported",
 }
 """Formats that would be taken for text, with a hint"""
 MARKUP_SUFFIXES = (".json", ".ndjson", ".conllu")
@@ -39,8 +44,9 @@ def read(
     expected: ExpectedColumns = ANY_COLUMNS,
     *,
     as_text: bool = False,
-) -> TextCorpus | Records:
-    """Read a table, a folder of tables, a folder of recordings, parallel texts, or plain text.
+    as_series: bool | None = None,
+) -> TextCorpus | Records | Music | SeriesTable:
+    """Read a table, a folder of tables, a folder of recordings, parallel texts, music, series, or plain text.
 
     Args:
         path: a file or a folder.
@@ -48,9 +54,11 @@ def read(
         options: how it is read: columns, separator, encoding, header, names.
         expected: what is known of the columns of tables.
         as_text: whether a text is asked for, where a file could be either.
+        as_series: whether series are asked for; None: by what a table has.
 
     Returns:
-        `Records` for tables and recordings. `TextCorpus` for text, which is not read yet, only its layout.
+        `Records` for tables and recordings. `SeriesTable` for series of numbers. `Music` for MIDI files and
+        piano rolls. `TextCorpus` for text. Of MIDI files and text, only the layout is read yet.
 
     Raises:
         DataError: there is no such path, or its format is not supported.
@@ -60,6 +68,12 @@ def read(
         raise DataError(path, f"expected {SUPPORTED}", got="no such file or folder")
     if path.is_file():
         refuse_companion(path)
+    if (midi_files := find_midi_files(path)) is not None:
+        return read_midi_folder(midi_files, strict)
+    if not as_text and contains_rolls(path):
+        return read_rolls(path, strict)
+    if as_series or (as_series is None and not as_text and contains_series(path, options, expected)):
+        return read_series(path, strict, options, expected)
     if not (as_text and is_readable_as_text(path)) and contains_records(path, options):
         return read_records(path, strict, options, expected)
     suffix = content_suffix(path)

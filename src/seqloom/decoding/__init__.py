@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seqloom.decoding.beam import Hypothesis, beam_search
+from seqloom.decoding.constraint import Constraint
 from seqloom.decoding.generation import NO_TOKEN, DecodedStep, DecodeOutput, decode, stream
 from seqloom.decoding.logits import (
     apply_temperature,
@@ -17,6 +18,7 @@ from seqloom.decoding.step import Step, prefill
 
 __all__ = [
     "NO_TOKEN",
+    "Constraint",
     "DecodeOutput",
     "DecodedStep",
     "DecodingOptions",

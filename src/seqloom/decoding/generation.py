@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seqloom.decoding.beam import beam_search
 from seqloom.decoding.checks import check_inputs, check_logits
+from seqloom.decoding.constraint import Constraint
 from seqloom.decoding.greedy import argmax_token
 from seqloom.decoding.history import History, PreviousTokens, needs_history
 from seqloom.decoding.options import DecodingOptions
@@ -54,7 +55,12 @@ class DecodeOutput(NamedTuple):
 
 
 def stream(
-    step: Step, logits: Tensor, state: State, options: DecodingOptions, previous: PreviousTokens = None
+    step: Step,
+    logits: Tensor,
+    state: State,
+    options: DecodingOptions,
+    previous: PreviousTokens = None,
+    constraint: Constraint | None = None,
 ) -> Iterator[DecodedStep]:
     """Decode step by step, greedy or sampling, as `options` say.
 
@@ -73,6 +79,7 @@ def stream(
         options: `num_beams` must be 1.
         previous: the tokens of the prompts, for `repetition_penalty` and `no_repeat_ngram_size`, which
             otherwise apply to new tokens only. Stops always do.
+        constraint: which tokens may come next, for grammars; it sees the logits first.
 
     Yields:
         `DecodedStep`, at most `max_new_tokens` times.
@@ -101,7 +108,8 @@ def stream(
         )
     history = History(options, previous, logits)
     streams = None if options.is_greedy else RandomStreams(options.seed, logits.shape[0], logits.device)
-    return _steps(step, logits, state, options, history if needs_history(options) else None, streams)
+    history = history if needs_history(options) else None
+    return _steps(step, logits, state, options, history, streams, constraint)
 
 
 @torch.inference_mode()
@@ -112,6 +120,7 @@ def _steps(
     options: DecodingOptions,
     history: History | None,
     streams: RandomStreams | None,
+    constraint: Constraint | None,
 ) -> Iterator[DecodedStep]:
     batch_size, vocabulary_size = logits.shape
     filters = () if options.is_greedy else select_filters(options)
@@ -125,7 +134,8 @@ def _steps(
     for position in range(options.max_new_tokens):
         if position:
             logits, state = advance(step, tokens.unsqueeze(1), state)
-        scores = logits if history is None else history.ban(history.penalize(logits))
+        scores = logits if constraint is None else constraint.apply(logits)
+        scores = scores if history is None else history.ban(history.penalize(scores))
         filtered = scores
         for apply_filter in filters:
             filtered = apply_filter(filtered)
@@ -142,6 +152,8 @@ def _steps(
             remaining = [i for i in remaining if not options.stop_length(history.generated[i])]
         if position + 1 == options.max_new_tokens:
             remaining = []
+        if constraint is not None:
+            constraint.advance(remaining, [token_list[i] for i in remaining])
 
         all_tokens = tokens
         if index is not None:
@@ -164,11 +176,16 @@ def _steps(
 
 
 def decode(
-    step: Step, logits: Tensor, state: State, options: DecodingOptions, previous: PreviousTokens = None
+    step: Step,
+    logits: Tensor,
+    state: State,
+    options: DecodingOptions,
+    previous: PreviousTokens = None,
+    constraint: Constraint | None = None,
 ) -> DecodeOutput:
     """Decode a batch to its end: greedy, sampling, or the best hypotheses of a beam search, as `options` say.
 
-    Arguments and errors are those of `stream` and `beam_search`.
+    Arguments and errors are those of `stream` and `beam_search`; a beam search takes no `constraint`.
 
     Returns:
         `DecodeOutput`.
@@ -181,9 +198,11 @@ def decode(
     [[2, 3], []]
     """
     if options.num_beams > 1:
+        if constraint is not None:
+            raise ConfigError("decode", "with a constraint num_beams must be 1", got=options.num_beams)
         rows = [best.tokens for best, *_ in beam_search(step, logits, state, options, previous)]
     else:
-        steps = [tokens for tokens, _ in stream(step, logits, state, options, previous)]
+        steps = [tokens for tokens, _ in stream(step, logits, state, options, previous, constraint)]
         rows = [[t for t in row if t != NO_TOKEN] for row in torch.stack(steps, dim=1).tolist()]
     return collect(rows, options, logits.device)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+
 import numpy
 import torch
 from torch import nn
 
-from seqloom.data.batching import Source, to_device
+from seqloom.data.batching import Source, Spanned, to_device
 from seqloom.progress import phase
 from seqloom.tasks.base import Context, Rows, Task
 
@@ -30,8 +32,10 @@ def measure(task: Task, model: nn.Module, source: Source, device: torch.device, 
     model.eval()
     nothing = Rows(numpy.zeros(0), numpy.zeros(0, dtype=int), spans=numpy.zeros((0, 2), dtype=numpy.int64))
     parts, state = [nothing], None
+    is_spanned = isinstance(source, Spanned)
+    all_spans = source.spans() if is_spanned else repeat(None)
     with phase("measuring the model", total=len(source)) as measuring:
-        for batch, spans in zip(source.batches(0), source.spans(), strict=True):
+        for batch, spans in zip(source.batches(0), all_spans, strict=is_spanned):
             loss = task.evaluate_batch(model, to_device(batch, device), state, context)
             state = loss.state if source.carries_state else None
             counts = {name: values.cpu().numpy() for name, values in loss.counts.items()}

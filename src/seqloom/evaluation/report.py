@@ -7,11 +7,14 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import torch
+from torch import nn
+
 from seqloom.baselines.budget import Budget
 from seqloom.evaluation.bootstrap import bootstrap
 from seqloom.evaluation.pairing import pair_rows
 from seqloom.progress import phase
-from seqloom.tasks.base import Data, Metric, Preparation, Rows, Task
+from seqloom.tasks.base import Comparison, Context, Data, Metric, Preparation, Rows, Task
 
 
 class Report(NamedTuple):
@@ -127,12 +130,35 @@ def make_report(
         interval=dict(intervals.metrics),
         primary_metric=primary_metric,
         skipped=skipped,
-        details=task.details(rows),
+        details={**task.details(rows), **(baseline.details if baseline else {})},
         remarks=data.remarks,
         baseline_seconds=baseline_seconds,
         baseline_fitted_on=baseline.fitted_on if baseline else "",
         difference=intervals.differences.get(primary_metric.name),
     )
+
+
+@torch.inference_mode()
+def with_comparison(report: Report, task: Task, model: nn.Module, data: Data, context: Context) -> Report:
+    """The report, with what a task compares that has the capability `Comparison`.
+
+    Args:
+        report: of the model.
+        task: the model's.
+        model: in either mode, which it is left in.
+        data: that was measured.
+        context: preparation, settings, and how to decode.
+    """
+    capable: object = task
+    if not isinstance(capable, Comparison):
+        return report
+    was_training = model.training
+    model.eval()
+    try:
+        compared = capable.compare(model, data, report.split, context)
+    finally:
+        model.train(was_training)
+    return report._replace(details={**report.details, **compared})
 
 
 def verdict(report: Report) -> str:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from seqloom.errors import ConfigError, DataError, RunError, nearest
+from seqloom.errors import ConfigError, DataError, RunError
+from seqloom.inference.decoding_options import decoding_options
 from seqloom.inference.stopping import stop_texts, until
 from seqloom.progress import phase
 from seqloom.runs import run_folder
 from seqloom.runs.config import RunConfig, resolve
-from seqloom.tasks.base import AudioStreaming, Context, Output, TextGeneration
+from seqloom.tasks.base import AudioStreaming, Composition, Context, Output, TextGeneration
+from seqloom.tasks.forecasting import Forecast, ForecastRequest
 
 if TYPE_CHECKING:
-    from seqloom.decoding.options import DecodingOptions
+    from seqloom.data.music.tune import Tune
     from seqloom.evaluation.report import Report
 
 
@@ -139,7 +140,7 @@ class Predictor:
             ConfigError: an option that does not exist or is out of its range.
         """
         task, stops = self._language_model(), stop_texts(stop)
-        decoding = self._decoding_options(options, stops)
+        decoding = decoding_options(self.config, self.preparation, options, stops)
         texts = [prompt] if isinstance(prompt, str) else prompt
         prompts = [self.preparation.encode(text) for text in texts]
         if not prompts:
@@ -162,7 +163,7 @@ class Predictor:
             ConfigError: an option that does not exist or is out of its range, or `num_beams` above 1.
         """
         task, stops = self._language_model(), stop_texts(stop)
-        decoding = self._decoding_options(options, stops)
+        decoding = decoding_options(self.config, self.preparation, options, stops)
         if decoding.num_beams > 1:
             hint = "A beam search knows its first token only at the end: use `generate`"
             raise ConfigError("stream", "num_beams must be 1", got=decoding.num_beams, hint=hint)
@@ -188,6 +189,72 @@ class Predictor:
             got = f"the task {self.config.task.name}"
             raise RunError(self.folder, "expected a model that transcribes audio", got=got)
         return task.transcribe_stream(self.model, chunks, self.context(**decoding))
+
+    @torch.inference_mode()
+    def compose(self, primer: Path | str | Tune | None = None, **decoding: Any) -> Tune:
+        """Write a tune, from nothing or on from a primer.
+
+        Args:
+            primer: a MIDI file, or a tune; it is the beginning of what is returned.
+            decoding: the task's `decoding.*` keys, such as `bars=16`, which are added, `temperature=0.9` or
+                `seed=1`; they override the run's. The same seed writes the same tune.
+
+        Returns:
+            The tune; `tune.save("tune.mid")` writes it, or `.wav` or `.svg`.
+
+        Raises:
+            RunError: the model does not compose.
+            DataError: the primer cannot be used.
+            ConfigError: a key that does not exist or is out of its range.
+        """
+        task: object = self.config.task
+        if not isinstance(task, Composition):
+            got = f"the task {self.config.task.name}"
+            raise RunError(self.folder, "expected a model that composes music", got=got)
+        context = self.context(**decoding)
+        encoded = None if primer is None else self.preparation.encode(primer)
+        return task.compose(self.model, [encoded], context)[0]
+
+    @torch.inference_mode()
+    def forecast(
+        self,
+        data: Path | str | None = None,
+        h: int | None = None,
+        level: Sequence[float] | None = None,
+        *,
+        num_pictured: int = 0,
+        strict: bool = False,
+        reading: Mapping[str, Any] | None = None,
+        log: Callable[[str], object] = str,
+        **decoding: Any,
+    ) -> Forecast:
+        """Go on with series from their last observed step on.
+
+        Args:
+            data: a table or a folder of series, as for training; None: what the model was trained on.
+            h: steps to forecast; None: as many as it was trained for.
+            level: of the bands, in percent; None: the run's.
+            num_pictured: series whose history is wanted too, for a picture.
+            strict: whether one bad row among many raises; else it is skipped and counted.
+            reading: how tables are read, as for `evaluate`.
+            log: called with a line about the data.
+            decoding: the task's `decoding.*` keys; they override the run's.
+
+        Returns:
+            Rows by series and time: `unique_id`, `ds`, and columns `mean`, `lo-80`, `hi-80` ….
+
+        Raises:
+            RunError: the model does not forecast, or its data is needed and has moved.
+            DataError: the data cannot be read, or lacks what the model reads.
+            ConfigError: an option out of its range.
+
+        >>> model.forecast("sales.csv", h=14, level=[80]).columns["hi-80"]    # doctest: +SKIP
+        """
+        from seqloom.inference.forecasting import forecast_data
+
+        decoding |= {} if level is None else {"level": list(level)}
+        request = ForecastRequest(h, num_pictured)
+        return forecast_data(self, data, request, reading, strict, log, decoding)
 
     def evaluate(
         self,
@@ -220,10 +287,10 @@ class Predictor:
         from seqloom.data.batching import Batching
         from seqloom.data.bucketing import BATCH_SIZE
         from seqloom.evaluation.measure import measure
-        from seqloom.evaluation.report import make_report
+        from seqloom.evaluation.report import make_report, with_comparison
 
         context = self.context(**decoding)
-        splits = self.config.read(data, strict, reading)
+        splits = self.config.task.divide(self.preparation, self.config.read(data, strict, reading))
         log(f"data: {data} ({splits.describe()})")
         batching = Batching(BATCH_SIZE, self.config.training.window, training=False)
         if split is None:
@@ -231,12 +298,14 @@ class Predictor:
             split = "test" if "test" in splits.splits else "validation" if is_training_data else "all"
         if split not in (*splits.splits, "all"):
             raise DataError(data, f"expected a split named {split}", got=", ".join(splits.splits))
-        source = self.preparation.source(splits, split, batching)
+        preparation = self.config.task.evaluated(self.preparation, context.decoding)
+        source = preparation.source(splits, split, batching)
         rows = measure(self.config.task, self.model, source, self.model.device, context)
         seconds = run_folder.training_seconds(self.folder)
-        return make_report(
-            self.config.task, self.preparation, splits, split, rows, source.skipped, seed, seconds
+        report = make_report(
+            self.config.task, preparation, splits, split, rows, source.skipped, seed, seconds
         )
+        return with_comparison(report, self.config.task, self.model, splits, context)
 
     def _language_model(self) -> TextGeneration:
         task: object = self.config.task
@@ -244,22 +313,6 @@ class Predictor:
             got = f"the task {self.config.task.name}"
             raise RunError(self.folder, "expected a model that generates text", got=got)
         return task
-
-    def _decoding_options(self, options: dict[str, Any], stops: tuple[str, ...]) -> DecodingOptions:
-        from seqloom.decoding.options import DecodingOptions
-
-        known = [field.name for field in dataclasses.fields(DecodingOptions)]
-        for name in options:
-            if name not in known:
-                hint = nearest(name, [*known, "stop"])
-                raise ConfigError("generate", f"unknown option `{name}`", hint=hint)
-        # Decoding ends early at a stop that is a sequence of tokens; `until` cuts the text at any stop.
-        vocabulary = self.preparation.vocabulary
-        sequences = [tuple(vocabulary.encode(text)) for text in stops]
-        usable = tuple(tokens for tokens in sequences if vocabulary.unknown not in tokens)
-        saved = self.config.decoding.model_dump()
-        chosen = {name: value for name, value in saved.items() if name in known} | options
-        return DecodingOptions(**chosen, stop_sequences=usable)
 
 
 def load(folder: Path | str, device: str | None = None) -> Predictor:

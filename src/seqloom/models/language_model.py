@@ -1,6 +1,8 @@
 """One-to-many: a recurrent language model, whose every token is its next input.
 
 x_t = E[w_t],   h_t, s_t = recurrence(x_t, s_{t-1}),   p(w_{t+1} | w_1 … w_t) = softmax(W h_t + b)
+
+With n-gram features, what their table holds of the last few tokens is added to W h_t + b.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from torch import nn
 
 from seqloom.cells.parameters import check_size
 from seqloom.errors import ConfigError
+from seqloom.layers.ngram_features import NGramFeatures
 from seqloom.models.dropout import drop_words
 from seqloom.models.recurrent_stack import RecurrentConfig, RecurrentStack
 from seqloom.shapes import Logits, Tokens
@@ -28,6 +31,9 @@ class LanguageModel(nn.Module):
         recurrent: the recurrent layers; of one direction.
         tie_weights: the output layer uses the embedding's matrix (Press and Wolf 2017, arXiv:1608.05859;
             Inan et al. 2017, arXiv:1611.01462); the last layer then has E units.
+        ngram_context: K, how many of the last tokens the logits depend on directly, by hashed n-gram
+            features (`seqloom.layers.ngram_features`); 0: none.
+        ngram_buckets: rows of their table.
 
     Raises:
         ConfigError: an argument out of its range.
@@ -46,6 +52,8 @@ class LanguageModel(nn.Module):
         embedding_size: int,
         recurrent: RecurrentConfig,
         tie_weights: bool = False,
+        ngram_context: int = 0,
+        ngram_buckets: int = 1 << 16,
     ) -> None:
         super().__init__()
         for name, size in {"vocabulary_size": vocabulary_size, "embedding_size": embedding_size}.items():
@@ -59,6 +67,7 @@ class LanguageModel(nn.Module):
         if tie_weights:  # torch's embedding has deviation 1, which is too much for an output layer
             nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
             self.output.weight = self.embedding.weight
+        self.ngrams = NGramFeatures(vocabulary_size, ngram_context, ngram_buckets) if ngram_context else None
 
     @property
     def device(self) -> torch.device:
@@ -66,8 +75,10 @@ class LanguageModel(nn.Module):
         return self.embedding.weight.device
 
     def initial_state(self, batch_size: int) -> State:
-        """The state before the first token: a tuple with that of every layer."""
-        return self.layers.initial_state(batch_size)
+        """The state before the first token: a tuple with that of every layer; with n-gram features a tuple of
+        that and the last tokens."""
+        state = self.layers.initial_state(batch_size)
+        return state if self.ngrams is None else (state, self.ngrams.initial_history(batch_size))
 
     def forward(self, tokens: Tokens, state: State | None = None) -> tuple[Logits, State]:
         """Read `tokens` (B, T) on from `state`: the logits (B, T, V) of the next tokens, and the new state.
@@ -76,7 +87,12 @@ class LanguageModel(nn.Module):
         """
         dropout = self.layers.config.dropouts.embedding if self.training else 0.0
         x = nn.functional.embedding(tokens.t(), drop_words(self.embedding.weight, dropout))
-        h, state_after = self.layers(x, state)
-        return self.output(h).transpose(0, 1), state_after
+        if self.ngrams is None:
+            h, state_after = self.layers(x, state)
+            return self.output(h).transpose(0, 1), state_after
+        layers_state, history = (None, None) if state is None else state
+        h, layers_state = self.layers(x, layers_state)
+        logits, history = self.ngrams(tokens.t(), history)
+        return (self.output(h) + logits).transpose(0, 1), (layers_state, history)
 
     step = forward

@@ -47,6 +47,8 @@ class TrainingConfig(StrictConfig):
     """AdamW, or SGD with `momentum`."""
     learning_rate: Positive = 4e-3
     """The highest, after the warm-up."""
+    sparse_learning_rate: Positive = 0.1
+    """Of tables with sparse gradients, such as n-gram features, by Adagrad; it follows the same schedule."""
     weight_decay: NotNegative = 0.0
     """Of matrices, not of biases; AdamW's is decoupled."""
     momentum: Probability = 0.0
@@ -125,12 +127,15 @@ class RunConfig(NamedTuple):
             ConfigError: a key that does not exist or is out of its range.
         """
         from seqloom.data.read import read
+        from seqloom.data.series.table import SeriesTable
         from seqloom.data.text.corpus import TextCorpus
 
         options, expected = self.read_options(reading or {})
-        data = read(path, strict, options, expected, as_text=self.task.reads is TextCorpus)
+        reads = self.task.reads
+        wanted = {"as_text": reads is TextCorpus, "as_series": reads is SeriesTable}
+        data = read(path, strict, options, expected, **wanted)
         self.task.require(data)
-        return data
+        return self.task.arrange(data, self.data)
 
     def read_options(self, reading: Mapping[str, Any]) -> tuple[ReadOptions, ExpectedColumns]:
         """How other data is read: the options, and what is known of its columns from the run's own data.

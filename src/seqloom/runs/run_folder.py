@@ -72,8 +72,7 @@ def create(
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         (temporary / "resume").mkdir()
         write_config(temporary, config, digest)
-        for name, text in preparation.files().items():
-            write_atomically(temporary / name, text)
+        save_preparation(temporary, preparation)
         fill(temporary)
         os.chmod(temporary, 0o755)
         os.replace(temporary, folder)
@@ -82,6 +81,12 @@ def create(
     finally:
         if temporary is not None and temporary.exists():
             shutil.rmtree(temporary)
+
+
+def save_preparation(folder: Path, preparation: Preparation) -> None:
+    """Write or replace the files of the preparation."""
+    for name, text in preparation.files().items():
+        write_atomically(folder / name, text)
 
 
 def write_config(folder: Path, config: RunConfig, digest: str) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqloom.runs.run_folder import read_config
-from seqloom.tasks.base import AudioStreaming, Preparation, Task, TextGeneration
+from seqloom.tasks.base import AudioStreaming, Composition, Preparation, Task, TextGeneration
+from seqloom.tasks.forecasting import Forecasting
 
-VERBS = ("generate", "translate", "transcribe")
+VERBS = ("generate", "translate", "transcribe", "compose", "forecast")
 """Tasks with a verb of their own on the command line, of the same name; `predict` serves all others."""
 EXAMPLE_TOKENS = 40
 """That a language model writes in its model card."""
@@ -51,6 +52,10 @@ def usage(folder: Path, task: Task, preparation: Preparation, value: Any = None)
             f"{verb} --prompt {shlex.quote(prompt)}{options}",
             f"model.generate({prompt!r}, max_new_tokens={tokens})",
         )
+    if isinstance(task, Composition):
+        return Usage(f"{verb} --out tune.mid", 'model.compose().save("tune.mid")')
+    if isinstance(task, Forecasting):
+        return Usage(f"{verb} --plot forecast.html", "model.forecast().columns")
     if isinstance(task, AudioStreaming) or preparation.column == "file":
         name = str(value or "recording.wav")
         return Usage(f"{verb} {shlex.quote(name)}", f"model.predict([{name!r}])[0].text")

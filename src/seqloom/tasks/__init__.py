@@ -20,6 +20,8 @@ TASKS: Mapping[str, str] = MappingProxyType(
         "tag": "seqloom.tasks.tag.task:Tag",
         "translate": "seqloom.tasks.translate.task:Translate",
         "transcribe": "seqloom.tasks.transcribe.task:Transcribe",
+        "compose": "seqloom.tasks.compose.task:Compose",
+        "forecast": "seqloom.tasks.forecast.task:Forecast",
     }
 )
 """The module and the class of every task; a module is imported when its task is first asked for."""

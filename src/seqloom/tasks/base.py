@@ -23,6 +23,7 @@ from seqloom.state import State
 
 if TYPE_CHECKING:
     from seqloom.data.batching import Batching, Source
+    from seqloom.data.music.tune import Tune
     from seqloom.data.tables.columns import Layout
     from seqloom.decoding.options import DecodingOptions
 
@@ -120,6 +121,8 @@ class Baseline(NamedTuple):
     rows: Rows
     fitted_on: str = ""
     """Where it was not fitted on all of the training data: `40,000 of 1,000,000 rows`"""
+    details: Mapping[str, Any] = MappingProxyType({})
+    """Further JSON values for a report, such as scores of other trivial predictors"""
 
 
 class Metric(NamedTuple):
@@ -253,6 +256,14 @@ class Task(ABC):
         """The columns that this task reads and predicts, if it alone has them, such as `text` and `stars`."""
         return None
 
+    def arrange(self, data: Any, config: Any) -> Any:
+        """`data` as the task's own `data.*` keys say, such as steps that are held out; by default as it is.
+
+        It is called once whenever data has been read, before anything else is done with it.
+        """
+        del config
+        return data
+
     @abstractmethod
     def prepare(self, data: Any, config: Any) -> Preparation:
         """Fit vocabularies or scalers to the training split."""
@@ -275,6 +286,22 @@ class Task(ABC):
         Where metrics need outputs, this decodes them and counts matches. By default it is `loss`.
         """
         return self.loss(model, batch, state, context)
+
+    def divide(self, preparation: Any, data: Any) -> Data:
+        """The data with the splits that the preparation makes of it; by default those that it has."""
+        del preparation
+        return data
+
+    def evaluated(self, preparation: Any, decoding: Any) -> Preparation:
+        """The preparation whose sources give what `decoding.*` asks to be measured; by default the same."""
+        del decoding
+        return preparation
+
+    def calibrate(self, model: Any, preparation: Any, data: Any, context: Context) -> Preparation:
+        """The preparation with what is learnt of the validation split once training is over; by default it
+        is the same."""
+        del model, data, context
+        return preparation
 
     @abstractmethod
     def predict(self, model: Any, items: Sequence[Any], context: Context) -> list[Output]:
@@ -351,4 +378,22 @@ class AudioStreaming(Protocol):
         Raises:
             ConfigError: the model or the decoding needs the whole recording.
         """
+        ...
+
+
+@runtime_checkable
+class Composition(Protocol):
+    """The capability of a task whose model writes tunes."""
+
+    def compose(self, model: Any, primers: Sequence[Tune | None], context: Context) -> list[Tune]:
+        """A tune for each primer, which is its beginning; None: from nothing."""
+        ...
+
+
+@runtime_checkable
+class Comparison(Protocol):
+    """The capability of a task whose report compares what the model writes with the data."""
+
+    def compare(self, model: Any, data: Any, split: str, context: Context) -> Mapping[str, Any]:
+        """Further `details` of a report, as JSON values."""
         ...

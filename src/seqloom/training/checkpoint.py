@@ -16,6 +16,7 @@ from torch import Tensor
 from seqloom.errors import RunError
 from seqloom.files import write_atomically
 from seqloom.runs import weights
+from seqloom.training.optimizer import Optimizers
 from seqloom.training.state import TrainingState
 
 FILE = Path("resume") / "checkpoint.safetensors"
@@ -111,7 +112,7 @@ def refuse_other_training(checkpoint: Checkpoint, data_digest: str, num_processe
         raise RunError(where, expected, got=num_processes)
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Tensor]]:
+def optimizer_tensors(optimizer: torch.optim.Optimizer | Optimizers) -> dict[int, dict[str, Tensor]]:
     """The optimizer's tensors, by parameter number; a parameter that has had no gradient has none."""
     return {
         number: {key: value for key, value in values.items() if isinstance(value, Tensor)}
@@ -119,7 +120,9 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[int, dict[str, T
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[int, dict[str, Tensor]]) -> None:
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer | Optimizers, tensors: dict[int, dict[str, Tensor]]
+) -> None:
     """Put back what `optimizer_tensors` read."""
     saved: dict[str, Any] = optimizer.state_dict()
     saved["state"] = tensors

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqloom.data.read import read
+from seqloom.data.series.table import SeriesTable
 from seqloom.data.tables.columns import ANY_COLUMNS
 from seqloom.data.tables.records import Records
 from seqloom.data.text.corpus import TextCorpus
@@ -66,19 +67,27 @@ def new_job(
     known = task_named(named) if named else None  # a wrong name is refused before the data is read
     options = read_options(layers)
     expected = ANY_COLUMNS.and_of_tasks(task.layout for task in ([known] if known else all_tasks()))
-    data = read(path, strict, options, expected, as_text=known is not None and known.reads is TextCorpus)
+    data = read(
+        path,
+        strict,
+        options,
+        expected,
+        as_text=known is not None and known.reads is TextCorpus,
+        as_series=None if known is None else known.reads is SeriesTable,
+    )
     if known is None:
         require_plain_text(data)
     else:
         known.require(data)
     chosen, reason = (known, "as asked") if known else _infer(data, path)
     config = with_precision(resolve(chosen, layers))
-    if isinstance(data, Records):  # another table is read by what was recognized in this one
+    if isinstance(data, Records | SeriesTable):  # another table is read by what was recognized in this one
         columns = {**options.columns, **data.mapping}
         config = config._replace(reading=options.model_copy(update={"columns": columns}))
     log(f"task: {chosen.name} ({chosen.shape}), {'' if known else 'because the data is '}{reason}")
+    data = chosen.arrange(data, config.data)
     preparation = chosen.prepare(data, config.data)
-    return Job(config, preparation, data, path)
+    return Job(config, preparation, chosen.divide(preparation, data), path)
 
 
 def _infer(data: Any, path: Path) -> tuple[Task, str]:
@@ -130,4 +139,5 @@ def resumed_job(
             path, "expected the data that the training began with", got="nothing there", hint=hint
         )
     preparation = before.task.restore(folder, settings.data)
-    return folder, Job(settings, preparation, settings.read(path), path), resumed
+    divided = before.task.divide(preparation, settings.read(path))
+    return folder, Job(settings, preparation, divided, path), resumed

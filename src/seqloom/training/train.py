@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from seqloom.errors import ConfigError, RunError
-from seqloom.evaluation.report import Report, make_report
+from seqloom.evaluation.report import Report, make_report, with_comparison
 from seqloom.progress import listen, shown
 from seqloom.runs import run_folder
 from seqloom.runs.config import RunConfig, read_yaml
@@ -25,6 +25,7 @@ from seqloom.training.monitoring.progress import ProgressBar
 from seqloom.training.monitoring.summary import describe_best, summary
 from seqloom.training.state import TrainingState
 from seqloom.training.trainer import Trainer
+from seqloom.training.validation import Validation
 
 
 def train(
@@ -138,12 +139,28 @@ def _callbacks(folder: Path, config: RunConfig, state: TrainingState) -> list[Ca
 def _report_best(folder: Path, job: Job, trainer: Trainer) -> Report:
     """Measure the best weights, on the test split where there is one."""
     run_folder.load_model(folder, trainer.model)
+    job, validation = _calibrate(folder, job, trainer)
     split = "test" if "test" in job.data.splits else "validation"
-    rows = trainer.validation.measure(trainer.model, split)
+    rows = validation.measure(trainer.model, split)
     if split == "test":
         trainer.record(split, rows)
-    skipped = trainer.validation.source(split).skipped
+    skipped = validation.source(split).skipped
     seconds = trainer.state.seconds
-    return make_report(
-        job.config.task, job.preparation, job.data, split, rows, skipped=skipped, seconds=seconds
+    preparation = job.config.task.evaluated(job.preparation, job.config.decoding)
+    report = make_report(
+        job.config.task, preparation, job.data, split, rows, skipped=skipped, seconds=seconds
     )
+    context = job.config.context(job.preparation)
+    return with_comparison(report, job.config.task, trainer.model, job.data, context)
+
+
+def _calibrate(folder: Path, job: Job, trainer: Trainer) -> tuple[Job, Validation]:
+    """What is learnt of the validation split at the end, if anything: it goes into the run folder."""
+    context = job.config.context(job.preparation)
+    preparation = job.config.task.calibrate(trainer.model, job.preparation, job.data, context)
+    if preparation is job.preparation:
+        return job, trainer.validation
+    if trainer.processes.is_main:
+        run_folder.save_preparation(folder, preparation)
+    job = job._replace(preparation=preparation)
+    return job, Validation(job, trainer.processes)

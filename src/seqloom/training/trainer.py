@@ -29,7 +29,7 @@ from seqloom.training.job import Job
 from seqloom.training.limits import limit_reached, progress
 from seqloom.training.monitoring.callbacks import Callback
 from seqloom.training.monitoring.records import Record, add_sums, rows_of_sums, sum_rows
-from seqloom.training.optimizer import build_optimizer, learning_rate
+from seqloom.training.optimizer import RATE_RATIO, build_optimizer, learning_rate
 from seqloom.training.processes import Processes
 from seqloom.training.state import TrainingState
 from seqloom.training.validation import Measured, Validation, after_validation, steps_between_validations
@@ -138,7 +138,7 @@ class Trainer:
 
         rate = learning_rate(training, state.step, self.progress(), state.learning_rate_scale)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get(RATE_RATIO, 1.0)
         self._optimizer.step()
         self._optimizer.zero_grad()
         if self._average is not None:

@@ -27,13 +27,15 @@ class Validation:
     """
 
     def __init__(self, job: Job, processes: Processes) -> None:
-        training = job.config.training
+        training, task = job.config.training, job.config.task
         self._job, self._processes = job, processes
         batching = Batching(BATCH_SIZE, training.window, training.seed, processes.shard, training=False)
+        # A training validates often, by the defaults of `decoding.*`; the report is made as the run asks for.
+        decodings = {split: job.config.decoding for split in job.data.splits if split != "train"}
+        decodings |= {"validation": task.DecodingConfig()}
         self._sources = {
-            split: job.preparation.source(job.data, split, batching)
-            for split in job.data.splits
-            if split != "train"
+            split: task.evaluated(job.preparation, decoding).source(job.data, split, batching)
+            for split, decoding in decodings.items()
         }
 
     def source(self, split: str) -> Source:

@@ -11,6 +11,7 @@ from torch import nn
 
 from seqloom.decoding import DecodingOptions
 from seqloom.kernels.native import library
+from seqloom.layers.ngram_features import NGramFeatures
 from seqloom.layers.recurrent import GRU, LSTM
 from seqloom.models.language_model import LanguageModel
 from seqloom.models.recurrent_stack import RecurrentConfig
@@ -89,6 +90,10 @@ def with_layer(layer: nn.Module) -> Callable[[LanguageModel], None]:
     return change
 
 
+def with_ngrams(model: LanguageModel) -> None:
+    model.ngrams = NGramFeatures(61, 3, 64).eval()
+
+
 def with_output(model: LanguageModel) -> None:
     model.output = torch.nn.utils.parametrizations.weight_norm(model.output)
 
@@ -105,6 +110,7 @@ REFUSED: dict[str, Callable[[LanguageModel], object]] = {
     "one by one": with_layer(LSTM(37, 37, num_layers=2)),
     "of one kind": with_layer(GRU(37, 37)),
     "layers of seqloom": with_layer(nn.LSTM(37, 37)),
+    "no n-gram features": with_ngrams,
     "torch's own embedding and output": with_output,
     "kernel='reference'": with_layer(LSTM(37, 37, kernel="reference")),
 }

@@ -65,6 +65,8 @@ def why_not_packed(model: nn.Module) -> str | None:
         return "autocast is on"
     if type(model.embedding) is not nn.Embedding or type(model.output) is not nn.Linear:
         return "it takes torch's own embedding and output layer"
+    if model.ngrams is not None:
+        return "it has no n-gram features"
     for layer in model.layers:
         if type(layer) not in LAYER_CLASSES or layer.cell != model.layers[0].cell:
             return "it takes layers of seqloom, all of one kind"

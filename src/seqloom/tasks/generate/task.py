@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import nn
 
 from seqloom.baselines.budget import UNLIMITED, Budget, describe_share
-from seqloom.data.batching import IGNORE_INDEX, Window
+from seqloom.data.batching import Window
 from seqloom.data.text.corpus import TextCorpus, read_chunks
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.decoding import (
@@ -33,6 +33,7 @@ from seqloom.tasks.generate.native_decoder import compiled_decoder
 from seqloom.tasks.generate.preparation import TOKENIZER, DataConfig, Preparation
 from seqloom.tasks.generate.toy_data import write_toy_data_files
 from seqloom.tasks.model_config import RecurrentModelConfig
+from seqloom.tasks.next_token import next_token_loss
 
 PREFILL_CHUNK = 1024
 """Tokens of a prompt read at once, which bounds memory; the output does not depend on it."""
@@ -60,6 +61,11 @@ class ModelConfig(RecurrentModelConfig):
     embedding_dropout: Probability = 0.0
     """Of whole words."""
     locked_dropout: bool = True
+    ngram_context: Annotated[int, Field(ge=0, le=16)] = 0
+    """How many of the last tokens the prediction depends on directly, by a table of hashed n-grams that is
+    trained with the recurrent layers; 0: none. With 5 a character model needs far less training."""
+    ngram_buckets: Annotated[int, Field(ge=1)] = 1 << 16
+    """Rows of that table, a power of two, each with a weight for every token of the vocabulary."""
 
 
 class DecodingConfig(StrictConfig):
@@ -126,20 +132,18 @@ class Generate(Task):
             embedding=config.embedding_dropout,
         )
         recurrent = config.recurrent_config(dropouts)
-        return LanguageModel(len(preparation.vocabulary), embedding, recurrent, config.tie_weights)
+        return LanguageModel(
+            len(preparation.vocabulary),
+            embedding,
+            recurrent,
+            config.tie_weights,
+            config.ngram_context,
+            config.ngram_buckets,
+        )
 
     def loss(self, model: nn.Module, batch: Window, state: State | None, context: Context) -> Loss:
         """Categorical cross-entropy of each next token."""
-        logits, state = model(batch.inputs, state)
-        targets = batch.targets
-        # The model works time-first; flattened in that order nothing is copied.
-        nats = nn.functional.cross_entropy(
-            logits.transpose(0, 1).flatten(0, 1).float(),
-            targets.t().flatten(),
-            reduction="none",
-            ignore_index=IGNORE_INDEX,
-        )
-        return Loss(nats.view(targets.shape[::-1]).sum(0), (targets != IGNORE_INDEX).sum(1), state)
+        return next_token_loss(model, batch, state)
 
     def predict(self, model: LanguageModel, items: Sequence[list[int]], context: Context) -> list[Output]:
         """The continuation of each prompt."""

@@ -27,12 +27,17 @@ def read_delimited(file: TableFile, usual: str) -> Iterator[Row]:
         usual: the separator that its name stands for.
     """
     has_header = file.options.header is not False
-    separator = file.options.separator or _sniff(file.first_lines(), usual, has_header)
+    separator = find_separator(file, usual)
     if separator != usual and file.options.separator is None:
         name = SEPARATORS[separator]
         file.note(f"columns are separated by {name} (another by {setting('data.separator', 'CHARACTER')})")
     rows = _tab_values(file) if separator == "\t" else _csv_values(file, separator)
     return _named(file.path, rows, has_header)
+
+
+def find_separator(file: TableFile, usual: str) -> str:
+    """The separator that is set, or else that of the first line."""
+    return file.options.separator or _sniff(file.first_lines(), usual, file.options.header is not False)
 
 
 def _sniff(lines: Sequence[str], usual: str, has_header: bool) -> str:

@@ -1,0 +1,1 @@
+"""Trivial forecasts: the last value, the last season, Naive2, and a linear model on lags."""

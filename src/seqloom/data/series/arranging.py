@@ -1,0 +1,166 @@
+"""From rows to series: the target, the regular grid, what is held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy
+
+from seqloom.data.options import setting
+from seqloom.data.series.calendar import calendar_columns
+from seqloom.data.series.dataset import Arrays, Layout, SeriesData, Split
+from seqloom.data.series.frequency import Frequency, infer_frequency
+from seqloom.data.series.grid import Plan
+from seqloom.data.series.gridded import GriddedSeries, grid_series
+from seqloom.data.series.holdout import divide
+from seqloom.data.series.options import SeriesConfig
+from seqloom.data.series.table import SeriesTable
+from seqloom.data.tables.skipped import SkippedRows
+from seqloom.errors import DataError, nearest
+
+FILLED = {"forward": "the value before", "interpolate": "a line between", "zero": "0"}
+
+
+def arrange_series(table: SeriesTable, config: SeriesConfig, *, is_divided: bool = True) -> SeriesData:
+    """Set the rows of a table on a regular grid, and divide them by time.
+
+    Args:
+        table: as `data.read` returns it.
+        config: the `data.*` keys of series.
+        is_divided: whether steps are held out. Else every step is in `train`, and no series is too short.
+
+    Raises:
+        DataError: a column does not exist, no series can be used, or none is long enough to be tested.
+        ConfigError: a frequency or a country that there is not.
+    """
+    plan = _plan(table, config)
+    series = grid_series(table.frames, plan)
+    skipped = SkippedRows.join([table.skipped, series.messages])
+    if not len(series.lengths):
+        raise _no_series(table, skipped)
+    if table.strict and len(series.messages):
+        raise _as_error(series.messages[0])
+    usual = plan.frequency if config.frequency is None else Frequency.parse(config.frequency)
+    parts = [part for part in table.splits if part != "future"]
+    if is_divided:
+        horizon, splits, remarks = divide(table.path, config, usual, series.ends, parts)
+    else:
+        horizon, remarks = config.horizon or usual.horizon, []
+        splits = {"train": Split(numpy.zeros_like(series.lengths), series.lengths)}
+    historic, future = _further(plan)
+    calendar, holidays = calendar_columns(plan.frequency, config.calendar), config.holidays
+    static = () if table.static is None else table.static.columns
+    layout = Layout(
+        plan.frequency,
+        plan.has_dates,
+        config.season or usual.season,
+        horizon,
+        historic,
+        future,
+        static,
+        config.fill,
+        calendar if plan.has_dates else (),
+        holidays,
+    )
+    remarks = [*table.remarks, *_describe(plan, layout, config, series), *remarks]
+    static_values = numpy.zeros((len(series.lengths), 0))
+    if table.static is not None:
+        static_values, without = table.static.rows_of(series.unique_ids)
+        remarks += [f"{without:,} series without static columns: they get the means"] if without else []
+    arrays = Arrays(
+        series.unique_ids,
+        series.starts,
+        series.lengths,
+        series.rows,
+        series.y,
+        series.exogenous,
+        static_values,
+        numpy.tile([0.0, 1.0], (len(series.lengths), 1)),
+        series.key,
+    )
+    data = SeriesData(table.path, layout, arrays, splits, remarks, skipped, table.strict)
+    return data.standardized() if config.standardize else data
+
+
+def _plan(table: SeriesTable, config: SeriesConfig) -> Plan:
+    """Which columns are forecast, and which come with them, on which grid."""
+    roles, numbers = table.roles, table.roles.numbers
+    asked = {
+        "data.target": [] if config.target is None else [config.target],
+        "data.known_future": config.known_future,
+        "data.exogenous": config.exogenous or [],
+    }
+    for key, names in asked.items():
+        for name in names:
+            if name not in numbers:
+                expected = f"expected a column of numbers {name}, as {key} says"
+                raise DataError(table.path, expected, got=", ".join(numbers), hint=nearest(name, numbers))
+    further = [*asked["data.exogenous"], *config.known_future]
+    target = config.target or (roles.y if roles.y not in further else None)
+    if target is None and roles.unique_id is not None:
+        hint = f"Say which to forecast, as in {setting('data.target', numbers[0])}"
+        raise DataError(table.path, "expected one column y to forecast", got=", ".join(numbers), hint=hint)
+    targets = [name for name in numbers if name not in further] if target is None else [target]
+    if target in further or not targets:
+        raise DataError(table.path, "a column to forecast must not be exogenous too", got=target or "none")
+    if config.exogenous is None and target is not None:
+        further = [name for name in numbers if name != target]
+    historic = [name for name in dict.fromkeys(further) if name not in config.known_future]
+    future = list(dict.fromkeys(config.known_future))
+    return Plan(
+        table.path,
+        _frequency(table, config),
+        roles.form.has_dates,
+        tuple(map(numbers.index, targets)),
+        tuple(map(numbers.index, [*historic, *future])),
+        len(future),
+        numbers,
+        roles.unique_id is not None or len(table.frames.unique_ids) > 1,
+        config.max_steps,
+    )
+
+
+def _frequency(table: SeriesTable, config: SeriesConfig) -> Frequency:
+    """As it is set for dates, else by the first million rows."""
+    if config.frequency is not None and table.roles.form.has_dates:
+        return Frequency.parse(config.frequency)
+    chunk = next(table.frames.chunks())
+    totals = chunk.counts.sum(1)
+    is_first = numpy.zeros(len(chunk.times), bool)
+    is_first[(numpy.cumsum(totals) - totals)[totals > 0]] = True
+    return infer_frequency(chunk.times, is_first, table.roles.form.has_dates)
+
+
+def _further(plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    names = tuple(plan.names[column] for column in plan.exogenous)
+    split = len(names) - plan.num_future
+    return names[:split], names[split:]
+
+
+def _describe(plan: Plan, layout: Layout, config: SeriesConfig, series: GriddedSeries) -> Iterator[str]:
+    """What was recognized and filled, a line each."""
+    season = f"season {layout.season}" if layout.season > 1 else "no season"
+    yield f"steps of {plan.frequency.describe()}, {season}, horizon {layout.horizon}"
+    if not plan.has_dates and config.season is None and config.frequency is None:
+        yield f"ds has no dates, so that no season is known: {setting('data.season', '24')} says it"
+    count, affected = int(series.missing.sum()), int((series.missing > 0).sum())
+    if count:
+        total = int(series.lengths.sum())
+        yield (
+            f"steps without a value: {count:,} of {total:,}, in {affected:,} series; a model reads "
+            f"{FILLED[config.fill]}, and no loss or metric counts them"
+        )
+
+
+def _as_error(message: str) -> DataError:
+    """The error that a message was made of."""
+    where, _, rest = message.partition(": ")
+    return DataError(where, rest.removesuffix("."))
+
+
+def _no_series(table: SeriesTable, skipped: SkippedRows) -> DataError:
+    if len(skipped) == 1:
+        return _as_error(skipped[0])
+    expected = "expected at least one series that can be used"
+    first = f"; the first of {len(skipped):,} that cannot: {skipped[0].removesuffix('.')}" if skipped else ""
+    return DataError(table.path, expected, got=f"none{first}")

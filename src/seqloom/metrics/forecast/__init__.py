@@ -1,0 +1,1 @@
+"""Scores of forecasts: errors as the M4 competition and GluonTS define them, and bands."""

@@ -1,0 +1,1 @@
+"""Models of piano rolls: what sounds in each frame, of the frames before."""

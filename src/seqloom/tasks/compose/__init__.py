@@ -1,0 +1,1 @@
+"""Compose: a primer or nothing in, a tune out. One-to-many."""

@@ -1,0 +1,1 @@
+"""Tunes as frames: the keys of a piano roll, step by step."""

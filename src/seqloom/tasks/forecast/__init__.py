@@ -1,0 +1,1 @@
+"""Forecast series: their past in, their next steps out. Many-to-many."""

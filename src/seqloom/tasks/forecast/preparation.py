@@ -1,0 +1,277 @@
+"""What a forecaster knows of its series: the horizon, the season, lags, scales, how wide bands are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import numpy
+
+from seqloom.data.batching import Batching, Source
+from seqloom.data.bucketing import Buckets
+from seqloom.data.series.arranging import arrange_series
+from seqloom.data.series.dataset import SeriesData
+from seqloom.data.series.table import SeriesTable
+from seqloom.data.series.windows import Windows, rolling_windows
+from seqloom.errors import DataError
+from seqloom.models.forecasting.forecaster import CovariateSizes
+from seqloom.tasks.forecast.batches import CovariateScales, ForecastBatch, WindowShape, cut_windows
+from seqloom.tasks.forecast.config import DataConfig, DecodingConfig
+from seqloom.tasks.forecast.predicting import UNCALIBRATED, Calibration
+from seqloom.tasks.forecast.reference import Reference, measure_reference, measure_sizes
+from seqloom.tasks.forecast.sources import TrainingWindows
+
+SERIES = "series.json"
+WEEK_HOURS = 168
+SCALED_ROWS = 2_000_000
+"""Steps from which the scales of covariates are computed"""
+
+
+class Columns(NamedTuple):
+    """What a model reads beside the values, by name."""
+
+    historic: tuple[str, ...] = ()
+    future: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    calendar: tuple[str, ...] = ()
+
+    @property
+    def sizes(self) -> CovariateSizes:
+        """How many there are of each kind."""
+        return CovariateSizes(len(self.historic), len(self.future) + len(self.calendar), len(self.static))
+
+
+@final
+class Preparation:
+    """How series become windows, and forecasts values.
+
+    Args:
+        config: the `data.*` keys, with the horizon and the season that were chosen.
+        columns: what is read beside the values.
+        scales: mean and deviation of these columns.
+        calibration: of the bands.
+        backtest: which forecasts are measured.
+    """
+
+    unit = "step"
+    column = "y"
+
+    def __init__(
+        self,
+        config: DataConfig,
+        columns: Columns,
+        scales: CovariateScales,
+        calibration: Calibration = UNCALIBRATED,
+        backtest: DecodingConfig | None = None,
+    ) -> None:
+        self.config, self.columns, self.scales = config, columns, scales
+        self.calibration, self.backtest = calibration, backtest or DecodingConfig()
+        self._arranged: tuple[SeriesTable, SeriesData] | None = None
+        self._sizes: tuple[SeriesData, numpy.ndarray] | None = None
+
+    @classmethod
+    def fit(cls, table: SeriesTable, config: DataConfig) -> Preparation:
+        """Choose what the configuration leaves open, and measure the covariates in training."""
+        data = arrange_series(table, config)
+        layout = data.layout
+        config = config.model_copy(update={"horizon": layout.horizon, "season": layout.season})
+        columns = Columns(layout.historic, layout.future, layout.static, calendar_names(data))
+        preparation = cls(config, columns, _measure_scales(data))
+        preparation._arranged = (table, data)
+        return preparation
+
+    @classmethod
+    def load(cls, folder: Path, config: DataConfig) -> Preparation:
+        """Read what `files` wrote into a run folder."""
+        content = json.loads((folder / SERIES).read_text(encoding="utf-8"))
+        columns = Columns(*(tuple(content["columns"][name]) for name in Columns._fields))
+        scales = CovariateScales(
+            *(numpy.array(content["scales"][name]).reshape(2, -1) for name in CovariateScales._fields)
+        )
+        chosen = {name: content[name] for name in ("horizon", "season")}
+        levels, steps = content["calibration"]
+        calibration = Calibration(tuple(levels), tuple(map(tuple, steps)))
+        return cls(config.model_copy(update=chosen), columns, scales, calibration)
+
+    def files(self) -> dict[str, str]:
+        """`series.json`."""
+        content = {
+            "horizon": self.horizon,
+            "season": self.season,
+            "columns": self.columns._asdict(),
+            "scales": {name: values.tolist() for name, values in self.scales._asdict().items()},
+            "calibration": self.calibration,
+        }
+        return {SERIES: json.dumps(content)}
+
+    @property
+    def horizon(self) -> int:
+        """h, steps that are forecast."""
+        assert self.config.horizon is not None
+        return self.config.horizon
+
+    @property
+    def season(self) -> int:
+        """Steps after which the pattern repeats; 1: it does not."""
+        assert self.config.season is not None
+        return self.config.season
+
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """How many steps back the values lie that a forecast is mixed of; the first is where it starts."""
+        if self.config.lags is not None:
+            return tuple(self.config.lags)
+        if self.season == 1:
+            return (1,)
+        week = (WEEK_HOURS,) if self.season == 24 else ()
+        return tuple(dict.fromkeys([self.season, 2 * self.season, *week, 1]))
+
+    @property
+    def shape(self) -> WindowShape:
+        """How training series are cut into windows."""
+        config, reach = self.config, max(self.lags)
+        context = config.context or max(reach, 2 * self.horizon)
+        stride = config.fork_stride or max(self.horizon // 12, 1)
+        return WindowShape(self.horizon, context, reach, config.forks, stride, config.scaling)
+
+    def with_backtest(self, backtest: DecodingConfig) -> Preparation:
+        """This preparation, whose sources make the forecasts that `decoding.*` asks for."""
+        other = Preparation(self.config, self.columns, self.scales, self.calibration, backtest)
+        other._arranged, other._sizes = self._arranged, self._sizes
+        return other
+
+    def with_calibration(self, calibration: Calibration) -> Preparation:
+        """This preparation with calibrated bands."""
+        other = Preparation(self.config, self.columns, self.scales, calibration, self.backtest)
+        other._arranged, other._sizes = self._arranged, self._sizes
+        return other
+
+    def describe(self) -> str:
+        """For example `horizon 48, season 24`."""
+        extra = [f"{len(names)} {kind} columns" for kind, names in self.columns._asdict().items() if names]
+        return ", ".join([f"horizon {self.horizon}", f"season {self.season}", *extra])
+
+    def arrange(self, table: SeriesTable | SeriesData) -> SeriesData:
+        """The series of a table; those of the last table are remembered.
+
+        Raises:
+            DataError: they have not the columns that the model reads.
+        """
+        if isinstance(table, SeriesData):
+            return table
+        if self._arranged is None or self._arranged[0] is not table:
+            self._arranged = (table, self._arrange(table))
+        return self._arranged[1]
+
+    def arrange_all(self, table: SeriesTable) -> SeriesData:
+        """The series of a table with nothing held out, so that none is too short.
+
+        Raises:
+            DataError: they have not the columns that the model reads.
+        """
+        return self._arrange(table, is_divided=False)
+
+    def _arrange(self, table: SeriesTable, is_divided: bool = True) -> SeriesData:
+        data = arrange_series(table, self.config, is_divided=is_divided)
+        layout = data.layout
+        got = Columns(layout.historic, layout.future, layout.static, calendar_names(data))
+        for kind, names in self.columns._asdict().items():
+            if names != getattr(got, kind):
+                expected = f"expected the {kind} columns that the model reads: {', '.join(names) or 'none'}"
+                raise DataError(table.path, expected, got=", ".join(getattr(got, kind)) or "none")
+        return data
+
+    def sizes(self, series: SeriesData) -> numpy.ndarray:
+        """The deviation and the seasonal naive error of every series in training (S, 2); measured once."""
+        if self._sizes is None or self._sizes[0] is not series:
+            stops = series.split("train").stops
+            self._sizes = (series, measure_sizes(series, stops, self.season))
+        return self._sizes[1]
+
+    def source(self, data: SeriesTable | SeriesData, split: str, batching: Batching) -> Source:
+        """Forking windows of the training split, or the forecasts of a backtest."""
+        series = self.arrange(data)
+        part, sizes = series.split(split), self.sizes(series)
+        if batching.training:
+            cut = lambda windows: self.cut(series, windows, self.shape, sizes)  # noqa: E731
+            return TrainingWindows(part, self.shape, cut, batching, series.digest, series.skipped)
+        windows, references = self.windows(series, split), list[Reference]()
+
+        def cut_measured(rows: numpy.ndarray) -> ForecastBatch:
+            if not references:  # what it takes to measure them is spent once, not at each validation
+                references.append(measure_reference(series, windows, self.season, self.horizon))
+            batch = self.cut(series, windows[rows], self.shape._replace(forks=1), sizes)
+            return batch._replace(reference=references[0].take(rows))
+
+        lengths = numpy.minimum(windows.cutoffs, self.shape.context)
+        collate = lambda rows: cut_measured(numpy.array(rows))  # noqa: E731
+        return Buckets(range(len(lengths)), lengths, collate, batching, series.skipped, series.digest)
+
+    def windows(self, series: SeriesData, split: str) -> Windows:
+        """The forecasts of a backtest of a split."""
+        backtest = self.backtest
+        step_size = backtest.step_size or self.horizon
+        return rolling_windows(
+            series.split(split), self.horizon, n_windows=backtest.n_windows, step_size=step_size
+        )
+
+    def cut(
+        self, series: SeriesData, windows: Windows, shape: WindowShape, sizes: numpy.ndarray
+    ) -> ForecastBatch:
+        """A batch of windows."""
+        return cut_windows(series, windows, shape, self.scales, sizes)
+
+    def encode(self, value: Any) -> numpy.ndarray:
+        """A series as a list of numbers (None or NaN where nothing was observed), or as a text of them.
+
+        It has no dates: columns of the calendar get their middle.
+
+        Raises:
+            DataError: it is no series of numbers, or holds none; or the model reads more than values.
+        """
+        hint = "For a table: seqloom forecast RUN DATA"
+        further = self.columns.historic + self.columns.future + self.columns.static
+        if further:
+            names = ", ".join(further)
+            raise DataError("forecast", "this model reads more than values", got=names, hint=hint)
+        if isinstance(value, str):
+            value = value.replace(",", " ").split()
+        try:
+            y = numpy.array([numpy.nan if v is None else float(v) for v in value], numpy.float64)
+        except (TypeError, ValueError):
+            raise DataError("forecast", "a series must be numbers", got=f"{value!r:.60}", hint=hint) from None
+        if numpy.isinf(y).any() or not (~numpy.isnan(y)).any():
+            raise DataError("forecast", "a series must hold finite numbers", got=f"{value!r:.60}")
+        seen = numpy.flatnonzero(~numpy.isnan(y))
+        return y[seen[0] : seen[-1] + 1]
+
+
+def calendar_names(data: SeriesData) -> tuple[str, ...]:
+    """The columns that are computed of dates."""
+    holidays = (f"holidays of {data.layout.holidays}",) if data.layout.holidays else ()
+    return (*data.layout.calendar, *holidays)
+
+
+def _measure_scales(data: SeriesData) -> CovariateScales:
+    """Mean and deviation of each further column in the training split; 0 and 1 where it never changes."""
+    train, width = data.split("train"), len(data.layout.exogenous)
+    sums, steps = numpy.zeros((2, width)), 0
+    for number in train.numbers if width else ():
+        stop = int(train.stops[number])
+        part = data.exogenous_windows(numpy.array([number]), numpy.array([stop]), stop)[0]
+        sums += (part.sum(0), (part**2).sum(0))
+        steps += stop
+        if steps > SCALED_ROWS:
+            break
+    mean, square = sums / max(steps, 1)
+    static = data.arrays.static
+    return CovariateScales(
+        _mean_and_deviation(mean, square),
+        _mean_and_deviation(static.mean(0), (static**2).mean(0)),
+    )
+
+
+def _mean_and_deviation(mean: numpy.ndarray, square: numpy.ndarray) -> numpy.ndarray:
+    deviation = numpy.sqrt(numpy.maximum(square - mean**2, 0.0))
+    return numpy.stack([mean, numpy.where(deviation > 1e-6 * numpy.abs(mean), deviation, 1.0)])
