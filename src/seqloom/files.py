@@ -41,6 +41,25 @@ def write_atomically(path: Path, content: str | bytes | Sequence[bytes | memoryv
         raise
 
 
+def keep_previous(path: Path, previous: Path) -> None:
+    """Keep a file, before another takes its name, under the name `previous`, if there is one.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    if not path.exists():
+        return
+    link = previous.with_name(f".{previous.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
+    try:
+        try:
+            os.link(path, link)
+        except OSError:  # a file system without hard links: for a moment there is only the previous one
+            link = path
+        os.replace(link, previous)
+    except OSError as error:
+        raise cannot_write(previous, error) from None
+
+
 def remove_partial(folder: Path) -> None:
     """Remove what a killed writer of `folder` has left; whoever calls it must be the only writer."""
     for partial in folder.glob(f".*{PARTIAL_SUFFIX}"):
