@@ -336,7 +336,7 @@ def load(folder: Path | str, device: str | None = None) -> Predictor:
     """
     folder = Path(folder)
     config, digest = run_folder.read_config(folder)
-    preparation = config.task.restore(folder, config.data)
+    preparation = run_folder.restore_preparation(folder, config)
     model = config.task.build(preparation, config.model)
     run_folder.load_model(folder, model)
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -83,6 +83,8 @@ class TrainingConfig(StrictConfig):
     little of the time."""
     checkpoint_every: PositiveInt = 500
     """Steps between checkpoints, from which a training resumes."""
+    checkpoint_minutes: Positive = 5.0
+    """Minutes after which there is a checkpoint in any case."""
     log_every: PositiveInt = 50
     """Steps between records of the training loss."""
     tensorboard: bool = False
