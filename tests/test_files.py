@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from seqloom.errors import RunError
-from seqloom.files import write_atomically
+from seqloom.files import remove_partial, write_atomically
 
 
 def names(folder: Path) -> list[str]:
@@ -46,7 +47,7 @@ def test_a_crash_in_the_middle_keeps_the_old_file(
     assert names(tmp_path) == ["a.json"]
 
 
-def test_a_killed_process_keeps_the_old_file_and_its_remains_are_overwritten(tmp_path: Path) -> None:
+def test_a_killed_process_keeps_the_old_file_and_its_remains_can_be_removed(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_atomically(path, "before")
     program = (
@@ -59,9 +60,11 @@ def test_a_killed_process_keeps_the_old_file_and_its_remains_are_overwritten(tmp
     done = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert path.read_text() == "before"
-    assert names(tmp_path) == [".a.json.partial", "a.json"]
+    partial, _ = names(tmp_path)
+    assert re.fullmatch(r"\.a\.json\.[0-9a-f]{8}\.partial", partial)
     write_atomically(path, "after")
     assert path.read_text() == "after"
+    remove_partial(tmp_path)
     assert names(tmp_path) == ["a.json"]
 
 
@@ -115,3 +118,38 @@ def test_a_reader_sees_the_old_content_or_the_new_and_nothing_between(tmp_path: 
     reader.join()
     assert wrong == []
     assert reads > 1
+
+
+def test_two_writers_and_a_reader_never_see_a_torn_file(tmp_path: Path) -> None:
+    """Two processes write contents of their own, of 5 MB, as fast as they can."""
+    path = tmp_path / "a.bin"
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from seqloom.files import write_atomically\n"
+        "content = sys.argv[2].encode() * 5_000_000\n"
+        "while not Path(sys.argv[1]).with_name('stop').exists():\n"
+        "    write_atomically(Path(sys.argv[1]), content)\n"
+    )
+    write_atomically(path, b"a" * 5_000_000)
+    writers = [subprocess.Popen([sys.executable, "-c", program, str(path), letter]) for letter in "ab"]
+    contents = [letter * 5_000_000 for letter in (b"a", b"b")]
+    seen = [0, 0]
+    try:
+        for _ in range(int(os.environ.get("SEQLOOM_READS", "150"))):
+            seen[contents.index(path.read_bytes())] += 1
+    finally:
+        (tmp_path / "stop").touch()
+        codes = [writer.wait() for writer in writers]
+    assert codes == [0, 0]
+    assert min(seen) > 0
+    assert names(tmp_path) == ["a.bin", "stop"]
+
+
+def test_new_files_have_the_permissions_that_the_umask_leaves(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "a.json", "text")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o640

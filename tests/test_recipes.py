@@ -30,6 +30,10 @@ DATA = {
     "nottingham-midi": "music/nottingham",
     "tag": None,
     "tag-one-way": None,
+    "m4-hourly": "series/m4_hourly",
+    "etth1": "series/ETTh1.csv",
+    "weather": "series/pollution.csv",
+    "small-series": "series/monthly-sunspots.csv",
 }
 """Path of each recipe's data below SEQLOOM_DATA; None: `seqloom toy-data` writes it."""
 
@@ -66,6 +70,10 @@ def copy_excerpt(recipe: str, data_dir: Path, folder: Path) -> None:
         task_named(str(read_yaml(RECIPES[0].with_name(f"{recipe}.yaml"))["task"])).write_toy_data(folder, 0)
         return
     source = data_dir / where
+    if where.startswith("series/"):  # rows of series follow one another, and are few
+        for file in [source] if source.is_file() else source.iterdir():
+            shutil.copy(file, folder / file.name)
+        return
     if source.suffix == ".mat":
         cells = {name: value for name, value in scipy.io.loadmat(source).items() if name.endswith("data")}
         scipy.io.savemat(folder / source.name, {name: value[:, :8] for name, value in cells.items()})

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import os
+import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 from seqloom.errors import RunError
 
+PARTIAL_SUFFIX = ".partial"
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+
+def write_atomically(path: Path, content: str | bytes | Sequence[bytes | memoryview]) -> None:
     """Write or replace a file: whatever happens, a reader finds the old content or the new.
+
+    Several processes and threads may write the same file at the same time: the last one's content stays.
 
     Args:
         path: in a folder that exists.
-        content: text is written as UTF-8.
+        content: text is written as UTF-8; parts are written one after the other.
 
     Raises:
         RunError: it cannot be written, for example because the disk is full; the old content stays.
     """
-    # Always the same name: what a killed process leaves behind is overwritten the next time.
-    partial = path.with_name(f".{path.name}.partial")
+    parts = [content.encode()] if isinstance(content, str) else content
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
     try:
-        with partial.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+        with partial.open("xb") as file:
+            for part in [parts] if isinstance(parts, bytes) else parts:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except BaseException as error:
         partial.unlink(missing_ok=True)
         if isinstance(error, OSError):
@@ -34,8 +41,33 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise
 
 
-def _sync_folder(folder: Path) -> None:
-    """Put the new name on the disk too, where a power cut cannot undo it."""
+def keep_previous(path: Path, previous: Path) -> None:
+    """Keep a file, before another takes its name, under the name `previous`, if there is one.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    if not path.exists():
+        return
+    link = previous.with_name(f".{previous.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
+    try:
+        try:
+            os.link(path, link)
+        except OSError:  # a file system without hard links: for a moment there is only the previous one
+            link = path
+        os.replace(link, previous)
+    except OSError as error:
+        raise cannot_write(previous, error) from None
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what a killed writer of `folder` has left; whoever calls it must be the only writer."""
+    for partial in folder.glob(f".*{PARTIAL_SUFFIX}"):
+        partial.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put new names on the disk too, where a power cut cannot undo them."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

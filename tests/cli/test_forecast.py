@@ -36,7 +36,8 @@ def sales(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(sales: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of them, trained for a moment."""
-    settings = {"data.horizon": 4, "model.hidden_size": 8, "training.max_steps": 5, "data.context": 14}
+    settings = {"data.horizon": 4, "data.test_steps": 5, "data.context": 14}
+    settings |= {"model.hidden_size": 8, "training.max_steps": 5}
     folder, _ = train(sales, task="forecast", settings=settings, out=tmp_path_factory.mktemp("run") / "run")
     return folder
 
@@ -74,6 +75,22 @@ def test_files_and_json(run: Path, sales: Path, tmp_path: Path) -> None:
     answer = json.loads(_command("forecast", run, sales, "--level", "none", "--json"))
     assert list(answer) == ["run", "data", "remarks", "forecasts"]
     assert list(answer["forecasts"][0]) == ["unique_id", "ds", "mean"]
+
+
+def test_a_backtest_has_cutoffs_and_what_came(run: Path, sales: Path, tmp_path: Path) -> None:
+    page = tmp_path / "back.html"
+    options = ("--split", "test", "--set", "decoding.n_windows=2", "--set", "decoding.step_size=1")
+    rows = list(csv.DictReader(_command("forecast", run, sales, *options, "--plot", page).splitlines()))
+    assert list(rows[0])[:5] == ["unique_id", "ds", "cutoff", "y", "mean"]
+    assert [row["cutoff"] for row in rows[:8]] == ["2024-02-24"] * 4 + ["2024-02-25"] * 4
+    assert [row["ds"] for row in rows[4:8]] == ["2024-02-26", "2024-02-27", "2024-02-28", "2024-02-29"]
+    table = {
+        (row["unique_id"], row["ds"]): row["y"] for row in csv.DictReader(sales.read_text().splitlines())
+    }
+    assert all(float(row["y"]) == float(table[row["unique_id"], row["ds"]]) for row in rows)
+    assert "what came" in page.read_text()
+    with pytest.raises(DataError, match=r"expected a split named future\. Got train, validation, test\.$"):
+        load(run).forecast(sales, split="future")
 
 
 def test_levels() -> None:

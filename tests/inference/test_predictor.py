@@ -42,8 +42,7 @@ def test_one_prompt_gives_a_text_and_several_a_list(trained: Predictor) -> None:
 
 def test_generation_starts_from_the_options_of_the_run(trained: Predictor, copied: Path) -> None:
     config = json.loads((copied / "config.json").read_text())
-    config["decoding"] |= {"max_new_tokens": 7, "temperature": 0.0}
-    (copied / "config.json").write_text(json.dumps(config))
+    damage_config(copied, decoding={**config["decoding"], "max_new_tokens": 7, "temperature": 0.0})
     model = seqloom.load(copied)
     greedy = trained.generate("the ", max_new_tokens=7, temperature=0)
     assert model.generate("the ") == greedy
@@ -147,7 +146,9 @@ def test_a_split_that_is_not_there(trained: Predictor) -> None:
 
 
 def damage_config(folder: Path, **changes: object) -> None:
+    """Change it as a person does who has read the hint: without checksums."""
     content = json.loads((folder / "config.json").read_text())
+    del content["checksums"]
     (folder / "config.json").write_text(json.dumps({**content, **changes}))
 
 
@@ -187,8 +188,8 @@ def test_a_key_of_a_later_version_is_named(copied: Path) -> None:
             r"model\.safetensors: expected the weights of a trained model\. Got no such",
         ),
         ("model.safetensors", b"\0" * 9, r"model\.safetensors: expected a safetensors file\. Got "),
-        ("tokenizer.json", b"{}", r"tokenizer\.json: expected a tokenizer\.json\. Got "),
-        ("tokenizer.json", None, r"tokenizer\.json: expected a tokenizer\.json\. Got "),
+        ("tokenizer.json", b"{}", r"tokenizer\.json: must be as it was written\. Got other content\. It was"),
+        ("tokenizer.json", None, r"tokenizer\.json: expected a file of the run folder\. Got No such file"),
     ],
 )
 def test_damage_is_named(copied: Path, name: str, content: bytes | None, message: str) -> None:
@@ -197,6 +198,27 @@ def test_damage_is_named(copied: Path, name: str, content: bytes | None, message
     else:
         (copied / name).write_bytes(content)
     with pytest.raises(RunError, match=message):
+        seqloom.load(copied)
+
+
+def test_a_changed_configuration_is_named_with_what_to_do(copied: Path) -> None:
+    content = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps(content, indent=None))  # the same values
+    seqloom.load(copied)
+    content["decoding"]["temperature"] = 0.5
+    (copied / "config.json").write_text(json.dumps(content))
+    with pytest.raises(RunError) as raised:
+        seqloom.load(copied)
+    assert str(raised.value) == (
+        f"{copied / 'config.json'}: must be as it was written. Got other content. "
+        "If you changed it yourself, delete its `checksums`; else it was damaged: copy it again."
+    )
+
+
+def test_a_tokenizer_that_is_none_is_named_without_checksums_too(copied: Path) -> None:
+    damage_config(copied)
+    (copied / "tokenizer.json").write_text("{}")
+    with pytest.raises(RunError, match=r"tokenizer\.json: expected a tokenizer\.json\. Got "):
         seqloom.load(copied)
 
 

@@ -21,6 +21,7 @@ PIPELINE_TAGS = {
     "translate": "translation",
     "transcribe": "automatic-speech-recognition",
     "compose": None,  # hubs have no name for it
+    "forecast": "time-series-forecasting",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 
 import seqloom
 from seqloom.errors import ConfigError, DataError, RunError
+from seqloom.runs.lock import RunLock
 from seqloom.training import checkpoint
 from seqloom.training.trainer import Trainer
 
@@ -114,7 +116,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_at_any_moment_changes_nothing(
     whole_run: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -249,11 +251,11 @@ def test_other_data_is_refused(finished_run: Path, tmp_path: Path) -> None:
         ({"out": None}, r"--resume: expected --out RUN"),
         (
             {"settings": ["training.batch_size=8"]},
-            r"--resume: only these may change: .* Got training\.batch_size\.",
+            r"--resume: only these may change: .* Got training\.batch_size=8\.",
         ),
         ({"settings": ["model.hidden_size=8"]}, r"--resume: only these may change"),
         ({"settings": ["training.max_step=8"]}, r"unknown key `training\.max_step`\. Did you mean"),
-        ({"config": "c.yaml"}, r"--resume: takes the run folder's configuration"),
+        ({"task": "classify"}, r"--resume: the task must be generate, as before\. Got classify\."),
     ],
 )
 def test_resume_refuses_other_settings(
@@ -263,9 +265,67 @@ def test_resume_refuses_other_settings(
         seqloom.train(**{"out": finished_run, "resume": True, **arguments})  # type: ignore[arg-type]
 
 
+def test_the_same_command_with_resume_goes_on(
+    small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings that are named again, in a file or not, are no change; nor must the run folder be named."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text("task: generate\nmodel: {hidden_size: 16}\n")
+    settings = [*SMALL, "training.max_steps=5", "training.seed=3", "training.precision=auto"]
+    command = {"data": small_text, "config": "c.yaml", "task": "generate"}
+    seqloom.train(**command, settings=settings)  # type: ignore[arg-type]
+    settings[settings.index("training.max_steps=5")] = "training.max_steps=9"
+    lines: list[str] = []
+    run = seqloom.train(**command, settings=settings, resume=True, log=lines.append)  # type: ignore[arg-type]
+    assert run.folder == Path("runs") / small_text.stem
+    assert f"resuming {run.folder} from step 5" in lines
+    assert checkpoint.load(run.folder).state.step == 9
+    with pytest.raises(ConfigError, match=r"expected --out RUN, .* there is no run named after other\.txt"):
+        seqloom.train("other.txt", resume=True)
+
+
+def test_a_run_that_is_being_trained_is_not_resumed(finished_run: Path) -> None:
+    lock = RunLock(finished_run)
+    with pytest.raises(RunError, match=f"is being trained by another process. Got process {os.getpid()} on"):
+        seqloom.train(out=finished_run, resume=True, settings=["training.max_steps=9"])
+    lock.release()
+    seqloom.train(out=finished_run, resume=True, settings=["training.max_steps=9"])
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(uninterrupted: Path, tmp_path: Path) -> None:
+    """The training goes on from there, to the same weights."""
+    folder = Path(shutil.copytree(uninterrupted / "whole", tmp_path / "run"))
+    file = folder / checkpoint.FILE
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 8
+    file.write_bytes(content)
+    (folder / "README.md").unlink()
+    lines: list[str] = []
+    seqloom.train(out=folder, resume=True, log=lines.append)
+    damage = f"{file}: must be as it was written. Got other content. The file was damaged on its way"
+    (line,) = [line for line in lines if line.startswith(damage)]
+    assert line.endswith(" Going on from the checkpoint before it.")
+    assert f"resuming {folder} from step 56" in lines
+    assert_same_run(uninterrupted / "whole", folder)
+
+
+def test_a_checkpoint_is_written_after_some_minutes_too(
+    small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[int] = []
+    save = checkpoint.save
+    monkeypatch.setattr(
+        checkpoint, "save", lambda folder, new: (saved.append(new.state.step), save(folder, new))
+    )
+    settings = [*SMALL, "training.max_steps=4", "training.checkpoint_minutes=1e-9"]
+    seqloom.train(small_text, settings=settings, out=tmp_path / "run")
+    assert saved[:5] == [0, 1, 2, 3, 4]
+
+
 def test_a_damaged_checkpoint_is_refused_and_nothing_written(finished_run: Path) -> None:
-    file = finished_run / "resume" / "checkpoint.safetensors"
-    file.write_bytes(file.read_bytes()[:1000])
+    for name in ("checkpoint.safetensors", "previous.safetensors"):
+        file = finished_run / "resume" / name
+        file.write_bytes(file.read_bytes()[:1000])
     before = {path: path.read_bytes() for path in finished_run.rglob("*") if path.is_file()}
     with pytest.raises(RunError, match=r"checkpoint\.safetensors: expected a safetensors file"):
         seqloom.train(out=finished_run, resume=True, settings=["training.max_steps=9"])

@@ -265,6 +265,8 @@ def test_a_run_folder_holds_no_pickle_and_all_that_is_needed(small_text: Path, t
         "metrics.jsonl",
         "model.safetensors",
         "resume/checkpoint.safetensors",
+        "resume/lock",
+        "resume/previous.safetensors",
         "tokenizer.json",
     }
     small_text.unlink()

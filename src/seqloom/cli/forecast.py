@@ -9,7 +9,8 @@ import typer
 
 from seqloom.cli.options import Run, RunSettings, Strict, json_option
 
-KEYS = "run, data, remarks and forecasts: for each series and step its unique_id, ds, mean and bands"
+KEYS = "run, data, remarks and forecasts: for each series and step its unique_id, ds, mean and bands; of a "
+KEYS += "backtest also cutoff and y"
 
 
 def command(
@@ -29,6 +30,14 @@ def command(
         str | None,
         typer.Option(
             help="Percent that bands should hold, as in 80,90; none: no bands.  [default: the run's]",
+            show_default=False,
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Make the forecasts of a backtest of train, validation or test instead, from cutoffs that "
+            "roll through it, with columns cutoff and y.",
             show_default=False,
         ),
     ] = None,
@@ -64,6 +73,7 @@ def command(
             data,
             horizon,
             levels,
+            split=split,
             num_pictured=MAX_PICTURES if plot else 0,
             strict=strict,
             reading=reading,

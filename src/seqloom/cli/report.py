@@ -38,8 +38,11 @@ def print_report(report: Report) -> None:
         low, high = report.interval[name]
         baseline = f"{report.baseline[name]:.4f}" if name in report.baseline else "-"
         rows.append((name, f"{value:.4f}", f"{low:.4f} to {high:.4f}", baseline))
+    if report.is_better is False:  # the first thing to know
+        _print_line(console, verdict(report))
     _print_table(console, ("", "model", "95 % interval", report.baseline_name or "baseline"), rows)
-    _print_line(console, verdict(report))
+    if report.is_better is not False:
+        _print_line(console, verdict(report))
     if report.baseline_name:
         _print_line(console, describe_baseline(report))
     for name, detail in report.details.items():

@@ -5,9 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from seqloom.tasks.forecasting import Forecast
+
+
+def keys_of(forecast: Forecast) -> dict[str, Sequence[str]]:
+    """The columns that say what a row is about."""
+    keys = {"unique_id": forecast.unique_id, "ds": forecast.ds}
+    return keys | ({"cutoff": forecast.cutoff} if forecast.cutoff else {})
 
 
 def rows_of(forecast: Forecast) -> list[dict[str, Any]]:
@@ -18,16 +25,16 @@ def rows_of(forecast: Forecast) -> list[dict[str, Any]]:
     [{'unique_id': 'a', 'ds': '2024-01-01', 'mean': 1.5}]
     """
     columns = {name: values.tolist() for name, values in forecast.columns.items()}
+    keys = keys_of(forecast)
     return [
         {
-            "unique_id": unique_id,
-            "ds": ds,
+            **dict(zip(keys, row[: len(keys)], strict=True)),
             **{
                 name: value if math.isfinite(value) else None
-                for name, value in zip(columns, row, strict=True)
+                for name, value in zip(columns, row[len(keys) :], strict=True)
             },
         }
-        for unique_id, ds, *row in zip(forecast.unique_id, forecast.ds, *columns.values(), strict=True)
+        for row in zip(*keys.values(), *columns.values(), strict=True)
     ]
 
 
@@ -40,7 +47,13 @@ def to_csv(forecast: Forecast) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["unique_id", "ds", *forecast.columns])
-    numbers = [[f"{value:.7g}" for value in values.tolist()] for values in forecast.columns.values()]
-    writer.writerows(zip(forecast.unique_id, forecast.ds, *numbers, strict=True))
+    keys = keys_of(forecast)
+    writer.writerow([*keys, *forecast.columns])
+    numbers = [[_shorten(value) for value in values.tolist()] for values in forecast.columns.values()]
+    writer.writerows(zip(*keys.values(), *numbers, strict=True))
     return text.getvalue()
+
+
+def _shorten(value: float) -> str:
+    """A number; nothing for a gap."""
+    return "" if math.isnan(value) else f"{value:.7g}"

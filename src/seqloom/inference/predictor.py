@@ -222,6 +222,7 @@ class Predictor:
         h: int | None = None,
         level: Sequence[float] | None = None,
         *,
+        split: str | None = None,
         num_pictured: int = 0,
         strict: bool = False,
         reading: Mapping[str, Any] | None = None,
@@ -234,6 +235,8 @@ class Predictor:
             data: a table or a folder of series, as for training; None: what the model was trained on.
             h: steps to forecast; None: as many as it was trained for.
             level: of the bands, in percent; None: the run's.
+            split: make the forecasts of a backtest of this split instead, from cutoffs that roll through it
+                by `decoding.step_size`, with what came beside them.
             num_pictured: series whose history is wanted too, for a picture.
             strict: whether one bad row among many raises; else it is skipped and counted.
             reading: how tables are read, as for `evaluate`.
@@ -241,7 +244,8 @@ class Predictor:
             decoding: the task's `decoding.*` keys; they override the run's.
 
         Returns:
-            Rows by series and time: `unique_id`, `ds`, and columns `mean`, `lo-80`, `hi-80` ….
+            Rows by series and time: `unique_id`, `ds`, and columns `mean`, `lo-80`, `hi-80` …; of a backtest
+            also `cutoff` and `y`.
 
         Raises:
             RunError: the model does not forecast, or its data is needed and has moved.
@@ -253,7 +257,7 @@ class Predictor:
         from seqloom.inference.forecasting import forecast_data
 
         decoding |= {} if level is None else {"level": list(level)}
-        request = ForecastRequest(h, num_pictured)
+        request = ForecastRequest(h, split, num_pictured)
         return forecast_data(self, data, request, reading, strict, log, decoding)
 
     def evaluate(
@@ -332,7 +336,7 @@ def load(folder: Path | str, device: str | None = None) -> Predictor:
     """
     folder = Path(folder)
     config, digest = run_folder.read_config(folder)
-    preparation = config.task.restore(folder, config.data)
+    preparation = run_folder.restore_preparation(folder, config)
     model = config.task.build(preparation, config.model)
     run_folder.load_model(folder, model)
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -83,6 +83,8 @@ class TrainingConfig(StrictConfig):
     little of the time."""
     checkpoint_every: PositiveInt = 500
     """Steps between checkpoints, from which a training resumes."""
+    checkpoint_minutes: Positive = 5.0
+    """Minutes after which there is a checkpoint in any case."""
     log_every: PositiveInt = 50
     """Steps between records of the training loss."""
     tensorboard: bool = False
@@ -135,7 +137,7 @@ class RunConfig(NamedTuple):
         wanted = {"as_text": reads is TextCorpus, "as_series": reads is SeriesTable}
         data = read(path, strict, options, expected, **wanted)
         self.task.require(data)
-        return self.task.arrange(data, self.data)
+        return data
 
     def read_options(self, reading: Mapping[str, Any]) -> tuple[ReadOptions, ExpectedColumns]:
         """How other data is read: the options, and what is known of its columns from the run's own data.

@@ -7,10 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy
 import torch
 from torch import nn
 
 from seqloom.data.music.dataset import Music
+from seqloom.data.series.dataset import SeriesData
 from seqloom.data.tables.records import Records
 from seqloom.data.text.corpus import TextCorpus, read_chunks
 from seqloom.errors import DataError
@@ -65,6 +67,10 @@ def _inputs(data: Data, split: str, column: str) -> Iterator[Any]:
         yield from (example.fields.get(column) for example in data.examples(split))
     elif isinstance(data, Music):
         yield from (tune for tune in data.tunes(split) if isinstance(tune, Path))
+    elif isinstance(data, SeriesData):
+        for number in range(len(data)):
+            y = data.series(number).y[-MAX_NUMBERS:]
+            yield y[~numpy.isnan(y)].tolist()
     elif isinstance(data, TextCorpus):
         for chunk in read_chunks(data.splits[split]):
             yield from chunk.split("\n")

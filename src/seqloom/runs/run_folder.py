@@ -9,7 +9,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from torch import nn
 import seqloom
 from seqloom.errors import ConfigError, RunError
 from seqloom.files import cannot_write, write_atomically
-from seqloom.runs import format_1, weights
+from seqloom.runs import checksums, format_1, weights
 from seqloom.runs.config import PARTS, RunConfig, resolve
+from seqloom.runs.lock import RunLock, remove_abandoned
 from seqloom.tasks import task_named
 from seqloom.tasks.base import LoadedRun, Preparation
 
@@ -52,7 +54,7 @@ def refuse_taken(folder: Path) -> None:
 
 def create(
     folder: Path, config: RunConfig, digest: str, preparation: Preparation, fill: Callable[[Path], None]
-) -> None:
+) -> RunLock:
     """Make a run folder under a temporary name, and rename it once it can be resumed.
 
     Args:
@@ -62,37 +64,101 @@ def create(
         preparation: whose files go into the folder.
         fill: writes the first checkpoint into the folder, whose temporary name it is given.
 
+    Returns:
+        The right to write it.
+
     Raises:
         RunError: something is there already, or it cannot be written.
     """
     refuse_taken(folder)
-    temporary = None
+    temporary = lock = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(folder)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         (temporary / "resume").mkdir()
+        lock = RunLock(temporary)
         write_config(temporary, config, digest)
         save_preparation(temporary, preparation)
         fill(temporary)
         os.chmod(temporary, 0o755)
         os.replace(temporary, folder)
+        return lock
     except OSError as error:
         raise cannot_write(folder, error) from None
     finally:
         if temporary is not None and temporary.exists():
             shutil.rmtree(temporary)
+            if lock is not None:
+                lock.release()
 
 
 def save_preparation(folder: Path, preparation: Preparation) -> None:
-    """Write or replace the files of the preparation."""
-    for name, text in preparation.files().items():
+    """Write or replace the files of the preparation, and their checksums in `config.json`.
+
+    While a file is replaced, both the old and the new one are valid: a process may be killed in between.
+    """
+    content = _read_json(folder / CONFIG)
+    files, before = preparation.files(), checksums.signed_files(content)
+    after = {name: [checksums.compute_checksum(text)] for name, text in files.items()}
+    _write_json(
+        folder, content, {name: sorted({*before.get(name, ()), *sums}) for name, sums in after.items()}
+    )
+    for name, text in files.items():
         write_atomically(folder / name, text)
+    if before.keys() & after.keys():
+        _write_json(folder, content, after)
 
 
 def write_config(folder: Path, config: RunConfig, digest: str) -> None:
-    """Write or replace `config.json`."""
+    """Write or replace `config.json`; the checksums of other files stay."""
+    path = folder / CONFIG
+    files = checksums.signed_files(_read_json(path)) if path.exists() else {}
     content = {"format": FORMAT, "seqloom": seqloom.__version__, "data_digest": digest, **config.to_dict()}
-    write_atomically(folder / CONFIG, json.dumps(content, indent=2) + "\n")
+    _write_json(folder, content, files)
+
+
+def _write_json(folder: Path, content: dict[str, Any], files: dict[str, list[str]]) -> None:
+    rest = {key: value for key, value in content.items() if key != checksums.KEY}
+    write_atomically(folder / CONFIG, json.dumps(checksums.sign(rest, files), indent=2) + "\n")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The content of a `config.json`, as it was written.
+
+    Raises:
+        RunError: there is none, or it is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        is_newer = content["format"] > FORMAT
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        got = "no config.json" if isinstance(error, FileNotFoundError) else f"{type(error).__name__}: {error}"
+        raise RunError(path, "expected the config.json of a run folder", got=got) from None
+    if not is_newer:
+        checksums.verify_content(path, content)
+    return content
+
+
+def restore_preparation(folder: Path, config: RunConfig) -> Preparation:
+    """The preparation of a run folder, from files as they were written.
+
+    Raises:
+        RunError: a file is missing or damaged.
+    """
+    checksums.verify_files(folder, checksums.signed_files(_read_json(folder / CONFIG)))
+    return config.task.restore(folder, config.data)
+
+
+def lock(folder: Path) -> RunLock:
+    """The right to write a run folder.
+
+    Raises:
+        RunError: it is no run folder, or another process trains it.
+    """
+    read_config(folder)
+    (folder / "resume").mkdir(exist_ok=True)
+    return RunLock(folder)
 
 
 def reopen(folder: Path, config: RunConfig, digest: str) -> None:
@@ -110,16 +176,16 @@ def read_config(folder: Path) -> tuple[RunConfig, str]:
     path = folder / CONFIG
     if not folder.is_dir():
         raise RunError(folder, "expected a run folder", got="no such folder")
+    content = _read_json(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         version = content["format"]
         if version == 1:
             content, version = format_1.upgrade(content), FORMAT
         parts: dict[str, Any] = {name: content.get(name, {}) for name in PARTS}
         digest = content["data_digest"]
         task = task_named(content["task"]) if version == FORMAT else None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        got = "no config.json" if isinstance(error, FileNotFoundError) else f"{type(error).__name__}: {error}"
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        got = f"{type(error).__name__}: {error}"
         raise RunError(path, "expected the config.json of a run folder", got=got) from None
     if task is None:
         raise RunError(
@@ -162,7 +228,7 @@ def load_run(folder: Path) -> LoadedRun:
         RunError: it is no run folder, or is damaged.
     """
     config, _ = read_config(folder)
-    preparation = config.task.restore(folder, config.data)
+    preparation = restore_preparation(folder, config)
     model = config.task.build(preparation, config.model)
     load_model(folder, model)
     return LoadedRun(config.task, preparation, model.eval())
@@ -180,8 +246,15 @@ def training_seconds(folder: Path) -> float | None:
 
 def free_name(data: Path) -> Path:
     """`runs/NAME`, named after the data, or the first of `runs/NAME-2`, `-3` … that does not exist."""
+    return next(name for name in _names(data) if not name.exists())
+
+
+def last_name(data: Path) -> Path | None:
+    """The folder that `free_name` gave last; None: it gave none that exists."""
+    existing = list(takewhile(Path.exists, _names(data)))
+    return existing[-1] if existing else None
+
+
+def _names(data: Path) -> Iterator[Path]:
     base = Path("runs") / (data.resolve().stem or "run")
-    candidates = (
-        base if number == 1 else base.with_name(f"{base.name}-{number}") for number in range(1, 10_000)
-    )
-    return next(candidate for candidate in candidates if not candidate.exists())
+    return (base if number == 1 else base.with_name(f"{base.name}-{number}") for number in range(1, 10_000))

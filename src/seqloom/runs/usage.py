@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqloom.runs.run_folder import read_config
+from seqloom.runs.run_folder import read_config, restore_preparation
 from seqloom.tasks.base import AudioStreaming, Composition, Preparation, Task, TextGeneration
 from seqloom.tasks.forecasting import Forecasting
 
@@ -32,7 +32,7 @@ def usage_of(folder: Path) -> Usage:
         RunError: it is no run folder.
     """
     config, _ = read_config(folder)
-    return usage(folder, config.task, config.task.restore(folder, config.data))
+    return usage(folder, config.task, restore_preparation(folder, config))
 
 
 def usage(folder: Path, task: Task, preparation: Preparation, value: Any = None) -> Usage:
@@ -57,7 +57,8 @@ def usage(folder: Path, task: Task, preparation: Preparation, value: Any = None)
         python = f"model.predict([{str(value)!r}])[0].text" if value else "model.compose()"
         return Usage(f"{verb}{primer} --out tune.mid", python)
     if isinstance(task, Forecasting):
-        return Usage(f"{verb} --plot forecast.html", "model.forecast().columns")
+        python = "model.forecast().columns" if value is None else f"model.predict([{value}])[0].text"
+        return Usage(f"{verb} --plot forecast.html", python)
     if isinstance(task, AudioStreaming) or preparation.column == "file":
         name = str(value or "recording.wav")
         return Usage(f"{verb} {shlex.quote(name)}", f"model.predict([{name!r}])[0].text")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import zlib
 from collections.abc import Mapping
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,23 +17,65 @@ from torch import Tensor, nn
 
 from seqloom.errors import RunError
 
+DAMAGED = "The file was damaged on its way or on the disk; copy it again"
 
-def to_bytes(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
-    """The content of a safetensors file."""
-    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata)
+CHECKSUM = "crc32"
+"""The key of the metadata that holds a checksum of the whole file, computed with zeros in its place"""
+NO_CHECKSUM = "0" * 8
+
+
+def to_bytes(
+    tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
+) -> list[bytes | memoryview]:
+    """The content of a safetensors file, in parts, with its checksum."""
+    on_host = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = memoryview(save(on_host, {**(metadata or {}), CHECKSUM: NO_CHECKSUM}))
+    header = bytes(content[: 8 + int.from_bytes(content[:8], "little")])
+    data = content[len(header) :]
+    checksum = f"{zlib.crc32(data, zlib.crc32(header)):08x}"
+    return [_with_checksum(header, NO_CHECKSUM, checksum), data]
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors and the metadata of a safetensors file.
 
     Raises:
-        RunError: it is missing or damaged.
+        RunError: it is missing or damaged: a file with a checksum, which all have that this version writes,
+            must have the content that it was written with.
     """
     try:
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        while True:
+            with path.open("rb") as checked:
+                _verify(path, checked)
+                with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+                    metadata = file.metadata() or {}
+                    tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                if os.path.samestat(os.fstat(checked.fileno()), path.stat()):
+                    metadata.pop(CHECKSUM, None)
+                    return tensors, metadata
+            # A training has replaced the file in between: what was read is not what was checked.
     except (SafetensorError, OSError) as error:
         raise RunError(path, "expected a safetensors file", got=str(error) or "nothing") from None
+
+
+def _verify(path: Path, file: BinaryIO) -> None:
+    """Compare the checksum, if the file has one; whether it is a safetensors file at all is not asked."""
+    if not os.fstat(file.fileno()).st_size:
+        return
+    with mmap(file.fileno(), 0, access=ACCESS_READ) as content, memoryview(content) as view:
+        header = bytes(view[: 8 + int.from_bytes(view[:8], "little")])
+        try:
+            checksum = json.loads(header[8:])["__metadata__"][CHECKSUM]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return
+        with view[len(header) :] as data:
+            computed = zlib.crc32(data, zlib.crc32(_with_checksum(header, checksum, NO_CHECKSUM)))
+    if f"{computed:08x}" != checksum:
+        raise RunError(path, "must be as it was written", got="other content", hint=DAMAGED)
+
+
+def _with_checksum(header: bytes, before: str, after: str) -> bytes:
+    return header.replace(f'"{CHECKSUM}":"{before}"'.encode(), f'"{CHECKSUM}":"{after}"'.encode())
 
 
 def unique_state(model: nn.Module) -> dict[str, Tensor]:
@@ -51,10 +98,15 @@ def load_state(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> N
         path: where they come from, for the error.
 
     Raises:
-        RunError: a name or a shape is not the same.
+        RunError: a name, a shape or the kind of numbers is not the same.
     """
     own = unique_state(model)
-    wrong = sorted(set(own) ^ set(tensors)) or [n for n in own if own[n].shape != tensors[n].shape]
+    wrong = sorted(set(own) ^ set(tensors)) or [
+        name
+        for name, tensor in own.items()
+        if tensor.shape != tensors[name].shape
+        or tensor.is_floating_point() != tensors[name].is_floating_point()
+    ]
     if wrong:
         raise RunError(
             path, "must hold the parameters that config.json describes", got=f"a difference at {wrong[0]}"

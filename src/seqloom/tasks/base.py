@@ -256,14 +256,6 @@ class Task(ABC):
         """The columns that this task reads and predicts, if it alone has them, such as `text` and `stars`."""
         return None
 
-    def arrange(self, data: Any, config: Any) -> Any:
-        """`data` as the task's own `data.*` keys say, such as steps that are held out; by default as it is.
-
-        It is called once whenever data has been read, before anything else is done with it.
-        """
-        del config
-        return data
-
     @abstractmethod
     def prepare(self, data: Any, config: Any) -> Preparation:
         """Fit vocabularies or scalers to the training split."""

@@ -15,6 +15,8 @@ class ForecastRequest(NamedTuple):
 
     horizon: int | None = None
     """Steps; None: as many as the model was trained for"""
+    split: str | None = None
+    """Go back: the forecasts of a backtest of this split, beside what came; None: on from the last step"""
     num_pictured: int = 0
     """Series whose history and forecast are wanted for a picture"""
 
@@ -39,7 +41,9 @@ class Forecast(NamedTuple):
     unique_id: Sequence[str]
     ds: Sequence[str]
     columns: Mapping[str, numpy.ndarray]
-    """`mean`, then for each band its ends: `lo-80`, `hi-80`"""
+    """`mean`, then for each band its ends: `lo-80`, `hi-80`; of a backtest first `y`, what came"""
+    cutoff: Sequence[str] = ()
+    """Of a backtest: the last step that each forecast knew"""
     remarks: Sequence[str] = ()
     """What a person should know of them, a line each"""
     pictured: Sequence[PicturedSeries] = ()

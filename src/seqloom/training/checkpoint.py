@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from seqloom.errors import RunError
-from seqloom.files import write_atomically
+from seqloom.files import keep_previous, write_atomically
 from seqloom.runs import weights
 from seqloom.training.optimizer import Optimizers
 from seqloom.training.state import TrainingState
 
 FILE = Path("resume") / "checkpoint.safetensors"
+PREVIOUS = Path("resume") / "previous.safetensors"
+"""The checkpoint before it, which is taken where it is damaged"""
 
 
 class Checkpoint(NamedTuple):
@@ -35,6 +37,8 @@ class Checkpoint(NamedTuple):
     """For each process: its random state, then the tensors of the state it carries."""
     average: dict[str, Tensor]
     """The averaged weights; empty without `training.averaging`."""
+    damage: str = ""
+    """What is wrong with the checkpoint after it, because of which this one was read."""
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
@@ -59,16 +63,26 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         "data": json.dumps({"path": checkpoint.data_path, "digest": checkpoint.data_digest}),
         "processes": str(len(checkpoint.processes)),
     }
+    keep_previous(folder / FILE, folder / PREVIOUS)
     write_atomically(folder / FILE, weights.to_bytes(tensors, metadata))
 
 
 def load(folder: Path) -> Checkpoint:
-    """Read the checkpoint of a run folder.
+    """Read the last checkpoint of a run folder, or the one before it where that is damaged.
 
     Raises:
-        RunError: there is none, or it is damaged.
+        RunError: there is none, or both are damaged.
     """
-    path = folder / FILE
+    try:
+        return _load(folder / FILE)
+    except RunError as error:
+        try:
+            return _load(folder / PREVIOUS)._replace(damage=str(error))
+        except RunError:
+            raise error from None
+
+
+def _load(path: Path) -> Checkpoint:
     tensors, metadata = weights.read(path)
     try:
         # Checkpoints of earlier versions call it the position.

@@ -7,12 +7,16 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, final
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Ctrl-C, `kill`, and the end of the terminal or of the connection to it"""
 
 
 @final
 class Interrupt:
-    """While entered, the first Ctrl-C or SIGTERM sets `requested`; a second one stops at once."""
+    """While entered, the first of `SIGNALS` sets `requested`; a second one stops at once.
+
+    One that is ignored, as `nohup` ignores the end of the terminal, stays ignored.
+    """
 
     def __init__(self) -> None:
         self.requested = False
@@ -20,7 +24,8 @@ class Interrupt:
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():  # only there may handlers be set
-            self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+            heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._handle) for number in heard}
         return self
 
     def __exit__(

@@ -22,7 +22,15 @@ from seqloom.training import checkpoint
 from seqloom.training.precision import with_precision
 
 RESUMABLE = (
-    *("learning_rate", "gradient_clip", "patience", "checkpoint_every", "log_every", "tensorboard"),
+    *(
+        "learning_rate",
+        "gradient_clip",
+        "patience",
+        "checkpoint_every",
+        "checkpoint_minutes",
+        "log_every",
+        "tensorboard",
+    ),
     "license",
     *("max_epochs", "max_steps", "max_minutes"),
 )
@@ -85,7 +93,6 @@ def new_job(
         columns = {**options.columns, **data.mapping}
         config = config._replace(reading=options.model_copy(update={"columns": columns}))
     log(f"task: {chosen.name} ({chosen.shape}), {'' if known else 'because the data is '}{reason}")
-    data = chosen.arrange(data, config.data)
     preparation = chosen.prepare(data, config.data)
     return Job(config, preparation, chosen.divide(preparation, data), path)
 
@@ -105,32 +112,42 @@ def _infer(data: Any, path: Path) -> tuple[Task, str]:
     return fitting[0]
 
 
-def resumed_job(
-    data: Path | str | None, config: Path | str | None, layer: Mapping[str, Any], out: Path | str | None
-) -> tuple[Path, Job, checkpoint.Checkpoint]:
-    """The run folder `out`, what it trains, and its last checkpoint.
+def folder_to_resume(data: Path | str | None, out: Path | str | None) -> Path:
+    """The run folder `out`; None: the last one that was named after the data.
 
     Raises:
-        ConfigError: `out` is missing, or a setting may not change.
+        ConfigError: there is none.
+    """
+    folder = Path(out) if out is not None else run_folder.last_name(Path(data)) if data is not None else None
+    if folder is None:
+        got = "none" if data is None else f"none, and there is no run named after {data}"
+        raise ConfigError("--resume", "expected --out RUN, the run folder to go on with", got=got)
+    return folder
+
+
+def resumed_job(
+    folder: Path, data: Path | str | None, task_name: str | None, layers: Sequence[Mapping[str, Any]]
+) -> tuple[Job, checkpoint.Checkpoint]:
+    """What a run folder trains, and its last checkpoint.
+
+    Args:
+        folder: the run folder.
+        data: where its data is now; None: where it was.
+        task_name: the task, if it is named again.
+        layers: settings; those of a training that may not change must be what they were.
+
+    Raises:
+        ConfigError: a setting may not change.
         DataError: the data has moved.
         RunError: the run folder is damaged.
     """
-    if out is None:
-        raise ConfigError("--resume", "expected --out RUN, the run folder to go on with", got="none")
-    if config is not None:
-        raise ConfigError(
-            "--resume", "takes the run folder's configuration", got="--config", hint="Leave it out"
-        )
-    folder = Path(out)
     before, _ = run_folder.read_config(folder)
-    for part, values in layer.items():
-        for key in values:
-            if part != "training" or key not in RESUMABLE:
-                resolve(before.task, [layer])  # an unknown key is the first mistake to name
-                allowed = ", ".join(f"training.{name}" for name in RESUMABLE)
-                raise ConfigError("--resume", f"only these may change: {allowed}", got=f"{part}.{key}")
+    named = task_name or next((str(layer["task"]) for layer in layers if "task" in layer), before.task.name)
+    if named != before.task.name:
+        raise ConfigError("--resume", f"the task must be {before.task.name}, as before", got=named)
     saved = before.to_dict()
-    settings = resolve(before.task, [{part: saved[part] for part in PARTS}, layer])
+    settings = with_precision(resolve(before.task, [{part: saved[part] for part in PARTS}, *layers]))
+    _refuse_changes(saved, settings.to_dict())
     resumed = checkpoint.load(folder)
     path = Path(data) if data is not None else Path(resumed.data_path)
     if not path.exists():
@@ -138,6 +155,17 @@ def resumed_job(
         raise DataError(
             path, "expected the data that the training began with", got="nothing there", hint=hint
         )
-    preparation = before.task.restore(folder, settings.data)
+    preparation = run_folder.restore_preparation(folder, settings)
     divided = before.task.divide(preparation, settings.read(path))
-    return folder, Job(settings, preparation, divided, path), resumed
+    return Job(settings, preparation, divided, path), resumed
+
+
+def _refuse_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    for part in PARTS:
+        for key, value in after[part].items():
+            is_free = part == "training" and key in RESUMABLE
+            if not is_free and value != before[part].get(key, value):
+                allowed = ", ".join(f"training.{name}" for name in RESUMABLE)
+                raise ConfigError(
+                    "--resume", f"only these may change: {allowed}", got=f"{part}.{key}={value}"
+                )

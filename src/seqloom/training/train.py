@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from seqloom.progress import listen, shown
 from seqloom.runs import run_folder
 from seqloom.runs.config import RunConfig, read_yaml
 from seqloom.runs.example import answer_example
+from seqloom.runs.lock import RunLock
 from seqloom.runs.model_card import write_card
-from seqloom.training.job import Job, nested_settings, new_job, resumed_job
+from seqloom.training.job import Job, folder_to_resume, nested_settings, new_job, resumed_job
 from seqloom.training.monitoring.callbacks import Callback, MetricsFile, TensorBoard
 from seqloom.training.monitoring.progress import ProgressBar
 from seqloom.training.monitoring.summary import describe_best, summary
@@ -55,20 +56,26 @@ def train(
     # Without `cpu`, processes that have no GPU would not find one another.
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     is_main = accelerator.is_main_process
-    with shown(show_progress and is_main):
+    with shown(show_progress and is_main), ExitStack() as locks:
         log = log if is_main else str
+        layers = [*([read_yaml(Path(config))] if config else []), layer]
         if resume:
-            folder, job, resumed = resumed_job(data, config, layer, out)
+            folder = folder_to_resume(data, out)
+            if is_main:
+                locks.callback(run_folder.lock(folder).release)
+            job, resumed = resumed_job(folder, data, task, layers)
+            if resumed.damage:
+                log(f"{resumed.damage} Going on from the checkpoint before it.")
             log(f"resuming {folder} from step {resumed.state.step:,}")
         else:
             if data is None:
                 raise ConfigError("train", "expected DATA, a file or folder to learn from", got="none")
             folder, resumed = _choose_folder(Path(data), out, is_main), None
-            layers = [*([read_yaml(Path(config))] if config else []), layer]
             job = new_job(Path(data), task, layers, log, strict)
         trainer = Trainer(job, accelerator, resumed)
         if resumed is None:
-            _create_folder(folder, job, trainer, accelerator)
+            if (lock := _create_folder(folder, job, trainer, accelerator)) is not None:
+                locks.callback(lock.release)
         else:
             _refuse_finished(folder, trainer)
             if is_main:
@@ -106,15 +113,21 @@ def _choose_folder(data: Path, out: Path | str | None, is_main: bool) -> Path:
     return broadcast_object_list([folder])[0]
 
 
-def _create_folder(folder: Path, job: Job, trainer: Trainer, accelerator: Accelerator) -> None:
-    """One process makes the folder; all take part in its first checkpoint, to which each adds its own."""
+def _create_folder(folder: Path, job: Job, trainer: Trainer, accelerator: Accelerator) -> RunLock | None:
+    """One process makes the folder; all take part in its first checkpoint, to which each adds its own.
+
+    Returns:
+        In that one process, the right to write it.
+    """
+    lock = None
     if accelerator.is_main_process:
-        run_folder.create(
+        lock = run_folder.create(
             folder, job.config, trainer.source.digest, job.preparation, trainer.write_checkpoint
         )
     else:
         trainer.write_checkpoint(folder)
     accelerator.wait_for_everyone()
+    return lock
 
 
 def _refuse_finished(folder: Path, trainer: Trainer) -> None:

@@ -71,7 +71,7 @@ class Trainer:
         self._average = WeightAverage(self.model, training.averaging) if training.averaging else None
         self._carried: State | None = None
         self._folder, self._callbacks = Path(), ()
-        self._clock_zero = self._record_started = 0.0
+        self._clock_zero = self._record_started = self._checkpoint_seconds = 0.0
         if resumed is not None:
             self._restore(resumed)
         self._wrapped_model = accelerator.prepare(self.model)
@@ -92,7 +92,7 @@ class Trainer:
         """
         self._folder, self._callbacks = folder, callbacks
         self._clock_zero = time.monotonic() - self.state.seconds
-        self._record_started = self.state.seconds
+        self._record_started = self._checkpoint_seconds = self.state.seconds
         self._wrapped_model.train()
         self._check_limits()
         with Interrupt() as interrupt:
@@ -168,7 +168,11 @@ class Trainer:
         self._check_limits()
         for callback in self._callbacks:
             callback.on_step(self.progress(), self.state.seconds)
-        if self.state.step % self._training.checkpoint_every == 0:
+        minutes = (self.state.seconds - self._checkpoint_seconds) / 60
+        if (
+            self.state.step % self._training.checkpoint_every == 0
+            or minutes >= self._training.checkpoint_minutes
+        ):
             self.write_checkpoint(self._folder)
 
     def _validate(self) -> None:
@@ -230,6 +234,7 @@ class Trainer:
 
     def write_checkpoint(self, folder: Path) -> None:
         """Replace the checkpoint of `folder`. All processes call it; one writes."""
+        self._checkpoint_seconds = self.state.seconds
         carried = [] if self._carried is None else tensors_of(self._carried)
         own = [tensor.cpu() for tensor in (checkpoint.random_state(self.processes.device), *carried)]
         processes = self.processes.gather(own)

@@ -75,6 +75,18 @@ def test_what_comes_after_a_cutoff_changes_nothing_before_it(tmp_path: Path) -> 
         assert read_before.tobytes() == read_after.tobytes()
 
 
+def test_missing_exogenous_values_are_filled_by_the_value_before_and_counted(tmp_path: Path) -> None:
+    days = numpy.datetime64("2024-01-01") + numpy.arange(20)
+    values = ["", "", "2", "", "4", *"5" * 14, ""]
+    lines = [f"{day},{step},{value}" for step, (day, value) in enumerate(zip(days, values, strict=True))]
+    (tmp_path / "a.csv").write_text("\n".join(["ds,y,x", *lines]))
+    table = read(tmp_path / "a.csv")
+    assert isinstance(table, SeriesTable)
+    data = arrange_series(table, SeriesConfig(target="y"))
+    assert data.series(0).exogenous[:, 0].tolist() == [2, 2, 2, 2, 4, *[5] * 15]
+    assert "exogenous columns without a value: 4 of 20, filled by the value before" in data.remarks
+
+
 def test_fills() -> None:
     y = numpy.array([[NAN, NAN, 2, NAN, NAN, 8, NAN], [NAN] * 7, [1, 2, 3, 4, 5, 6, 7]])
     whole = list(range(1, 8))
@@ -121,7 +133,9 @@ def test_every_window_of_the_split_counts_also_those_that_fill_no_batch() -> Non
 
 def test_a_split_shorter_than_the_horizon_has_one_window() -> None:
     windows = rolling_windows(Split(numpy.array([5, 0, 7]), numpy.array([7, 2, 7])), 4)
-    assert list(zip(*(part.tolist() for part in windows), strict=True)) == [(0, 5, 7), (1, 1, 2)]
+    assert windows.numbers.tolist() == [0, 1]
+    assert windows.cutoffs.tolist() == [5, 1]
+    assert windows.stops.tolist() == [7, 2]
 
 
 def test_training_windows_are_evenly_spaced_where_there_are_many() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,26 @@ def test_common_names_are_recognized_and_said(tmp_path: Path, header: str, said:
     assert data.series(0).y.tolist() == list(range(30))
 
 
+@pytest.mark.parametrize("by_shop", [True, False])
+def test_the_only_column_that_tells_series_apart_is_their_name(tmp_path: Path, by_shop: bool) -> None:
+    rows = [(day, shop, "kg", step) for shop in ("north", "south") for step, day in enumerate(DAYS)]
+    path = write(tmp_path / "a.csv", "date,shop,unit,sales", rows if by_shop else sorted(rows))
+    data = series_of(path)
+    assert list(data.unique_ids) == ["north", "south"]
+    assert any("unique_id is the column shop" in remark for remark in data.remarks)
+    assert any("left out, since they are no numbers: unit" in remark for remark in data.remarks)
+    write(
+        path, "date,shop,unit,sales", [(day, "north", step % 3 * "x", step) for step, day in enumerate(DAYS)]
+    )
+    assert list(series_of(path).unique_ids) == ["north"]
+
+
+def test_words_beside_times_that_occur_once_name_nothing(tmp_path: Path) -> None:
+    rows = [(day, step, ("NW", "SE")[step % 2]) for step, day in enumerate(DAYS)]
+    data = series_of(write(tmp_path / "a.csv", "date,heat,wind", rows))
+    assert list(data.unique_ids) == ["heat"]
+
+
 def test_a_wide_table_is_a_series_a_column_or_a_target_with_the_others(tmp_path: Path) -> None:
     path = write(tmp_path / "w.csv", "date,heat,wind", [(d, n, n * n) for n, d in enumerate(DAYS)])
     both = series_of(path)
@@ -110,6 +131,8 @@ def test_a_first_line_that_is_a_row_names_no_columns(tmp_path: Path) -> None:
         (["1.1.2024", "2.1.2024", "3.1.2024"], "ds is read with the day first"),
         (["01/01/2024", "01/02/2024", "01/03/2024"], "ds is read with the month first"),
         (["20240101", "20240102", "20240103"], ""),
+        (["1 Jan 2024", "2 January 2024", "3-jan-24"], ""),
+        (['"January 1, 2024"', '"January 2, 2024"', '"January 3, 2024"'], ""),
         (["1704067200", "1704153600", "1704240000"], "seconds since 1970"),
     ],
 )
@@ -118,6 +141,21 @@ def test_dates_in_many_spellings(tmp_path: Path, spellings: list[str], said: str
     data = series_of(write(tmp_path / "a.csv", "ds,y", rows), horizon=1, test_steps=0, validation_steps=1)
     assert dates_of(data) == DAYS[:3]
     assert any(said in remark for remark in data.remarks), data.remarks
+
+
+@pytest.mark.parametrize(
+    ("spellings", "frequency"),
+    [
+        (["Nov 2023", "Dec 2023", "Jan 2024", "Feb 2024"], "1 month"),
+        (["Nov-68", "Dec-68", "Jan-69", "Feb-69"], "1 month"),
+        (["2023Q3", "2023Q4", "2024Q1", "2024Q2"], "1 quarter"),
+        (["Q3 2023", "Q4 2023", "Q1 2024", "Q2 2024"], "1 quarter"),
+    ],
+)
+def test_months_and_quarters(tmp_path: Path, spellings: list[str], frequency: str) -> None:
+    rows = [(day, step) for step, day in enumerate(spellings)]
+    data = series_of(write(tmp_path / "a.csv", "when,y", rows), test_steps=0)
+    assert data.layout.frequency.describe() == frequency
 
 
 def test_the_day_is_first_if_one_is_above_twelve(tmp_path: Path) -> None:
@@ -166,6 +204,15 @@ def test_parquet_jsonl_gzip_and_semicolons(tmp_path: Path) -> None:
         assert (dates_of(data), data.series(0).y.tolist()) == (DAYS, list(range(30))), name
 
 
+def test_rows_of_json_may_lack_values(tmp_path: Path) -> None:
+    rows = [{"ds": day} if step == 0 else {"ds": day, "y": step} for step, day in enumerate(DAYS)]
+    rows[7] = {"y": None, "ds": DAYS[7]}
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    data = series_of(tmp_path / "a.jsonl")
+    assert dates_of(data) == DAYS[1:]
+    assert numpy.flatnonzero(numpy.isnan(data.series(0).y)).tolist() == [6]
+
+
 def test_files_named_after_splits_go_on_from_one_another(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", "unique_id,ds,y", [("a", d, n) for n, d in enumerate(DAYS[:20])])
     write(tmp_path / "validation.csv", "unique_id,ds,y", [("a", d, n) for n, d in enumerate(DAYS[20:25], 20)])
@@ -189,6 +236,11 @@ def test_files_without_names_of_splits_are_a_series_each(tmp_path: Path) -> None
     for name in ("oslo", "rome"):
         write(tmp_path / f"{name}.csv", "date,heat", [(d, n) for n, d in enumerate(DAYS)])
     assert list(series_of(tmp_path).unique_ids) == ["oslo", "rome"]
+    for name in ("oslo", "rome"):
+        write(tmp_path / f"{name}.csv", "date,heat,wind", [(d, n, -n) for n, d in enumerate(DAYS)])
+    data = series_of(tmp_path)
+    assert list(data.unique_ids) == ["oslo/heat", "rome/heat", "oslo/wind", "rome/wind"]
+    assert data.series(2).y[5] == -5
 
 
 def test_static_columns_in_a_table_of_their_own(tmp_path: Path) -> None:
@@ -228,26 +280,40 @@ def test_known_future_columns_in_a_file_of_their_own(tmp_path: Path) -> None:
     assert (len(one.y), one.exogenous[:, 0].tolist()) == (25, list(range(30)))
 
 
-def test_large_tables_are_read_once_into_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from seqloom.data.series.rows import reading
+@pytest.mark.parametrize("order", ["by time", "by series", "late"])
+def test_large_tables_are_read_once_into_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    from seqloom.data.series.rows import frames, reading
 
     rows = [(f"s{n % 7}", DAYS[n // 7], n if n % 11 else "NA", n % 3) for n in range(210)]
-    path = write(tmp_path / "a.csv", "unique_id,ds,y,x", rows)  # interleaved
+    if order == "by series":
+        rows.sort()
+    elif order == "late":
+        rows.append(rows.pop(30))
+    path = write(tmp_path / "a.csv", "unique_id,ds,y,x", rows)
     small = series_of(path, fill="interpolate")
     monkeypatch.setattr(reading, "MEMORY_BYTES", 100)
     monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path / "cache"))
     first, again = series_of(path), series_of(path)
     assert first.digest == again.digest
-    monkeypatch.setattr(reading, "BATCH_ROWS", 10)
-    (tmp_path / "cache").rename(tmp_path / "old")
-    assert series_of(path).digest == first.digest
     numbers, stops = numpy.array([3, 0, 3]), numpy.array([7, 31, 2])
-    for number in range(7):
-        for mine, other in zip(small.series(number), first.series(number), strict=True):
+    for module, name, size in (
+        (reading, "FORMAT", 0),
+        (reading, "BATCH_ROWS", 10),
+        (frames, "CHUNK_ROWS", 50),
+    ):
+        monkeypatch.setattr(module, name, size)
+        shutil.rmtree(tmp_path / "cache")
+        large = series_of(path)
+        assert list(small.unique_ids) == list(large.unique_ids)
+        for number in range(7):
+            for mine, other in zip(small.series(number), large.series(number), strict=True):
+                numpy.testing.assert_array_equal(mine, other)
+        for window in ("windows", "exogenous_windows"):
+            mine, other = (getattr(data, window)(numbers, stops, 5) for data in (small, large))
             numpy.testing.assert_array_equal(mine, other)
-    for name in ("windows", "exogenous_windows"):
-        mine, other = (getattr(data, name)(numbers, stops, 5) for data in (small, first))
-        numpy.testing.assert_array_equal(mine, other)
+        assert [file.name for file in (tmp_path / "cache").rglob("unsorted*")] == []
 
 
 @pytest.mark.parametrize(
@@ -256,6 +322,7 @@ def test_large_tables_are_read_once_into_the_cache(tmp_path: Path, monkeypatch: 
         "text,label\ngood,1\nbad,0\n" * 3,
         "date,review,stars\n2024-01-01,good,1\n2024-01-02,bad,2\n",
         "ds,y,label\n2024-01-01,1,a\n2024-01-02,2,b\n",
+        "date,complaint,votes\n2024-01-01,the soup was cold again,4\n2024-01-02,no one came to our table,5\n",
         "date,source,target\n2024-01-01,a,b\n2024-01-02,c,d\n",
         "name,age,height\nx,1,2\ny,3,4\n",
         "a,b\n1,2\n3,5\n",
@@ -295,6 +362,9 @@ def test_columns_are_chosen_by_name(tmp_path: Path) -> None:
 def test_what_is_no_series_is_one_line(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "name,color", [("x", "red")])
     with pytest.raises(DataError, match=r"a\.csv: expected a column of numbers\. Got name, color\.$"):
+        read(path, as_series=True)
+    path = write(tmp_path / "d.csv", "ds;y", [("2024-01-01", "1,5")], ";")
+    with pytest.raises(DataError, match=r"expected a column of numbers\. Got ds, y\. Write numbers with"):
         read(path, as_series=True)
     path = write(tmp_path / "b.csv", "ds,y", [("yesterday", 1)])
     with pytest.raises(DataError, match=r"b\.csv: `ds` must hold dates\. Got yesterday\. For example 2024-0"):

@@ -1,4 +1,4 @@
-"""Output layers: their likelihoods are those of scipy, quantiles do not cross, draws have the right moments."""
+"""Output layers: their likelihoods are those of scipy, quantiles do not cross, draws are as they say."""
 
 from __future__ import annotations
 

@@ -140,7 +140,8 @@ def _further(plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _describe(plan: Plan, layout: Layout, config: SeriesConfig, series: GriddedSeries) -> Iterator[str]:
     """What was recognized and filled, a line each."""
     season = f"season {layout.season}" if layout.season > 1 else "no season"
-    yield f"steps of {plan.frequency.describe()}, {season}, horizon {layout.horizon}"
+    step = plan.frequency.describe() if plan.has_dates else f"{plan.frequency.multiple:,}, without dates"
+    yield f"steps of {step}, {season}, horizon {layout.horizon}"
     if not plan.has_dates and config.season is None and config.frequency is None:
         yield f"ds has no dates, so that no season is known: {setting('data.season', '24')} says it"
     count, affected = int(series.missing.sum()), int((series.missing > 0).sum())
@@ -150,6 +151,11 @@ def _describe(plan: Plan, layout: Layout, config: SeriesConfig, series: GriddedS
             f"steps without a value: {count:,} of {total:,}, in {affected:,} series; a model reads "
             f"{FILLED[config.fill]}, and no loss or metric counts them"
         )
+
+    carried, width = int(series.carried.sum()), len(plan.exogenous)
+    if carried:
+        total = int(series.lengths.sum()) * width
+        yield f"exogenous columns without a value: {carried:,} of {total:,}, filled by the value before"
 
 
 def _as_error(message: str) -> DataError:

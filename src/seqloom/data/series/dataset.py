@@ -269,10 +269,9 @@ class SeriesData:
         return digest.hexdigest()
 
     def describe(self) -> str:
-        """For example `414 series, a step each hour; train 353,500 steps, test 19,872 steps`."""
-        step = self.layout.frequency.describe()
+        """For example `414 series; train 313,756 steps, validation 39,744 steps`."""
         sizes = ", ".join(f"{name} {split.steps:,} steps" for name, split in self.splits.items())
-        return "; ".join([f"{len(self):,} series, {step} apart", sizes, *self.remarks])
+        return "; ".join([f"{len(self):,} series", sizes, *self.remarks])
 
 
 def fill_gaps(y: numpy.ndarray, fill: Fill = "forward") -> numpy.ndarray:

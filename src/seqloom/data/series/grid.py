@@ -51,6 +51,8 @@ class Gridded(NamedTuple):
     """(S, 3) int64: the steps at which train, validation and test end"""
     missing: numpy.ndarray
     """(S,) int64: steps without a value"""
+    carried: numpy.ndarray
+    """(S,) int64: values of exogenous columns that were missing up to the last step"""
     y: numpy.ndarray
     exogenous: numpy.ndarray
     """(rows, F)"""
@@ -126,6 +128,13 @@ class _Frames(NamedTuple):
     offsets: numpy.ndarray
     ends: numpy.ndarray
     grid: numpy.ndarray
+
+
+def _name_series(plan: Plan, name: str, target: int) -> str:
+    """By its name, by its column, or by both where a table that has a name has several columns."""
+    if not plan.has_ids:
+        return plan.names[target]
+    return name if len(plan.targets) == 1 else f"{name}/{plan.names[target]}"
 
 
 def _place(plan: Plan, name: str) -> str:
@@ -213,7 +222,7 @@ def _trim(
     for row, message in refused.items():
         messages.append(message)
         is_good[row] = False
-    names = [name if plan.has_ids else plan.names[target] for name in frames.names]
+    names = [_name_series(plan, name, target) for name in frames.names]
     for row in numpy.flatnonzero((last < 0) & (frames.sizes > 0)).tolist():
         if row not in refused:
             error = DataError(
@@ -222,6 +231,7 @@ def _trim(
             messages.append(str(error))
     lengths = numpy.where(is_good, last - first + 1, 0)
     further = frames.grid[:, list(plan.exogenous)]
+    absent = numpy.isnan(further).sum(1)
     totals = lengths.copy()
     if plan.num_future:
         is_known = ~numpy.isnan(further[:, -plan.num_future :]).any(1)
@@ -229,7 +239,8 @@ def _trim(
         totals[~is_good] = 0
     since = steps - first[groups]
     kept = is_good[groups] & (since >= 0)
-    y = y[kept & (since < lengths[groups])]
+    is_step = kept & (since < lengths[groups])
+    y = y[is_step]
     is_row = kept & (since < totals[groups])
     good = numpy.flatnonzero(is_good)
     series = numpy.repeat(numpy.arange(len(good)), lengths[good])
@@ -240,6 +251,7 @@ def _trim(
         totals[good],
         numpy.clip(frames.ends[good] - first[good, None], 0, lengths[good, None]),
         numpy.bincount(series[numpy.isnan(y)], minlength=len(good)),
+        numpy.bincount(series, absent[is_step], minlength=len(good)).astype(numpy.int64),
         y,
         _carry_forward(further[is_row], totals[good]),
     )

@@ -19,7 +19,7 @@ from seqloom.data.tables.skipped import SkippedRows
 from seqloom.progress import phase
 
 Y, EXOGENOUS, WORDS = "y.bin", "exogenous.bin", "series.json"
-NUMBERS = ("starts", "lengths", "rows", "ends", "missing")
+NUMBERS = ("starts", "lengths", "rows", "ends", "missing", "carried")
 
 
 class GriddedSeries(NamedTuple):
@@ -31,6 +31,7 @@ class GriddedSeries(NamedTuple):
     rows: numpy.ndarray
     ends: numpy.ndarray
     missing: numpy.ndarray
+    carried: numpy.ndarray
     y: Values
     exogenous: Values
     messages: SkippedRows
@@ -108,7 +109,7 @@ class _Collected:
         return collected
 
     def finish(self, y: Values, exogenous: Values, key: str) -> GriddedSeries:
-        starts, lengths, rows, ends, missing = (numpy.concatenate(self.numbers[name]) for name in NUMBERS)
+        joined = {name: numpy.concatenate(arrays) for name, arrays in self.numbers.items()}
         return GriddedSeries(
-            self.unique_ids, starts, lengths, rows, ends, missing, y, exogenous, self.messages, key
+            unique_ids=self.unique_ids, y=y, exogenous=exogenous, messages=self.messages, key=key, **joined
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import final
 
 import numpy
 
@@ -10,7 +11,9 @@ from seqloom.data.series.dataset import Split
 from seqloom.errors import ConfigError
 
 
-class Windows(NamedTuple):
+@final
+@dataclass(frozen=True)
+class Windows:
     """Forecasts to make: of which series, from which cutoff."""
 
     numbers: numpy.ndarray
@@ -20,9 +23,12 @@ class Windows(NamedTuple):
     stops: numpy.ndarray
     """(N,) int64: the step after the last one that is scored, at most the cutoff plus the horizon"""
 
-    def __getitem__(self, rows: slice | numpy.ndarray) -> Windows:  # type: ignore[override]
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, rows: slice | numpy.ndarray) -> Windows:
         """Some of the forecasts."""
-        return Windows(*(tuple.__getitem__(self, place)[rows] for place in range(3)))
+        return Windows(self.numbers[rows], self.cutoffs[rows], self.stops[rows])
 
 
 def rolling_windows(

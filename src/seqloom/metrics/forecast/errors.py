@@ -147,7 +147,7 @@ def scores(totals: Mapping[str, numpy.ndarray]) -> dict[str, float]:
         result["mase"] = float(totals["mase"]) / mase_steps
     if steps:
         result["smape"] = float(totals["smape"]) / steps
-        if mase_steps and totals.get("mase_naive2", 0) > 0 and totals["smape_naive2"] > 0:
+        if mase_steps and all(0 < totals.get(f"{name}_naive2", 0) < numpy.inf for name in ("mase", "smape")):
             smape, mase = (float(totals[name] / totals[f"{name}_naive2"]) for name in ("smape", "mase"))
             result["owa"] = (smape + mase) / 2
         result["mse"] = float(totals["squared_error"]) / steps

@@ -107,6 +107,9 @@ class Forecaster(nn.Module):
     tensor([1.1000, 5.0000, 7.0000], grad_fn=<RoundBackward1>)
     """
 
+    offsets: Tensor
+    periods: Tensor
+
     def __init__(
         self,
         horizon: int,

@@ -137,13 +137,18 @@ class OutputLayer(NamedTuple):
         if self.kind == "student_t":
             center, spread, df = parameters.unbind(-1)
             normal = torch.randn(center.shape, generator=generator)
-            gamma = torch._standard_gamma(df / 2, generator=generator)
+            gamma = draw_gamma(df / 2, generator)
             return center + spread * normal * torch.sqrt(df / 2 / gamma.clamp(min=1e-6))
         if self.kind == "negative_binomial":
             mean, alpha = parameters.unbind(-1)
-            rate = torch._standard_gamma(1 / alpha, generator=generator) * alpha * mean * scale
+            rate = draw_gamma(1 / alpha, generator) * alpha * mean * scale
             return torch.poisson(rate, generator=generator) / scale
         return parameters[..., 0]
+
+
+def draw_gamma(shape: Tensor, generator: torch.Generator) -> Tensor:
+    """A draw of a gamma distribution of scale 1 for each shape; torch.distributions takes no generator."""
+    return torch._standard_gamma(shape, generator=generator)  # type: ignore[attr-defined]
 
 
 def negative_binomial_nats(parameters: Tensor, target: Tensor, scale: Tensor | float) -> Tensor:

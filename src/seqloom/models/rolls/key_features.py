@@ -27,6 +27,8 @@ class KeyFeatures(nn.Module):
     (torch.Size([4, 15, 22]), 22)
     """
 
+    pitch_class: Tensor
+
     def __init__(self, num_keys: int, reach: int, key_embedding_size: int) -> None:
         super().__init__()
         self.reach, self.num_keys = reach, num_keys

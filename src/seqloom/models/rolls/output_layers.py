@@ -157,6 +157,8 @@ class TiedKeys(nn.Module):
         dependence: `joint`, or `independent` without the terms in v.
     """
 
+    interval: Tensor
+
     def __init__(self, input_size: int, num_keys: int, hidden_size: int, dependence: KeyDependence) -> None:
         super().__init__()
         self.input = nn.Linear(input_size, hidden_size)

@@ -71,6 +71,8 @@ def sample_keys(layer: OutputLayer, context: Tensor, thresholds: Tensor) -> Tens
         next_key = torch.where(sounds, numbers, num_keys).amin(1)
         if int(next_key.min()) == num_keys:
             return frames
+        heard = layer.hear(units, next_key)
+        if heard is units:  # keys do not depend on one another
+            return sounds
         frames |= numbers == next_key.unsqueeze(1)
-        above = next_key.unsqueeze(1)
-        units = layer.hear(units, next_key)
+        above, units = next_key.unsqueeze(1), heard

@@ -19,7 +19,7 @@ from seqloom.data.series.windows import Windows, rolling_windows
 from seqloom.tasks.base import Baseline, Rows
 from seqloom.tasks.forecast.predicting import Predicted, quantile_levels
 from seqloom.tasks.forecast.preparation import Preparation
-from seqloom.tasks.forecast.reference import measure_reference
+from seqloom.tasks.forecast.reference import Reference, measure_reference
 from seqloom.tasks.forecast.scores import count_forecasts, forecast_scores
 
 SHOWN = ("mase", "owa", "mse", "mae", "wql")
@@ -48,7 +48,8 @@ def best_baseline(preparation: Preparation, data: SeriesData, split: str) -> Bas
     ridge, total = fit_ridge(preparation, series)
     if ridge is not None:
         points[f"ridge on {ridge.model.lags} lags"] = ridge.forecast
-    rows = {name: _measure(preparation, series, windows, point) for name, point in points.items()}
+    reference = measure_reference(series, windows, season, h)
+    rows = {name: _measure(preparation, series, windows, reference, point) for name, point in points.items()}
     scores = {name: forecast_scores(part) for name, part in rows.items()}
     best = min(scores, key=lambda name: scores[name].get("mase", scores[name].get("mae", numpy.inf)))
     fitted = describe_share(min(total, MAX_WINDOWS), total, "row") if best.startswith("ridge") else ""
@@ -56,9 +57,10 @@ def best_baseline(preparation: Preparation, data: SeriesData, split: str) -> Bas
     return Baseline(best, rows[best], fitted, {"baselines": shown})
 
 
-def _measure(preparation: Preparation, series: SeriesData, windows: Windows, point: Point) -> Rows:
+def _measure(
+    preparation: Preparation, series: SeriesData, windows: Windows, reference: Reference, point: Point
+) -> Rows:
     h, bands = preparation.horizon, preparation.backtest.level
-    reference = measure_reference(series, windows, preparation.season, h)
     levels, parts = quantile_levels(bands), []
     for start in range(0, len(windows.numbers), CHUNK):
         some = windows[start : start + CHUNK]
@@ -67,7 +69,7 @@ def _measure(preparation: Preparation, series: SeriesData, windows: Windows, poi
         predicted = Predicted(mean, levels, normal_quantiles(mean, deviation, levels), has_bands=True)
         counts = count_forecasts(y, predicted, reference.take(numpy.arange(start, start + len(y))), bands)
         parts.append(Rows(numpy.full(len(y), numpy.nan), counts["steps"], counts))
-    return Rows.join(parts).nonempty()
+    return Rows.join(parts)  # in the order of the windows, so that they pair with the model's
 
 
 def targets_of(series: SeriesData, windows: Windows, horizon: int) -> numpy.ndarray:
@@ -129,7 +131,8 @@ def fit_ridge(preparation: Preparation, series: SeriesData) -> tuple[Ridge | Non
     windows, total = windows[is_whole], int(is_whole.sum())
     if total > MAX_WINDOWS:
         windows = windows[numpy.random.default_rng(0).permutation(total)[:MAX_WINDOWS]]
-    held_out = rolling_windows(series.split("validation"), h, step_size=max(h // 4, 1))[:MAX_WINDOWS]
+    held_out = rolling_windows(series.split("validation"), h, step_size=max(h // 4, 1))
+    held_out = held_out[slice(MAX_WINDOWS)]
     history, y = _histories(series, held_out, lags), targets_of(series, held_out, h)
     unit = numpy.where(sizes[:, 0] > 0, sizes[:, 0], 1.0)
 

@@ -94,7 +94,7 @@ def cut_windows(
         scales: of covariates.
         sizes: (S, 2) of every series: its deviation and its seasonal naive error in training.
     """
-    numbers, cutoffs, stops = windows
+    numbers, cutoffs, stops = windows.numbers, windows.cutoffs, windows.stops
     h, span = shape.horizon, shape.span
     length = int(min(shape.reach + shape.context + span, cutoffs.max()))
     lengths = numpy.minimum(cutoffs, length)

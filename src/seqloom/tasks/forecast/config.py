@@ -24,7 +24,7 @@ class DataConfig(SeriesConfig):
     """Steps that are read before the first forecast. null: the longest lag, at least two horizons."""
     lags: list[PositiveInt] | None = None
     """How many steps back the values lie that are read beside each value, and mixed into its forecast; the
-    first is what a new model forecasts. null: a season, two seasons, and for hours a week; 1, which is the
+    first is what a new model forecasts. null: one to four seasons, and for hours a week; 1, which is the
     last value, is always among them."""
     forks: PositiveInt = 24
     """How many steps of a window forecast in training, of one pass (forking sequences)."""
@@ -48,8 +48,9 @@ class ModelConfig(RecurrentModelConfig):
     steps: Literal["direct", "autoregressive"] = "direct"
     """`direct`: all steps of the horizon at once; `autoregressive`: one step after the other, from its own
     draws (DeepAR)."""
-    linear_steps: Annotated[int, Field(ge=0)] = 0
-    """Last steps, whose differences from the last value a linear layer adds to the forecast; 0: none."""
+    linear_steps: Annotated[int, Field(ge=0)] | None = None
+    """Last steps, whose differences from the last value a linear layer adds to the forecast; 0: none. null:
+    those of `data.context`, 336 at most."""
     ensemble_size: PositiveInt = 1
     """Models with other initial weights, trained side by side; their forecasts are averaged."""
 

@@ -61,6 +61,20 @@ class Predicted(NamedTuple):
         low, high = band_levels(level)
         return tuple(self.quantiles[..., self.levels.index(end)] for end in (low, high))  # type: ignore[return-value]
 
+    def columns(self, levels: Sequence[float]) -> list[numpy.ndarray]:
+        """The center, then the ends of each band if there are any: the columns of `column_names`."""
+        bands = [end for level in levels for end in self.band(level)] if self.has_bands else []
+        return [self.center, *bands]
+
+
+def column_names(levels: Sequence[float]) -> list[str]:
+    """As Nixtla's packages call them.
+
+    >>> column_names([80])
+    ['mean', 'lo-80', 'hi-80']
+    """
+    return ["mean", *(f"{end}-{level:g}" for level in levels for end in ("lo", "hi"))]
+
 
 def band_levels(level: float) -> tuple[float, float]:
     """The levels of the quantiles that bound a band.

@@ -23,7 +23,7 @@ from seqloom.tasks.forecast.reference import Reference, measure_reference, measu
 from seqloom.tasks.forecast.sources import TrainingWindows
 
 SERIES = "series.json"
-WEEK_HOURS = 168
+NUM_SEASONS, WEEK_HOURS = 4, 168
 SCALED_ROWS = 2_000_000
 """Steps from which the scales of covariates are computed"""
 
@@ -125,7 +125,8 @@ class Preparation:
         if self.season == 1:
             return (1,)
         week = (WEEK_HOURS,) if self.season == 24 else ()
-        return tuple(dict.fromkeys([self.season, 2 * self.season, *week, 1]))
+        seasons = [number * self.season for number in range(1, NUM_SEASONS + 1)]
+        return tuple(dict.fromkeys([*seasons, *week, 1]))
 
     @property
     def shape(self) -> WindowShape:

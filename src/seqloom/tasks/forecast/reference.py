@@ -11,8 +11,11 @@ from seqloom.data.series.dataset import SeriesData, fill_gaps
 from seqloom.data.series.windows import Windows
 from seqloom.metrics.forecast.errors import seasonal_errors
 
-MAX_NAIVE2 = 10_000, 20_000_000
+MAX_NAIVE2 = 10_000, 5_000_000
 """Forecasts, and steps of their histories, above which Naive2 is not computed, and there is no OWA."""
+
+CHUNK_STEPS = 1 << 20
+"""Steps of histories that are measured at once"""
 
 
 class Reference(NamedTuple):
@@ -36,10 +39,12 @@ def measure_reference(series: SeriesData, windows: Windows, season: int, horizon
     count = len(windows.numbers)
     most_windows, most_steps = MAX_NAIVE2
     has_naive2 = count <= most_windows and windows.cutoffs.sum() <= most_steps
-    scales = numpy.full(count, numpy.nan)
-    forecasts = numpy.full((count, horizon), numpy.nan) if has_naive2 else None
     order = numpy.argsort(windows.numbers, kind="stable")
     numbers, firsts = numpy.unique(windows.numbers[order], return_index=True)
+    if not has_naive2 and count < 2 * len(numbers):
+        return Reference(measure_histories(series, windows.numbers, windows.cutoffs, season)[:, 1], None)
+    scales = numpy.full(count, numpy.nan)
+    forecasts = numpy.full((count, horizon), numpy.nan) if has_naive2 else None
     for number, rows in zip(numbers.tolist(), numpy.split(order, firsts[1:]), strict=True):
         y = series.series(number).y
         scales[rows] = seasonal_errors(y, season, windows.cutoffs[rows])
@@ -52,11 +57,44 @@ def measure_reference(series: SeriesData, windows: Windows, season: int, horizon
 
 def measure_sizes(series: SeriesData, stops: numpy.ndarray, season: int) -> numpy.ndarray:
     """The deviation and the seasonal naive error of every series up to a step (S, 2); 0 where undefined."""
-    sizes = numpy.zeros((len(series), 2))
-    for number, stop in enumerate(stops.tolist()):
-        y = series.series(number).y[:stop]
-        seen = y[~numpy.isnan(y)]
-        if len(seen):
-            error = seasonal_errors(y, season, numpy.array([stop]))[0]
-            sizes[number] = seen.std(), numpy.nan_to_num(error)
-    return sizes
+    return numpy.nan_to_num(measure_histories(series, numpy.arange(len(series)), stops, season))
+
+
+def measure_histories(
+    series: SeriesData, numbers: numpy.ndarray, stops: numpy.ndarray, season: int
+) -> numpy.ndarray:
+    """The deviation and the seasonal naive error of series up to a step (N, 2); NaN where undefined.
+
+    Many short ones at once: of half a million series a loop would take minutes.
+    """
+    measured = numpy.full((len(numbers), 2), numpy.nan)
+    order = numpy.argsort(stops, kind="stable")
+    ends = numpy.cumsum(stops[order].astype(numpy.int64))
+    chunks = numpy.searchsorted(
+        ends, numpy.arange(CHUNK_STEPS, int(ends[-1]) if len(ends) else 0, CHUNK_STEPS)
+    )
+    for rows in numpy.split(order, numpy.unique(chunks)):
+        length = int(stops[rows].max(initial=0))
+        if not length:
+            continue
+        y = series.windows(numbers[rows], stops[rows], length)
+        measured[rows, 0] = _deviation(y)
+        if length > season:
+            means = _mean(numpy.abs(y[:, season:] - y[:, :-season]))
+            measured[rows, 1] = numpy.where(means > 0, means, numpy.nan)
+    return measured
+
+
+def _mean(values: numpy.ndarray) -> numpy.ndarray:
+    """Of rows, without what is NaN; NaN where all is."""
+    seen = ~numpy.isnan(values)
+    count = seen.sum(1)
+    total = numpy.where(seen, values, 0.0).sum(1)
+    return numpy.where(count > 0, total / numpy.maximum(count, 1), numpy.nan)
+
+
+def _deviation(y: numpy.ndarray) -> numpy.ndarray:
+    """Of rows, without what is NaN; scaled on the way, since squares of 1e200 are no numbers."""
+    largest = numpy.abs(numpy.nan_to_num(y)).max(1, keepdims=True)
+    unit = numpy.where(largest > 0, largest, 1.0)
+    return unit[:, 0] * numpy.sqrt(_mean((y / unit - _mean(y / unit)[:, None]) ** 2))

@@ -27,7 +27,7 @@ from seqloom.tasks.base import (
     Task,
     loss_score,
 )
-from seqloom.tasks.forecast.answers import answer_items, forecast_table
+from seqloom.tasks.forecast.answers import answer_items
 from seqloom.tasks.forecast.baseline import best_baseline
 from seqloom.tasks.forecast.batches import ForecastBatch
 from seqloom.tasks.forecast.calibration import calibrate
@@ -36,10 +36,12 @@ from seqloom.tasks.forecast.predicting import predict_batch, teacher_forced_nats
 from seqloom.tasks.forecast.preparation import Preparation
 from seqloom.tasks.forecast.reference import Reference
 from seqloom.tasks.forecast.scores import count_forecasts, forecast_scores
+from seqloom.tasks.forecast.tables import forecast_table
 from seqloom.tasks.forecast.toy_data import write_toy_data_files
 from seqloom.tasks.forecasting import Forecast as Answer
 from seqloom.tasks.forecasting import ForecastRequest
 
+MAX_LINEAR_STEPS = 336
 MAX_WEIGHT = 20.0
 """Of a window in the loss: one whose series hardly ever changes must not drown the others."""
 
@@ -58,8 +60,8 @@ class Forecast(Task):
     DecodingConfig = DecodingConfig
     training_defaults = {  # noqa: RUF012
         "batch_size": 32,
-        "learning_rate": 2e-3,
-        "averaging": 0.998,
+        "learning_rate": 5e-3,
+        "averaging": 0.99,
         "max_steps": 1500,
         "precision": "float32",
     }
@@ -95,8 +97,12 @@ class Forecast(Task):
         recurrent = config.recurrent_config(Dropouts.of_units(config.dropout))
         sizes = preparation.columns.sizes
 
+        linear_steps = config.linear_steps
+        if linear_steps is None:
+            linear_steps = min(preparation.shape.context, MAX_LINEAR_STEPS)
+
         def build() -> Forecaster:
-            return Forecaster(horizon, preparation.lags, output, recurrent, sizes, config.linear_steps)
+            return Forecaster(horizon, preparation.lags, output, recurrent, sizes, linear_steps)
 
         return ForecastEnsemble(build, config.ensemble_size)
 
@@ -138,7 +144,7 @@ class Forecast(Task):
         )
 
     def calibrate(
-        self, model: ForecastEnsemble, preparation: Preparation, data: SeriesTable, context: Context
+        self, model: ForecastEnsemble, preparation: Preparation, data: SeriesData, context: Context
     ) -> Preparation:
         """With bands as wide as the validation split asks for."""
         return calibrate(model, preparation, data, context)
@@ -174,7 +180,7 @@ class Forecast(Task):
         }
 
     def baseline(
-        self, preparation: Preparation, data: SeriesTable, split: str, budget: Budget = UNLIMITED
+        self, preparation: Preparation, data: SeriesData, split: str, budget: Budget = UNLIMITED
     ) -> Baseline | None:
         """The best of persistence, seasonal naive and a ridge regression on lags."""
         del budget  # all of them take a few seconds at most

@@ -32,6 +32,9 @@ SYNONYMS: Mapping[str, Sequence[str]] = {
 COUNTERS = frozenset(("no", "index", "id", "row", "nr", ""))
 """Columns that may count the rows, in lower case"""
 TEXT_NAMES = [lists for role, lists in OTHER_SYNONYMS.items() if role not in TARGETS]
+WORDS = 4
+"""Of a sentence, at least"""
+DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 MOSTLY = 0.5
 """Of the first values of a column that must be numbers, or times, for it to be one of them"""
 
@@ -102,7 +105,7 @@ def recognize_roles(
     >>> roles.ds, roles.y, roles.form.kind
     (('date',), 'OT', 'iso')
     """
-    names = list(rows[0]) if rows else []
+    names = list_columns(rows)
     chosen = {role: name for role, name in options.columns.items() if role in SYNONYMS}
     mapped = resolve_chosen(names, chosen, where, required=True)
     mapped = {**resolve_chosen(names, known, where, required=False), **mapped}
@@ -126,22 +129,29 @@ def recognize_roles(
     y = mapped.get("y")
     numbers = [name for name in free if name != y and _holds_numbers(values[name])]
     left_out = [name for name in free if name != y and name not in numbers]
+    if unique_id is None and ds:
+        unique_id = _find_names(left_out, values, list(zip(*(values[name] for name in ds), strict=True)))
+        left_out = [name for name in left_out if name != unique_id]
     if y is None:
         y = numbers[0] if len(numbers) == 1 else _named("y", numbers)
     else:
         numbers = [name for name in names if name in (*numbers, y)]
     if not numbers:
-        raise DataError(where, "expected a column of numbers", got=", ".join(names) or "none")
+        has_commas = any(DECIMAL_COMMA.fullmatch(str(value)) for name in free for value in values[name])
+        hint = "Write numbers with a decimal point: 1.5, not 1,5" if has_commas else ""
+        raise DataError(where, "expected a column of numbers", got=", ".join(names) or "none", hint=hint)
     return Roles(unique_id, ds, form, y, tuple(numbers), tuple(left_out))
 
 
 def is_of_other_tasks(
-    names: Sequence[str], rows: Sequence[Mapping[str, Any]], options: ReadOptions, expected: ExpectedColumns
+    rows: Sequence[Mapping[str, Any]], options: ReadOptions, expected: ExpectedColumns
 ) -> bool:
     """Whether a table is for a task that reads texts, recordings, labels and the like.
 
-    A column `label` or `text` wins, whatever else there is, and so do columns chosen for such a task.
+    A column `label` or `text` wins, whatever else there is, and so do columns chosen for such a task, and
+    sentences in a column of any name.
     """
+    names = list_columns(rows)
     roles = {role for layout in expected.layouts for role in layout}
     if roles & options.columns.keys():
         return True
@@ -150,7 +160,14 @@ def is_of_other_tasks(
         return True
     words = {name for lists in TEXT_NAMES for names in lists for name in names}
     texts = {*mapped.values(), *(name for name in names if name.lower() in words)}
-    return any(not _holds_numbers([row.get(name) for row in rows]) for name in texts)
+    if any(not _holds_numbers([row.get(name) for row in rows]) for name in texts):
+        return True
+    return any(_holds_sentences([row.get(name) for row in rows]) for name in names)
+
+
+def list_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The columns of all rows, in order: rows of JSON may lack columns that others have."""
+    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def _named(role: str, names: Sequence[str]) -> str | None:
@@ -174,9 +191,27 @@ def _find_times(names: Sequence[str], values: Mapping[str, Sequence[Any]]) -> st
             return name
     for name in names:
         form = recognize_form(values[name], name)
-        if form is not None and form.kind in ("iso", "ymd", "dmy", "mdy"):
+        if form is not None and form.kind in ("iso", "ymd", "dmy", "mdy", "named", "quarter"):
             return name
     return by_name[0] if by_name and len(names) > 1 else None
+
+
+def _find_names(
+    names: Sequence[str], values: Mapping[str, Sequence[Any]], times: Sequence[tuple[Any, ...]]
+) -> str | None:
+    """The only column that tells series apart: with it, and not without it, each time occurs once.
+
+    One that never changes among the first rows names the first series.
+    """
+    repeats = len(set(times)) < len(times)
+    telling = [
+        name
+        for name in names
+        if (repeats or len(set(values[name])) == 1)
+        and len({*zip(values[name], times, strict=True)}) == len(times)
+        and not any(map(is_missing, values[name]))
+    ]
+    return telling[0] if len(telling) == 1 else None
 
 
 def _counts_rows(name: str, values: Sequence[Any]) -> bool:
@@ -194,6 +229,12 @@ def _holds_numbers(values: Sequence[Any]) -> bool:
     """Whether most of what a column holds are numbers; one that holds nothing yet does."""
     present = [value for value in values if not is_missing(value)]
     return sum(map(_is_number, present)) >= MOSTLY * len(present)
+
+
+def _holds_sentences(values: Sequence[Any]) -> bool:
+    """Whether most values are texts of several words."""
+    texts = [value for value in values if isinstance(value, str) and not is_missing(value)]
+    return sum(value.count(" ") >= WORDS for value in texts) > MOSTLY * len(values)
 
 
 def _is_number(value: Any) -> bool:

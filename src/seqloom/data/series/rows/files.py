@@ -72,7 +72,7 @@ def contains_series(path: Path, options: ReadOptions, expected: ExpectedColumns)
     table = files.tables[0][0]
     try:
         options, rows = first_rows(table, options)
-        if not rows or is_of_other_tasks(list(rows[0]), rows, options, expected):
+        if not rows or is_of_other_tasks(rows, options, expected):
             return False
         roles = recognize_roles(rows, options, table, expected.known)
         return roles.has_times or (roles.is_plain and content_suffix(table) in DELIMITED)

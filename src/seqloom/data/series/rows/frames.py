@@ -13,7 +13,9 @@ from seqloom.data.ragged import FileValues, MemoryValues, Values
 PARTS = ("train", "validation", "test", "future")
 """What a file may be named after, in the order of time; `future` has rows with known-future columns only."""
 CHUNK_ROWS = 1 << 20
-CODES, TIMES, VALUES, COUNTS = "codes.bin", "times.bin", "values.bin", "counts.npy"
+GROUPS, TIMES, VALUES, COUNTS = "groups.bin", "times.bin", "values.bin", "counts.npy"
+DTYPES = {GROUPS: numpy.int64, TIMES: numpy.int64, VALUES: numpy.float64}
+UNSORTED = "unsorted-"
 
 
 class Chunk(NamedTuple):
@@ -73,12 +75,14 @@ class FramesWriter:
 
     def __init__(self, width: int, folder: Path | None = None) -> None:
         self.width, self._folder = width, folder
-        self._parts: dict[str, list[numpy.ndarray]] = {CODES: [], TIMES: [], VALUES: []}
-        self._dtypes = {CODES: numpy.int64, TIMES: numpy.int64, VALUES: numpy.float64}
         self.rows = 0
+        self._parts: dict[str, list[numpy.ndarray]] = {name: [] for name in DTYPES}
+        self._last = (-1, 0)
+        """Group and time of the last row"""
+        self._is_sorted = True
         if folder is not None:  # what an earlier attempt has left
-            for name in self._parts:
-                (folder / f"unsorted-{name}").unlink(missing_ok=True)
+            for name in DTYPES:
+                (folder / f"{UNSORTED}{name}").unlink(missing_ok=True)
 
     def add(self, codes: numpy.ndarray, part: int, times: numpy.ndarray, values: numpy.ndarray) -> None:
         """Add rows.
@@ -89,97 +93,108 @@ class FramesWriter:
             times: (n,) int64.
             values: (n, C) float64.
         """
-        arrays = {CODES: codes * len(PARTS) + part, TIMES: times, VALUES: values}
-        for name, array in arrays.items():
-            typed = numpy.ascontiguousarray(array, dtype=self._dtypes[name])
-            if self._folder is None:
-                self._parts[name].append(typed)
-            else:
-                with (self._folder / f"unsorted-{name}").open("ab") as file:
-                    typed.tofile(file)
+        groups = codes * len(PARTS) + part
+        if not len(groups):
+            return
+        rises = numpy.diff(groups, prepend=self._last[0])
+        is_later = numpy.diff(times, prepend=self._last[1]) >= 0
+        self._is_sorted &= bool(((rises > 0) | ((rises == 0) & is_later)).all())
+        self._last = int(groups[-1]), int(times[-1])
+        rows = _Rows(groups, times, values)
+        if self._folder is None:
+            for name, array in zip(DTYPES, rows, strict=True):
+                self._parts[name].append(array)
+        else:
+            rows.append(self._folder, UNSORTED)
         self.rows += len(codes)
 
     def finish(
         self, unique_ids: Sequence[str], bad: Mapping[int, Mapping[int, str]], key: str = ""
     ) -> Frames:
         """All rows, by series, part and time."""
-        keys, times, values = (self._collected(name) for name in (CODES, TIMES, VALUES))
-        values = values.reshape(-1, self.width)
-        counts = numpy.zeros(len(unique_ids) * len(PARTS), numpy.int64)
-        for start in range(0, self.rows, CHUNK_ROWS):
-            counts += numpy.bincount(keys[start : start + CHUNK_ROWS], minlength=len(counts))
-        sorted_times = self._allocate(TIMES, (self.rows,))
-        sorted_values = self._allocate(VALUES, (self.rows, self.width))
-        places = numpy.cumsum(counts) - counts
-        for start in range(0, self.rows, CHUNK_ROWS):
-            rows = slice(start, start + CHUNK_ROWS)
-            chunk = numpy.asarray(keys[rows])
-            order = numpy.argsort(chunk, kind="stable")
-            groups = chunk[order]
-            is_first = numpy.concatenate([[True], groups[1:] != groups[:-1]])
-            begins = numpy.flatnonzero(is_first)
-            sizes = numpy.diff(numpy.append(begins, len(groups)))
-            targets = places[groups] + numpy.arange(len(groups)) - numpy.repeat(begins, sizes)
-            sorted_times[targets] = times[rows][order]
-            sorted_values[targets] = values[rows][order]
-            places[groups[begins]] += sizes
-        unordered = _sort_by_time(counts, sorted_times, sorted_values)
-        counts = counts.reshape(-1, len(PARTS))
+        size = len(unique_ids) * len(PARTS)
+        late = (0, 0)
         if self._folder is None:
-            stored: tuple[Values, Values] = (
-                MemoryValues(sorted_times),
-                MemoryValues(sorted_values.reshape(-1)),
-            )
+            rows = _Rows(*(numpy.concatenate(self._parts[name]) for name in DTYPES))
+            counts = numpy.bincount(rows.groups, minlength=size)
+            if not self._is_sorted:
+                rows, late = _sort(rows)
+            stored: tuple[Values, Values] = MemoryValues(rows.times), MemoryValues(rows.values.reshape(-1))
         else:
-            for array in (sorted_times, sorted_values):
-                array.flush()  # type: ignore[attr-defined]
-            del keys, times, values, sorted_times, sorted_values
-            for name in (CODES, TIMES, VALUES):
-                (self._folder / f"unsorted-{name}").unlink(missing_ok=True)
+            unsorted = {name: self._folder / f"{UNSORTED}{name}" for name in DTYPES}
+            counts = numpy.zeros(size, numpy.int64)
+            for start in range(0, self.rows, CHUNK_ROWS):
+                counts += numpy.bincount(self._read(unsorted, start).groups, minlength=size)
+            if self._is_sorted:
+                for name in (TIMES, VALUES):
+                    unsorted[name].rename(self._folder / name)
+            else:
+                late = self._sort_files(self._folder, unsorted, counts)
+            for file in unsorted.values():
+                file.unlink(missing_ok=True)
             stored = open_values(self._folder)
-        return Frames(unique_ids, counts, *stored, self.width, bad, unordered, key)
+        return Frames(unique_ids, counts.reshape(-1, len(PARTS)), *stored, self.width, bad, late, key)
 
-    def _collected(self, name: str) -> numpy.ndarray:
-        if self._folder is None:
-            parts = self._parts.pop(name)
-            empty = numpy.zeros((0, self.width) if name == VALUES else 0, self._dtypes[name])
-            return numpy.concatenate([empty, *parts])
-        file = self._folder / f"unsorted-{name}"
-        if not self.rows or not file.stat().st_size:
-            return numpy.zeros(0, self._dtypes[name])
-        return numpy.memmap(file, dtype=self._dtypes[name], mode="r")
+    def _sort_files(
+        self, folder: Path, unsorted: Mapping[str, Path], counts: numpy.ndarray
+    ) -> tuple[int, int]:
+        """Sort rows with about a million in memory: first into files of so many, then each of these."""
+        bucket_of = (numpy.cumsum(counts) - counts) // CHUNK_ROWS
+        for start in range(0, self.rows, CHUNK_ROWS):
+            rows = self._read(unsorted, start)
+            buckets = bucket_of[rows.groups]
+            order = numpy.argsort(buckets, kind="stable")
+            begins = numpy.flatnonzero(numpy.diff(buckets[order], prepend=-1))
+            for part in numpy.split(order, begins[1:]):
+                rows.take(part).append(folder, f"{UNSORTED}{buckets[part[0]]}-")
+        late_rows = late_groups = 0
+        for bucket in range(int(bucket_of.max(initial=0)) + 1):
+            files = {name: folder / f"{UNSORTED}{bucket}-{name}" for name in DTYPES}
+            if files[GROUPS].exists():
+                rows, late = _sort(self._read(files))
+                late_rows, late_groups = late_rows + late[0], late_groups + late[1]
+                rows.append(folder, "")
+            for file in (*files.values(), folder / GROUPS):
+                file.unlink(missing_ok=True)
+        return late_rows, late_groups
 
-    def _allocate(self, name: str, shape: tuple[int, ...]) -> numpy.ndarray:
-        dtype = self._dtypes[name]
-        if self._folder is None or not numpy.prod(shape):
-            if self._folder is not None:
-                (self._folder / name).touch()
-            return numpy.empty(shape, dtype)
-        return numpy.memmap(self._folder / name, dtype=dtype, mode="w+", shape=shape)
+    def _read(self, files: Mapping[str, Path], start: int | None = None) -> _Rows:
+        """A chunk of the rows that are in files; without a start, all of them."""
+        arrays = []
+        for name, dtype in DTYPES.items():
+            width = self.width if name == VALUES else 1
+            count = -1 if start is None else CHUNK_ROWS * width
+            offset = (start or 0) * width * numpy.dtype(dtype).itemsize
+            arrays.append(numpy.fromfile(files[name], dtype, count, offset=offset))
+        return _Rows(arrays[0], arrays[1], arrays[2].reshape(-1, self.width))
+
+
+class _Rows(NamedTuple):
+    """Some rows: the group of each, its time, its values."""
+
+    groups: numpy.ndarray
+    times: numpy.ndarray
+    values: numpy.ndarray
+
+    def take(self, rows: numpy.ndarray) -> _Rows:
+        return _Rows(self.groups[rows], self.times[rows], self.values[rows])
+
+    def append(self, folder: Path, prefix: str) -> None:
+        for name, array in zip(DTYPES, self, strict=True):
+            with (folder / f"{prefix}{name}").open("ab") as file:
+                numpy.ascontiguousarray(array, DTYPES[name]).tofile(file)
+
+
+def _sort(rows: _Rows) -> tuple[_Rows, tuple[int, int]]:
+    """Rows by group and time; how many came after a later one, and of how many groups."""
+    rows = rows.take(numpy.argsort(rows.groups, kind="stable"))
+    is_late = (numpy.diff(rows.times) < 0) & (numpy.diff(rows.groups) == 0)
+    if not is_late.any():
+        return rows, (0, 0)
+    late = int(is_late.sum()), len(numpy.unique(rows.groups[1:][is_late]))
+    return rows.take(numpy.lexsort((rows.times, rows.groups))), late
 
 
 def open_values(folder: Path) -> tuple[Values, Values]:
     """Times and values that a writer left in a folder."""
     return FileValues(folder / TIMES, numpy.int64), FileValues(folder / VALUES, numpy.float64)
-
-
-def _sort_by_time(counts: numpy.ndarray, times: numpy.ndarray, values: numpy.ndarray) -> tuple[int, int]:
-    """Sort the rows of each group in place; how many rows came too late, and of how many groups."""
-    stops = numpy.cumsum(counts)
-    late_rows = late_groups = 0
-    first = 0
-    while first < len(counts):
-        start = int(stops[first] - counts[first])
-        last = max(int(numpy.searchsorted(stops, start + CHUNK_ROWS, side="right")), first + 1)
-        rows = slice(start, int(stops[last - 1]))
-        groups = numpy.repeat(numpy.arange(first, last), counts[first:last])
-        chunk = numpy.asarray(times[rows])
-        is_late = (numpy.diff(chunk) < 0) & (groups[1:] == groups[:-1])
-        if is_late.any():
-            late_rows += int(is_late.sum())
-            late_groups += len(numpy.unique(groups[1:][is_late]))
-            order = numpy.lexsort((chunk, groups))
-            times[rows] = chunk[order]
-            values[rows] = values[rows][order]
-        first = last
-    return late_rows, late_groups

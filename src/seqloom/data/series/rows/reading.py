@@ -16,7 +16,7 @@ from seqloom.data.cache import cached_folder
 from seqloom.data.compression import content_name, is_compressed
 from seqloom.data.folders import list_names
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
-from seqloom.data.series.rows.columns import Roles, recognize_roles
+from seqloom.data.series.rows.columns import Roles, list_columns, recognize_roles
 from seqloom.data.series.rows.files import SeriesFiles, find_series_files, first_rows, sample_rows
 from seqloom.data.series.rows.frames import COUNTS, PARTS, Frames, FramesWriter, open_values
 from seqloom.data.series.rows.numbers import parse_numbers
@@ -91,7 +91,7 @@ def read_series(
     late = f"{late_rows:,} row{'s' * (late_rows > 1)} out of order, in {late_series:,} series: sorted by time"
     ignored = [file.name for file in files.ignored]
     remarks = [
-        *roles.describe(list(rows[0]) if rows else []),
+        *roles.describe(list_columns(rows)),
         late if late_rows else "",
         f"ignored, since others are named train: {list_names(ignored)}" if ignored else "",
         files.rest,
@@ -198,7 +198,8 @@ class SeriesReading:
         if not rows:
             return
         roles = self._roles
-        columns = {name: [row.fields.get(name) for row in rows] for name in rows[0].fields}
+        present = dict.fromkeys(name for row in rows for name in row.fields)
+        columns = {name: [row.fields.get(name) for row in rows] for name in present}
         for name in (*filter(None, [roles.unique_id]), *roles.ds):
             if name not in columns:
                 raise DataError(table, f"expected a column {name}", got=", ".join(columns))

@@ -21,6 +21,10 @@ FIRST = (1970, 1, 1, 0, 0, 0)
 ISO = re.compile(r"\d{4}-\d{1,2}(-\d{1,2})?([ T]\d{1,2}(:\d{2}){0,2}([.,]\d+)?)? ?(Z|UTC|[+-]\d{2}:?\d{2})?")
 WHOLE = re.compile(r"[+-]?\d{1,18}(\.0*)?")
 NUMERIC = re.compile(r"(\d{1,4})[/.](\d{1,2})[/.](\d{1,4})(?:[ T,]+(\d{1,2})(?::(\d{2}))?(?::(\d{2}))?)?")
+NAMED = re.compile(r"(?:(\d{1,2})[. -]+)?([A-Za-z]{3,9})\.?[ -]+(?:(\d{1,2}), *)?(\d{4}|\d{2})")
+"""1 Jan 2024, 01-January-2024, Jan 2024, Jan-24, January 31, 2024"""
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+QUARTER = re.compile(r"(?:(\d{4})[ -]?Q([1-4])|Q([1-4])[ -]?(\d{4}))", re.IGNORECASE)
 MIN_EPOCH, MAX_EPOCH = 10**8, 10**11
 """Whole numbers between these are seconds since 1970, from 1973 on."""
 
@@ -65,7 +69,13 @@ def recognize_form(values: Sequence[Any], name: str = "ds", share: float = 1.0) 
     if len(zones) >= needed:
         return Form("iso", "times with a time zone are read as UTC" if any(zones) else "")
     parts = [match.groups() for text in texts if (match := NUMERIC.fullmatch(text))]
-    return _recognize_order(parts, name) if len(parts) >= needed else None
+    if len(parts) >= needed:
+        return _recognize_order(parts, name)
+    for kind in ("named", "quarter"):
+        times = parse_times(texts, kind)
+        if (times != NOT_A_TIME).sum() >= needed:
+            return Form(kind)
+    return None
 
 
 def _recognize_order(parts: Sequence[tuple[str, ...]], name: str) -> Form | None:
@@ -181,11 +191,31 @@ def _parse_numeric(order: str) -> Callable[[Any], int]:
         if match is None:
             raise ValueError(value)
         parts = dict(zip(order, (int(match[place]) for place in (1, 2, 3)), strict=True))
-        year = parts["y"] if parts["y"] >= 100 else parts["y"] + (2000 if parts["y"] < 70 else 1900)
+        year = _full_year(parts["y"])
         hour, minute, second = (int(match[place] or 0) for place in (4, 5, 6))
         return _microseconds(datetime(year, parts["m"], parts["d"], hour, minute, second))
 
     return parse
+
+
+def _full_year(year: int) -> int:
+    """A year of two digits is one from 1970 to 2069."""
+    return year if year >= 100 else year + (2000 if year < 70 else 1900)
+
+
+def _parse_named(value: Any) -> int:
+    match = NAMED.fullmatch(str(value).strip())
+    if match is None:
+        raise ValueError(value)
+    month = MONTHS.index(match[2][:3].lower()) + 1
+    return _microseconds(datetime(_full_year(int(match[4])), month, int(match[1] or match[3] or 1)))
+
+
+def _parse_quarter(value: Any) -> int:
+    match = QUARTER.fullmatch(str(value).strip())
+    if match is None:
+        raise ValueError(value)
+    return _microseconds(datetime(int(match[1] or match[4]), 3 * int(match[2] or match[3]) - 2, 1))
 
 
 def _whole(value: Any) -> int:
@@ -206,6 +236,8 @@ PARSERS: Mapping[str, Callable[[Any], int]] = {
     "ymd": _parse_numeric("ymd"),
     "dmy": _parse_numeric("dmy"),
     "mdy": _parse_numeric("mdy"),
+    "named": _parse_named,
+    "quarter": _parse_quarter,
     "digits": _parse_digits,
     "epoch": lambda value: _whole(value) * MICROSECONDS["s"],
     "epoch-ms": lambda value: _whole(value) * MICROSECONDS["ms"],

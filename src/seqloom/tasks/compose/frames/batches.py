@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, final
 
 import numpy
+import torch
 from torch import Tensor
 
 from seqloom.data.batching import Batching
@@ -104,12 +105,12 @@ def collate(excerpts: Sequence[tuple[numpy.ndarray, int]]) -> RollBatch:
     """Stack arrays (1 + T, K), each with the frame before it, and where each begins."""
     rows = [frames for frames, _ in excerpts]
     lengths = lengths_of([frames[1:] for frames in rows])
-    first_steps = lengths_of([range(start) for _, start in excerpts])
+    first_steps = torch.tensor([start for _, start in excerpts])
     return RollBatch(pad([frames[:-1] for frames in rows]), pad([f[1:] for f in rows]), lengths, first_steps)
 
 
 def _transpose(frames: numpy.ndarray, random: numpy.random.Generator, options: Augmentation) -> numpy.ndarray:
-    keys = frames.any(0).nonzero()[0]
+    keys = numpy.flatnonzero(frames.any(axis=0))
     lowest, highest = (keys[0], keys[-1]) if len(keys) else (options.first_key, options.stop_key - 1)
     down = min(options.transpose, max(int(lowest) - options.first_key, 0))
     up = min(options.transpose, max(options.stop_key - 1 - int(highest), 0))

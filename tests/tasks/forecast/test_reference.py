@@ -1,0 +1,36 @@
+"""What forecasts are measured against, of many series at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy
+import pytest
+
+from seqloom.data.read import read
+from seqloom.data.series.arranging import arrange_series
+from seqloom.data.series.options import SeriesConfig
+from seqloom.metrics.forecast.errors import seasonal_errors
+from seqloom.tasks.forecast import reference
+
+from .conftest import weekly, write_series
+
+
+@pytest.mark.parametrize("chunk", [1, 50, 1 << 20])
+def test_many_histories_at_once_are_as_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(reference, "CHUNK_STEPS", chunk)
+    gaps = weekly(40)
+    gaps[[5, 20, 21]] = numpy.nan
+    made = {"a": weekly(30), "b": gaps, "c": [4.0], "d": numpy.full(20, 3.0), "e": weekly(60) * 1e200}
+    table = read(write_series(tmp_path / "some.csv", made))
+    series = arrange_series(table, SeriesConfig(), is_divided=False)  # type: ignore[arg-type]
+    numbers, stops = numpy.array([4, 1, 0, 2, 3, 1]), numpy.array([50, 40, 9, 1, 20, 33])
+    measured = reference.measure_histories(series, numbers, stops, 7)
+    for number, stop, (deviation, error) in zip(numbers, stops, measured, strict=True):
+        y = series.series(int(number)).y
+        size = numpy.nanmax(numpy.abs(y))
+        numpy.testing.assert_allclose(deviation / size, numpy.nanstd(y[:stop] / size), atol=1e-12)
+        expected = seasonal_errors(y, 7, numpy.array([stop]))[0]
+        numpy.testing.assert_allclose(error / size, expected / size)
