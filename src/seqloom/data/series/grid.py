@@ -80,6 +80,7 @@ def grid_chunk(
     starts = numpy.zeros(len(totals), numpy.int64)
     starts[totals > 0] = times[begins[totals > 0]]
     positions, on_grid = plan.frequency.positions(times, starts[groups])
+    on_grid[1:] &= (numpy.diff(positions) != 0) | (groups[1:] != groups[:-1])  # two days of one month
     errors = _find_irregular(plan, names, times, groups, on_grid)
     for row, name in enumerate(names):
         messages = bad.get(chunk.first + row, {})
