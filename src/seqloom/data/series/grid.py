@@ -192,6 +192,8 @@ def _find_irregular(
             hint = ""
             if not plan.has_ids:
                 hint = f"If a column tells series apart: {setting('data.columns.unique_id', 'NAME')}"
+            elif plan.frequency.unit in ("s", "min", "h"):
+                hint = "If clocks were set back, write times in UTC"
             error = DataError(place, "each time must occur once", got=f"{now} twice", hint=hint)
         elif row and is_next[row - 1] and widths[row - 1] < 0:
             error = DataError(
