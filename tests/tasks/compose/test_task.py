@@ -62,6 +62,10 @@ def test_files_that_are_not_sound(change: dict[str, object], bars: int) -> None:
     assert not is_sound(tune._replace(**change), bars)
 
 
+def test_a_report_writes_no_longer_tunes_than_those_of_the_data(trained: Predictor, tunes: Path) -> None:
+    assert "their first 4 bars" in trained.evaluate(tunes, bars=9).details["compared"]
+
+
 def test_tunes_of_one_bar_have_no_groove(trained: Predictor, tunes: Path) -> None:
     details = trained.evaluate(tunes, bars=1).details
     assert details["statistics"]["groove consistency"] == {}

@@ -90,21 +90,24 @@ class Events:
         train, held_out = (preparation.tokens(data, name).rows for name in ("train", split))
         count = config.report_tunes
         seeds = [(config.seed + number) % 2**32 for number in range(count)]
-        step = bigram_step(numpy.concatenate(list(train.chunks())), len(preparation.tokenizer))
-        plain = config.model_copy(update={"temperature": 1.0, "top_k": 0, "top_p": 1.0})
-        nothing = [None] * count
 
         def take(rows: Ragged, most: int) -> list[Tune]:
             return [preparation.tokenizer.decode(rows.row(row)) for row in spread(len(rows), most)]
 
         with phase("comparing tunes"):
-            model_tunes = write_tunes(model.step, None, preparation, nothing, config, seeds, model.device)
-            bigram_tunes = write_tunes(step, None, preparation, nothing, plain, seeds)
-            sets = {"model": model_tunes, "held out": take(held_out, count), "bigram": bigram_tunes}
             training = take(train, MAX_REFERENCE)
+            # A model of short tunes knows nothing of what would come after them
+            bars = min(config.bars, int(numpy.median([tune.num_bars for tune in training])))
+            config = config.model_copy(update={"bars": bars})
+            plain = config.model_copy(update={"temperature": 1.0, "top_k": 0, "top_p": 1.0})
+            step = bigram_step(numpy.concatenate(list(train.chunks())), len(preparation.tokenizer))
+            nothing = [None] * count
+            written = write_tunes(model.step, None, preparation, nothing, config, seeds, model.device)
+            bigram = write_tunes(step, None, preparation, nothing, plain, seeds)
+            sets = {"model": written, "held out": take(held_out, count), "bigram": bigram}
             metres = compare_metres({"training": training, **sets})
-            compared = compare_tunes(training, sets, config.bars, len(train))
-            sound = sum(is_sound(tune, config.bars) for tune in model_tunes)
+            compared = compare_tunes(training, sets, bars, len(train))
+            sound = sum(is_sound(tune, bars) for tune in written)
             return {"metres": metres, **compared, "sound_files": f"{sound:,} of {count:,}"}
 
 
