@@ -121,6 +121,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "classify": "reviews.csv",
         "series": "series.jsonl",
         "tag": "tags.conll",
+        "forecast": "sales.csv",
         "translate": "pairs.tsv",
     }
     for name, file in data.items():

@@ -46,6 +46,9 @@ COLUMNS += (
     "\x1b[31m",
     "a\nb",
     "ner_tags",
+    "ds",
+    "y",
+    "unique_id",
     "review",
     "__index__",
 )
@@ -77,6 +80,11 @@ REVIEWS = [
     for n in range(ROWS)
 ]
 SERIES = [{"values": [n, 0.5, -1.0, n / 3], "label": str(n % 2)} for n in range(ROWS)]
+SALES = [
+    (shop, f"2024-{1 + day // 28:02}-{1 + day % 28:02}", str(day % 7 + 3 * shop))
+    for shop in (1, 2)
+    for day in range(56)
+]
 PAIRS = [(f"a red house {n}", f"ein rotes Haus {n}") for n in range(ROWS)]
 MELODY = [(24 * step, 24, 60 + 5 * step % 12) for step in range(8)]
 SEEDS = {
@@ -86,6 +94,9 @@ SEEDS = {
     "reviews.parquet": _parquet(REVIEWS),
     "series.jsonl": _jsonl(SERIES),
     "series.parquet": _parquet(SERIES),
+    "sales.csv": ("unique_id,ds,y\n" + "".join(",".join(map(str, row)) + "\n" for row in SALES)).encode(),
+    "sales.jsonl": _jsonl([{"ds": ds, "y": float(y), "price": 1.5} for _, ds, y in SALES[:56]]),
+    "wide.parquet": _parquet([{"date": ds, "a": float(y), "b": 2.0} for _, ds, y in SALES[:56]]),
     "tags.conll": b"Anna B-PER\nlives O\nin O\nBonn B-LOC\n\n" * ROWS,
     "pairs.tsv": ("source\ttarget\n" + "".join(f"{a}\t{b}\n" for a, b in PAIRS)).encode(),
     "tone.wav": _wav(TONE),
@@ -135,7 +146,11 @@ TOKENS = st.sampled_from([*CHARACTERS, *MARKS, *WORDS])
 ANY_TEXT = st.text(max_size=20) | st.text(alphabet="ab \n\t\"',|[]{}\\\x00\u2028\ufeff", max_size=12)
 NUMBERS = st.floats(width=64) | st.integers(-(1 << 70), 1 << 70)
 VALUES = st.recursive(
-    st.none() | st.booleans() | NUMBERS | ANY_TEXT | st.sampled_from(["good", "bad", "B-PER", "O", "a b"]),
+    st.none()
+    | st.booleans()
+    | NUMBERS
+    | ANY_TEXT
+    | st.sampled_from(["good", "bad", "B-PER", "O", "a b", "2024-01-31", "1/2/24", "12:00"]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ANY_TEXT, inner, max_size=3),
     max_leaves=6,
 )

@@ -19,8 +19,8 @@ from .conftest import SMALL, SMALL_MODEL, check_verb, examples, new_folder, opti
 from .files import ANY_TEXT, COLUMNS, FILES, SEEDS, TOKENS, damaged, data_paths, write_files
 
 ENCODINGS = st.sampled_from(["utf-8", "utf-8", "ascii"])
-TASKS = ("compose", "generate", "classify", "tag", "translate", "transcribe")
-MODELS = ("generate", "classify", "series", "tag", "translate", "audio", "transcribe", "compose")
+TASKS = ("compose", "forecast", "generate", "classify", "tag", "translate", "transcribe")
+MODELS = ("generate", "classify", "series", "tag", "translate", "audio", "transcribe", "compose", "forecast")
 PIPES = st.one_of(
     st.binary(max_size=60),
     st.lists(st.one_of(TOKENS, st.binary(max_size=8), st.just(b"a fine film\n")), max_size=8).map(b"".join),
@@ -160,6 +160,14 @@ def test_compose(runs: Path, primer: tuple[str, bytes], as_json: bool, encoding:
         arguments = ["--primer", f"primer{primer[0]}", *chosen, "--", str(runs / "compose")]
         done = check_verb(folder, "compose", *arguments, encoding=encoding)
         assert done.code == 0 or not (folder / "tune.mid").exists()
+
+
+@examples(15)
+@given(data_paths(), st.sampled_from([[], ["--horizon", "3"], ["--split", "test"], ["--json"]]), ENCODINGS)
+def test_forecast(runs: Path, files: dict[str, bytes], chosen: list[str], encoding: str) -> None:
+    with new_folder() as folder:
+        path = write_files(folder, files)
+        check_verb(folder, "forecast", *chosen, "--", str(runs / "forecast"), path, encoding=encoding)
 
 
 @examples(15)

@@ -95,6 +95,18 @@ def test_doubled_dates_of_one_series_ask_for_the_column_that_tells_series_apart(
         arrange(tmp_path, rows, header="ds,shop,y")
 
 
+def test_two_days_of_one_month_are_no_months(tmp_path: Path) -> None:
+    days = ["2024-01-31", "2024-02-29", "2024-03-01", "2024-03-31", "2024-04-30", "2024-05-31"]
+    with pytest.raises(DataError, match=r"steps must be 1 month apart\. Got 2024-03-31 after 2024-03-01"):
+        arrange(tmp_path, [("a", day, "1") for day in days])
+
+
+def test_an_hour_that_occurs_twice_may_be_one_when_clocks_were_set_back(tmp_path: Path) -> None:
+    hours = [f"2024-10-27 {hour:02d}:00" for hour in (0, 1, 2, 2, 3, 4)]
+    with pytest.raises(DataError, match=r"Got 2024-10-27 02:00:00 twice\. If clocks were set back"):
+        arrange(tmp_path, [("a", hour, "1") for hour in hours])
+
+
 def test_rows_out_of_order_are_sorted_and_said(tmp_path: Path) -> None:
     rows = [("a", DAYS[step], str(step)) for step in (0, 1, 2, 4, 3, *range(5, 30))]
     data = arrange(tmp_path, [*rows, *GOOD])

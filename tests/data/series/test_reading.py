@@ -148,6 +148,7 @@ def test_dates_in_many_spellings(tmp_path: Path, spellings: list[str], said: str
     [
         (["Nov 2023", "Dec 2023", "Jan 2024", "Feb 2024"], "1 month"),
         (["Nov-68", "Dec-68", "Jan-69", "Feb-69"], "1 month"),
+        (["2024-01-31", "2024-02-29", "2024-03-29", "2024-04-30"], "1 month"),  # the last days of business
         (["2023Q3", "2023Q4", "2024Q1", "2024Q2"], "1 quarter"),
         (["Q3 2023", "Q4 2023", "Q1 2024", "Q2 2024"], "1 quarter"),
     ],

@@ -28,9 +28,10 @@ def test_many_histories_at_once_are_as_one_by_one(
     series = arrange_series(table, SeriesConfig(), is_divided=False)  # type: ignore[arg-type]
     numbers, stops = numpy.array([4, 1, 0, 2, 3, 1]), numpy.array([50, 40, 9, 1, 20, 33])
     measured = reference.measure_histories(series, numbers, stops, 7)
-    for number, stop, (deviation, error) in zip(numbers, stops, measured, strict=True):
+    for number, stop, (deviation, error, level) in zip(numbers, stops, measured, strict=True):
         y = series.series(int(number)).y
         size = numpy.nanmax(numpy.abs(y))
         numpy.testing.assert_allclose(deviation / size, numpy.nanstd(y[:stop] / size), atol=1e-12)
+        numpy.testing.assert_allclose(level / size, numpy.nanmean(numpy.abs(y[:stop]) / size))
         expected = seasonal_errors(y, 7, numpy.array([stop]))[0]
         numpy.testing.assert_allclose(error / size, expected / size)

@@ -98,7 +98,7 @@ class Frequency(NamedTuple):
         return 2 * self.season if self.season > 1 else DEFAULT_HORIZON
 
     def positions(self, times: numpy.ndarray, starts: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
-        """Count the steps from `starts` to `times`.
+        """Count the steps from `starts` to `times`. Any day of a month will do, such as its last workday.
 
         Args:
             times: (N,) int64.
@@ -149,13 +149,10 @@ class Frequency(NamedTuple):
     def _positions_in_months(
         self, times: numpy.ndarray, starts: numpy.ndarray
     ) -> tuple[numpy.ndarray, numpy.ndarray]:
-        month, day, rest = _split_months(times)
-        first_month, first_day, first_rest = _split_months(starts)
-        last = _last_days(month)
-        is_same = day == numpy.minimum(first_day, last)
-        is_same |= (day == last) & (first_day == _last_days(first_month))
+        month, _, rest = _split_months(times)
+        first_month, _, first_rest = _split_months(starts)
         steps, remainder = numpy.divmod(month - first_month, MONTHS[self.unit] * self.multiple)
-        return steps, is_same & (rest == first_rest) & (remainder == 0)
+        return steps, (rest == first_rest) & (remainder == 0)
 
 
 def infer_frequency(times: numpy.ndarray, is_first: numpy.ndarray, has_dates: bool) -> Frequency:

@@ -80,6 +80,7 @@ def grid_chunk(
     starts = numpy.zeros(len(totals), numpy.int64)
     starts[totals > 0] = times[begins[totals > 0]]
     positions, on_grid = plan.frequency.positions(times, starts[groups])
+    on_grid[1:] &= (numpy.diff(positions) != 0) | (groups[1:] != groups[:-1])  # two days of one month
     errors = _find_irregular(plan, names, times, groups, on_grid)
     for row, name in enumerate(names):
         messages = bad.get(chunk.first + row, {})
@@ -191,6 +192,8 @@ def _find_irregular(
             hint = ""
             if not plan.has_ids:
                 hint = f"If a column tells series apart: {setting('data.columns.unique_id', 'NAME')}"
+            elif plan.frequency.unit in ("s", "min", "h"):
+                hint = "If clocks were set back, write times in UTC"
             error = DataError(place, "each time must occur once", got=f"{now} twice", hint=hint)
         elif row and is_next[row - 1] and widths[row - 1] < 0:
             error = DataError(

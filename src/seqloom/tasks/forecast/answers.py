@@ -35,7 +35,7 @@ def answer_items(model: ForecastEnsemble, items: Sequence[numpy.ndarray], contex
 
 def _batch_of(y: numpy.ndarray, preparation: Preparation) -> ForecastBatch:
     shape, h = preparation.shape, preparation.horizon
-    sizes = numpy.array([numpy.nanstd(y), 0.0])
+    sizes = numpy.array([numpy.nanstd(y), 0.0, 0.0])
     y = y[None, -(shape.context + shape.reach) :]
     shift, scale = window_scale(y, shape.scaling, sizes[0])
     scaled = (fill_gaps(y, preparation.config.fill) - shift[:, None]) / scale[:, None]

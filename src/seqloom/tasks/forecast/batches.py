@@ -56,7 +56,7 @@ class ForecastBatch(NamedTuple):
         targets: (B, F, h), scaled; NaN where nothing was observed or must be seen.
         shift: (B,) float64; y = shift + scale times the scaled value.
         scale: (B,) float64.
-        sizes: (B, 2) of the series: deviation and seasonal naive error in training.
+        sizes: (B, 3) of the series in training: deviation, seasonal naive error, mean absolute value.
         reference: for reports; None in training.
     """
 
@@ -92,7 +92,7 @@ def cut_windows(
             last that may be seen as a target.
         shape: how they are cut.
         scales: of covariates.
-        sizes: (S, 2) of every series: its deviation and its seasonal naive error in training.
+        sizes: (S, 3) of every series in training: deviation, seasonal naive error, mean absolute value.
     """
     numbers, cutoffs, stops = windows.numbers, windows.cutoffs, windows.stops
     h, span = shape.horizon, shape.span

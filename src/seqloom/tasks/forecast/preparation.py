@@ -184,7 +184,7 @@ class Preparation:
         return data
 
     def sizes(self, series: SeriesData) -> numpy.ndarray:
-        """The deviation and the seasonal naive error of every series in training (S, 2); measured once."""
+        """Deviation, seasonal naive error and mean size of every series in training (S, 3); measured once."""
         if self._sizes is None or self._sizes[0] is not series:
             stops = series.split("train").stops
             self._sizes = (series, measure_sizes(series, stops, self.season))

@@ -56,18 +56,20 @@ def measure_reference(series: SeriesData, windows: Windows, season: int, horizon
 
 
 def measure_sizes(series: SeriesData, stops: numpy.ndarray, season: int) -> numpy.ndarray:
-    """The deviation and the seasonal naive error of every series up to a step (S, 2); 0 where undefined."""
+    """Deviation, seasonal naive error and mean absolute value of every series up to a step (S, 3); 0 where
+    undefined."""
     return numpy.nan_to_num(measure_histories(series, numpy.arange(len(series)), stops, season))
 
 
 def measure_histories(
     series: SeriesData, numbers: numpy.ndarray, stops: numpy.ndarray, season: int
 ) -> numpy.ndarray:
-    """The deviation and the seasonal naive error of series up to a step (N, 2); NaN where undefined.
+    """The deviation, the seasonal naive error and the mean absolute value of series up to a step (N, 3); NaN
+    where undefined.
 
     Many short ones at once: of half a million series a loop would take minutes.
     """
-    measured = numpy.full((len(numbers), 2), numpy.nan)
+    measured = numpy.full((len(numbers), 3), numpy.nan)
     order = numpy.argsort(stops, kind="stable")
     ends = numpy.cumsum(stops[order].astype(numpy.int64))
     chunks = numpy.searchsorted(
@@ -78,7 +80,7 @@ def measure_histories(
         if not length:
             continue
         y = series.windows(numbers[rows], stops[rows], length)
-        measured[rows, 0] = _deviation(y)
+        measured[rows, 0], measured[rows, 2] = _deviation(y), _mean(numpy.abs(y))
         if length > season:
             means = _mean(numpy.abs(y[:, season:] - y[:, :-season]))
             measured[rows, 1] = numpy.where(means > 0, means, numpy.nan)

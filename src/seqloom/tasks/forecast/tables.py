@@ -31,7 +31,7 @@ class Planned(NamedTuple):
     Fields:
         series: what is forecast.
         windows: from which cutoffs.
-        sizes: (S, 2) of every series.
+        sizes: (S, 3) of every series.
         horizon: steps.
     """
 

@@ -42,6 +42,9 @@ from seqloom.tasks.forecasting import Forecast as Answer
 from seqloom.tasks.forecasting import ForecastRequest
 
 MAX_LINEAR_STEPS = 336
+LEVEL_WEIGHT = 13.0
+"""Of errors in units of the level beside those in units of the seasonal naive error, in the unit `owa`: 100
+percent over the sMAPE of Naive2 on M4's hourly series, 18.4, times its MASE, 2.4."""
 MAX_WEIGHT = 20.0
 """Of a window in the loss: one whose series hardly ever changes must not drown the others."""
 
@@ -198,9 +201,15 @@ def loss_weights(batch: ForecastBatch, unit: LossUnit, kind: OutputKind) -> Tens
     """
     if kind in ("student_t", "negative_binomial"):
         return torch.ones_like(batch.scale)
-    size = batch.sizes[:, 0] if unit == "series" else batch.sizes[:, 1]
-    ratio = torch.where(size > 0, batch.scale / size.clamp(min=1e-300), torch.zeros_like(size))
-    return ratio.clamp(max=MAX_WEIGHT).pow(2 if kind == "mse" else 1)
+    deviation, error, level = (_ratio(batch.scale, size) for size in batch.sizes.unbind(1))
+    ratio = {"series": deviation, "seasonal": error, "owa": (error + LEVEL_WEIGHT * level) / 2}[unit]
+    return ratio.pow(2 if kind == "mse" else 1)
+
+
+def _ratio(scale: Tensor, size: Tensor) -> Tensor:
+    """Of a window's scale to a size of its series; 0 where that is undefined."""
+    ratio = torch.where(size > 0, scale / size.clamp(min=1e-300), torch.zeros_like(size))
+    return ratio.clamp(max=MAX_WEIGHT)
 
 
 def _output(model: Any) -> OutputLayer:
