@@ -52,14 +52,17 @@ def test_recipe_is_a_valid_configuration_with_a_limit(recipe: Path) -> None:
 def test_recipe_reduces_the_training_loss(recipe: Path, data_dir: Path, tmp_path: Path) -> None:
     excerpt = tmp_path / "excerpt"  # trainings on the whole are in recipes/README.md
     copy_excerpt(recipe.stem, data_dir, excerpt)
-    limits = ["training.max_steps=8", "training.max_epochs=null", "training.max_minutes=null"]
+    # Windows of series differ more than those of other data, and their steps take less time.
+    steps = 24 if str(DATA[recipe.stem]).startswith("series/") else 8
+    limits = [f"training.max_steps={steps}", "training.max_epochs=null", "training.max_minutes=null"]
     settings = [*limits, "training.log_every=1", "training.warmup_steps=0"]
     folder, _ = train(excerpt, config=recipe, settings=settings, out=tmp_path / "run")
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     records = [line for line in lines if line["split"] == "train"]
-    first, *_, last = [next(v for k, v in line.items() if k.startswith("loss_nats")) for line in records]
-    assert last < first
-    assert len(records) == 8
+    losses = [next(v for k, v in line.items() if k.startswith("loss_nats")) for line in records]
+    quarter = steps // 4
+    assert sum(losses[-quarter:]) < sum(losses[:quarter])
+    assert len(losses) == steps
 
 
 def copy_excerpt(recipe: str, data_dir: Path, folder: Path) -> None:

@@ -53,7 +53,9 @@ def test_what_is_hard_for_both_models_is_not_chance() -> None:
     assert high == pytest.approx(-0.02)
 
 
-def test_a_difference_of_chance_covers_zero_in_95_of_100() -> None:
+def test_a_difference_of_chance_covers_zero_in_95_of_100(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Fewer resamples than a report draws: enough for the share, in less time.
+    monkeypatch.setattr("seqloom.evaluation.bootstrap.RESAMPLES", 300)
     generator, covered = numpy.random.default_rng(0), 0
     for seed in range(300):
         hard, noise = generator.gamma(2.0, 1.0, size=120), generator.normal(0, 0.3, size=(2, 120))

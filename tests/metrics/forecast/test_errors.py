@@ -41,6 +41,8 @@ def count(data: tuple[numpy.ndarray, ...], season: int = 4) -> Counts:
     return errors | count_quantile_losses(targets, quantiles, LEVELS)
 
 
+# Its docstrings have unescaped backslashes, of which Python warns when it first compiles them.
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")
 def test_scores_are_those_of_utilsforecast(data: tuple[numpy.ndarray, ...]) -> None:
     import pandas
     from utilsforecast import losses
