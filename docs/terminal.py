@@ -4,7 +4,7 @@ The commands run in a pseudo-terminal. What they print is recorded with its time
 shows it again, faster: text as text, no script, nothing fetched. Where nothing moves (for a reader who wants
 no motion, in a program that draws no animation), it is the last screen.
 
-python docs/terminal.py [MINUTES]   (the picture in the README: 8, on two cores)
+python docs/terminal.py [MINUTES]   (the picture in the README: 1, on two cores)
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def main() -> None:
     minutes = sys.argv[1] if len(sys.argv) > 1 else "1"
     commands = [
         "seqloom demo" + (f" --minutes {minutes}" if minutes != "1" else ""),
-        'seqloom generate runs/demo --prompt "A class " --temperature 0.5 --max-new-tokens 200',
+        'seqloom generate runs/demo --prompt "An instance " --temperature 0.6 --max-new-tokens 200',
     ]
     with tempfile.TemporaryDirectory() as folder:
         frames = thin(record(commands, Path(folder)))

@@ -52,7 +52,7 @@ def command(
     print(f"\nIt writes:\n\nThe {text}\n")
     for line in (
         "Now yours:",
-        f"  seqloom generate {folder} --prompt 'A class ' --temperature 0.5",
+        f"  seqloom generate {folder} --prompt 'An instance ' --temperature 0.6",
         "  seqloom train your.txt --set training.max_minutes=5",
         "  seqloom train your.txt --set data.unit=word --set model.cell_type=gru",
     ):
