@@ -24,11 +24,12 @@ def write_atomically(path: Path, content: str | bytes | Sequence[bytes | memoryv
     Raises:
         RunError: it cannot be written, for example because the disk is full; the old content stays.
     """
-    parts = [content.encode()] if isinstance(content, str) else content
+    whole = content.encode() if isinstance(content, str) else content
+    parts = [whole] if isinstance(whole, bytes) else whole
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
     try:
         with partial.open("xb") as file:
-            for part in [parts] if isinstance(parts, bytes) else parts:
+            for part in parts:
                 file.write(part)
             file.flush()
             os.fsync(file.fileno())

@@ -18,6 +18,7 @@ from .test_tasks import (  # noqa: F401  they are collected here again, with the
     test_its_baseline_has_the_primary_metric,
     test_its_preparation_is_json,
     test_its_scores_start_with_the_loss_and_have_the_primary_metric,
+    test_measures_do_not_depend_on_torch_default_device,
     test_metrics_do_not_depend_on_the_batch,
     test_one_batch_can_be_memorized,
     test_training_losses_can_be_scored,

@@ -245,3 +245,26 @@ def test_an_answer_depends_on_its_own_input_only(case: Case) -> None:
         assert alone.text == answer.text
         assert "\n" not in answer.text
         json.dumps(dict(answer.details))
+
+
+def test_answers_do_not_depend_on_torch_default_device(case: Case) -> None:
+    """Another default device, on which nothing can be computed, is not where anything is made by chance."""
+    model = case.model()
+    rows = case.data.examples("test")[:3] if hasattr(case.data, "examples") else ()
+    items = [case.preparation.encode(example.fields[case.preparation.column]) for example in rows]
+    if not items:
+        pytest.skip("its data has no rows; tests/tasks tests this")
+    answers = case.task.predict(model, items, case.context)
+    with torch.device("meta"):
+        assert case.task.predict(model, items, case.context) == answers
+
+
+def test_measures_do_not_depend_on_torch_default_device(case: Case) -> None:
+    model = case.model()
+    source = case.preparation.source(case.data, "test", Batching(7, training=False))
+    rows = measure(case.task, model, source, CPU, case.context)
+    with torch.device("meta"):
+        again = measure(case.task, model, source, CPU, case.context)
+    numpy.testing.assert_array_equal(again.nats, rows.nats)
+    for name, counts in rows.counts.items():
+        numpy.testing.assert_array_equal(again.counts[name], counts)

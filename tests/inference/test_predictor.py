@@ -40,6 +40,14 @@ def test_one_prompt_gives_a_text_and_several_a_list(trained: Predictor) -> None:
     assert trained.generate([], max_new_tokens=20) == []
 
 
+def test_a_model_is_loaded_whatever_the_default_device_is(trained: Predictor) -> None:
+    with torch.device("meta"):  # on which nothing can be computed
+        model = seqloom.load(trained.folder, device="cpu")
+    assert model.generate("the ", max_new_tokens=20, seed=1) == trained.generate(
+        "the ", max_new_tokens=20, seed=1
+    )
+
+
 def test_generation_starts_from_the_options_of_the_run(trained: Predictor, copied: Path) -> None:
     config = json.loads((copied / "config.json").read_text())
     damage_config(copied, decoding={**config["decoding"], "max_new_tokens": 7, "temperature": 0.0})

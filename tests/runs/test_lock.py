@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import seqloom
 from seqloom.errors import RunError
 from seqloom.runs.lock import RunLock, remove_abandoned
 
@@ -60,6 +61,31 @@ def test_a_lock_is_released_and_taken_again(folder: Path) -> None:
         RunLock(folder)
     first.release()
     RunLock(folder).release()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(folder: Path) -> None:
+    (folder / "resume" / "lock").mkdir()  # as good as without permission, which root always has
+    with pytest.raises(RunError, match=r"lock: cannot be written\. Got Is a directory\."):
+        RunLock(folder)
+
+
+def test_a_new_training_says_what_it_removes_of_a_killed_one(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the quick brown fox jumps over the lazy dog.\n" * 40)
+    abandoned = Path(tempfile.mkdtemp(dir=tmp_path, prefix=".run."))
+    (abandoned / "resume").mkdir()
+    RunLock(abandoned).release()
+    lines: list[str] = []
+    settings = {
+        "training.max_steps": 1,
+        "model.hidden_size": 4,
+        "training.batch_size": 2,
+        "training.window": 8,
+    }
+    seqloom.train(tmp_path / "text.txt", settings=settings, out=tmp_path / "run", log=lines.append)
+    assert not abandoned.exists()
+    assert (
+        f"removed {abandoned}, which a training has left that was killed before it could be resumed" in lines
+    )
 
 
 def test_who_has_the_lock_removes_what_a_killed_writer_left(folder: Path) -> None:

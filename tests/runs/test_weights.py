@@ -18,7 +18,7 @@ TENSORS = {"w": torch.arange(6.0).view(2, 3), "n": torch.arange(4, dtype=torch.u
 
 
 def written(path: Path, tensors: dict[str, torch.Tensor] = TENSORS) -> bytes:
-    write_atomically(path, weights.to_bytes(tensors, {"format": "pt"}))
+    write_atomically(path, weights.serialize(tensors, {"format": "pt"}))
     return path.read_bytes()
 
 

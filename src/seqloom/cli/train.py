@@ -17,15 +17,16 @@ def command(
         Path | None,
         typer.Argument(
             help="A text (.txt) or table (.csv, .tsv, .json, .jsonl, .parquet, .conll, .conllu), perhaps "
-            "compressed (.gz, .bz2, .xz); or a folder of such files, of parallel texts or of recordings. May "
-            "be left out with --resume.",
+            "compressed (.gz, .bz2, .xz), or piano rolls (.mat, .npz, .json); or a folder of such files, of "
+            "parallel texts, of recordings or of MIDI files. May be left out with --resume.",
             show_default=False,
         ),
     ] = None,
     task: Annotated[
         str | None,
         typer.Option(
-            help="generate, classify, tag, translate or transcribe.  [default: inferred from the data]",
+            help="generate, classify, tag, translate, transcribe, compose or forecast.  [default: inferred "
+            "from the data]",
             show_default=False,
         ),
     ] = None,

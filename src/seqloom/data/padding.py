@@ -36,4 +36,4 @@ def lengths_of(arrays: Sequence[numpy.ndarray]) -> Tensor:
     >>> lengths_of([numpy.array([1, 2]), numpy.array([3])])
     tensor([2, 1])
     """
-    return torch.tensor([len(array) for array in arrays])
+    return torch.tensor([len(array) for array in arrays], device="cpu")

@@ -44,7 +44,10 @@ def bootstrap(
     True
     """
     generator = numpy.random.default_rng(seed)
-    number = len(rows.nats)
+    number, rows = (
+        len(rows.nats),
+        rows._replace(spans=None),
+    )  # which no metric needs, and each draw would copy
     metrics: dict[str, list[float]] = {}
     differences: dict[str, list[float]] = {}
     with phase("resampling", total=RESAMPLES) as resampling:

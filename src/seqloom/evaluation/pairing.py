@@ -32,4 +32,4 @@ def pair_rows(baseline: Rows, spans: numpy.ndarray | None) -> Rows | None:
         return before[spans[:, 1]] - before[spans[:, 0]]
 
     counts = {name: sum_rows(values) for name, values in baseline.counts.items()}
-    return Rows(sum_rows(baseline.nats), sum_rows(baseline.units), counts, spans=spans)
+    return Rows(sum_rows(baseline.nats), sum_rows(baseline.units), counts)

@@ -167,12 +167,12 @@ def verdict(report: Report) -> str:
         return "There is no baseline for this split."
     name, higher = report.primary_metric
     value, baseline = report.metrics[name], report.baseline[name]
-    ends = "" if report.difference is None else sorted(map(abs, report.difference))
     if report.is_better:
-        by = f", by {ends[0]:.4g} to {ends[1]:.4g} in {name}" if ends else ""
+        least, most = sorted(map(abs, report.difference or (0.0, 0.0)))
+        by = f", by {least:.4g} to {most:.4g} in {name}" if report.difference else ""
         return f"The model is better than the baseline, {report.baseline_name}{by}."
     if value > baseline if higher else value < baseline:
-        reason = "of the difference holds 0" if ends else f"of its {name} holds the baseline's"
+        reason = "of the difference holds 0" if report.difference else f"of its {name} holds the baseline's"
         return (
             f"The model is ahead of the baseline, {report.baseline_name}, but that may be chance: the "
             f"interval {reason}. Train it longer, or measure it on more data."

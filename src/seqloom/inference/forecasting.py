@@ -45,7 +45,7 @@ def training_data(folder: Path) -> Path:
 
     expected, got = "expected DATA, the series to go on with", "none"
     if (folder / checkpoint.FILE).exists():
-        path = Path(checkpoint.load(folder).data_path)
+        path = checkpoint.data_path(folder)
         if path.exists():
             return path
         got = f"none, and nothing is at {path} any more"

@@ -337,7 +337,7 @@ def load(folder: Path | str, device: str | None = None) -> Predictor:
     folder = Path(folder)
     config, digest = run_folder.read_config(folder)
     preparation = run_folder.restore_preparation(folder, config)
-    model = config.task.build(preparation, config.model)
+    model = run_folder.build_model(config, preparation)
     run_folder.load_model(folder, model)
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Predictor(folder, config, digest, preparation, model.to(place).eval())

@@ -137,7 +137,7 @@ class EncoderDecoder(nn.Module):
             source: (B, S) token numbers; those beyond a row's length are ignored.
             lengths: (B,), the valid tokens of each row.
         """
-        lengths = torch.as_tensor(lengths)
+        lengths = torch.as_tensor(lengths, device=source.device)
         values, states = self.encoder(self._embed(source, self.source_embedding), lengths=lengths)
         # The last layer's final state of either direction, (B, 2 H): h, and of an LSTM c.
         ends = [end.transpose(0, 1).flatten(1) for end in tensors_of(states[-1])]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import final
 
 from seqloom.errors import RunError
-from seqloom.files import remove_partial
+from seqloom.files import cannot_write, remove_partial
 
 FILE = Path("resume") / "lock"
 SECONDS_TO_LOCK = 60.0
@@ -26,11 +26,14 @@ class RunLock:
         folder: with a folder `resume` in it.
 
     Raises:
-        RunError: another process has it.
+        RunError: another process has it, or the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = (folder / FILE).open("a+b")
+        try:
+            self._file = (folder / FILE).open("a+b")
+        except OSError as error:
+            raise cannot_write(folder / FILE, error) from None
         if not _try_lock(self._file.fileno()):
             self._file.seek(0)
             holder = self._file.read(200).decode(errors="replace").strip()

@@ -14,6 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 import seqloom
@@ -21,7 +22,7 @@ from seqloom.errors import ConfigError, RunError
 from seqloom.files import cannot_write, write_atomically
 from seqloom.runs import checksums, format_1, weights
 from seqloom.runs.config import PARTS, RunConfig, resolve
-from seqloom.runs.lock import RunLock, remove_abandoned
+from seqloom.runs.lock import RunLock
 from seqloom.tasks import task_named
 from seqloom.tasks.base import LoadedRun, Preparation
 
@@ -74,7 +75,6 @@ def create(
     temporary = lock = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(folder)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         (temporary / "resume").mkdir()
         lock = RunLock(temporary)
@@ -202,7 +202,13 @@ def read_config(folder: Path) -> tuple[RunConfig, str]:
 
 def save_model(folder: Path, model: nn.Module) -> None:
     """Replace `model.safetensors`."""
-    write_atomically(folder / MODEL, weights.to_bytes(weights.unique_state(model), {"format": "pt"}))
+    write_atomically(folder / MODEL, weights.serialize(weights.unique_state(model), {"format": "pt"}))
+
+
+def build_model(config: RunConfig, preparation: Preparation) -> nn.Module:
+    """The untrained model of a run, on the CPU whatever torch's default device is."""
+    with torch.device("cpu"):
+        return config.task.build(preparation, config.model)
 
 
 def load_model(folder: Path, model: nn.Module) -> None:
@@ -229,7 +235,7 @@ def load_run(folder: Path) -> LoadedRun:
     """
     config, _ = read_config(folder)
     preparation = restore_preparation(folder, config)
-    model = config.task.build(preparation, config.model)
+    model = build_model(config, preparation)
     load_model(folder, model)
     return LoadedRun(config.task, preparation, model.eval())
 

@@ -24,7 +24,7 @@ CHECKSUM = "crc32"
 NO_CHECKSUM = "0" * 8
 
 
-def to_bytes(
+def serialize(
     tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
 ) -> list[bytes | memoryview]:
     """The content of a safetensors file, in parts, with its checksum."""
@@ -54,6 +54,19 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
                     metadata.pop(CHECKSUM, None)
                     return tensors, metadata
             # A training has replaced the file in between: what was read is not what was checked.
+    except (SafetensorError, OSError) as error:
+        raise RunError(path, "expected a safetensors file", got=str(error) or "nothing") from None
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file alone, without its tensors, and without its checksum's judgement.
+
+    Raises:
+        RunError: it is missing, or no safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+            return file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise RunError(path, "expected a safetensors file", got=str(error) or "nothing") from None
 

@@ -64,7 +64,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         "processes": str(len(checkpoint.processes)),
     }
     keep_previous(folder / FILE, folder / PREVIOUS)
-    write_atomically(folder / FILE, weights.to_bytes(tensors, metadata))
+    write_atomically(folder / FILE, weights.serialize(tensors, metadata))
 
 
 def load(folder: Path) -> Checkpoint:
@@ -80,6 +80,20 @@ def load(folder: Path) -> Checkpoint:
             return _load(folder / PREVIOUS)._replace(damage=str(error))
         except RunError:
             raise error from None
+
+
+def data_path(folder: Path) -> Path:
+    """Where the data was that a training learnt from, by its checkpoint.
+
+    Raises:
+        RunError: there is no checkpoint, or it does not say it.
+    """
+    path = folder / FILE
+    try:
+        return Path(json.loads(weights.read_metadata(path)["data"])["path"])
+    except (KeyError, ValueError, TypeError) as error:
+        got = f"{type(error).__name__}: {error}"
+        raise RunError(path, "expected a checkpoint of this version", got=got) from None
 
 
 def _load(path: Path) -> Checkpoint:

@@ -32,7 +32,7 @@ WINDOW = 64
 LEARNING_RATE_BY_UNITS = 1.28
 """Times 1 / units: 0.01 for 128 of them, and as much less for more as their sums are larger"""
 NGRAM_CONTEXT = 5
-"""What follows the last characters is learnt in one pass by a table, which costs a tenth of the time."""
+"""What follows the last characters is learnt in one pass by a table, which costs a quarter of the time."""
 VOCABULARY = 100
 """About the number of different characters of an English text"""
 

@@ -18,7 +18,7 @@ from seqloom.progress import listen, shown
 from seqloom.runs import run_folder
 from seqloom.runs.config import RunConfig, read_yaml
 from seqloom.runs.example import answer_example
-from seqloom.runs.lock import RunLock
+from seqloom.runs.lock import RunLock, remove_abandoned
 from seqloom.runs.model_card import write_card
 from seqloom.training.job import Job, folder_to_resume, nested_settings, new_job, resumed_job
 from seqloom.training.monitoring.callbacks import Callback, MetricsFile, TensorBoard
@@ -71,6 +71,8 @@ def train(
             if data is None:
                 raise ConfigError("train", "expected DATA, a file or folder to learn from", got="none")
             folder, resumed = _choose_folder(Path(data), out, is_main), None
+            for left in remove_abandoned(folder) if is_main else ():
+                log(f"removed {left}, which a training has left that was killed before it could be resumed")
             job = new_job(Path(data), task, layers, log, strict)
         trainer = Trainer(job, accelerator, resumed)
         if resumed is None:
@@ -159,7 +161,7 @@ def _report_best(folder: Path, job: Job, trainer: Trainer) -> Report:
         trainer.record(split, rows)
     skipped = validation.source(split).skipped
     seconds = trainer.state.seconds
-    preparation = job.config.task.evaluated(job.preparation, job.config.decoding)
+    preparation = validation.preparation(split)
     report = make_report(
         job.config.task, preparation, job.data, split, rows, skipped=skipped, seconds=seconds
     )

@@ -11,7 +11,7 @@ from seqloom.data.batching import Batching, Source
 from seqloom.data.bucketing import BATCH_SIZE
 from seqloom.evaluation.measure import measure
 from seqloom.runs.config import TrainingConfig
-from seqloom.tasks.base import Metric, Rows, Task
+from seqloom.tasks.base import Metric, Preparation, Rows, Task
 from seqloom.training.job import Job
 from seqloom.training.processes import Processes
 from seqloom.training.state import LOSS, TrainingState
@@ -30,13 +30,20 @@ class Validation:
         training, task = job.config.training, job.config.task
         self._job, self._processes = job, processes
         batching = Batching(BATCH_SIZE, training.window, training.seed, processes.shard, training=False)
-        # A training validates often, by the defaults of `decoding.*`; the report is made as the run asks for.
+        # A training validates often, by the defaults of `decoding.*`; the test is made as the run asks for.
         decodings = {split: job.config.decoding for split in job.data.splits if split != "train"}
         decodings |= {"validation": task.DecodingConfig()}
-        self._sources = {
-            split: task.evaluated(job.preparation, decoding).source(job.data, split, batching)
-            for split, decoding in decodings.items()
+        self._preparations = {
+            split: task.evaluated(job.preparation, decoding) for split, decoding in decodings.items()
         }
+        self._sources = {
+            split: preparation.source(job.data, split, batching)
+            for split, preparation in self._preparations.items()
+        }
+
+    def preparation(self, split: str) -> Preparation:
+        """What made the source of a split, for a baseline that is measured on the same."""
+        return self._preparations[split]
 
     def source(self, split: str) -> Source:
         """The batches of a split."""

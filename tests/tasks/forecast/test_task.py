@@ -27,6 +27,9 @@ def test_every_output_forecasts_with_bands(trained: Trained, weeks: Path, output
     model = trained(model__output=output, model__steps=steps, data__scaling=scaling, training__max_steps=3)
     forecast = model.forecast(weeks, level=[50, 90], num_samples=20)
     assert list(forecast.columns) == ["mean", "lo-50", "hi-50", "lo-90", "hi-90"]
+    with torch.device("meta"):  # on which nothing can be computed
+        again = model.forecast(weeks, level=[50, 90], num_samples=20)
+    assert all(numpy.array_equal(again.columns[name], values) for name, values in forecast.columns.items())
     low, high = forecast.columns["lo-90"], forecast.columns["hi-90"]
     assert (low <= high).all()
     assert (low < high).mean() >= 0.5  # a model of three steps has bands so wide that calibration closes them
@@ -43,6 +46,18 @@ def test_the_same_seed_draws_the_same_paths(trained: Trained, weeks: Path) -> No
     )
     assert numpy.array_equal(first, same)
     assert not numpy.array_equal(first, other)
+
+
+def test_a_report_on_the_validation_split_has_a_baseline_of_the_same_forecasts(tmp_path: Path) -> None:
+    """Without a test split; `decoding.n_windows` asks for fewer forecasts of a test."""
+    values = [10 + day % 7 + (day % 3) / 10 for day in range(140)]
+    for split, days in (("train", range(98)), ("validation", range(98, 140))):
+        rows = "".join(f"a,{day},{values[day]}\n" for day in days)
+        (tmp_path / f"{split}.csv").write_text(f"unique_id,ds,y\n{rows}")
+    settings = {**SMALL, "data.season": 7, "data.horizon": 7, "decoding.n_windows": 2}
+    _, report = train(tmp_path, task="forecast", settings=settings, out=tmp_path / "run")
+    assert report.split == "validation"
+    assert report.difference is not None
 
 
 def prices(file: Path, ahead: int, seed: int = 0) -> Path:

@@ -130,13 +130,15 @@ class OutputLayer(NamedTuple):
 
     def sample(self, parameters: Tensor, generator: torch.Generator, scale: Tensor | float = 1.0) -> Tensor:
         """A draw (…) from each distribution; of a number alone, the number."""
-        chance = torch.rand(parameters.shape[:-1], generator=generator).clamp(1e-6, 1 - 1e-6)
         if self.kind == "quantile":
+            chance = torch.rand(parameters.shape[:-1], generator=generator, device="cpu").clamp(
+                1e-6, 1 - 1e-6
+            )
             drawn = interpolate_at(parameters.cpu().double().numpy(), self.levels, chance.double().numpy())
             return torch.from_numpy(drawn).to(parameters)
         if self.kind == "student_t":
             center, spread, df = parameters.unbind(-1)
-            normal = torch.randn(center.shape, generator=generator)
+            normal = torch.randn(center.shape, generator=generator, device="cpu")
             gamma = draw_gamma(df / 2, generator)
             return center + spread * normal * torch.sqrt(df / 2 / gamma.clamp(min=1e-6))
         if self.kind == "negative_binomial":

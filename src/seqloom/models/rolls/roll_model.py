@@ -151,7 +151,7 @@ class RollModel(nn.Module):
             h, states = self.layers(x, state, lengths)
             return h.transpose(0, 1).flatten(0, 1), states
         if lengths is not None:
-            lengths = torch.as_tensor(lengths).repeat_interleave(self.range_size)
+            lengths = torch.as_tensor(lengths, device="cpu").repeat_interleave(self.range_size)
         by_key = None if state is None else self._by_key(state)
         h, states = self.layers(x.flatten(1, 2), by_key, lengths)
         h = h.unflatten(1, (batch_size, self.range_size))

@@ -41,9 +41,10 @@ def _batch_of(y: numpy.ndarray, preparation: Preparation) -> ForecastBatch:
     scaled = (fill_gaps(y, preparation.config.fill) - shift[:, None]) / scale[:, None]
     length = y.shape[1]
     width = preparation.columns.sizes.future  # of the calendar
-    nothing = Covariates(torch.zeros(1, length, 0), torch.zeros(1, length + h, width), torch.zeros(1, 0))
-    observed, lengths = torch.from_numpy(~numpy.isnan(y)), torch.tensor([length])
+    shapes = (1, length, 0), (1, length + h, width), (1, 0)
+    nothing = Covariates(*(torch.zeros(shape, device="cpu") for shape in shapes))
+    observed, lengths = torch.from_numpy(~numpy.isnan(y)), torch.tensor([length], device="cpu")
     history = History(torch.from_numpy(scaled.astype(numpy.float32)), observed, lengths, nothing)
-    missing = torch.full((1, 1, h), torch.nan)
+    missing = torch.full((1, 1, h), torch.nan, device="cpu")
     size = torch.from_numpy(sizes[None])
     return ForecastBatch(history, missing, torch.from_numpy(shift), torch.from_numpy(scale), size)

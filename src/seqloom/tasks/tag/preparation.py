@@ -139,7 +139,9 @@ class Preparation:
         self.scheme_name = scheme_name or (self.scheme.name if self.scheme else None)
         known_words = [word for word in words if word != UNKNOWN]
         self._numbers = {word: number for number, word in enumerate([UNKNOWN, *known_words])}
-        self.seen_once = torch.tensor([False, *(sum(words[word].values()) == 1 for word in known_words)])
+        self.seen_once = torch.tensor(
+            [False, *(sum(words[word].values()) == 1 for word in known_words)], device="cpu"
+        )
         self._tags = {tag: number for number, tag in enumerate(self.tags)}
         if OUTSIDE in self._tags:
             self._tags.setdefault(STRAY_OUTSIDE, self._tags[OUTSIDE])

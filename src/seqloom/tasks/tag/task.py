@@ -65,7 +65,7 @@ def count_correct(
     if scheme is not None:
         columns = zip(*(entity_f1.count(*map(scheme.convert, pair)) for pair in pairs), strict=True)
         counts |= dict(zip(entity_f1.Counts._fields, map(list, columns), strict=True))
-    return {name: torch.tensor(values) for name, values in counts.items()}
+    return {name: torch.tensor(values, device="cpu") for name, values in counts.items()}
 
 
 @final

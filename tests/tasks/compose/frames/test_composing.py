@@ -45,6 +45,8 @@ def test_the_same_seed_gives_the_same_tune(trained: Predictor) -> None:
     first, again, other = (_compose(trained, None, seed=seed, bars=6)[0] for seed in (1, 1, 2))
     numpy.testing.assert_array_equal(first.notes, again.notes)
     assert first.notes.tolist() != other.notes.tolist()
+    with torch.device("meta"):  # on which nothing can be computed
+        numpy.testing.assert_array_equal(_compose(trained, None, seed=1, bars=6)[0].notes, first.notes)
 
 
 def test_a_tune_depends_on_its_own_primer_only(trained: Predictor) -> None:

@@ -171,7 +171,9 @@ class Preparation:
         if files not in self._tokenized:
             tokenized = self._tokenize(files, split, data.strict)
             if not len(tokenized.rows):
-                raise DataError(data.path, f"expected a good MIDI file in {split}", got=tokenized.skipped[0])
+                skipped, first = tokenized.skipped, tokenized.skipped[0].removesuffix(".")
+                got = first if len(skipped) == 1 else f"{len(skipped):,} bad ones, the first: {first}"
+                raise DataError(data.path, f"expected a good MIDI file in {split}", got=got)
             self._tokenized[files] = tokenized
         return self._tokenized[files]
 

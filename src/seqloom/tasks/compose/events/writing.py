@@ -128,6 +128,6 @@ def bigram_step(tokens: numpy.ndarray, vocabulary_size: int) -> Step:
     table = torch.from_numpy(numpy.stack(rows)).float()
 
     def step(tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
-        return table[tokens], torch.zeros(1, len(tokens)) if state is None else state
+        return table[tokens], torch.zeros(1, len(tokens), device=tokens.device) if state is None else state
 
     return step

@@ -105,7 +105,7 @@ def collate(excerpts: Sequence[tuple[numpy.ndarray, int]]) -> RollBatch:
     """Stack arrays (1 + T, K), each with the frame before it, and where each begins."""
     rows = [frames for frames, _ in excerpts]
     lengths = lengths_of([frames[1:] for frames in rows])
-    first_steps = torch.tensor([start for _, start in excerpts])
+    first_steps = torch.tensor([start for _, start in excerpts], device="cpu")
     return RollBatch(pad([frames[:-1] for frames in rows]), pad([f[1:] for f in rows]), lengths, first_steps)
 
 

@@ -71,18 +71,20 @@ def sample_rolls(
         (rolls, count, K) uint8.
     """
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-    inputs = torch.zeros(len(seeds), 1, NUM_KEYS)
+    inputs = torch.zeros(len(seeds), 1, NUM_KEYS, device="cpu")
     if before is not None:
         heard = before.to(inputs.dtype).expand(len(seeds), -1, -1)
         inputs = torch.cat([inputs, heard], dim=1)
-    frames = torch.zeros(len(seeds), count, NUM_KEYS, dtype=torch.uint8)
+    frames = torch.zeros(len(seeds), count, NUM_KEYS, dtype=torch.uint8, device="cpu")
     state, place = model.initial_state(len(seeds)), 0
     for number in range(count):
-        first_steps = torch.full((len(seeds),), place)
+        first_steps = torch.full((len(seeds),), place, device=model.device)
         context, state = model.step(inputs.to(model.device), state, first_steps=first_steps)
         last = context.unflatten(0, (len(seeds), -1))[:, -1]
         place += inputs.shape[1]
-        uniforms = torch.stack([torch.rand(NUM_KEYS, generator=g, dtype=torch.float64) for g in generators])
+        uniforms = torch.stack(
+            [torch.rand(NUM_KEYS, generator=g, dtype=torch.float64, device="cpu") for g in generators]
+        )
         drawn = model.sample(last, uniforms.to(model.device), options).cpu()
         inputs = drawn.unsqueeze(1).to(inputs.dtype)
         frames[:, number] = drawn

@@ -88,7 +88,7 @@ class Frames:
         keys = MarkovKeys([roll.frames for roll in read_split(data, "train")[0]])
         nats = [torch.from_numpy(keys.nats(roll.frames)) for roll in read_split(data, split)[0]]
         sums = torch.stack([frames[1:].sum() for frames in nats])
-        units = torch.tensor([len(frames) - 1 for frames in nats])
+        units = torch.tensor([len(frames) - 1 for frames in nats], device="cpu")
         counts = _conventions(sums, units, torch.stack([frames[0] for frames in nats]))
         rows = Rows(sums.numpy(), units.numpy(), {name: part.numpy() for name, part in counts.items()})
         return Baseline("each key given the frame before", rows)
