@@ -17,6 +17,7 @@ TITLE = """# Measured
 
 Written by `make bench`: every figure that we state, in turn with its peer, as the median of pairs with
 [least, most]. Machines are noisy: read the ratios, not the seconds. A floor is what a figure must reach.
+Under each section stand the day, the machine and the command of its run.
 """
 
 
@@ -36,8 +37,7 @@ def write_section(title: str, script: Path, lines: list[str], versions: str = ""
     old = RESULTS.read_text() if RESULTS.exists() else ""
     sections = [part for part in re.split(r"^(?=## )", old, flags=re.MULTILINE) if part.startswith("## ")]
     kept = [part.rstrip() + "\n" for part in sections if not part.startswith(f"## {title}\n")]
-    header = f"{TITLE}\nLast run: {measured}: `make bench`\n"
-    RESULTS.write_text("\n".join([header, *kept, section]))
+    RESULTS.write_text("\n".join([TITLE, *kept, section]))
 
 
 def save(script: Path, numbers: dict[str, Any]) -> None:

@@ -42,6 +42,23 @@ def write_atomically(path: Path, content: str | bytes | Sequence[bytes | memoryv
         raise
 
 
+def require_new_file(path: Path, overwrite: bool = False) -> None:
+    """Refuse the name of a file that cannot be written, before there is anything to write.
+
+    Args:
+        path: what a user wants to be written.
+        overwrite: whether a file of that name may be replaced.
+
+    Raises:
+        RunError: there is such a file, or no such folder.
+    """
+    if not path.parent.is_dir():
+        raise RunError(path, "expected a folder that exists", got=f"{path.parent}, which does not")
+    if path.is_dir() or (path.exists() and not overwrite):
+        got = "a folder" if path.is_dir() else "one that exists"
+        raise RunError(path, "expected a new file", got=got, hint="Name another, or add --overwrite")
+
+
 def keep_previous(path: Path, previous: Path) -> None:
     """Keep a file, before another takes its name, under the name `previous`, if there is one.
 

@@ -72,6 +72,15 @@ def test_files_and_json(run: Path, sales: Path, tmp_path: Path) -> None:
     assert "trained for 4 steps: later ones go on from the forecast itself" in text
     assert "2024-03-06, mean" in text
     assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+    for option, file in (("--out", table), ("--plot", page)):
+        before = file.read_bytes()
+        done = seqloom("forecast", run, sales, option, file, cwd=tmp_path)
+        assert done.returncode == 2
+        line = f"{file}: expected a new file. Got one that exists. Name another, or add --overwrite."
+        assert line in done.stderr
+        assert file.read_bytes() == before
+    assert _command("forecast", run, sales, "--horizon", 3, "--out", table, "--overwrite") == ""
+    assert len(table.read_text().splitlines()) == 7
     answer = json.loads(_command("forecast", run, sales, "--level", "none", "--json"))
     assert list(answer) == ["run", "data", "remarks", "forecasts"]
     assert list(answer["forecasts"][0]) == ["unique_id", "ds", "mean"]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seqloom.cli.options import Run, json_option
+from seqloom.cli.options import Overwrite, Run, json_option
 
 AS_IN_RUN = "  [default: as in the run]"
 KEYS = "run, files, bars, time_signatures, notes, seconds and seed"
@@ -45,7 +45,7 @@ def command(
         Path | None,
         typer.Option(help="An .sf2 file whose first instrument plays in the .wav file."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, json_option(KEYS)] = False,
 ) -> None:
     """Write a tune, from nothing or on from a primer.

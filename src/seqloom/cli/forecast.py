@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seqloom.cli.options import Run, RunSettings, Strict, json_option
+from seqloom.cli.options import Overwrite, Run, RunSettings, Strict, json_option
 
 KEYS = "run, data, remarks and forecasts: for each series and step its unique_id, ds, mean and bands; of a "
 KEYS += "backtest also cutoff and y"
@@ -49,6 +49,7 @@ def command(
         Path | None,
         typer.Option(help="Write the rows into this file, not to standard output.", show_default=False),
     ] = None,
+    overwrite: Overwrite = False,
     settings: RunSettings = None,
     strict: Strict = False,
     as_json: Annotated[bool, json_option(KEYS)] = False,
@@ -61,13 +62,16 @@ def command(
 
     import_torch()
     from seqloom.cli.output import log, print_json, run_settings
-    from seqloom.files import write_atomically
+    from seqloom.files import require_new_file, write_atomically
     from seqloom.inference.forecast_table import rows_of, to_csv
     from seqloom.inference.predictor import load
     from seqloom.progress import shown
 
     decoding, reading = run_settings(settings)
     levels = None if level is None else parse_levels(level)
+    for file in (plot, out):
+        if file is not None:
+            require_new_file(file, overwrite)
     with shown():
         forecast = load(run).forecast(
             data,
@@ -86,7 +90,7 @@ def command(
         from seqloom.inference.forecast_picture import draw_page
 
         write_atomically(plot, draw_page(forecast))
-        log(f"{plot}: {len(forecast.pictured):,} series")
+        log(f"{plot}: {len(forecast.pictured):,} of {len(set(forecast.unique_id)):,} series")
     if out is not None:
         write_atomically(out, to_csv(forecast))
         log(f"{out}: {len(forecast.ds):,} rows")

@@ -12,6 +12,7 @@ Data = Annotated[Path, typer.Argument(help="A file or folder of data, as for `se
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first unusable row or input instead of skipping it.")
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 RunSettings = Annotated[
     list[str] | None,
     typer.Option(

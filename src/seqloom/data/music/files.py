@@ -8,8 +8,8 @@ from seqloom.data.music.midi import SUFFIXES, midi_bytes
 from seqloom.data.music.picture import roll_svg
 from seqloom.data.music.sound import wav_bytes
 from seqloom.data.music.tune import Tune
-from seqloom.errors import DataError, RunError
-from seqloom.files import write_atomically
+from seqloom.errors import DataError
+from seqloom.files import require_new_file, write_atomically
 
 WRITABLE = (*SUFFIXES, ".wav", ".svg")
 
@@ -51,8 +51,4 @@ def check_target(path: Path, overwrite: bool = False) -> None:
     if path.suffix.lower() not in WRITABLE:
         expected = f"expected a file name that ends in {', '.join(WRITABLE[:-1])} or {WRITABLE[-1]}"
         raise DataError(path, expected, got=path.suffix or "no ending")
-    if not path.parent.is_dir():
-        raise RunError(path, "expected a folder that exists", got=f"{path.parent}, which does not")
-    if path.is_dir() or (path.exists() and not overwrite):
-        got = "a folder" if path.is_dir() else "one that exists"
-        raise RunError(path, "expected a new file", got=got, hint="Name another, or add --overwrite")
+    require_new_file(path, overwrite)
