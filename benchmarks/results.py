@@ -21,7 +21,9 @@ Under each section stand the day, the machine and the command of its run.
 """
 
 
-def write_section(title: str, script: Path, lines: list[str], versions: str = "") -> None:
+def write_section(
+    title: str, script: Path, lines: list[str], versions: str = "", arguments: str = ""
+) -> None:
     """Print a section, and put it into RESULTS.md in place of the one of the same title.
 
     Args:
@@ -29,10 +31,13 @@ def write_section(title: str, script: Path, lines: list[str], versions: str = ""
         script: the file that measured.
         lines: Markdown.
         versions: of what was measured against, beside torch's.
+        arguments: of the script's command.
     """
     where = f"{processor()}, {torch.get_num_threads()} threads, Python {platform.python_version()}"
     measured = f"{datetime.date.today()}, {where}, torch {torch.__version__}{versions and ', ' + versions}"
-    section = "\n".join([f"## {title}", "", *lines, "", f"{measured}: `python benchmarks/{script.name}`", ""])
+    section = "\n".join(
+        [f"## {title}", "", *lines, "", f"{measured}: `python benchmarks/{script.name}{arguments}`", ""]
+    )
     print(section, flush=True)
     old = RESULTS.read_text() if RESULTS.exists() else ""
     sections = [part for part in re.split(r"^(?=## )", old, flags=re.MULTILINE) if part.startswith("## ")]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from seqloom.errors import RunError
@@ -12,26 +13,37 @@ from seqloom.errors import RunError
 PARTIAL_SUFFIX = ".partial"
 
 
-def write_atomically(path: Path, content: str | bytes | Sequence[bytes | memoryview]) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Write or replace a file: whatever happens, a reader finds the old content or the new.
+
+    Args:
+        path: in a folder that exists.
+        content: text is written as UTF-8.
+
+    Raises:
+        RunError: it cannot be written, for example because the disk is full; the old content stays.
+    """
+    with replace_atomically(path) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replace_atomically(path: Path) -> Iterator[Path]:
+    """Give the path of a file to write to, which then takes the name `path`: whole, or not at all.
 
     Several processes and threads may write the same file at the same time: the last one's content stays.
 
     Args:
         path: in a folder that exists.
-        content: text is written as UTF-8; parts are written one after the other.
 
     Raises:
         RunError: it cannot be written, for example because the disk is full; the old content stays.
     """
-    whole = content.encode() if isinstance(content, str) else content
-    parts = [whole] if isinstance(whole, bytes) else whole
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
     try:
-        with partial.open("xb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
+        partial.touch(exist_ok=False)
+        yield partial
+        with partial.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
         sync_folder(path.parent)

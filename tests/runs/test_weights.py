@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import threading
 from pathlib import Path
 
@@ -11,14 +13,13 @@ import torch
 from torch import nn
 
 from seqloom.errors import RunError
-from seqloom.files import write_atomically
 from seqloom.runs import weights
 
 TENSORS = {"w": torch.arange(6.0).view(2, 3), "n": torch.arange(4, dtype=torch.uint8), "s": torch.tensor(2.5)}
 
 
 def written(path: Path, tensors: dict[str, torch.Tensor] = TENSORS) -> bytes:
-    write_atomically(path, weights.serialize(tensors, {"format": "pt"}))
+    weights.write(path, tensors, {"format": "pt"})
     return path.read_bytes()
 
 
@@ -30,6 +31,22 @@ def test_what_is_written_comes_back_and_others_can_read_it(tmp_path: Path) -> No
     for read in (tensors, others):
         assert read.keys() == TENSORS.keys()
         assert all(torch.equal(read[name], tensor) for name, tensor in TENSORS.items())
+
+
+def test_on_a_full_disk_the_old_file_stays_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    before = written(path)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        with pytest.raises(RunError, match=r"a\.safetensors: cannot be written"):
+            written(path, {"w": torch.zeros(10_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["a.safetensors"]
 
 
 def test_a_file_of_others_has_no_checksum_and_is_read(tmp_path: Path) -> None:

@@ -70,6 +70,8 @@ def test_batches_are_those_of_rows_encoded_one_by_one(
     assert batches_of(source) == batches_of(expected)
     assert len(source) == len(expected)
     assert list(texts_of(items)) == [row.text for row in rows]
+    chosen = numpy.array([0, 3, 39])
+    assert list(texts_of(items, chosen)) == list(texts_of(rows, chosen)) == [rows[n].text for n in chosen]
     assert targets_of(items).tolist() == targets_of(rows).tolist()
 
     monkeypatch.setattr(reading, "MEMORY_BYTES", 0)

@@ -57,7 +57,7 @@ def test_a_checkpoint_of_an_earlier_version_is_read(folder: Path) -> None:
         "processes": "1",
     }
     tensors = {"model.w": torch.ones(2), "process.0.0": torch.zeros(4, dtype=torch.uint8)}
-    (folder / checkpoint.FILE).write_bytes(b"".join(weights.serialize(tensors, metadata)))
+    weights.write(folder / checkpoint.FILE, tensors, metadata)
     assert checkpoint.load(folder).state == TrainingState(
         step=12,
         epoch=1,
@@ -82,6 +82,6 @@ def test_weights_that_are_not_finite_are_never_saved(folder: Path) -> None:
 def test_fields_of_a_later_version_are_refused(folder: Path) -> None:
     saved = made_up(w=torch.ones(3))
     metadata = {"state": json.dumps({**saved.state.to_dict(), "new": 1}), "data": "{}", "processes": "0"}
-    (folder / checkpoint.FILE).write_bytes(b"".join(weights.serialize({"model.w": torch.ones(2)}, metadata)))
+    weights.write(folder / checkpoint.FILE, {"model.w": torch.ones(2)}, metadata)
     with pytest.raises(RunError, match=r"expected a checkpoint of this version\. Got TypeError: .*'new'"):
         checkpoint.load(folder)

@@ -14,6 +14,8 @@ MIN_SIZE = 1000
 """Examples that are always fitted, however short the time: it takes a moment."""
 MIN_CHARACTERS = 500_000
 """Of texts that are always fitted."""
+MEASURED_TEXTS = 20_000
+"""Texts of which the average length is taken"""
 MAX_DOUBLINGS = 3
 """The cost of at most eight times as much is predicted: further, an estimate says little. The last step is
 one of eight times, so that what was measured before adds little."""
@@ -106,25 +108,34 @@ def draw_sample(size: int, count: int) -> Sample:
     return Sample(numpy.sort(numpy.random.default_rng(0).permutation(size)[:count]))
 
 
-def smallest_fit(texts: Iterable[str]) -> int:
-    """How many texts are fitted in any case: `MIN_SIZE`, or fewer where they are long.
+def mean_characters(texts: Iterable[str]) -> float:
+    """The average length of texts, at least one character.
 
-    >>> smallest_fit(["a text"] * 5000), smallest_fit(["a long text " * 1000] * 5000)
-    (1000, 41)
-    """
-    return min(MIN_SIZE, rows_within(texts, MIN_CHARACTERS))
-
-
-def rows_within(texts: Iterable[str], max_characters: int = MAX_CHARACTERS) -> int:
-    """How many rows of average length have `max_characters` together; all of them where they have no more.
-
-    >>> rows_within(["abcd", "ef"], max_characters=6), rows_within(["abcd", "ef"], max_characters=3)
-    (2, 1)
+    >>> mean_characters(["abcd", "ef"]), mean_characters([])
+    (3.0, 1.0)
     """
     rows = characters = 0
     for text in texts:
         rows, characters = rows + 1, characters + len(text)
-    return rows if characters <= max_characters else max(rows * max_characters // characters, 1)
+    return max(characters / max(rows, 1), 1.0)
+
+
+def rows_within(characters: float, size: int, max_characters: int = MAX_CHARACTERS) -> int:
+    """How many of `size` rows of so many characters have `max_characters` together, but at least one.
+
+    >>> rows_within(3.0, 2, max_characters=6), rows_within(3.0, 2, max_characters=3), rows_within(9.0, 2, 3)
+    (2, 1, 1)
+    """
+    return min(size, max(int(max_characters / characters), 1))
+
+
+def smallest_fit(characters: float) -> int:
+    """How many texts of so many characters are fitted in any case: `MIN_SIZE`, or fewer where they are long.
+
+    >>> smallest_fit(6.0), smallest_fit(12_000.0)
+    (1000, 41)
+    """
+    return rows_within(characters, MIN_SIZE, MIN_CHARACTERS)
 
 
 def describe_share(fitted: int, size: int, unit: str) -> str:

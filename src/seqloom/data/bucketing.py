@@ -88,20 +88,26 @@ class Buckets(Generic[T]):
 
     def _sort_by_length(self, epoch: int) -> numpy.ndarray:
         """Indices of the items by falling length, in random order within a bucket."""
-        ties = numpy.arange(len(self._items))
-        if self._batching.training:
-            ties = numpy.random.default_rng([self._batching.seed, epoch, 0]).permutation(len(self._items))
         values = numpy.arange(int(self._lengths.max(initial=0)) + 1)
-        bucket_of = numpy.floor(numpy.log(numpy.maximum(values, 1)) / numpy.log(BUCKET_RATIO)).astype(int)
-        keys = [-bucket_of.astype(numpy.int32)[column] for column in self._lengths.T[::-1]]
-        return numpy.lexsort((ties, *keys)).astype(numpy.int32 if len(ties) < 1 << 31 else numpy.int64)
+        bucket_of = numpy.floor(numpy.log(numpy.maximum(values, 1)) / numpy.log(BUCKET_RATIO))
+        keys = -bucket_of.astype(numpy.int16)
+        dtype = numpy.int32 if len(self._items) < 1 << 31 else numpy.int64
+        order = numpy.arange(len(self._items), dtype=dtype)
+        if self._batching.training:
+            ties = numpy.random.default_rng([self._batching.seed, epoch, 0]).permutation(len(order))
+            order[ties] = order.copy()
+        for column in self._lengths.T[
+            ::-1
+        ]:  # the last sort counts most; each keeps the order of what is equal
+            order = order[numpy.argsort(keys[column[order]], kind="stable")]
+        return order
 
     def _divide(self, order: numpy.ndarray) -> list[numpy.ndarray]:
         """Divide sorted items into batches, none with fewer rows than there are processes."""
         units, size = self._batching.batch_units, self._batching.batch_size
         world_size = self._batching.shard.world_size
         max_units = self._batching.max_units if units is None else units
-        lengths = numpy.maximum(self._lengths.max(1), 1)[order].astype(numpy.int64)
+        lengths = numpy.maximum(self._lengths.max(1), 1)[order]
         if not len(order):
             return []
         starts = [0]
@@ -110,7 +116,7 @@ class Buckets(Generic[T]):
             # The first item is nearly the longest, so that no more than this fits.
             most = max(max_units // int(lengths[start]), 1)
             window = lengths[start : start + (min(most, size) if units is None else most)]
-            padded = numpy.maximum.accumulate(window) * numpy.arange(1, len(window) + 1)
+            padded = numpy.maximum.accumulate(window).astype(numpy.int64) * numpy.arange(1, len(window) + 1)
             fitting = int(numpy.searchsorted(padded, max_units, side="right"))
             starts.append(start + max(fitting, world_size))
         starts.pop()

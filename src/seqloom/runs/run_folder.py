@@ -202,7 +202,7 @@ def read_config(folder: Path) -> tuple[RunConfig, str]:
 
 def save_model(folder: Path, model: nn.Module) -> None:
     """Replace `model.safetensors`."""
-    write_atomically(folder / MODEL, weights.serialize(weights.unique_state(model), {"format": "pt"}))
+    weights.write(folder / MODEL, weights.unique_state(model), {"format": "pt"})
 
 
 def build_model(config: RunConfig, preparation: Preparation) -> nn.Module:

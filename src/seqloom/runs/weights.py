@@ -6,34 +6,43 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from seqloom.errors import RunError
+from seqloom.files import cannot_write, replace_atomically
 
 DAMAGED = "The file was damaged on its way or on the disk; copy it again"
 
 CHECKSUM = "crc32"
 """The key of the metadata that holds a checksum of the whole file, computed with zeros in its place"""
 NO_CHECKSUM = "0" * 8
+PIECE = 1 << 18
+"""Bytes that are read at a time: they stay in a processor's cache"""
 
 
-def serialize(
-    tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
-) -> list[bytes | memoryview]:
-    """The content of a safetensors file, in parts, with its checksum."""
+def write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write or replace a safetensors file with a checksum, atomically, without a copy of the tensors.
+
+    Raises:
+        RunError: it cannot be written, for example because the disk is full; the old content stays.
+    """
     on_host = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = memoryview(save(on_host, {**(metadata or {}), CHECKSUM: NO_CHECKSUM}))
-    header = bytes(content[: 8 + int.from_bytes(content[:8], "little")])
-    data = content[len(header) :]
-    checksum = f"{zlib.crc32(data, zlib.crc32(header)):08x}"
-    return [_with_checksum(header, NO_CHECKSUM, checksum), data]
+    with replace_atomically(path) as partial:
+        try:
+            save_file(on_host, partial, {**(metadata or {}), CHECKSUM: NO_CHECKSUM})
+        except SafetensorError as error:
+            raise cannot_write(path, OSError(str(error))) from None
+        with partial.open("r+b") as file:
+            header = _read_header(file)
+            checksum = _compute_checksum(header, file)
+            file.seek(0)
+            file.write(_with_checksum(header, NO_CHECKSUM, checksum))
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -73,18 +82,27 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 def _verify(path: Path, file: BinaryIO) -> None:
     """Compare the checksum, if the file has one; whether it is a safetensors file at all is not asked."""
-    if not os.fstat(file.fileno()).st_size:
+    header = _read_header(file)
+    try:
+        checksum = json.loads(header[8:])["__metadata__"][CHECKSUM]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return
-    with mmap(file.fileno(), 0, access=ACCESS_READ) as content, memoryview(content) as view:
-        header = bytes(view[: 8 + int.from_bytes(view[:8], "little")])
-        try:
-            checksum = json.loads(header[8:])["__metadata__"][CHECKSUM]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return
-        with view[len(header) :] as data:
-            computed = zlib.crc32(data, zlib.crc32(_with_checksum(header, checksum, NO_CHECKSUM)))
-    if f"{computed:08x}" != checksum:
+    if _compute_checksum(_with_checksum(header, checksum, NO_CHECKSUM), file) != checksum:
         raise RunError(path, "must be as it was written", got="other content", hint=DAMAGED)
+
+
+def _read_header(file: BinaryIO) -> bytes:
+    """Its length in eight bytes, and so many bytes of JSON, or what there is of them."""
+    length = file.read(8)
+    return length + file.read(min(int.from_bytes(length, "little"), os.fstat(file.fileno()).st_size))
+
+
+def _compute_checksum(header: bytes, file: BinaryIO) -> str:
+    """Of a header without its checksum and the rest of the file, read a piece at a time."""
+    checksum = zlib.crc32(header)
+    while piece := file.read(PIECE):
+        checksum = zlib.crc32(piece, checksum)
+    return f"{checksum:08x}"
 
 
 def _with_checksum(header: bytes, before: str, after: str) -> bytes:

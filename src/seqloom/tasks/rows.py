@@ -72,9 +72,11 @@ def targets_of(items: Sequence[EncodedRow]) -> numpy.ndarray:
     return numpy.stack([row.target for row in items])
 
 
-def texts_of(items: Sequence[EncodedRow]) -> Iterable[str]:
-    """The inputs of rows in words, one after the other."""
-    return items.texts() if isinstance(items, EncodedTexts) else (row.text for row in items)
+def texts_of(items: Sequence[EncodedRow], numbers: numpy.ndarray | None = None) -> Iterable[str]:
+    """The inputs of rows in words, one after the other: of all, or of these numbers, which rise."""
+    if isinstance(items, EncodedTexts):
+        return items.texts(numbers)
+    return (row.text for row in (items if numbers is None else map(items.__getitem__, numbers.tolist())))
 
 
 def accept_columns(data: Any, columns: Sequence[str]) -> str | None:
@@ -209,9 +211,9 @@ class EncodedTexts(Sequence[EncodedRow]):
         values = self._look_up(self._codes.row(number))
         return EncodedRow(values, self.targets[number], self.examples[number].fields["text"])
 
-    def texts(self) -> Iterator[str]:
-        """The text of each row, in order, few of them in memory."""
-        for batch in self.examples.batches():
+    def texts(self, numbers: numpy.ndarray | None = None) -> Iterator[str]:
+        """The text of each row, or of those with these numbers, which rise; few of them are in memory."""
+        for batch in (self.examples if numbers is None else self.examples.take(numbers)).batches():
             yield from batch.values("text")
 
     def collate(self, numbers: Sequence[int]) -> RowBatch:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from seqloom.errors import RunError
-from seqloom.files import keep_previous, write_atomically
+from seqloom.files import keep_previous
 from seqloom.runs import weights
 from seqloom.training.optimizer import Optimizers
 from seqloom.training.state import TrainingState
@@ -64,7 +64,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         "processes": str(len(checkpoint.processes)),
     }
     keep_previous(folder / FILE, folder / PREVIOUS)
-    write_atomically(folder / FILE, weights.serialize(tensors, metadata))
+    weights.write(folder / FILE, tensors, metadata)
 
 
 def load(folder: Path) -> Checkpoint:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -83,7 +84,12 @@ class ArrowFile:
     def _mapped(self) -> Any:
         import pyarrow
 
-        return pyarrow.ipc.open_file(pyarrow.memory_map(str(self._path)))
+        with self._path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        # Few rows of many are wanted: what the system would read ahead of each would stay resident.
+        if hasattr(mmap, "MADV_RANDOM"):
+            mapped.madvise(mmap.MADV_RANDOM)
+        return pyarrow.ipc.open_file(pyarrow.BufferReader(pyarrow.py_buffer(mapped)))
 
     @cached_property
     def _streamed(self) -> Any:

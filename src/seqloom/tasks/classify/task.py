@@ -13,11 +13,13 @@ from pydantic import Field
 from torch import nn
 
 from seqloom.baselines.budget import (
+    MEASURED_TEXTS,
     MIN_SIZE,
     UNLIMITED,
     Budget,
     describe_share,
     draw_sample,
+    mean_characters,
     rows_within,
     smallest_fit,
 )
@@ -220,12 +222,14 @@ class Classify(Task):
         texts, targets = list(texts_of(test)), targets_of(train)
         size, min_size = len(train), MIN_SIZE
         if is_text:
-            size, min_size = rows_within(texts_of(train)), smallest_fit(texts_of(train))
+            measured = draw_sample(len(train), min(len(train), MEASURED_TEXTS))
+            characters = mean_characters(texts_of(train, measured.numbers))
+            size, min_size = rows_within(characters, len(train)), smallest_fit(characters)
 
         def fit(count: int) -> numpy.ndarray:
             sample, num_classes = draw_sample(len(train), count), len(labels.names)
             if is_text:
-                known, new = logistic_regression.tfidf(sample.of(texts_of(train)), texts, num_classes)
+                known, new = logistic_regression.tfidf(texts_of(train, sample.numbers), texts, num_classes)
             else:
                 rows = sample.of(train), test
                 known, new = (logistic_regression.moments([row.values for row in part]) for part in rows)

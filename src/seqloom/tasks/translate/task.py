@@ -18,6 +18,7 @@ from seqloom.baselines.budget import (
     Budget,
     describe_share,
     draw_sample,
+    mean_characters,
     rows_within,
     smallest_fit,
 )
@@ -245,8 +246,8 @@ class Translate(Task):
             neighbors = nearest_neighbors([source for source, _ in pairs], sources)
             return [pairs[number][1] for number in neighbors]
 
-        known = [source for source, _ in train]
-        texts, fitted = budget.fit(fit, rows_within(known), smallest_fit(known))
+        characters = mean_characters(source for source, _ in train)
+        texts, fitted = budget.fit(fit, rows_within(characters, len(train)), smallest_fit(characters))
         counts = bleu.count_matches(texts, [target for _, target in test], preparation.lowercase)
         rows = Rows(numpy.full(len(test), math.nan), numpy.ones(len(test)), counts)
         return Baseline("translation memory", rows, describe_share(fitted, len(train), "row"))

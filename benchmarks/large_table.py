@@ -1,0 +1,115 @@
+"""A table of a million rows, from the file to the first step, and the memory that a training on it holds.
+
+Made-up rows of 25 words and a label, about 160 bytes a row, as one csv file; `seqloom train` in a process
+of its own, with an empty cache, for 200 steps. The time counts from the start of the process to the first
+step; the memory is the highest that any one of its processes held, pages of files included.
+
+    python benchmarks/large_table.py [rows]     a million unless told
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy
+from results import save, verdict, write_section
+
+LIMITS = {1_000_000: (60.0, 1.0), 10_000_000: (600.0, 1.0)}
+STEPS = 200
+
+
+def write_table(path: Path, rows: int) -> None:
+    """Rows `text,label` of 25 words each, out of 50,000; the label says whether a certain one came."""
+    generator = numpy.random.default_rng(0)
+    letters = numpy.array(list("abcdefghijklmnopqrstuvwxyz"))
+    words = ["".join(generator.choice(letters, generator.integers(2, 9))) for _ in range(50_000)]
+    with path.open("w", encoding="utf-8") as file:
+        file.write("text,label\n")
+        for start in range(0, rows, 10_000):
+            count = min(10_000, rows - start)
+            ranks = numpy.minimum(generator.zipf(1.3, (count, 25)) - 1, len(words) - 1)
+            file.writelines(
+                f"{' '.join([words[rank] for rank in row])},{'yes' if 7 in row else 'no'}\n"
+                for row in ranks.tolist()
+            )
+
+
+def highest(pid: int, before: int) -> int:
+    """The most KiB that the process, or a child of its, has held until now."""
+    most = before
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for process in (pid, *children):
+            status = Path(f"/proc/{process}/status").read_text()
+            most = max(
+                most, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+            )
+    except (FileNotFoundError, ProcessLookupError, TypeError):
+        pass  # it has just ended
+    return most
+
+
+def measure(rows: int, folder: Path) -> dict[str, Any]:
+    """Write the table, train on it, and watch."""
+    table, run = folder / "table.csv", folder / "run"
+    write_table(table, rows)
+    command = [sys.executable, "-m", "seqloom.cli", "train", str(table), "--out", str(run)]
+    command += ["--set", f"training.max_steps={STEPS}", "--set", "training.validate_every=1000000"]
+    command += ["--set", "training.log_every=1"]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONUNBUFFERED": "1"}
+    started = time.perf_counter()
+    with (folder / "said.txt").open("w") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=environment)
+        most, first, trained = 0, 0.0, 0.0
+        ended = threading.Event()
+        threading.Thread(target=lambda: (process.wait(), ended.set()), daemon=True).start()
+        while not ended.wait(0.05):
+            most = highest(process.pid, most)
+            metrics = run / "metrics.jsonl"
+            if not first and metrics.exists() and metrics.stat().st_size:
+                first = time.perf_counter() - started
+            if first and not trained and f'"step": {STEPS}' in metrics.read_text():
+                trained, at_trained = time.perf_counter() - started, most
+    text = (folder / "said.txt").read_text()
+    print(text[-3000:])
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    return {
+        "rows": rows,
+        "table_bytes": table.stat().st_size,
+        "seconds_to_first_step": first,
+        "seconds_to_last_step": trained,
+        "seconds_with_report": time.perf_counter() - started,
+        "gb_at_last_step": at_trained * 1024 / 1e9,
+        "gb_with_report": most * 1024 / 1e9,
+    }
+
+
+def main() -> None:
+    """Measure, and write the section."""
+    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with tempfile.TemporaryDirectory() as folder:
+        row = measure(rows, Path(folder))
+    seconds, gigabytes = LIMITS.get(rows, (None, None))
+    first, memory = row["seconds_to_first_step"], row["gb_at_last_step"]
+    with_report = f"{row['seconds_with_report']:.0f} s, {row['gb_with_report']:.2f} GB"
+    lines = [
+        "| rows, MB | first step after, s | at most | | training, GB | at most | | with the report |",
+        "|---|---|---|---|---|---|---|---|",
+        f"| {rows:,}, {row['table_bytes'] / 1e6:,.0f} | {first:.1f} | {seconds} "
+        f"| {verdict(first, seconds, at_most=True)} | {memory:.2f} | {gigabytes} "
+        f"| {verdict(memory, gigabytes, at_most=True)} | {with_report} |",
+    ]
+    write_section(f"A table of {rows:,} rows", Path(__file__), lines, arguments=f" {rows}")
+    save(Path(__file__).with_stem(f"large_table-{rows}"), row)
+
+
+if __name__ == "__main__":
+    main()
