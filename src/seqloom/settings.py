@@ -7,6 +7,8 @@ from typing import Annotated, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
+LayerCount: TypeAlias = Annotated[int, Field(ge=1, le=100)]
+BeamCount: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
 Probability: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -14,6 +14,7 @@ from seqloom.inference.stopping import stop_texts, until
 from seqloom.progress import phase
 from seqloom.runs import run_folder
 from seqloom.runs.config import RunConfig, resolve
+from seqloom.runs.other_runs import OtherRuns
 from seqloom.tasks.base import AudioStreaming, Composition, Context, Output, TextGeneration
 from seqloom.tasks.forecasting import Forecast, ForecastRequest
 
@@ -118,7 +119,8 @@ class Predictor:
         """
         saved = self.config.decoding.model_dump()
         resolved = resolve(self.config.task, [{"decoding": {**saved, **decoding}}])
-        return self.config.context(self.preparation, decoding=resolved.decoding)
+        context = self.config.context(self.preparation, decoding=resolved.decoding)
+        return context._replace(load_run=OtherRuns(self.folder, frozenset(map(str, decoding.values()))))
 
     def generate(
         self, prompt: str | Sequence[str] = "", *, stop: str | Sequence[str] = (), **options: Any
@@ -337,10 +339,9 @@ def load(folder: Path | str, device: str | None = None) -> Predictor:
     folder = Path(folder)
     config, digest = run_folder.read_config(folder)
     preparation = run_folder.restore_preparation(folder, config)
-    model = run_folder.build_model(config, preparation)
-    run_folder.load_model(folder, model)
+    model = run_folder.load_trained(folder, config, preparation)
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return Predictor(folder, config, digest, preparation, model.to(place).eval())
+    return Predictor(folder, config, digest, preparation, model.to(place))
 
 
 def train(

@@ -12,10 +12,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 import seqloom
 from seqloom.errors import ConfigError, RunError
@@ -217,6 +218,43 @@ def load_model(folder: Path, model: nn.Module) -> None:
     Raises:
         RunError: it is missing, damaged, or of another model.
     """
+    path = _trained_weights(folder)
+    weights.load_state(model, weights.read(path)[0], path)
+
+
+def load_trained(folder: Path, config: RunConfig, preparation: Preparation) -> nn.Module:
+    """The trained model of a run, in evaluation mode on the CPU.
+
+    What its configuration describes is built without memory first, and must have the shapes of the file: a
+    small folder from a stranger must not ask for gigabytes.
+
+    Raises:
+        RunError: the weights are missing, damaged, or of another model.
+    """
+    path = _trained_weights(folder)
+    try:
+        with torch.device("meta"), _NoRandomValues():
+            described = config.task.build(preparation, config.model)
+    except (RuntimeError, ConfigError) as error:  # of torch: more bytes than a number of 64 bits counts
+        got = str(error).partition("\n")[0]
+        raise RunError(folder / CONFIG, "must describe a model that can be built", got=got) from None
+    weights.require_shapes(described, weights.read_shapes(path), path)
+    model = build_model(config, preparation)
+    load_model(folder, model)
+    return model.eval()
+
+
+@final
+class _NoRandomValues(TorchFunctionMode):
+    """Draws no normal values, for which, without memory, torch would import its compiler."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.Tensor.normal_ or func is nn.init.normal_:
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def _trained_weights(folder: Path) -> Path:
     if not (folder / MODEL).exists():
         raise RunError(
             folder / MODEL,
@@ -224,7 +262,7 @@ def load_model(folder: Path, model: nn.Module) -> None:
             got="no such file",
             hint="The training has not validated yet; go on with it by --resume",
         )
-    weights.load_state(model, weights.read(folder / MODEL)[0], folder / MODEL)
+    return folder / MODEL
 
 
 def load_run(folder: Path) -> LoadedRun:
@@ -235,9 +273,7 @@ def load_run(folder: Path) -> LoadedRun:
     """
     config, _ = read_config(folder)
     preparation = restore_preparation(folder, config)
-    model = build_model(config, preparation)
-    load_model(folder, model)
-    return LoadedRun(config.task, preparation, model.eval())
+    return LoadedRun(config.task, preparation, load_trained(folder, config, preparation))
 
 
 def training_seconds(folder: Path) -> float | None:

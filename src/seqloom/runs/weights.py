@@ -22,6 +22,7 @@ DAMAGED = "The file was damaged on its way or on the disk; copy it again"
 CHECKSUM = "crc32"
 """The key of the metadata that holds a checksum of the whole file, computed with zeros in its place"""
 NO_CHECKSUM = "0" * 8
+DESCRIBED = "must hold the parameters that config.json describes"
 PIECE = 1 << 18
 """Bytes that are read at a time: they stay in a processor's cache"""
 
@@ -120,6 +121,45 @@ def unique_state(model: nn.Module) -> dict[str, Tensor]:
     return unique
 
 
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor of a safetensors file, by name, of which nothing but the header is read.
+
+    Raises:
+        RunError: it is missing, or no safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise RunError(path, "expected a safetensors file", got=str(error) or "nothing") from None
+
+
+def require_shapes(model: nn.Module, shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """Refuse tensors that are not the parameters and buffers of `model`, by name and shape.
+
+    Args:
+        model: any; its own tensors may be on the device `meta`.
+        shapes: by name, as `unique_state` has them.
+        path: where they come from, for the error.
+
+    Raises:
+        RunError: a name or a shape is not the same.
+    """
+    seen: set[int] = set()
+    own = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if (
+            id(tensor) not in seen
+        ):  # tied weights are one tensor with several names, of which a file has the first
+            seen.add(id(tensor))
+            own[name] = tuple(tensor.shape)
+    wrong = sorted(own.keys() ^ shapes.keys()) or [
+        name for name, shape in shapes.items() if own[name] != shape
+    ]
+    if wrong:
+        raise RunError(path, DESCRIBED, got=f"a difference at {wrong[0]}")
+
+
 def load_state(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Copy `tensors` into the parameters and buffers of `model`, which must be the same by name and shape.
 
@@ -139,9 +179,7 @@ def load_state(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> N
         or tensor.is_floating_point() != tensors[name].is_floating_point()
     ]
     if wrong:
-        raise RunError(
-            path, "must hold the parameters that config.json describes", got=f"a difference at {wrong[0]}"
-        )
+        raise RunError(path, DESCRIBED, got=f"a difference at {wrong[0]}")
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])

@@ -11,7 +11,7 @@ from seqloom.cells.spec import CELL_TYPES
 from seqloom.errors import nearest
 from seqloom.models.dropout import Dropouts
 from seqloom.models.recurrent_stack import RecurrentConfig
-from seqloom.settings import PositiveInt, Probability, StrictConfig
+from seqloom.settings import LayerCount, PositiveInt, Probability, StrictConfig
 
 
 def _check_cell_type(name: str) -> str:
@@ -32,7 +32,7 @@ class RecurrentModelConfig(StrictConfig):
     """The recurrent cell: `rnn`, `lstm`, `gru`."""
     hidden_size: PositiveInt = 128
     """Hidden units of a layer and direction."""
-    num_layers: PositiveInt = 1
+    num_layers: LayerCount = 1
     """Recurrent layers on top of one another."""
     dropout: Probability = 0.0
     """Of units at the input, between layers and at the output."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from seqloom.data.series.options import SeriesConfig
 from seqloom.models.forecasting.outputs import OutputKind
-from seqloom.settings import PositiveInt, StrictConfig
+from seqloom.settings import LayerCount, PositiveInt, StrictConfig
 from seqloom.tasks.forecast.scaling import Scaling
 from seqloom.tasks.model_config import RecurrentModelConfig
 
@@ -51,7 +51,7 @@ class ModelConfig(RecurrentModelConfig):
     linear_steps: Annotated[int, Field(ge=0)] | None = None
     """Last steps, whose differences from the last value a linear layer adds to the forecast; 0: none. null:
     those of `data.context`, 336 at most."""
-    ensemble_size: PositiveInt = 1
+    ensemble_size: LayerCount = 1
     """Models with other initial weights, trained side by side; their forecasts are averaged."""
 
 

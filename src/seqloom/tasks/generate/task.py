@@ -26,7 +26,7 @@ from seqloom.decoding import (
 )
 from seqloom.models.dropout import Dropouts
 from seqloom.models.language_model import LanguageModel
-from seqloom.settings import PositiveInt, Probability, StrictConfig
+from seqloom.settings import BeamCount, LayerCount, PositiveInt, Probability, StrictConfig
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Output, Rows, Task
 from seqloom.tasks.generate.native_decoder import compiled_decoder
@@ -45,7 +45,7 @@ class ModelConfig(RecurrentModelConfig):
     """The `model.*` keys."""
 
     hidden_size: PositiveInt = 256
-    num_layers: PositiveInt = 2
+    num_layers: LayerCount = 2
     embedding_size: PositiveInt | None = None
     """None: `hidden_size` where the weights are tied, else the lesser of it and 256."""
     tie_weights: bool = False
@@ -71,7 +71,7 @@ class ModelConfig(RecurrentModelConfig):
 class DecodingConfig(StrictConfig):
     """The `decoding.*` keys: the fields of `DecodingOptions`, which checks them together."""
 
-    num_beams: PositiveInt = 1
+    num_beams: BeamCount = 1
     """1 samples; more search for the most likely text, with `temperature` 1 or 0."""
     length_penalty: Annotated[float, Field(ge=-10, le=10)] = 1.0
     """Of beam search: above 0 favors long texts."""

@@ -26,7 +26,7 @@ from seqloom.metrics import error_rate
 from seqloom.models.attention_transcriber import AttentionTranscriber
 from seqloom.models.ctc_transcriber import CTCTranscriber
 from seqloom.models.dropout import Dropouts
-from seqloom.settings import PositiveInt, Probability, StrictConfig
+from seqloom.settings import BeamCount, LayerCount, PositiveInt, Probability, StrictConfig
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, Task, loss_score
 from seqloom.tasks.model_config import RecurrentModelConfig
@@ -57,7 +57,7 @@ class ModelConfig(RecurrentModelConfig):
     """The `model.*` keys."""
 
     hidden_size: PositiveInt = 200
-    num_layers: PositiveInt = 2
+    num_layers: LayerCount = 2
     bidirectional: bool = True
     """Needs whole recordings; a model of one direction can transcribe a stream."""
     dropout: Probability = 0.3
@@ -76,11 +76,12 @@ class LossConfig(StrictConfig):
 class DecodingConfig(StrictConfig):
     """The `decoding.*` keys."""
 
-    num_beams: PositiveInt = 1
+    num_beams: BeamCount = 1
     """1 takes the most likely symbol at every step; more search for the most likely text."""
     language_model: str | None = None
     """A language model for the search: `ngram`, of the training transcripts; or the run folder of a trained
-    one, with tokens of the same unit."""
+    one, with tokens of the same unit. A run whose configuration names a folder outside it does not open it:
+    name it again."""
     lm_weight: Annotated[float, Field(ge=0)] = 0.3
     """Weight of the language model's log-probability."""
     length_bonus: float = 0.0

@@ -29,7 +29,7 @@ from seqloom.data.tables.records import Records, encode_examples
 from seqloom.metrics import bleu
 from seqloom.models.dropout import Dropouts
 from seqloom.models.encoder_decoder import AttentionType, EncoderDecoder, EncoderOutput
-from seqloom.settings import PositiveInt, Probability, StrictConfig
+from seqloom.settings import BeamCount, LayerCount, PositiveInt, Probability, StrictConfig
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, Task, loss_score
 from seqloom.tasks.model_config import CellType, RecurrentModelConfig
@@ -63,9 +63,9 @@ class ModelConfig(RecurrentModelConfig):
     cell_type: CellType = "gru"
     hidden_size: PositiveInt = 256
     """Hidden units of the encoder in each direction; the decoder has twice as many."""
-    num_layers: PositiveInt = 2
+    num_layers: LayerCount = 2
     """Layers of the encoder."""
-    decoder_layers: PositiveInt = 1
+    decoder_layers: LayerCount = 1
     """Layers of the decoder."""
     embedding_size: PositiveInt = 256
     """Width of a token's vector, in both languages."""
@@ -88,7 +88,7 @@ class LossConfig(StrictConfig):
 class DecodingConfig(StrictConfig):
     """The `decoding.*` keys."""
 
-    num_beams: PositiveInt = 1
+    num_beams: BeamCount = 1
     """1 takes the most likely token at every step; more search for the most likely translation."""
     length_penalty: Annotated[float, Field(ge=-10, le=10)] = 1.0
     """Of beam search: above 0 favors long translations."""
