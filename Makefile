@@ -22,7 +22,7 @@ export SEQLOOM_REQUIRE_NATIVE := 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cpus check docs format bench clean
+.PHONY: help demo test test-cpus check lint types imports docs format bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 17
@@ -33,16 +33,23 @@ demo: $(if $(wildcard $(STAMP)),$(STAMP),$(RUNNING)) ## train a small model on t
 # Tests are small: a process for each core is faster than threads. A worker that has none left takes over some of
 # another's, from its end, so that what a file's tests share is still made once for most of them.
 WORKERS := --numprocesses logical --maxprocesses 8 --dist worksteal
+test: export SEQLOOM_FUZZ ?= $(if $(SLOW),60,0)
 test: $(STAMP) ## run tests and doctests; SLOW=1 the slow ones too, PYTEST='tests/cells -k gru' some
 	OMP_NUM_THREADS=1 $(RUN) -m pytest $(WORKERS) $(if $(SLOW),,-m 'not slow') $(PYTEST)
 
 test-cpus: $(STAMP) ## run those of kernels and training as on other machines: AVX2, portable, without csrc/
 	OMP_NUM_THREADS=1 $(RUN) .ci/test_cpus.py $(WORKERS)
 
-check: $(STAMP) docs ## lint, format, types, the direction of imports, and the documentation
+check: lint types imports docs ## lint, format, types, the direction of imports, and the documentation
+
+lint: $(STAMP)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+
+types: $(STAMP)
 	$(RUN) -m basedpyright --pythonpath $(RUN)
+
+imports: $(STAMP)
 	$(VENV)/bin/lint-imports
 
 docs: $(STAMP) ## build the documentation into build/site; a warning is an error

@@ -1,7 +1,8 @@
-"""Shared by all tests: one thread, a fixed seed, and the sample data sets if there are any."""
+"""Shared by all tests: one thread, a fixed seed, few draws of a report, and the sample data sets if any."""
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -9,8 +10,13 @@ import pytest
 import torch
 from hypothesis import register_random, settings
 
+from seqloom.evaluation import bootstrap
+
 # Tests are small: a second thread would make them slower, and sums would depend on the machine.
 torch.set_num_threads(1)
+
+# Every training ends with a report, whose draws take a good part of a small one's time.
+bootstrap.RESAMPLES = 100
 
 # Examples are derived from the test, so that runs are reproducible; on a shared machine no deadline holds.
 settings.register_profile("house", derandomize=True, deadline=None)
@@ -27,6 +33,17 @@ class TorchRandom:
 
 TORCH_RANDOM = TorchRandom()  # hypothesis has only a weak reference
 register_random(TORCH_RANDOM)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first: of two processes, neither runs the last of them alone."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Modules stay, and need not be searched for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import ast
 import inspect
 import subprocess
 import sys
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import seqloom
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 MAX_LINES = 400
+MAX_FILES = 14
 HEAVY = ("torch", "numpy", "accelerate", "pandas", "transformers", "pyarrow")
 
 
@@ -29,6 +31,12 @@ def test_there_are_sources() -> None:
 
 def test_no_file_is_longer_than_400_lines() -> None:
     assert names([path for path in SOURCES if len(path.read_text().splitlines()) > MAX_LINES]) == []
+
+
+def test_no_folder_has_more_than_14_files() -> None:
+    """Besides `__init__.py` and `__main__.py`, which every package may have."""
+    files = Counter(path.parent for path in SOURCES if not path.stem.startswith("__"))
+    assert {str(folder.relative_to(ROOT)): n for folder, n in files.items() if n > MAX_FILES} == {}
 
 
 def test_no_file_is_a_drawer_for_everything() -> None:

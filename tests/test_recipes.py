@@ -14,7 +14,7 @@ from seqloom.runs.config import read_yaml, resolve
 from seqloom.tasks import task_named
 from seqloom.training.train import train
 
-EXCERPT_LINES = {".txt": 1500, ".tsv": 120, ".csv": 60}
+EXCERPT_LINES = {".txt": 1500, ".tsv": 120, ".csv": 30}
 """Lines of an excerpt, by kind of file."""
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 DATA = {

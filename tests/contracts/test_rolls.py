@@ -11,8 +11,11 @@ from seqloom.data.read import read
 from seqloom.runs.config import resolve
 from seqloom.tasks import task_named
 
-from .test_tasks import (  # noqa: F401  they are collected here again, with the fixture below
+from .test_tasks import (  # noqa: F401  they are collected here again, with the last fixture below
     Case,
+    baseline,
+    hasty_baseline,
+    rows,
     test_batches_have_little_padding,
     test_it_has_the_recurrent_settings_of_every_task,
     test_its_baseline_has_the_primary_metric,

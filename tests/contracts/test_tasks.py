@@ -20,7 +20,7 @@ from seqloom.evaluation.pairing import pair_rows
 from seqloom.models.recurrent_stack import RecurrentStack
 from seqloom.runs.config import RunConfig, resolve
 from seqloom.tasks import TASKS, infer, task_named
-from seqloom.tasks.base import Context, Rows, Task
+from seqloom.tasks.base import Baseline, Context, Rows, Task
 
 SHAPES = {"one-to-one", "one-to-many", "many-to-one", "many-to-many"}
 REFERENCE_COUNTS = {"words": 3, "bleu": 1, "actual": slice(None)}
@@ -53,6 +53,29 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     data = read(folder, strict=True)
     config = resolve(task, [{"model": {"hidden_size": 48, "num_layers": 1, "dropout": 0.0}}])
     return Case(task, config, data, task.prepare(data, config.data))
+
+
+@pytest.fixture(scope="module")
+def rows(case: Case) -> Rows:
+    """What a new model scores on the test split."""
+    source = case.preparation.source(case.data, "test", Batching(7, training=False))
+    return measure(case.task, case.model(), source, CPU, case.context)
+
+
+@pytest.fixture(scope="module")
+def baseline(case: Case) -> Baseline:
+    """The baseline on the test split."""
+    whole = case.task.baseline(case.preparation, case.data, "test")
+    assert whole is not None
+    return whole
+
+
+@pytest.fixture(scope="module")
+def hasty_baseline(case: Case) -> Baseline:
+    """The baseline without time."""
+    cut = case.task.baseline(case.preparation, case.data, "test", Budget(0.0))
+    assert cut is not None
+    return cut
 
 
 def test_it_has_a_name_and_a_shape(case: Case) -> None:
@@ -177,20 +200,14 @@ def test_training_losses_can_be_scored(case: Case) -> None:
     assert next(iter(scores)) == f"loss_nats_per_{case.preparation.unit}"
 
 
-def test_its_baseline_has_the_primary_metric(case: Case) -> None:
-    baseline = case.task.baseline(case.preparation, case.data, "test")
-    assert baseline is not None
+def test_its_baseline_has_the_primary_metric(case: Case, baseline: Baseline) -> None:
     assert baseline.name
     scores = case.task.score(baseline.rows, case.preparation.unit)
     assert case.task.primary_metric(scores).name in scores
 
 
-def test_its_baseline_is_measured_on_the_same_rows(case: Case) -> None:
+def test_its_baseline_is_measured_on_the_same_rows(rows: Rows, baseline: Baseline) -> None:
     """Each row of the model's is matched with the baseline's: what both count of the reference is equal."""
-    source = case.preparation.source(case.data, "test", Batching(7, training=False))
-    rows = measure(case.task, case.model(), source, CPU, case.context)
-    baseline = case.task.baseline(case.preparation, case.data, "test")
-    assert baseline is not None
     paired = pair_rows(baseline.rows, rows.spans)
     assert paired is not None
     names = REFERENCE_COUNTS.keys() & paired.counts.keys() & rows.counts.keys()
@@ -201,14 +218,13 @@ def test_its_baseline_is_measured_on_the_same_rows(case: Case) -> None:
         numpy.testing.assert_array_equal(paired.counts[name][columns], rows.counts[name][columns])
 
 
-def test_without_time_its_baseline_is_fitted_on_less_and_says_so(case: Case) -> None:
-    whole = case.task.baseline(case.preparation, case.data, "test")
-    cut = case.task.baseline(case.preparation, case.data, "test", Budget(0.0))
-    assert whole is not None
-    assert cut is not None
+def test_without_time_its_baseline_is_fitted_on_less_and_says_so(
+    case: Case, baseline: Baseline, hasty_baseline: Baseline
+) -> None:
+    whole, cut = baseline, hasty_baseline
     assert whole.fitted_on == ""
     assert len(cut.rows.units) == len(whole.rows.units)
-    scores = [case.task.score(baseline.rows, case.preparation.unit) for baseline in (whole, cut)]
+    scores = [case.task.score(result.rows, case.preparation.unit) for result in (whole, cut)]
     if not cut.fitted_on:  # it only counts, or there is little data
         assert scores[0] == scores[1]
         return
@@ -218,11 +234,9 @@ def test_without_time_its_baseline_is_fitted_on_less_and_says_so(case: Case) -> 
     assert scores[0] != scores[1]
 
 
-def test_its_baseline_is_bounded(case: Case) -> None:
+def test_its_baseline_is_bounded(case: Case, hasty_baseline: Baseline) -> None:
     """Those that are more than counting are cut; toy data has enough rows to see it."""
-    cut = case.task.baseline(case.preparation, case.data, "test", Budget(0.0))
-    assert cut is not None
-    assert bool(cut.fitted_on) == (case.task.name in ("generate", "classify", "translate"))
+    assert bool(hasty_baseline.fitted_on) == (case.task.name in ("generate", "classify", "translate"))
 
 
 def test_batches_have_little_padding(case: Case) -> None:
@@ -259,10 +273,9 @@ def test_answers_do_not_depend_on_torch_default_device(case: Case) -> None:
         assert case.task.predict(model, items, case.context) == answers
 
 
-def test_measures_do_not_depend_on_torch_default_device(case: Case) -> None:
+def test_measures_do_not_depend_on_torch_default_device(case: Case, rows: Rows) -> None:
     model = case.model()
     source = case.preparation.source(case.data, "test", Batching(7, training=False))
-    rows = measure(case.task, model, source, CPU, case.context)
     with torch.device("meta"):
         again = measure(case.task, model, source, CPU, case.context)
     numpy.testing.assert_array_equal(again.nats, rows.nats)

@@ -23,7 +23,7 @@ from seqloom.cli import main
 from seqloom.evaluation import bootstrap
 
 EXAMPLES = int(os.environ.get("SEQLOOM_FUZZ", "0"))
-"""Examples of each verb; 0: the few of the usual suite, and with `-m slow` some more."""
+"""Examples of each verb; 0: the few of the usual suite."""
 MAX_SECONDS = 20.0
 """Of processor time, for the files of a few kilobytes that are made up here."""
 MAX_GIB = 2.0

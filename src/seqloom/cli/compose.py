@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seqloom.cli.options import Overwrite, Run, json_option
+from seqloom.cli.terminal.options import Overwrite, Run, json_option
 
 AS_IN_RUN = "  [default: as in the run]"
 KEYS = "run, files, bars, time_signatures, notes, seconds and seed"
@@ -52,10 +52,10 @@ def command(
 
     Prints the names of the files that it writes.
     """
-    from seqloom.cli.startup import import_torch
+    from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import log, print_json
+    from seqloom.cli.terminal.output import log, print_json
     from seqloom.data.music.files import check_target, save_tune
     from seqloom.data.music.midi import SUFFIXES
     from seqloom.errors import ConfigError

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seqloom.cli.options import json_option
+from seqloom.cli.terminal.options import json_option
 
 
 def command(
@@ -23,11 +23,11 @@ def command(
     Measures first how fast this machine is, and chooses the size of the model by that.
     Shows the model's loss beside a baseline's, and the text that the model writes.
     """
-    from seqloom.cli.startup import import_torch
+    from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import log, print_json
-    from seqloom.cli.report import print_report
+    from seqloom.cli.terminal.output import log, print_json
+    from seqloom.cli.terminal.report import print_report
     from seqloom.data.text.python_help import python_help_file
     from seqloom.inference.predictor import load
     from seqloom.runs import run_folder

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seqloom.cli.options import Data, Run, RunSettings, Strict, json_option
+from seqloom.cli.terminal.options import Data, Run, RunSettings, Strict, json_option
 
 KEYS = "task, data, split, metrics, baseline, interval, better_than_baseline, skipped, remarks and details"
 
@@ -31,11 +31,11 @@ def command(
 
     Every metric has a 95 % bootstrap interval.
     """
-    from seqloom.cli.startup import import_torch
+    from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import log, print_json, run_settings
-    from seqloom.cli.report import print_report
+    from seqloom.cli.terminal.output import log, print_json, run_settings
+    from seqloom.cli.terminal.report import print_report
     from seqloom.inference.predictor import load
     from seqloom.progress import shown
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seqloom.cli.options import Overwrite, Run, RunSettings, Strict, json_option
+from seqloom.cli.terminal.options import Overwrite, Run, RunSettings, Strict, json_option
 
 KEYS = "run, data, remarks and forecasts: for each series and step its unique_id, ds, mean and bands; of a "
 KEYS += "backtest also cutoff and y"
@@ -58,10 +58,10 @@ def command(
 
     Prints a table of columns unique_id, ds, mean, lo-80, hi-80 and so on, as CSV.
     """
-    from seqloom.cli.startup import import_torch
+    from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import log, print_json, run_settings
+    from seqloom.cli.terminal.output import log, print_json, run_settings
     from seqloom.files import require_new_file, write_atomically
     from seqloom.inference.forecast_table import rows_of, to_csv
     from seqloom.inference.predictor import load

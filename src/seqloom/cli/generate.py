@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seqloom.cli.options import Run, json_option
+from seqloom.cli.terminal.options import Run, json_option
 
 AS_IN_RUN = "  [default: as in the run]"
 
@@ -65,10 +65,10 @@ def command(
 
     Prints the prompt and the text after it, token by token.
     """
-    from seqloom.cli.startup import import_torch
+    from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import print_json
+    from seqloom.cli.terminal.output import print_json
     from seqloom.data.encoding import check_encodable
     from seqloom.inference.predictor import load
 
@@ -106,6 +106,6 @@ def command(
 
 
 def _piped() -> str:
-    from seqloom.cli.pipe import read_all
+    from seqloom.cli.terminal.pipe import read_all
 
     return "" if sys.stdin.isatty() else read_all()

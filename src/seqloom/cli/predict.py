@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seqloom.cli.options import Run, RunSettings, Strict, json_option
+from seqloom.cli.terminal.options import Run, RunSettings, Strict, json_option
 
 KEYS = "run, task and outputs: for each input its input, output, and the task's details"
 
@@ -31,11 +31,11 @@ def command(
 
     Prints a line per input, which is empty where the input cannot be used.
     """
-    from seqloom.cli.startup import import_torch
+    from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import log, print_answers, print_json, run_settings
-    from seqloom.cli.pipe import chunks_of_lines
+    from seqloom.cli.terminal.output import log, print_answers, print_json, run_settings
+    from seqloom.cli.terminal.pipe import chunks_of_lines
     from seqloom.errors import ConfigError
     from seqloom.inference.predictor import load
     from seqloom.progress import shown

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from seqloom.cli.options import json_option
+from seqloom.cli.terminal.options import json_option
 
 
 def command(
@@ -25,10 +25,10 @@ def command(
 
     It shows the format that the task takes, and trains in a minute.
     """
-    from seqloom.cli.startup import import_torch
+    from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import log, print_json
+    from seqloom.cli.terminal.output import log, print_json
     from seqloom.tasks.toy_data import toy_data
 
     what = toy_data(task, folder, seed=seed)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seqloom.cli.options import Strict, json_option
+from seqloom.cli.terminal.options import Strict, json_option
 
 KEYS = "run, and those of `evaluate --json`"
 
@@ -58,13 +58,13 @@ def command(
 
     The run folder keeps the weights of the best validation, every setting, and a report beside a baseline.
     """
-    from seqloom.cli.startup import import_torch
+    from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
     from accelerate import PartialState
 
-    from seqloom.cli.output import log, print_json
-    from seqloom.cli.report import print_report
+    from seqloom.cli.terminal.output import log, print_json
+    from seqloom.cli.terminal.report import print_report
     from seqloom.runs.usage import usage_of
     from seqloom.training.train import train
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqloom.cli.options import Run, RunSettings, Strict, json_option
+from seqloom.cli.terminal.options import Run, RunSettings, Strict, json_option
 
 if TYPE_CHECKING:
     from seqloom.inference.predictor import Predictor
@@ -40,10 +40,10 @@ def command(
 
     Prints a line per recording, which is empty where the file cannot be used.
     """
-    from seqloom.cli.startup import import_torch
+    from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import log, print_answers, print_json, run_settings
+    from seqloom.cli.terminal.output import log, print_answers, print_json, run_settings
     from seqloom.data.bucketing import BATCH_SIZE
     from seqloom.errors import ConfigError
     from seqloom.inference.predictor import load
@@ -80,7 +80,7 @@ def _stream(predictor: Predictor, decoding: dict[str, Any], as_json: bool) -> No
     """Print each piece of text as soon as it is known; as JSON, all of it at the end."""
     import sys
 
-    from seqloom.cli.output import print_json
+    from seqloom.cli.terminal.output import print_json
     from seqloom.data.audio.files import read_pcm
     from seqloom.errors import ConfigError
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seqloom.cli.options import Run, RunSettings, json_option
+from seqloom.cli.terminal.options import Run, RunSettings, json_option
 
 KEYS = "run and translations: for each line its source, translation and tokens"
 
@@ -35,11 +35,11 @@ def command(
 
     An empty line stays empty.
     """
-    from seqloom.cli.startup import import_torch
+    from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.output import print_json, run_settings
-    from seqloom.cli.pipe import chunks_of_lines
+    from seqloom.cli.terminal.output import print_json, run_settings
+    from seqloom.cli.terminal.pipe import chunks_of_lines
     from seqloom.errors import ConfigError, RunError
     from seqloom.inference.predictor import load
     from seqloom.progress import shown

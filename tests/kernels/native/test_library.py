@@ -20,8 +20,9 @@ from torch import Tensor
 from seqloom.errors import ConfigError
 from seqloom.kernels import native
 from seqloom.kernels.native import abi, forward_backward, library
-from seqloom.kernels.native.abi import NATIVE_CELLS, Run
 from seqloom.layers.recurrent import RNN
+
+from ..conftest import make_run
 
 ROOT = Path(__file__).parents[3]
 COMPILERS = [name for name in (os.environ.get("CXX"), "c++", "g++", "clang++") if name and shutil.which(name)]
@@ -30,17 +31,6 @@ needs_library = pytest.mark.skipif(
     not library.available() and (not COMPILERS or os.environ.get(library.CPU_VARIABLE) == "none"),
     reason="no C++ compiler, or SEQLOOM_CPU=none: seqloom goes without csrc/",
 )
-
-
-def make_run(cell: str = "lstm", steps: int = 5, batch: int = 3, hidden: int = 6, directions: int = 1) -> Run:
-    G = NATIVE_CELLS[cell].num_gates * hidden
-    shapes = [(G, 4), (G, hidden), (G,), (G,)] * directions
-    h, c = torch.randn(2, directions, batch, hidden)
-    weights = [torch.randn(shape) / 2 for shape in shapes]
-    return Run(
-        cell, torch.randn(steps, batch, 4), h, c if cell == "lstm" else None, None,
-        weights + [None] * (8 - 4 * directions), False,
-    )  # fmt: skip
 
 
 @needs_library

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from seqloom.cli.pipe import CHUNK_LINES, chunks_of_lines, read_all
+from seqloom.cli.terminal.pipe import CHUNK_LINES, chunks_of_lines, read_all
 from seqloom.errors import DataError
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from seqloom.cli.report import describe_row, print_report, shorten
+from seqloom.cli.terminal.report import describe_row, print_report, shorten
 from seqloom.evaluation.report import Report
 from seqloom.tasks.base import Metric
 
-from .conftest import seqloom
+from ..conftest import seqloom
 
 NASTY = (
     "a [/b] b",
@@ -120,7 +120,7 @@ def test_a_terminal_of_ascii_has_a_table_too(tmp_path: Path) -> None:
         "print_report(REPORT)\n"
     )
     (tmp_path / "test_report_values.py").write_text(
-        "from seqloom.cli.report import print_report\n"
+        "from seqloom.cli.terminal.report import print_report\n"
         "from seqloom.evaluation.report import Report\n"
         "from seqloom.tasks.base import Metric\n"
         "REPORT = Report('classify', 'wölf.csv', 'test', {'f1': 0.5}, None, {}, {'f1': (0.4, 0.6)},\n"

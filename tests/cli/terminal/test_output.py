@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from seqloom.cli.report import print_report
+from seqloom.cli.terminal.report import print_report
 from seqloom.evaluation.report import Report
 from seqloom.tasks.base import Metric
 from seqloom.training.monitoring.progress import ProgressBar

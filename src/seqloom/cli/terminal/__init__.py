@@ -1,0 +1,1 @@
+"""What verbs share: options, the quick start of torch, pipes, answers and reports."""
