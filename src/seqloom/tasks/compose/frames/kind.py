@@ -58,6 +58,7 @@ class Frames:
             preparation.first_key,
             preparation.stop_key,
             preparation.meter.frames_per_bar or 0,
+            config.lookback,
         )
         return RollModel(NUM_KEYS, recurrent, keys)
 
