@@ -10,8 +10,8 @@ from seqloom.data.options import setting
 from seqloom.data.series.calendar import calendar_columns
 from seqloom.data.series.dataset import Arrays, Layout, SeriesData, Split
 from seqloom.data.series.frequency import Frequency, infer_frequency
-from seqloom.data.series.grid import Plan
-from seqloom.data.series.gridded import GriddedSeries, grid_series
+from seqloom.data.series.grid import Plan, SeriesIndex
+from seqloom.data.series.gridded import grid_series
 from seqloom.data.series.holdout import divide
 from seqloom.data.series.options import SeriesConfig
 from seqloom.data.series.table import SeriesTable
@@ -35,18 +35,19 @@ def arrange_series(table: SeriesTable, config: SeriesConfig, *, is_divided: bool
     """
     plan = _plan(table, config)
     series = grid_series(table.frames, plan)
+    index = series.index
     skipped = SkippedRows.join([table.skipped, series.messages])
-    if not len(series.lengths):
+    if not len(index.lengths):
         raise _no_series(table, skipped)
     if table.strict and len(series.messages):
         raise _as_error(series.messages[0])
     usual = plan.frequency if config.frequency is None else Frequency.parse(config.frequency)
     parts = [part for part in table.splits if part != "future"]
     if is_divided:
-        horizon, splits, remarks = divide(table.path, config, usual, series.ends, parts)
+        horizon, splits, remarks = divide(table.path, config, usual, index.ends, parts)
     else:
         horizon, remarks = config.horizon or usual.horizon, []
-        splits = {"train": Split(numpy.zeros_like(series.lengths), series.lengths)}
+        splits = {"train": Split(numpy.zeros_like(index.lengths), index.lengths)}
     historic, future = _further(plan)
     calendar, holidays = calendar_columns(plan.frequency, config.calendar), config.holidays
     static = () if table.static is None else table.static.columns
@@ -62,20 +63,20 @@ def arrange_series(table: SeriesTable, config: SeriesConfig, *, is_divided: bool
         calendar if plan.has_dates else (),
         holidays,
     )
-    remarks = [*table.remarks, *_describe(plan, layout, config, series), *remarks]
-    static_values = numpy.zeros((len(series.lengths), 0))
+    remarks = [*table.remarks, *_describe(plan, layout, config, index), *remarks]
+    static_values = numpy.zeros((len(index.lengths), 0))
     if table.static is not None:
-        static_values, without = table.static.rows_of(series.unique_ids)
+        static_values, without = table.static.rows_of(index.unique_ids)
         remarks += [f"{without:,} series without static columns: they get the means"] if without else []
     arrays = Arrays(
-        series.unique_ids,
-        series.starts,
-        series.lengths,
-        series.rows,
+        index.unique_ids,
+        index.starts,
+        index.lengths,
+        index.rows,
         series.y,
         series.exogenous,
         static_values,
-        numpy.tile([0.0, 1.0], (len(series.lengths), 1)),
+        numpy.tile([0.0, 1.0], (len(index.lengths), 1)),
         series.key,
     )
     data = SeriesData(table.path, layout, arrays, splits, remarks, skipped, table.strict)
@@ -137,24 +138,24 @@ def _further(plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return names[:split], names[split:]
 
 
-def _describe(plan: Plan, layout: Layout, config: SeriesConfig, series: GriddedSeries) -> Iterator[str]:
+def _describe(plan: Plan, layout: Layout, config: SeriesConfig, index: SeriesIndex) -> Iterator[str]:
     """What was recognized and filled, a line each."""
     season = f"season {layout.season}" if layout.season > 1 else "no season"
     step = plan.frequency.describe() if plan.has_dates else f"{plan.frequency.multiple:,}, without dates"
     yield f"steps of {step}, {season}, horizon {layout.horizon}"
     if not plan.has_dates and config.season is None and config.frequency is None:
         yield f"ds has no dates, so that no season is known: {setting('data.season', '24')} says it"
-    count, affected = int(series.missing.sum()), int((series.missing > 0).sum())
+    count, affected = int(index.missing.sum()), int((index.missing > 0).sum())
     if count:
-        total = int(series.lengths.sum())
+        total = int(index.lengths.sum())
         yield (
             f"steps without a value: {count:,} of {total:,}, in {affected:,} series; a model reads "
             f"{FILLED[config.fill]}, and no loss or metric counts them"
         )
 
-    carried, width = int(series.carried.sum()), len(plan.exogenous)
+    carried, width = int(index.carried.sum()), len(plan.exogenous)
     if carried:
-        total = int(series.lengths.sum()) * width
+        total = int(index.lengths.sum()) * width
         yield f"exogenous columns without a value: {carried:,} of {total:,}, filled by the value before"
 
 
