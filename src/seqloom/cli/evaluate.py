@@ -24,6 +24,14 @@ def command(
     ] = None,
     settings: RunSettings = None,
     strict: Strict = False,
+    refit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Of forecasts: train anew before every so many windows, on all steps before them.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap interval.")] = 0,
     as_json: Annotated[bool, json_option(KEYS)] = False,
 ) -> None:
@@ -42,7 +50,9 @@ def command(
     decoding, reading = run_settings(settings)
     with shown():
         evaluate = load(run).evaluate
-        report = evaluate(data, split, seed=seed, strict=strict, reading=reading, log=log, **decoding)
+        report = evaluate(
+            data, split, seed=seed, strict=strict, reading=reading, refit=refit, log=log, **decoding
+        )
     if report.skipped:
         log(f"{report.split}: {len(report.skipped):,} rows skipped, the first: {report.skipped[0]}")
     if as_json:

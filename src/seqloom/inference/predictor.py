@@ -270,6 +270,7 @@ class Predictor:
         seed: int = 0,
         strict: bool = False,
         reading: Mapping[str, Any] | None = None,
+        refit: int | None = None,
         log: Callable[[str], object] = str,
         **decoding: Any,
     ) -> Report:
@@ -283,12 +284,13 @@ class Predictor:
             strict: whether one bad row among many raises; else it is skipped and counted.
             reading: how tables are read, such as `{"columns": {"text": "body"}}`: the `data.*` keys that
                 every task has; they override the run's.
+            refit: train anew before every so many windows of a backtest, on all that is known then.
             log: called with a line about the data: its splits, and what was recognized in it.
             decoding: the task's `decoding.*` keys, such as `num_beams=5`; they override the run's.
 
         Raises:
             DataError: the data cannot be read, is not of the type that the task reads, or has no such split.
-            ConfigError: a key that does not exist or is out of its range.
+            ConfigError: a key that does not exist or is out of its range; `refit` of no forecasts.
         """
         from seqloom.data.batching import Batching
         from seqloom.data.bucketing import BATCH_SIZE
@@ -306,12 +308,16 @@ class Predictor:
             raise DataError(data, f"expected a split named {split}", got=", ".join(splits.splits))
         preparation = self.config.task.evaluated(self.preparation, context.decoding)
         source = preparation.source(splits, split, batching)
-        rows = measure(self.config.task, self.model, source, self.model.device, context)
+        if refit is None:
+            rows = measure(self.config.task, self.model, source, self.model.device, context)
+        else:
+            from seqloom.inference.refitting import measure_refitted
+
+            rows = measure_refitted(self.folder, preparation, splits, split, refit, context, log)
         seconds = run_folder.training_seconds(self.folder)
-        report = make_report(
-            self.config.task, preparation, splits, split, rows, source.skipped, seed, seconds
-        )
-        return with_comparison(report, self.config.task, self.model, splits, context)
+        task = self.config.task
+        report = make_report(task, preparation, splits, split, rows, source.skipped, seed, seconds)
+        return with_comparison(report, task, self.model, splits, context)
 
     def _language_model(self) -> TextGeneration:
         task: object = self.config.task

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy
 
-from seqloom.tasks.base import Context
+from seqloom.tasks.base import Context, Data
 
 
 class ForecastRequest(NamedTuple):
@@ -58,5 +58,27 @@ class Forecasting(Protocol):
 
         Raises:
             DataError: a series cannot be forecast, such as one without its known-future columns.
+        """
+        ...
+
+
+class BacktestStage(NamedTuple):
+    """Some windows of a backtest, and what is known before the first of them."""
+
+    data: Data
+    """`train` is all of each series before its first window; the split that is measured has the windows"""
+    rows: numpy.ndarray
+    """(N,) int64: the numbers of the windows among those of the whole split, in the order of its source"""
+
+
+@runtime_checkable
+class Backtesting(Protocol):
+    """The capability of a task whose reports make forecasts from cutoffs that follow one another."""
+
+    def stages(self, preparation: Any, data: Any, split: str, every: int) -> list[BacktestStage]:
+        """The windows of a split, so many of each series at a time, the earliest first.
+
+        Raises:
+            ConfigError: there is nothing before the windows of this split to learn from.
         """
         ...

@@ -39,6 +39,25 @@ def test_every_output_forecasts_with_bands(trained: Trained, weeks: Path, output
     assert {name.split()[0] for name in report.details["baselines"]} == {"persistence", "seasonal", "ridge"}
 
 
+def test_a_column_of_words_known_ahead_is_learnt(tmp_path: Path) -> None:
+    """Sales of a shop that is shut on days without a pattern; a word that is new is none of those learnt."""
+    days = numpy.random.default_rng(0).integers(0, 2, 100)
+    rows = [f"{day},{20 if is_open else 0},{('shut', 'open')[is_open]}" for day, is_open in enumerate(days)]
+    data = tmp_path / "shop.csv"
+    data.write_text("ds,y,shop\n" + "\n".join(rows[:96] + [f"{day},,open" for day in range(96, 100)]) + "\n")
+    words = {"data.categorical": ["shop"], "data.known_future": ["shop"]}
+    settings = {**SMALL, **words, "training.max_steps": 60, "training.learning_rate": 0.05}
+    train(data, task="forecast", settings=settings, out=tmp_path / "run")
+    model = load(tmp_path / "run")
+    assert model.preparation.columns.future == ("shop=open", "shop=shut")
+    assert (model.forecast(data).columns["mean"] > 10).all()
+    data.write_text(data.read_text().replace(",,open", ",,shut"))
+    assert (model.forecast(data).columns["mean"] < 10).all()
+    data.write_text(data.read_text().replace(",,shut", ",,sold"))
+    remarks = model.forecast(data).remarks
+    assert list(remarks) == ["shop: 4 of 100 values are words that training does not have: sold"]
+
+
 def test_the_same_seed_draws_the_same_paths(trained: Trained, weeks: Path) -> None:
     model = trained(model__steps="autoregressive")
     first, same, other = (

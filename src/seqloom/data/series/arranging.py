@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import starmap
 
 import numpy
 
 from seqloom.data.options import setting
 from seqloom.data.series.calendar import calendar_columns
+from seqloom.data.series.categories import Stored, Word, describe_unknown, find_words, number_words
 from seqloom.data.series.dataset import Arrays, Layout, SeriesData, Split
 from seqloom.data.series.frequency import Frequency, infer_frequency
-from seqloom.data.series.grid import Plan
+from seqloom.data.series.grid import Plan, SeriesIndex
 from seqloom.data.series.gridded import GriddedSeries, grid_series
 from seqloom.data.series.holdout import divide
 from seqloom.data.series.options import SeriesConfig
@@ -21,13 +23,21 @@ from seqloom.errors import DataError, nearest
 FILLED = {"forward": "the value before", "interpolate": "a line between", "zero": "0"}
 
 
-def arrange_series(table: SeriesTable, config: SeriesConfig, *, is_divided: bool = True) -> SeriesData:
+def arrange_series(
+    table: SeriesTable,
+    config: SeriesConfig,
+    *,
+    is_divided: bool = True,
+    words: Sequence[tuple[str, str]] | None = None,
+) -> SeriesData:
     """Set the rows of a table on a regular grid, and divide them by time.
 
     Args:
         table: as `data.read` returns it.
         config: the `data.*` keys of series.
         is_divided: whether steps are held out. Else every step is in `train`, and no series is too short.
+        words: those that a model reads, each after the name of its column of `data.categorical`; None: those
+            that training has.
 
     Raises:
         DataError: a column does not exist, no series can be used, or none is long enough to be tested.
@@ -35,19 +45,27 @@ def arrange_series(table: SeriesTable, config: SeriesConfig, *, is_divided: bool
     """
     plan = _plan(table, config)
     series = grid_series(table.frames, plan)
+    index = series.index
     skipped = SkippedRows.join([table.skipped, series.messages])
-    if not len(series.lengths):
+    if not len(index.lengths):
         raise _no_series(table, skipped)
     if table.strict and len(series.messages):
         raise _as_error(series.messages[0])
     usual = plan.frequency if config.frequency is None else Frequency.parse(config.frequency)
     parts = [part for part in table.splits if part != "future"]
     if is_divided:
-        horizon, splits, remarks = divide(table.path, config, usual, series.ends, parts)
+        horizon, splits, remarks = divide(table.path, config, usual, index.ends, parts)
     else:
         horizon, remarks = config.horizon or usual.horizon, []
-        splits = {"train": Split(numpy.zeros_like(series.lengths), series.lengths)}
-    historic, future = _further(plan)
+        splits = {"train": Split(numpy.zeros_like(index.lengths), index.lengths)}
+    stored = _stored(plan, table, series)
+    known = (
+        find_words(stored, index, splits["train"], table.path)
+        if words is None
+        else list(starmap(Word, words))
+    )
+    historic, future = _further(plan, stored, known)
+    remarks = [*describe_unknown(stored, known), *remarks]
     calendar, holidays = calendar_columns(plan.frequency, config.calendar), config.holidays
     static = () if table.static is None else table.static.columns
     layout = Layout(
@@ -61,21 +79,23 @@ def arrange_series(table: SeriesTable, config: SeriesConfig, *, is_divided: bool
         config.fill,
         calendar if plan.has_dates else (),
         holidays,
+        _categories(stored, known),
+        tuple(known),
     )
-    remarks = [*table.remarks, *_describe(plan, layout, config, series), *remarks]
-    static_values = numpy.zeros((len(series.lengths), 0))
+    remarks = [*table.remarks, *_describe(plan, layout, config, index), *remarks]
+    static_values = numpy.zeros((len(index.lengths), 0))
     if table.static is not None:
-        static_values, without = table.static.rows_of(series.unique_ids)
+        static_values, without = table.static.rows_of(index.unique_ids)
         remarks += [f"{without:,} series without static columns: they get the means"] if without else []
     arrays = Arrays(
-        series.unique_ids,
-        series.starts,
-        series.lengths,
-        series.rows,
+        index.unique_ids,
+        index.starts,
+        index.lengths,
+        index.rows,
         series.y,
         series.exogenous,
         static_values,
-        numpy.tile([0.0, 1.0], (len(series.lengths), 1)),
+        numpy.tile([0.0, 1.0], (len(index.lengths), 1)),
         series.key,
     )
     data = SeriesData(table.path, layout, arrays, splits, remarks, skipped, table.strict)
@@ -90,9 +110,16 @@ def _plan(table: SeriesTable, config: SeriesConfig) -> Plan:
         "data.known_future": config.known_future,
         "data.exogenous": config.exogenous or [],
     }
+    categorical = list(dict.fromkeys(config.categorical))
+    for name in categorical:
+        if name not in roles.categories:
+            expected = f"expected a column of words {name}, as data.categorical says"
+            known = roles.categories
+            got = ", ".join(known) or "none"
+            raise DataError(table.path, expected, got=got, hint=nearest(name, known))
     for key, names in asked.items():
         for name in names:
-            if name not in numbers:
+            if name not in numbers and not (key == "data.known_future" and name in categorical):
                 expected = f"expected a column of numbers {name}, as {key} says"
                 raise DataError(table.path, expected, got=", ".join(numbers), hint=nearest(name, numbers))
     further = [*asked["data.exogenous"], *config.known_future]
@@ -105,16 +132,18 @@ def _plan(table: SeriesTable, config: SeriesConfig) -> Plan:
         raise DataError(table.path, "a column to forecast must not be exogenous too", got=target or "none")
     if config.exogenous is None and target is not None:
         further = [name for name in numbers if name != target]
+    further = [*further, *categorical]
     historic = [name for name in dict.fromkeys(further) if name not in config.known_future]
     future = list(dict.fromkeys(config.known_future))
+    columns = (*numbers, *roles.categories)
     return Plan(
         table.path,
         _frequency(table, config),
         roles.form.has_dates,
         tuple(map(numbers.index, targets)),
-        tuple(map(numbers.index, [*historic, *future])),
+        tuple(map(columns.index, [*historic, *future])),
         len(future),
-        numbers,
+        columns,
         roles.unique_id is not None or len(table.frames.unique_ids) > 1,
         config.max_steps,
     )
@@ -131,30 +160,56 @@ def _frequency(table: SeriesTable, config: SeriesConfig) -> Frequency:
     return infer_frequency(chunk.times, is_first, table.roles.form.has_dates)
 
 
-def _further(plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    names = tuple(plan.names[column] for column in plan.exogenous)
-    split = len(names) - plan.num_future
-    return names[:split], names[split:]
+def _stored(plan: Plan, table: SeriesTable, series: GriddedSeries) -> Stored:
+    """The exogenous columns as they are stored."""
+    first = len(plan.names) - len(table.frames.spellings)
+    spellings = {
+        plan.names[column]: table.frames.spellings[column - first]
+        for column in plan.exogenous
+        if column >= first
+    }
+    names = [plan.names[column] for column in plan.exogenous]
+    return Stored(series.exogenous, int(series.index.rows.sum()), names, spellings)
 
 
-def _describe(plan: Plan, layout: Layout, config: SeriesConfig, series: GriddedSeries) -> Iterator[str]:
+def _further(plan: Plan, stored: Stored, words: Sequence[Word]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of historic and of known-future columns; of words one for each."""
+    split = len(stored.names) - plan.num_future
+    parts: tuple[list[str], list[str]] = [], []
+    for place, name in enumerate(stored.names):
+        own = [word.name for word in words if word.column == name]
+        parts[place >= split].extend(own if name in stored.spellings else [name])
+    return tuple(parts[0]), tuple(parts[1])
+
+
+def _categories(stored: Stored, words: Sequence[Word]) -> tuple[tuple[int, ...] | None, ...]:
+    """Of each stored column the numbers of its words; None for numbers; empty where all are numbers."""
+    if not stored.spellings:
+        return ()
+    return tuple(
+        number_words(words, name, stored.spellings[name]) if name in stored.spellings else None
+        for name in stored.names
+    )
+
+
+def _describe(plan: Plan, layout: Layout, config: SeriesConfig, index: SeriesIndex) -> Iterator[str]:
     """What was recognized and filled, a line each."""
     season = f"season {layout.season}" if layout.season > 1 else "no season"
     step = plan.frequency.describe() if plan.has_dates else f"{plan.frequency.multiple:,}, without dates"
     yield f"steps of {step}, {season}, horizon {layout.horizon}"
     if not plan.has_dates and config.season is None and config.frequency is None:
         yield f"ds has no dates, so that no season is known: {setting('data.season', '24')} says it"
-    count, affected = int(series.missing.sum()), int((series.missing > 0).sum())
+    count, affected = int(index.missing.sum()), int((index.missing > 0).sum())
     if count:
-        total = int(series.lengths.sum())
+        total = int(index.lengths.sum())
         yield (
             f"steps without a value: {count:,} of {total:,}, in {affected:,} series; a model reads "
             f"{FILLED[config.fill]}, and no loss or metric counts them"
         )
 
-    carried, width = int(series.carried.sum()), len(plan.exogenous)
+    carried, width = int(index.carried.sum()), len(plan.exogenous)
     if carried:
-        total = int(series.lengths.sum()) * width
+        total = int(index.lengths.sum()) * width
         yield f"exogenous columns without a value: {carried:,} of {total:,}, filled by the value before"
 
 

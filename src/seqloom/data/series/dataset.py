@@ -43,11 +43,21 @@ class Layout(NamedTuple):
     """Columns that are computed of dates"""
     holidays: str | None = None
     """The country of the column `holiday`, which is computed of dates too"""
+    categories: tuple[tuple[int, ...] | None, ...] = ()
+    """Of each stored exogenous column None for numbers, else the number of the word of each column that is
+    made of it; empty where all are numbers"""
+    words: tuple[tuple[str, str], ...] = ()
+    """These words, each after the name of its column"""
 
     @property
     def exogenous(self) -> tuple[str, ...]:
         """Historic columns, then those that are known beforehand: the columns of `Series.exogenous`."""
         return self.historic + self.future
+
+    @property
+    def stored(self) -> int:
+        """Exogenous columns as they are stored, where a column of words is one."""
+        return len(self.categories) or len(self.exogenous)
 
 
 class Series(NamedTuple):
@@ -171,12 +181,13 @@ class SeriesData:
     def series(self, number: int) -> Series:
         """One series, read when it is asked for."""
         number = range(len(self))[number]
-        arrays, width = self.arrays, len(self.layout.exogenous)
+        arrays, width = self.arrays, self.layout.stored
         first, row = int(self._offsets[number]), int(self._row_offsets[number])
         mean, deviation = arrays.scales[number]
         y = (arrays.y.read(first, first + int(arrays.lengths[number])) - mean) / deviation
         rows = int(arrays.rows[number]) if width else len(y)
-        exogenous = arrays.exogenous.read(row * width, (row + rows) * width).reshape(rows, width)
+        stored = arrays.exogenous.read(row * width, (row + rows) * width).reshape(rows, width)
+        exogenous = encode_categories(stored, self.layout.categories)
         start = int(arrays.starts[number])
         return Series(arrays.unique_ids[number], start, y, exogenous, arrays.static[number])
 
@@ -208,11 +219,12 @@ class SeriesData:
         Columns are `layout.exogenous`: historic ones first. Who forecasts must not look at historic columns
         after the cutoff.
         """
-        width = len(self.layout.exogenous)
+        width = self.layout.stored
         if not width:
             return numpy.zeros((len(numbers), length, 0))
-        rows = self.arrays.rows[numbers]
-        return _read_windows(self.arrays.exogenous, self._row_offsets[numbers], rows, stops, length, width)
+        rows, offsets = self.arrays.rows[numbers], self._row_offsets[numbers]
+        stored = _read_windows(self.arrays.exogenous, offsets, rows, stops, length, width)
+        return encode_categories(stored, self.layout.categories)
 
     def times(self, numbers: numpy.ndarray, stops: numpy.ndarray, length: int) -> numpy.ndarray:
         """The times of the `length` steps before `stops`, (B, length) int64, also outside the series."""
@@ -272,6 +284,24 @@ class SeriesData:
         """For example `414 series; train 313,756 steps, validation 39,744 steps`."""
         sizes = ", ".join(f"{name} {split.steps:,} steps" for name, split in self.splits.items())
         return "; ".join([f"{len(self):,} series", sizes, *self.remarks])
+
+
+def encode_categories(stored: numpy.ndarray, categories: Sequence[tuple[int, ...] | None]) -> numpy.ndarray:
+    """Exogenous columns (…, F) of stored ones (…, C): a column of words becomes one of 0 and 1 for each.
+
+    >>> encode_categories(numpy.array([[7.5, 0], [8.5, 2], [9.5, numpy.nan]]), (None, (2, 3)))
+    array([[7.5, 0. , 0. ],
+           [8.5, 1. , 0. ],
+           [9.5, nan, nan]])
+    """
+    if not categories:
+        return stored
+    parts = []
+    for place, words in enumerate(categories):
+        column = stored[..., place : place + 1]
+        is_word = numpy.where(numpy.isnan(column), numpy.nan, column == numpy.array(words or ()))
+        parts.append(column if words is None else is_word)
+    return numpy.concatenate(parts, -1)
 
 
 def fill_gaps(y: numpy.ndarray, fill: Fill = "forward") -> numpy.ndarray:

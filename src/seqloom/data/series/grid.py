@@ -37,10 +37,10 @@ class Plan(NamedTuple):
     max_steps: int | None = None
 
 
-class Gridded(NamedTuple):
-    """Some series, each from its first observed step to its last one, as flat arrays."""
+class SeriesIndex(NamedTuple):
+    """Series on their grid, each from its first observed step to its last: all but their values."""
 
-    unique_ids: list[str]
+    unique_ids: Sequence[str]
     starts: numpy.ndarray
     """(S,) int64: the time of step 0"""
     lengths: numpy.ndarray
@@ -53,6 +53,12 @@ class Gridded(NamedTuple):
     """(S,) int64: steps without a value"""
     carried: numpy.ndarray
     """(S,) int64: values of exogenous columns that were missing up to the last step"""
+
+
+class Gridded(NamedTuple):
+    """Some series on their grid, as flat arrays."""
+
+    index: SeriesIndex
     y: numpy.ndarray
     exogenous: numpy.ndarray
     """(rows, F)"""
@@ -247,7 +253,7 @@ def _trim(
     is_row = kept & (since < totals[groups])
     good = numpy.flatnonzero(is_good)
     series = numpy.repeat(numpy.arange(len(good)), lengths[good])
-    return Gridded(
+    index = SeriesIndex(
         [names[row] for row in good.tolist()],
         plan.frequency.times(frames.starts[good], first[good]),
         lengths[good],
@@ -255,9 +261,8 @@ def _trim(
         numpy.clip(frames.ends[good] - first[good, None], 0, lengths[good, None]),
         numpy.bincount(series[numpy.isnan(y)], minlength=len(good)),
         numpy.bincount(series, absent[is_step], minlength=len(good)).astype(numpy.int64),
-        y,
-        _carry_forward(further[is_row], totals[good]),
     )
+    return Gridded(index, y, _carry_forward(further[is_row], totals[good]))
 
 
 def _carry_forward(values: numpy.ndarray, lengths: numpy.ndarray) -> numpy.ndarray:

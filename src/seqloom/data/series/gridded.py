@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, final
 
@@ -13,25 +12,20 @@ import numpy
 from seqloom import __version__
 from seqloom.data.cache import cached_folder
 from seqloom.data.ragged import FileValues, MemoryValues, Values
-from seqloom.data.series.grid import Gridded, Plan, grid_chunk
+from seqloom.data.series.grid import Gridded, Plan, SeriesIndex, grid_chunk
 from seqloom.data.series.rows.frames import Frames
 from seqloom.data.tables.skipped import SkippedRows
 from seqloom.progress import phase
 
 Y, EXOGENOUS, WORDS = "y.bin", "exogenous.bin", "series.json"
-NUMBERS = ("starts", "lengths", "rows", "ends", "missing", "carried")
+NUMBERS = tuple(name for name in SeriesIndex._fields if name != "unique_ids")
+"""Of an index, the arrays"""
 
 
 class GriddedSeries(NamedTuple):
-    """All series on their grid, as `Gridded` has some."""
+    """All series on their grid."""
 
-    unique_ids: Sequence[str]
-    starts: numpy.ndarray
-    lengths: numpy.ndarray
-    rows: numpy.ndarray
-    ends: numpy.ndarray
-    missing: numpy.ndarray
-    carried: numpy.ndarray
+    index: SeriesIndex
     y: Values
     exogenous: Values
     messages: SkippedRows
@@ -83,9 +77,9 @@ class _Collected:
         self.y, self.exogenous = [numpy.zeros(0)], [numpy.zeros(0)]
 
     def add(self, series: Gridded) -> None:
-        self.unique_ids += series.unique_ids
+        self.unique_ids += series.index.unique_ids
         for name, arrays in self.numbers.items():
-            arrays.append(getattr(series, name))
+            arrays.append(getattr(series.index, name))
         if self.folder is None:
             self.y.append(series.y)
             self.exogenous.append(series.exogenous.reshape(-1))
@@ -110,6 +104,4 @@ class _Collected:
 
     def finish(self, y: Values, exogenous: Values, key: str) -> GriddedSeries:
         joined = {name: numpy.concatenate(arrays) for name, arrays in self.numbers.items()}
-        return GriddedSeries(
-            unique_ids=self.unique_ids, y=y, exogenous=exogenous, messages=self.messages, key=key, **joined
-        )
+        return GriddedSeries(SeriesIndex(self.unique_ids, **joined), y, exogenous, self.messages, key)

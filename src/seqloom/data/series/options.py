@@ -32,6 +32,9 @@ class SeriesConfig(StrictConfig):
     known_future: list[str] = Field(default_factory=list)
     """Those of the further columns that are known beforehand, such as a price or an opening hour; any other
     is known up to the cutoff only."""
+    categorical: list[str] = Field(default_factory=list)
+    """Columns of words that are read beside the target: an input for each word that training has. Another
+    word is none of them. They are known up to the cutoff, or beforehand if `known_future` names them."""
     holidays: str | None = None
     """A country, such as `US`, whose public holidays are a known-future input; needs the extra `forecast`."""
     calendar: bool = True

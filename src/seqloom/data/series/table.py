@@ -50,7 +50,7 @@ class SeriesTable:
     def columns(self) -> tuple[str, ...]:
         """The names of the columns that are read."""
         unique_id = () if self.roles.unique_id is None else (self.roles.unique_id,)
-        return (*unique_id, *self.roles.ds, *self.roles.numbers)
+        return (*unique_id, *self.roles.ds, *self.roles.numbers, *self.roles.categories)
 
     @property
     def mapping(self) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from seqloom.errors import ConfigError
 from seqloom.layers.masking import Lengths
 from seqloom.models.recurrent_stack import RecurrentConfig, RecurrentStack
 from seqloom.models.rolls.key_features import KeyFeatures
+from seqloom.models.rolls.lookback import LEVELS, Heard, look_back, lookback_inputs, nothing_heard
 from seqloom.models.rolls.output_layers import (
     IndependentKeys,
     JointKeys,
@@ -42,6 +43,8 @@ class RollConfig(NamedTuple):
         first_key: the lowest key that is modeled, from 0; those outside have one probability each.
         stop_key: one above the highest key that is modeled.
         bar_steps: steps of a bar, whose number is an input; 0: it is not.
+        lookback: steps back that are searched for the longest passage that equals the last frames; what
+            followed it is an input. 0: none.
     """
 
     dependence: KeyDependence = "joint"
@@ -52,6 +55,7 @@ class RollConfig(NamedTuple):
     first_key: int = 0
     stop_key: int = 88
     bar_steps: int = 0
+    lookback: int = 0
 
 
 DEFAULT_KEYS = RollConfig()
@@ -95,6 +99,9 @@ class RollModel(nn.Module):
             self.features = KeyFeatures(self.range_size, config.reach, config.key_embedding_size)
             input_size = self.features.size
             context_size += self.features.near_size
+        if config.lookback:
+            input_size += len(LEVELS) if config.tied else self.range_size * len(LEVELS)
+            context_size += len(LEVELS) if config.tied else self.range_size * len(LEVELS)
         self.layers = RecurrentStack(input_size + config.bar_steps, recurrent)
         self.output: OutputLayer = _output_layer(context_size, self.range_size, config)
 
@@ -105,7 +112,8 @@ class RollModel(nn.Module):
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first frame: a tuple with that of every layer."""
-        return self._by_row(self.layers.initial_state(batch_size * self._states_per_row), batch_size)
+        state = self._by_row(self.layers.initial_state(batch_size * self._states_per_row), batch_size)
+        return (state, self._nothing_heard(batch_size)) if self.config.lookback else state
 
     def forward(
         self,
@@ -143,20 +151,28 @@ class RollModel(nn.Module):
         A roll in any chunks gives what it gives whole.
         """
         config, batch_size = self.config, len(inputs)
-        heard = inputs[..., config.first_key : config.stop_key].transpose(0, 1).to(self.unheard.dtype)
-        x = heard if self.features is None else self.features(heard)
+        frames = inputs[..., config.first_key : config.stop_key].transpose(0, 1).to(self.unheard.dtype)
+        x = frames if self.features is None else self.features(frames)
+        known = [] if self.features is None else [x[..., : self.features.near_size]]
+        past: Heard | None = None
+        if config.lookback:
+            state, past = (None, self._nothing_heard(batch_size)) if state is None else state
+            followed, longest, past = look_back(frames, past, lengths)
+            repeated = lookback_inputs(followed, longest)
+            known.append(repeated.flatten(-2) if self.features is None else repeated)
+            x = torch.cat([x, known[-1]], dim=-1)
         if config.bar_steps:
             x = torch.cat([x, self._places_in_bar(x, first_steps)], dim=-1)
         if self.features is None:
             h, states = self.layers(x, state, lengths)
-            return h.transpose(0, 1).flatten(0, 1), states
-        if lengths is not None:
-            lengths = torch.as_tensor(lengths, device="cpu").repeat_interleave(self.range_size)
-        by_key = None if state is None else self._by_key(state)
-        h, states = self.layers(x.flatten(1, 2), by_key, lengths)
-        h = h.unflatten(1, (batch_size, self.range_size))
-        context = torch.cat([h, x[..., : self.features.near_size]], dim=-1)
-        return context.transpose(0, 1).flatten(0, 1), self._by_row(states, batch_size)
+        else:
+            if lengths is not None:
+                lengths = torch.as_tensor(lengths, device="cpu").repeat_interleave(self.range_size)
+            by_key = None if state is None else self._by_key(state)
+            h, states = self.layers(x.flatten(1, 2), by_key, lengths)
+            h, states = h.unflatten(1, (batch_size, self.range_size)), self._by_row(states, batch_size)
+        context = torch.cat([h, *known], dim=-1) if known else h
+        return context.transpose(0, 1).flatten(0, 1), states if past is None else (states, past)
 
     def key_logits(self, context: Tensor, frames: Tensor) -> Tensor:
         """Logits (N, K) of the keys of frames (N, K), of contexts as `step` gives them.
@@ -184,6 +200,9 @@ class RollModel(nn.Module):
             numbers = numbers + first_steps.to(x.device)
         places = nn.functional.one_hot(numbers.expand(x.shape[:2]) % size, size).to(x.dtype)
         return places.view(*x.shape[:2], *[1] * (x.dim() - 3), size).expand(*x.shape[:-1], size)
+
+    def _nothing_heard(self, batch_size: int) -> Heard:
+        return nothing_heard(self.config.lookback, batch_size, self.range_size, self.unheard)
 
     @property
     def _states_per_row(self) -> int:

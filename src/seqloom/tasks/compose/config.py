@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from seqloom.data.music.dataset import MusicKind
 from seqloom.models.rolls.output_layers import KeyDependence
 from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.tasks.model_config import RecurrentModelConfig
@@ -14,17 +15,20 @@ from seqloom.tasks.model_config import RecurrentModelConfig
 class DataConfig(StrictConfig):
     """The `data.*` keys."""
 
+    music: MusicKind | None = None
+    """What music is read as: `events` of MIDI files, or `frames` of piano rolls, as which MIDI files are read
+    too. null: MIDI files as events, piano rolls as frames."""
     positions_per_beat: Annotated[int, Field(ge=1, le=48)] = 12
-    """Of MIDI files: positions of a beat at which a note may begin; 12 has sixteenths and triplets."""
+    """Of events: positions of a beat at which a note may begin; 12 has sixteenths and triplets."""
     max_beats: Annotated[int, Field(ge=1, le=64)] = 16
-    """Of MIDI files: a longer note is cut."""
+    """Of events: a longer note is cut."""
     max_bars: PositiveInt = 2000
     """Of MIDI files: a longer one is skipped."""
     transpose: Annotated[int, Field(ge=0, le=11)] = 5
     """In training each tune is moved up or down by at most so many semitones, drawn anew in every epoch."""
 
     frames_per_quarter: Annotated[int, Field(ge=1, le=48)] = 2
-    """Of piano rolls: steps of a quarter note."""
+    """Of piano rolls: steps of a quarter note; MIDI files are sampled at so many."""
     frames_per_bar: Annotated[int, Field(ge=1, le=768)] | None = None
     """Of piano rolls: steps of a bar, counted from the first, whose number the model is then told; null: not
     known."""
@@ -55,6 +59,9 @@ class ModelConfig(RecurrentModelConfig):
     """Of piano rolls with `tied_keys`: keys that a key sees to either side."""
     key_embedding_size: PositiveInt = 8
     """Of piano rolls with `tied_keys`: width of the vector of a key."""
+    lookback: Annotated[int, Field(ge=0)] = 0
+    """Of piano rolls: steps back that are searched for the longest passage that equals the last frames. What
+    followed it, and how long it is, are inputs: tunes repeat whole parts. 0: none."""
 
 
 class DecodingConfig(StrictConfig):

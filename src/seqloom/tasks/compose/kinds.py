@@ -52,6 +52,14 @@ class Kind(Protocol):
         """The preparation that `files` wrote into a run folder."""
         ...
 
+    def divide(self, preparation: Any, data: Music) -> Music:
+        """The data as music of this kind.
+
+        Raises:
+            DataError: it cannot be read as that.
+        """
+        ...
+
     def build(self, preparation: Any, config: Any) -> nn.Module:
         """The untrained model."""
         ...

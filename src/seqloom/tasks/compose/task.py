@@ -43,11 +43,15 @@ class Compose(Task):
 
     def prepare(self, data: Music, config: DataConfig) -> MusicPreparation:
         """Fit to the training split what its kind of music needs."""
-        return kind_named(data.kind).prepare(data, config)
+        return kind_named(config.music or data.kind).prepare(data, config)
 
     def restore(self, folder: Path, config: DataConfig) -> MusicPreparation:
         """Read the preparation of a run folder."""
         return kind_of_run(folder).restore(folder, config)
+
+    def divide(self, preparation: MusicPreparation, data: Music) -> Music:
+        """The data as music of the model's kind."""
+        return kind_named(preparation.kind).divide(preparation, data)
 
     def build(self, preparation: MusicPreparation, config: ModelConfig) -> nn.Module:
         """A recurrent model of events, or of frames."""

@@ -35,6 +35,8 @@ class Columns(NamedTuple):
     future: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
     calendar: tuple[str, ...] = ()
+    words: tuple[tuple[str, str], ...] = ()
+    """Of columns of words, each with its column: what training has"""
 
     @property
     def sizes(self) -> CovariateSizes:
@@ -76,7 +78,9 @@ class Preparation:
         data = arrange_series(table, config)
         layout = data.layout
         config = config.model_copy(update={"horizon": layout.horizon, "season": layout.season})
-        columns = Columns(layout.historic, layout.future, layout.static, calendar_names(data))
+        columns = Columns(
+            layout.historic, layout.future, layout.static, calendar_names(data), tuple(layout.words)
+        )
         preparation = cls(config, columns, _measure_scales(data))
         preparation._arranged = (table, data)
         return preparation
@@ -85,7 +89,8 @@ class Preparation:
     def load(cls, folder: Path, config: DataConfig) -> Preparation:
         """Read what `files` wrote into a run folder."""
         content = json.loads((folder / SERIES).read_text(encoding="utf-8"))
-        columns = Columns(*(tuple(content["columns"][name]) for name in Columns._fields))
+        names = {kind: tuple(names) for kind, names in content["columns"].items()}
+        columns = Columns(**{**names, "words": tuple(map(tuple, names.get("words", ())))})
         scales = CovariateScales(
             *(numpy.array(content["scales"][name]).reshape(2, -1) for name in CovariateScales._fields)
         )
@@ -150,7 +155,8 @@ class Preparation:
 
     def describe(self) -> str:
         """For example `horizon 48, season 24`."""
-        extra = [f"{len(names)} {kind} columns" for kind, names in self.columns._asdict().items() if names]
+        kinds = {kind: names for kind, names in self.columns._asdict().items() if kind != "words"}
+        extra = [f"{len(names)} {kind} columns" for kind, names in kinds.items() if names]
         return ", ".join([f"horizon {self.horizon}", f"season {self.season}", *extra])
 
     def arrange(self, table: SeriesTable | SeriesData) -> SeriesData:
@@ -174,11 +180,11 @@ class Preparation:
         return self._arrange(table, is_divided=False)
 
     def _arrange(self, table: SeriesTable, is_divided: bool = True) -> SeriesData:
-        data = arrange_series(table, self.config, is_divided=is_divided)
+        data = arrange_series(table, self.config, is_divided=is_divided, words=self.columns.words)
         layout = data.layout
-        got = Columns(layout.historic, layout.future, layout.static, calendar_names(data))
+        got = Columns(layout.historic, layout.future, layout.static, calendar_names(data), layout.words)
         for kind, names in self.columns._asdict().items():
-            if names != getattr(got, kind):
+            if kind != "words" and names != getattr(got, kind):
                 expected = f"expected the {kind} columns that the model reads: {', '.join(names) or 'none'}"
                 raise DataError(table.path, expected, got=", ".join(getattr(got, kind)) or "none")
         return data

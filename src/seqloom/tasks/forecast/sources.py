@@ -1,4 +1,4 @@
-"""The windows of an epoch in training: forking ones, which cover the training split."""
+"""Windows of an epoch in training, which fork and cover the training split; those of a backtest by stages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import numpy
 
 from seqloom.data.batching import Batching
 from seqloom.data.bucketing import Buckets
-from seqloom.data.series.dataset import Split
+from seqloom.data.series.dataset import SeriesData, Split
 from seqloom.data.series.windows import Windows
+from seqloom.errors import ConfigError
 from seqloom.tasks.forecast.batches import ForecastBatch, WindowShape
+from seqloom.tasks.forecasting import BacktestStage
 
 Cut = Callable[[Windows], ForecastBatch]
 """Makes a batch of windows"""
@@ -84,3 +86,50 @@ class TrainingWindows:
         rank = numpy.arange(len(series)) - numpy.repeat(numpy.cumsum(counts) - counts, counts)
         cutoffs = last[series] - numpy.repeat(offsets, counts) - rank * width
         return Windows(series, cutoffs, stops[series])
+
+
+def backtest_stages(
+    series: SeriesData, windows: Windows, split: str, horizon: int, every: int
+) -> list[BacktestStage]:
+    """A backtest in stages, before each of which a model can be trained on all that is then known.
+
+    Windows are counted from the last one of a series backwards, so that those of one time are together.
+
+    Args:
+        series: all of them.
+        windows: of the split, by series, then by cutoff.
+        split: its name.
+        horizon: h, steps of a forecast.
+        every: windows of a series in a stage; the first stage may have fewer.
+
+    Raises:
+        ConfigError: the split is learnt from, or `every` is below 1.
+    """
+    if every < 1:
+        raise ConfigError("evaluate", "refit must be an int >= 1", got=every)
+    if split not in ("validation", "test"):
+        raise ConfigError("evaluate", "refit needs the split validation or test", got=split)
+    numbers, cutoffs = windows.numbers, windows.cutoffs
+    counts = numpy.bincount(numbers, minlength=len(series))
+    stops = numpy.cumsum(counts)
+    behind = stops[numbers] - 1 - numpy.arange(len(numbers))  # windows of the series after this one
+    stages = []
+    for stage in range(int(behind.max(initial=-1)) // every, -1, -1):
+        rows = numpy.flatnonzero(behind // every == stage)
+        whole = series.split(split)
+        # A series without a window here is learnt from up to the split, which nothing of any stage precedes.
+        known, ends = whole.starts.copy(), whole.starts.copy()
+        of, first = numpy.unique(numbers[rows], return_index=True)
+        known[of] = cutoffs[rows[first]]
+        ends[of] = known[of]
+        numpy.maximum.at(ends, numbers[rows], windows.stops[rows])
+        splits = {
+            "train": Split(numpy.zeros_like(known), known),
+            "validation": Split(numpy.maximum(known - horizon, 0), known),
+            split: Split(known, ends),
+        }
+        data = SeriesData(
+            series.path, series.layout, series.arrays, splits, (), series.skipped, series.strict
+        )
+        stages.append(BacktestStage(data, rows))
+    return stages

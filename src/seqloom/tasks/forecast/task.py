@@ -36,10 +36,11 @@ from seqloom.tasks.forecast.predicting import predict_batch, teacher_forced_nats
 from seqloom.tasks.forecast.preparation import Preparation
 from seqloom.tasks.forecast.reference import Reference
 from seqloom.tasks.forecast.scores import count_forecasts, forecast_scores
+from seqloom.tasks.forecast.sources import backtest_stages
 from seqloom.tasks.forecast.tables import forecast_table
 from seqloom.tasks.forecast.toy_data import write_toy_data_files
+from seqloom.tasks.forecasting import BacktestStage, ForecastRequest
 from seqloom.tasks.forecasting import Forecast as Answer
-from seqloom.tasks.forecasting import ForecastRequest
 
 MAX_LINEAR_STEPS = 336
 LEVEL_WEIGHT = 13.0
@@ -188,6 +189,14 @@ class Forecast(Task):
         """The best of persistence, seasonal naive and a ridge regression on lags."""
         del budget  # all of them take a few seconds at most
         return best_baseline(preparation, data, split)
+
+    def stages(
+        self, preparation: Preparation, data: SeriesData, split: str, every: int
+    ) -> list[BacktestStage]:
+        """The windows of a backtest, so many of each series at a time."""
+        series = preparation.arrange(data)
+        windows = preparation.windows(series, split)
+        return backtest_stages(series, windows, split, preparation.horizon, every)
 
     def write_toy_data(self, folder: Path, seed: int) -> str:
         """Sales of shops."""

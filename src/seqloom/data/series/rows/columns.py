@@ -35,6 +35,8 @@ TEXT_NAMES = [lists for role, lists in OTHER_SYNONYMS.items() if role not in TAR
 WORDS = 4
 """Of a sentence, at least"""
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+MAX_SPELLINGS = 100
+"""Different values that a column of categories may have"""
 MOSTLY = 0.5
 """Of the first values of a column that must be numbers, or times, for it to be one of them"""
 
@@ -53,6 +55,8 @@ class Roles(NamedTuple):
     """All columns of numbers, y too"""
     left_out: tuple[str, ...] = ()
     """Columns that hold something else"""
+    categories: tuple[str, ...] = ()
+    """Those of them that hold few different words, which may be inputs"""
 
     @property
     def has_times(self) -> bool:
@@ -79,6 +83,9 @@ class Roles(NamedTuple):
             remarks.append(self.form.remark)
         if self.left_out:
             remarks.append(f"left out, since they are no numbers: {', '.join(self.left_out)}")
+        if self.categories:
+            asked = setting("data.categorical", f"[{', '.join(self.categories)}]")
+            remarks.append(f"columns of words can be inputs: {asked}")
         used = {self.unique_id, *self.ds, *self.numbers, *self.left_out}
         counters = [name for name in names if name not in used]
         if counters:
@@ -140,7 +147,8 @@ def recognize_roles(
         has_commas = any(DECIMAL_COMMA.fullmatch(str(value)) for name in free for value in values[name])
         hint = "Write numbers with a decimal point: 1.5, not 1,5" if has_commas else ""
         raise DataError(where, "expected a column of numbers", got=", ".join(names) or "none", hint=hint)
-    return Roles(unique_id, ds, form, y, tuple(numbers), tuple(left_out))
+    categories = [name for name in left_out if _holds_categories(values[name])]
+    return Roles(unique_id, ds, form, y, tuple(numbers), tuple(left_out), tuple(categories))
 
 
 def is_of_other_tasks(
@@ -229,6 +237,12 @@ def _holds_numbers(values: Sequence[Any]) -> bool:
     """Whether most of what a column holds are numbers; one that holds nothing yet does."""
     present = [value for value in values if not is_missing(value)]
     return sum(map(_is_number, present)) >= MOSTLY * len(present)
+
+
+def _holds_categories(values: Sequence[Any]) -> bool:
+    """Whether a column holds few different texts, some more than once."""
+    texts = [value for value in values if isinstance(value, str) and not is_missing(value)]
+    return 0 < len(set(texts)) <= min(MAX_SPELLINGS, max(len(texts) // 2, 1)) and not _holds_sentences(values)
 
 
 def _holds_sentences(values: Sequence[Any]) -> bool:

@@ -49,6 +49,8 @@ class Frames(NamedTuple):
     """Rows that came before an earlier one, and of how many series"""
     key: str = ""
     """A hash of all, if they are in the cache"""
+    spellings: Sequence[Sequence[str]] = ()
+    """Of each column of categories, which are the last ones: what its numbers 0, 1, … stand for"""
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows, some series at a time, about a million rows."""

@@ -34,7 +34,9 @@ class PlainBatch(NamedTuple):
     times: numpy.ndarray | None
     """(n,) int64; None where rows are steps"""
     values: numpy.ndarray
-    """(n, C) float64, NaN where there is nothing"""
+    """(n, C) float64, NaN where there is nothing; of categories the numbers of their spellings"""
+    spellings: list[list[str]]
+    """Of each column of categories"""
 
 
 def read_plain(
@@ -54,7 +56,8 @@ def read_plain(
     import pyarrow
 
     suffix = compression.content_suffix(table)
-    needed = [*filter(None, [roles.unique_id]), *roles.ds, *(n for n in roles.numbers if n in columns)]
+    needed = [*filter(None, [roles.unique_id]), *roles.ds]
+    needed += [name for name in (*roles.numbers, *roles.categories) if name in columns]
     is_known = roles.form.kind in ("iso", "integer") and len(roles.ds) <= 1
     if not is_known or not set(needed) <= set(columns) or suffix not in (".csv", ".tsv", ".parquet"):
         raise NotPlainError
@@ -79,8 +82,8 @@ def _read_delimited(
         raise NotPlainError
     separator = find_separator(file, "\t" if compression.content_suffix(table) == ".tsv" else ",")
     types = dict.fromkeys(roles.numbers, pyarrow.float64())
-    if roles.unique_id is not None:
-        types[roles.unique_id] = pyarrow.string()
+    for name in (*filter(None, [roles.unique_id]), *roles.categories):
+        types[name] = pyarrow.string()
     if roles.ds:
         types[roles.ds[0]] = pyarrow.timestamp("us") if roles.form.has_dates else pyarrow.int64()
     with compression.open_content(table) as content:
@@ -132,11 +135,18 @@ def _convert(batch: Any, roles: Roles) -> PlainBatch:
         if column.null_count:
             raise NotPlainError
         times = column.cast(pyarrow.int64()).to_numpy(zero_copy_only=False)
-    values = numpy.full((size, len(roles.numbers)), numpy.nan)
+    values = numpy.full((size, len(roles.numbers) + len(roles.categories)), numpy.nan)
     for place, name in enumerate(roles.numbers):
         if name in batch.schema.names:
             column = batch.column(name).cast(pyarrow.float64())
             values[:, place] = column.to_numpy(zero_copy_only=False)  # null becomes NaN
     if numpy.isinf(values).any():
         raise NotPlainError
-    return PlainBatch(names, numbers, times, values)
+    spellings: list[list[str]] = [[] for _ in roles.categories]
+    for place, name in enumerate(roles.categories):
+        if name in batch.schema.names:
+            encoded = batch.column(name).cast(pyarrow.string()).dictionary_encode()
+            spellings[place] = encoded.dictionary.to_pylist()
+            codes = encoded.indices.cast(pyarrow.float64())
+            values[:, len(roles.numbers) + place] = codes.to_numpy(zero_copy_only=False)
+    return PlainBatch(names, numbers, times, values, spellings)

@@ -22,7 +22,7 @@ from seqloom.data.series.rows.frames import COUNTS, PARTS, Frames, FramesWriter,
 from seqloom.data.series.rows.numbers import parse_numbers
 from seqloom.data.series.rows.plain import NotPlainError, read_plain
 from seqloom.data.series.rows.static import read_static
-from seqloom.data.series.rows.times import NOT_A_TIME, join_parts, parse_times
+from seqloom.data.series.rows.times import NOT_A_TIME, is_missing, join_parts, parse_times
 from seqloom.data.series.table import SeriesTable
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
 from seqloom.data.tables.formats.table import Row, read_table
@@ -34,7 +34,7 @@ MEMORY_BYTES = 8 << 20
 """The rows of larger tables are written to files in the cache folder."""
 GROWTH = 8
 """How much larger the content of a compressed table is, about"""
-FORMAT = 1
+FORMAT = 2
 """Of the files in the cache"""
 BATCH_ROWS = 8192
 SUMMARY = "summary.json"
@@ -111,6 +111,7 @@ class SeriesReading:
     def __init__(self, files: SeriesFiles, roles: Roles, options: ReadOptions, strict: bool) -> None:
         self._files, self._roles, self._options, self._strict = files, roles, options, strict
         self._codes: dict[str, int] = {}
+        self._spelled: list[dict[str, int]] = [{} for _ in roles.categories]
         self._bad: dict[int, dict[int, str]] = {}
         self._skipped = SkippedRows()
 
@@ -131,18 +132,20 @@ class SeriesReading:
         """The rows, in memory or in files of `folder`."""
         with phase(f"reading {self._files.path.name}") as reading:
             try:
-                writer = FramesWriter(len(self._roles.numbers), folder)
+                writer = FramesWriter(self._width, folder)
                 for table, part in self._files.tables:
                     self.read_columns(writer, table, PARTS.index(part), reading)
             except NotPlainError:
-                self._codes.clear()
-                writer = FramesWriter(len(self._roles.numbers), folder)
+                for codes in (self._codes, *self._spelled):
+                    codes.clear()
+                writer = FramesWriter(self._width, folder)
                 for table, part in self._files.tables:
                     self.read_rows(writer, table, PARTS.index(part), reading)
         if not writer.rows:
             got = self._skipped.describe() or "none"
             raise DataError(self._files.path, "expected at least one usable row for training", got=got)
-        frames = writer.finish(list(self._codes), self._bad, key)
+        spellings = [list(codes) for codes in self._spelled]
+        frames = writer.finish(list(self._codes), self._bad, key)._replace(spellings=spellings)
         if folder is not None:
             _save(folder, frames, self._skipped)
         return frames, self._skipped
@@ -160,6 +163,10 @@ class SeriesReading:
             codes = numpy.array([self._codes.setdefault(name, len(self._codes)) for name in names])
             size = len(batch.numbers)
             times = before + 1 + numpy.arange(size) if batch.times is None else batch.times
+            for place, spellings in enumerate(batch.spellings, len(self._roles.numbers)):
+                own = self._spell(place - len(self._roles.numbers), spellings)
+                is_there = ~numpy.isnan(batch.values[:, place])
+                batch.values[is_there, place] = own[batch.values[is_there, place].astype(numpy.int64)]
             writer.add(codes[batch.numbers], part, times, batch.values)
             before += size
             reading.advance(size)
@@ -212,7 +219,7 @@ class SeriesReading:
             got = ", ".join(f"{columns[name][row]!s:.60}" for name in roles.ds)
             what = "a date" if roles.form.has_dates else "a whole number"
             self._refuse(codes[row], -1, rows[row], f"`{'`, `'.join(roles.ds)}` must be {what}", got)
-        values = numpy.full((len(rows), len(roles.numbers)), numpy.nan)
+        values = numpy.full((len(rows), self._width), numpy.nan)
         for column, name in enumerate(roles.numbers):
             if name not in columns:
                 continue
@@ -220,8 +227,24 @@ class SeriesReading:
             for row in bad:
                 expected = f"`{name}` must be a finite number"
                 self._refuse(codes[row], column, rows[row], expected, f"{columns[name][row]!s:.60}")
+        for place, name in enumerate(roles.categories):
+            if name in columns:
+                values[:, len(roles.numbers) + place] = self._spell(place, columns[name])
         is_usable = times != NOT_A_TIME
         writer.add(codes[is_usable], part, times[is_usable], values[is_usable])
+
+    @property
+    def _width(self) -> int:
+        return len(self._roles.numbers) + len(self._roles.categories)
+
+    def _spell(self, category: int, texts: Sequence[Any]) -> numpy.ndarray:
+        """The numbers of the spellings of a category; NaN where nothing is."""
+        codes = self._spelled[category]
+        known = [
+            numpy.nan if is_missing(text) else codes.setdefault(str(text).strip(), len(codes))
+            for text in texts
+        ]
+        return numpy.array(known, dtype=numpy.float64)
 
     def _times(self, columns: Mapping[str, Sequence[Any]], before: int, count: int) -> numpy.ndarray:
         roles = self._roles
@@ -251,6 +274,7 @@ def _save(folder: Path, frames: Frames, skipped: SkippedRows) -> None:
         "width": frames.width,
         "bad": {code: dict(columns) for code, columns in frames.bad.items()},
         "unordered": frames.unordered,
+        "spellings": list(frames.spellings),
         "skipped": [list(skipped), len(skipped)],
     }
     (folder / SUMMARY).write_text(json.dumps(summary), encoding="utf-8")
@@ -270,5 +294,6 @@ def _load(folder: Path, key: str) -> tuple[Frames, SkippedRows]:
         bad,
         tuple(summary["unordered"]),
         key,
+        summary["spellings"],
     )
     return frames, SkippedRows(*summary["skipped"])

@@ -15,6 +15,7 @@ from seqloom.data.batching import Window
 from seqloom.data.music.dataset import Music
 from seqloom.data.music.tune import Tune
 from seqloom.data.ragged import Ragged
+from seqloom.errors import DataError
 from seqloom.models.dropout import Dropouts
 from seqloom.models.language_model import LanguageModel
 from seqloom.progress import phase
@@ -33,12 +34,17 @@ class Events:
 
     def prepare(self, data: Music, config: DataConfig) -> Preparation:
         """Look at the training tunes, and tokenize them."""
-        return Preparation.fit(data, config)
+        return Preparation.fit(_require_files(data), config)
 
     def restore(self, folder: Path, config: DataConfig) -> Preparation:
         """Read the preparation of a run folder."""
         del config  # all of it is in the preparation
         return Preparation.load(folder)
+
+    def divide(self, preparation: Preparation, data: Music) -> Music:
+        """MIDI files as they are."""
+        del preparation
+        return _require_files(data)
 
     def build(self, preparation: Preparation, config: ModelConfig) -> LanguageModel:
         """A language model over the tokens, which begins with the frequency of each."""
@@ -115,3 +121,15 @@ def _select(mask: torch.Tensor, state: State, other: State) -> State:
     """`state` in the rows of `mask` (1, B, 1), `other` in the rest."""
     rest = iter(tensors_of(other))
     return map_state(lambda tensor: torch.where(mask, tensor, next(rest).to(tensor.dtype)), state)
+
+
+def _require_files(data: Music) -> Music:
+    """The data, if it is MIDI files.
+
+    Raises:
+        DataError: it is piano rolls.
+    """
+    if data.kind == "frames":
+        hint = "A model of piano rolls is trained with data.music=frames"
+        raise DataError(data.path, "expected MIDI files to read as events", got="piano rolls", hint=hint)
+    return data

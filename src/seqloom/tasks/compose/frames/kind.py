@@ -14,6 +14,7 @@ from seqloom.baselines.budget import Budget
 from seqloom.baselines.markov_keys import MarkovKeys
 from seqloom.data.music.dataset import Music
 from seqloom.data.music.rolls.roll import NUM_KEYS
+from seqloom.data.music.rolls.sampling import sample_music
 from seqloom.data.music.rolls.tunes import tune_of_frames
 from seqloom.data.music.tune import Tune
 from seqloom.models.dropout import Dropouts
@@ -34,15 +35,19 @@ FIRST_NATS = "first_nats"
 
 @final
 class Frames:
-    """Piano rolls."""
+    """Piano rolls, and MIDI files as such."""
 
     def prepare(self, data: Music, config: DataConfig) -> RollPreparation:
         """Find the keys that sound in the training split."""
-        return RollPreparation.fit(data, config)
+        return RollPreparation.fit(sample_music(data, config.frames_per_quarter, config.max_bars), config)
 
     def restore(self, folder: Path, config: DataConfig) -> RollPreparation:
         """Read keys and meter from a run folder."""
         return RollPreparation.load(folder, config)
+
+    def divide(self, preparation: RollPreparation, data: Music) -> Music:
+        """Piano rolls as they are, MIDI files sampled."""
+        return sample_music(data, preparation.meter.frames_per_quarter, preparation.config.max_bars)
 
     def build(self, preparation: RollPreparation, config: ModelConfig) -> RollModel:
         """A recurrent model of frames, with a state for the whole frame or for each key."""
@@ -58,6 +63,7 @@ class Frames:
             preparation.first_key,
             preparation.stop_key,
             preparation.meter.frames_per_bar or 0,
+            config.lookback,
         )
         return RollModel(NUM_KEYS, recurrent, keys)
 
