@@ -1,4 +1,4 @@
-"""Where the rows of a data set come from: tables, parallel texts, or recordings in a folder per label."""
+"""Where the rows of a data set come from: tables, captions, parallel texts, recordings in folders per label."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from seqloom.data.folders import DataFiles, list_files
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.splits import infer_split
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
+from seqloom.data.tables.formats.captions import CaptionFile, find_captions
 from seqloom.data.tables.formats.file import Row
 from seqloom.data.tables.formats.parallel import ParallelFiles, find_parallel, read_parallel
 from seqloom.data.tables.formats.speech import AUDIO_SUFFIXES, is_metadata
@@ -23,23 +24,25 @@ STRAY_SUFFIXES = (".json",)
 
 
 class Source(NamedTuple):
-    """A table, a pair of parallel texts, or a recording."""
+    """A table, captions, a pair of parallel texts, or a recording."""
 
     path: Path
     split: str | None
     """The split that it is named after"""
     files: tuple[Path, ...]
     pair: ParallelFiles | None = None
+    captions: CaptionFile | None = None
 
 
 class Sources(NamedTuple):
-    """The files that a data set is made of: tables, or else parallel texts, or else recordings."""
+    """The files that a data set is made of: captions, or else tables, parallel texts, or recordings."""
 
     data_files: DataFiles
     tables: Sequence[Path]
     pairs: Sequence[ParallelFiles]
     recordings: Sequence[Path]
     reader: TableReader
+    captions: Sequence[CaptionFile] = ()
 
     @property
     def pair_files(self) -> list[Path]:
@@ -49,7 +52,8 @@ class Sources(NamedTuple):
     @property
     def files(self) -> list[Path]:
         """All of them."""
-        return [*self.tables, *self.pair_files, *self.recordings]
+        captions = dict.fromkeys(file for part in self.captions for file in part.files)
+        return [*self.tables, *captions, *self.pair_files, *self.recordings]
 
     def split_of(self, file: Path) -> str | None:
         """The split that a file is named after; None for one without such a name, and for a single file."""
@@ -63,7 +67,9 @@ class Sources(NamedTuple):
         tables = [Source(table, self.split_of(table), (table,)) for table in self.tables]
         pairs = [Source(pair.path, pair.split, tuple(pair.files.values()), pair) for pair in self.pairs]
         recordings = [Source(file, self.split_of(file), (file,)) for file in self.recordings]
-        return sorted([*tables, *pairs, *recordings], key=lambda source: source.split != "train")
+        captions = [Source(part.path, part.split, part.files, None, part) for part in self.captions]
+        sources = [*tables, *captions, *pairs, *recordings]
+        return sorted(sources, key=lambda source: source.split != "train")
 
     def rows_of(self, source: Source) -> Iterator[Row]:
         """The rows of a source, in one pass.
@@ -71,6 +77,8 @@ class Sources(NamedTuple):
         Raises:
             DataError: it cannot be read.
         """
+        if source.captions is not None:
+            return source.captions.read(self.reader.note)
         if source.pair is not None:
             return self.reader.rename(source.path, read_parallel(source.pair, self.reader.options))
         if self.recordings:  # labeled by the names of their folders
@@ -102,13 +110,16 @@ def find_sources(
     """
     data_files = list_files(path)
     tables = _find_tables(data_files)
-    pairs = [] if tables else find_parallel(data_files, options)
+    captions = [] if any(map(is_metadata, tables)) else find_captions(data_files)
+    tables = [] if captions else tables
+    pairs = [] if tables or captions else find_parallel(data_files, options)
     if pairs:  # the first language is the source, unless another is known or chosen
         languages = dict(zip(("source", "target"), pairs[0].files, strict=True))
         expected = expected._replace(known={**languages, **expected.known})
     reader = TableReader(options, path if path.is_dir() else path.parent, expected)
-    recordings = [] if tables or pairs or not path.is_dir() else _find_recordings(data_files)
-    return Sources(data_files, tables, pairs, recordings, reader)
+    has_rows = tables or captions or pairs
+    recordings = [] if has_rows or not path.is_dir() else _find_recordings(data_files)
+    return Sources(data_files, tables, pairs, recordings, reader, captions)
 
 
 def contains_records(path: Path, options: ReadOptions = READ_DEFAULTS) -> bool:
