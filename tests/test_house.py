@@ -45,7 +45,13 @@ def test_every_module_says_what_it_is() -> None:
 
 def test_no_pickle() -> None:
     calls = ("import pickle", "torch.load(", "torch.save(", "allow_pickle=True")
-    assert names([path for path in SOURCES if any(call in path.read_text() for call in calls)]) == []
+
+    def unpickles(line: str) -> bool:
+        return any(call in line for call in calls) and not (
+            "torch.load(" in line and "weights_only=True" in line
+        )
+
+    assert names([path for path in SOURCES if any(map(unpickles, path.read_text().splitlines()))]) == []
 
 
 def test_nothing_inside_uses_the_public_root() -> None:

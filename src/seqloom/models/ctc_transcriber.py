@@ -32,6 +32,7 @@ class CTCTranscriber(nn.Module):
         input_size: F, features of a step.
         output_size: V, number of symbols, the blank included, which is number 0.
         recurrent: the recurrent layers.
+        front: from steps (B, T, …) and lengths (B,) to features (B, T, F); None: steps are features.
 
     Raises:
         ConfigError: an argument out of its range.
@@ -41,12 +42,15 @@ class CTCTranscriber(nn.Module):
     torch.Size([2, 7, 5])
     """
 
-    def __init__(self, input_size: int, output_size: int, recurrent: RecurrentConfig) -> None:
+    def __init__(
+        self, input_size: int, output_size: int, recurrent: RecurrentConfig, front: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.input_size = check_size("CTCTranscriber", "input_size", input_size)
         if output_size < 2:
             expected = "output_size must be an int >= 2, the blank and at least one symbol"
             raise ConfigError("CTCTranscriber", expected, got=output_size)
+        self.front = front
         self.layers = RecurrentStack(input_size, recurrent)
         self.output = nn.Linear(self.layers.output_size, output_size)
         nn.init.zeros_(self.output.bias)
@@ -64,7 +68,7 @@ class CTCTranscriber(nn.Module):
         """Score the symbols of whole recordings.
 
         Args:
-            features: (B, T, F).
+            features: (B, T, F), or what the front reads.
             lengths: (B,) integers, the valid steps of each row; None: all of them. The others are ignored.
 
         Returns:
@@ -103,6 +107,8 @@ class CTCTranscriber(nn.Module):
             )
 
     def _run(self, features: Tensor, state: State | None, lengths: Lengths) -> tuple[Tensor, State]:
+        if self.front is not None:
+            features = self.front(features, lengths)
         if features.dim() != 3 or features.shape[-1] != self.input_size:
             expected = f"features must be (B, T, {self.input_size})"
             raise DataError("CTCTranscriber", expected, got=f"{tuple(features.shape)}")

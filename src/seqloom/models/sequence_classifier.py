@@ -30,6 +30,7 @@ class SequenceClassifier(nn.Module):
         recurrent: the recurrent layers.
         words: the words of the input; None: the input is numeric.
         pooling: how outputs become one vector: `last`, `mean`, `max`, `attention`; several are concatenated.
+        front: from steps (B, T, …) and lengths (B,) to features (B, T, F); None: steps are features or words.
 
     Raises:
         ConfigError: an argument out of its range.
@@ -51,12 +52,14 @@ class SequenceClassifier(nn.Module):
         recurrent: RecurrentConfig,
         words: WordEmbeddingConfig | None = None,
         pooling: Sequence[PoolingKind] = ("last",),
+        front: nn.Module | None = None,
     ) -> None:
         super().__init__()
         for name, size in {"label_count": label_count, "input_size": input_size}.items():
             check_size("SequenceClassifier", name, size)
         self.input_size, self.dropouts = input_size, recurrent.dropouts
         self.embedding = None if words is None else WordEmbedding(words, input_size)
+        self.front = front
         self.layers = RecurrentStack(input_size, recurrent.without_output_dropout())
         self.pooling = Pooling(self.layers.output_size, pooling, recurrent.bidirectional)
         self.output = nn.Linear(self.pooling.output_size, label_count)
@@ -71,7 +74,7 @@ class SequenceClassifier(nn.Module):
         """Read whole sequences.
 
         Args:
-            input: words (B, T), with their parts (B, T, 1 + P); or features (B, T, F).
+            input: words (B, T), with their parts (B, T, 1 + P); features (B, T, F); or what the front reads.
             lengths: (B,) integers, the valid steps of each row; None: all of them. The others are ignored.
 
         Returns:
@@ -80,14 +83,16 @@ class SequenceClassifier(nn.Module):
         Raises:
             DataError: a shape or a length that does not fit.
         """
-        h, _ = self.layers(self._vectors(input), lengths=lengths)
+        h, _ = self.layers(self._vectors(input, lengths), lengths=lengths)
         pooled = self.pooling(h, lengths)
         if self.training:
             pooled = drop(pooled.unsqueeze(0), self.dropouts.output, locked=True)[0]
         return self.output(pooled)
 
-    def _vectors(self, input: Tensor) -> Tensor:
+    def _vectors(self, input: Tensor, lengths: Lengths) -> Tensor:
         """(T, B, I), as the layers read."""
+        if self.front is not None:
+            return self.front(input, lengths).transpose(0, 1)
         if self.embedding is not None:
             return self.embedding(input.transpose(0, 1), self.dropouts.embedding if self.training else 0.0)
         if input.dim() != 3 or input.shape[-1] != self.input_size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ import seqloom
 from seqloom.data.batching import Batching
 from seqloom.data.read import read
 from seqloom.data.tables.records import Records
-from seqloom.errors import ConfigError, DataError
+from seqloom.errors import ConfigError, DataError, RunError
 from seqloom.inference.inputs import inputs_of
-from seqloom.tasks.classify.task import ModelConfig
+from seqloom.tasks.classify.task import DataConfig, ModelConfig
 from seqloom.training.train import train
 
 from .rows import TASK, context, objects, prepared, restore, table
@@ -105,10 +106,25 @@ def test_recordings_are_classified(sounds: Path, tmp_path: Path) -> None:
     (message,) = report.skipped
     assert "broken.wav" in message
     loaded = seqloom.load(folder)
-    assert loaded.preparation.describe() == "20 features a step, of 8000 Hz; labels: high, low"
+    assert loaded.preparation.describe() == "20 mels at 8000 Hz in steps of 10 ms; labels: high, low"
     assert loaded.predict([sounds / "test/high/1.wav"])[0].text == "high"
     with pytest.raises(DataError, match=r"classify: `file` must be the path of a recording\. Got 7\."):
         loaded.predict([7])
+
+
+def test_a_run_folder_of_before_loads(sounds: Path, tmp_path: Path) -> None:
+    """Options of features and their normalizer were two files."""
+    preparation = prepared(read(sounds))
+    expected = preparation.encode(sounds / "test/high/1.wav")
+    content = json.loads(preparation.files()["features.json"])
+    (tmp_path / "labels.json").write_text(preparation.files()["labels.json"])
+    (tmp_path / "features.json").write_text(json.dumps(content["options"]))
+    (tmp_path / "normalizer.json").write_text(content["normalizer"])
+    restored = TASK.restore(tmp_path, DataConfig())
+    assert numpy.array_equal(restored.encode(sounds / "test/high/1.wav"), expected)
+    (tmp_path / "features.json").write_text('{"hertz": 8000}')
+    with pytest.raises(RunError, match=r"features\.json: expected features of a run\. Got TypeError"):
+        TASK.restore(tmp_path, DataConfig())
 
 
 def test_spec_augment_is_for_training_only(sounds: Path) -> None:

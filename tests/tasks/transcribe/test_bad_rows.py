@@ -139,8 +139,8 @@ def test_stereo_and_resampling_are_mentioned_once(
 def test_the_sample_rate_is_that_of_the_first_good_recording(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "data")
     (tmp_path / "data" / "train" / "0.wav").write_text("no sound")
-    assert prepared(tmp_path / "data").preparation.cache.options.sample_rate_hz == RATE_HZ
-    chosen = prepared(folder, data={"sample_rate_hz": 16000}).preparation.cache.options
+    assert prepared(tmp_path / "data").preparation.input.options.sample_rate_hz == RATE_HZ
+    chosen = prepared(folder, data={"sample_rate_hz": 16000}).preparation.input.options
     assert chosen.sample_rate_hz == 16000
     with pytest.raises(DataError, match=r"0\.wav: expected audio, such as wav"):
         prepared(tmp_path / "data", strict=True)

@@ -19,6 +19,7 @@ from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.errors import ConfigError, RunError
 from seqloom.inference.predictor import load, train
 from seqloom.runs.run_folder import load_run
+from seqloom.tasks.inputs.audio import AudioInput
 from seqloom.tasks.transcribe.language_models import make_scorer
 from seqloom.tasks.transcribe.preparation import Preparation, TranscriptUnit
 
@@ -28,7 +29,7 @@ TRANSCRIPTS = {"bin blue now": 3, "set red now": 2, "bin red soon": 1}
 def preparation(unit: TranscriptUnit = "character", texts: dict[str, int] = TRANSCRIPTS) -> Preparation:
     vocabulary = Vocabulary.fit(unit, texts)
     normalizer = Normalizer.fit([numpy.zeros((2, 3))])
-    return Preparation(unit, vocabulary, FeatureCache(FeatureOptions()), normalizer, texts)
+    return Preparation(unit, vocabulary, AudioInput(FeatureCache(FeatureOptions()), normalizer), texts)
 
 
 def test_the_ngram_counts_transcripts_with_their_ends() -> None:

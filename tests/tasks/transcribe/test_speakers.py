@@ -13,7 +13,7 @@ from .recordings import prepared
 
 def test_speakers_are_normalized_by_their_own_recordings(speakers: Path) -> None:
     case = prepared(speakers, data={"normalization": "speaker"})
-    assert set(case.preparation.normalizer.speakers) == {"a", "b"}
+    assert set(case.preparation.input.normalizer.speakers) == {"a", "b"}
     source = case.preparation.source(case.data, "test", Batching(8, training=False))
     (batch,) = source.batches(0)
     features_by_speaker: dict[str, list[numpy.ndarray]] = {"b": [], "c": []}

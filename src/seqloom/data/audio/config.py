@@ -27,6 +27,8 @@ class AudioConfig(StrictConfig):
     """From the start of one frame to that of the next."""
     stacked_frames: PositiveInt = 1
     """Frames that make one step of the model."""
+    lookahead_frames: NotNegativeInt = 0
+    """Frames after its own that a step sees too, for a model of one direction. They delay a stream."""
     spec_augment: bool = False
     """Whether stretches of time and bands of frequency are masked in training (SpecAugment)."""
     time_masks: NotNegativeInt = 2
@@ -38,9 +40,9 @@ class AudioConfig(StrictConfig):
     frequency_mask_mels: NotNegativeInt = 10
     """Widest band in mels."""
 
-    def feature_options(self, sample_rate_hz: int, lookahead_frames: int = 0) -> FeatureOptions:
+    def feature_options(self, sample_rate_hz: int) -> FeatureOptions:
         """How samples become features at that rate."""
-        frames = (self.frame_length_ms, self.frame_shift_ms, self.stacked_frames, lookahead_frames)
+        frames = (self.frame_length_ms, self.frame_shift_ms, self.stacked_frames, self.lookahead_frames)
         return FeatureOptions(sample_rate_hz, self.num_mels, *frames)
 
     def augmentation(self) -> SpecAugment | None:

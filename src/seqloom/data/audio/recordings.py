@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seqloom.data.audio.files import read_audio
+from seqloom.data.tables.file_column import read_path
 from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.errors import DataError
 
@@ -16,10 +17,7 @@ def recording_path(value: Any, where: object) -> Path:
     Raises:
         DataError: it is no path.
     """
-    if isinstance(value, Path | str) and str(value).strip():
-        return Path(value)
-    got = "nothing" if value is None or isinstance(value, str) else f"{value!r:.60}"
-    raise DataError(where, "`file` must be the path of a recording", got=got)
+    return read_path(value, where, "a recording")
 
 
 def first_sample_rate(data: Records) -> int:

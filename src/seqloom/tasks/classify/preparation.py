@@ -9,12 +9,12 @@ from typing import Any, final
 import numpy
 
 from seqloom.data.batching import Batching, Source
-from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
-from seqloom.tasks.classify.inputs.files import read_run_file
-from seqloom.tasks.classify.inputs.kinds import COLUMNS, DataConfig, Input, load_input, summarize
-from seqloom.tasks.classify.inputs.text import TextInput
+from seqloom.data.tables.records import EncodedExamples, Example, Records
 from seqloom.tasks.classify.labels import LABEL_COLUMNS, Labels, label_column, read_labels
-from seqloom.tasks.rows import EncodedRow, bucketed, select_rows
+from seqloom.tasks.inputs.base import Input, TargetReader
+from seqloom.tasks.inputs.files import read_run_file
+from seqloom.tasks.inputs.kinds import load_input
+from seqloom.tasks.rows import EncodedRow, bucketed
 
 LABELS = "labels.json"
 
@@ -24,7 +24,7 @@ class Preparation:
     """The input and the labels of a classifier.
 
     Args:
-        input: texts, recordings or series, fitted to the training split.
+        input: what is read, fitted to the training split.
         labels: those of the training split.
     """
 
@@ -32,10 +32,10 @@ class Preparation:
 
     def __init__(self, input: Input, labels: Labels) -> None:
         self.input, self.labels = input, labels
-        self.column = COLUMNS[input.kind]
+        self.column = input.column
 
     @classmethod
-    def load(cls, folder: Path, config: DataConfig) -> Preparation:
+    def load(cls, folder: Path, config: Any) -> Preparation:
         """Read what `files` wrote into a run folder.
 
         Raises:
@@ -58,7 +58,7 @@ class Preparation:
 
     def encode(self, value: Any) -> numpy.ndarray:
         """The steps of a text, of the path of a recording, or of a list of numbers."""
-        return self.input.steps(value, None)
+        return self.input.normalize(self.input.read(value, "classify", is_stored=False))
 
     def source(self, data: Records, split: str, batching: Batching) -> Source:
         """Batches of rows of near length."""
@@ -67,15 +67,7 @@ class Preparation:
     def rows(self, data: Records, split: str) -> EncodedExamples[EncodedRow]:
         """The good rows of a split."""
         data.require(self.column, label_column(data.columns))
-        if not isinstance(self.input, TextInput):
-            return encode_examples(data, split, self._encode_row, lambda row: len(row.values))
-        rows = select_rows(data, split, LABEL_COLUMNS, self._read_target)
-        return EncodedExamples(self.input.encode_rows(rows, split), rows.skipped)
-
-    def _encode_row(self, example: Example) -> EncodedRow:
-        value, where = example.fields.get(self.column), example.place
-        values = self.input.steps(value, where)
-        return EncodedRow(values, self._read_target(example), summarize(self.input.kind, value, where))
+        return self.input.encode_rows(data, split, TargetReader(LABEL_COLUMNS, self._read_target))
 
     def _read_target(self, example: Example) -> numpy.ndarray:
         return self.labels.encode(read_labels(example, self.labels.multi_label), example.place)

@@ -24,19 +24,16 @@ from seqloom.baselines.budget import (
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records
-from seqloom.errors import ConfigError
+from seqloom.data.text.vocabulary import Unit
 from seqloom.layers.pooling import PoolingKind
 from seqloom.metrics import classification
 from seqloom.models.dropout import Dropouts
 from seqloom.models.sequence_classifier import SequenceClassifier
-from seqloom.models.word_embedding import WordEmbeddingConfig
 from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, Task, loss_score
-from seqloom.tasks.classify.inputs.audio import AudioInput
-from seqloom.tasks.classify.inputs.kinds import COLUMNS, DataConfig, fit_input, input_kind
-from seqloom.tasks.classify.inputs.text import TextInput
 from seqloom.tasks.classify.labels import (
+    LABEL_COLUMNS,
     Labels,
     compute_loss,
     count_predictions,
@@ -48,16 +45,33 @@ from seqloom.tasks.classify.labels import (
 )
 from seqloom.tasks.classify.preparation import Preparation
 from seqloom.tasks.classify.toy_data import write_toy_data_files
+from seqloom.tasks.inputs.base import TargetReader
+from seqloom.tasks.inputs.config import FrontConfig, InputConfig
+from seqloom.tasks.inputs.kinds import input_kind
+from seqloom.tasks.inputs.text import TextInput
 from seqloom.tasks.model_config import CellType, RecurrentModelConfig
 from seqloom.tasks.rows import RowBatch, targets_of, texts_of
 
-EMBEDDING_SIZE = 128
-PIPELINE_TAGS = {"text": "text-classification", "audio": "audio-classification"}
 MAX_MISTAKES = 10
 """Mistakes that a report shows."""
 
 
-class ModelConfig(RecurrentModelConfig):
+class DataConfig(InputConfig):
+    """The `data.*` keys."""
+
+    unit: Unit = "word"
+    """The unit of a token of a text: `word` (lowercase, punctuation apart), `character`, `byte` or `bpe`."""
+    vocabulary_size: Annotated[int, Field(ge=2)] | None = None
+    """Most tokens of the vocabulary. None: 50,000 words, 8,000 for bpe, all of them for character."""
+    subwords: bool | None = None
+    """Whether words have subword vectors too, for words unseen in training. None: if the unit is `word`."""
+    vectors: str | None = None
+    """Pretrained word vectors to start from, a file in the text format of GloVe or word2vec."""
+    num_mels: Annotated[int, Field(ge=1, le=256)] = 40
+    """Frequency bands of the log-mel features of recordings."""
+
+
+class ModelConfig(FrontConfig, RecurrentModelConfig):
     """The `model.*` keys."""
 
     cell_type: CellType = "gru"
@@ -113,18 +127,19 @@ class Classify(Task):
         """Records with an input and a label."""
         if not isinstance(data, Records) or label_column(data.columns) not in data.columns:
             return None
-        kind = input_kind(data.columns, DataConfig())
-        return f"records with columns {COLUMNS[kind]} and {label_column(data.columns)}" if kind else None
+        kind = input_kind(data)
+        return f"records with columns {kind.column} and {label_column(data.columns)}" if kind else None
 
     def pipeline_tag(self, preparation: Preparation) -> str | None:
-        """Classification of texts or of recordings; hubs have no name for that of series."""
-        return PIPELINE_TAGS.get(preparation.input.kind)
+        """Classification of what is read, such as texts; hubs have no name for that of series."""
+        return preparation.input.pipeline_tags.get(self.name)
 
     def prepare(self, data: Records, config: DataConfig) -> Preparation:
         """Fit a vocabulary or a normalizer to the training split, and collect its labels."""
-        kind, multi_label = input_kind(data.columns, config) or "text", is_multi_label(data)
-        data.require(COLUMNS[kind], label_column(data.columns))
-        fitted, rows = fit_input(data, kind, config, lambda row: read_labels(row, multi_label))
+        kind, multi_label = input_kind(data, config.input) or TextInput, is_multi_label(data)
+        data.require(kind.column, label_column(data.columns))
+        targets = TargetReader(LABEL_COLUMNS, lambda row: read_labels(row, multi_label))
+        fitted, rows = kind.fit(data, config, targets)
         return Preparation(fitted, Labels.fit(rows, multi_label, data.path))
 
     def restore(self, folder: Path, config: DataConfig) -> Preparation:
@@ -133,28 +148,25 @@ class Classify(Task):
 
     def build(self, preparation: Preparation, config: ModelConfig) -> SequenceClassifier:
         """A pooled recurrent stack, starting from pretrained vectors if there are any."""
-        inputs = preparation.input
         output = config.dropout if config.output_dropout is None else config.output_dropout
         dropouts = Dropouts(config.dropout, config.dropout, output, embedding=config.embedding_dropout)
-        is_text = isinstance(inputs, TextInput)
+        front = preparation.input.front(config)
         model = SequenceClassifier(
             label_count=len(preparation.labels.names),
-            input_size=_embedding_size(inputs, config) if is_text else inputs.size,
+            input_size=front.size,
             recurrent=config.recurrent_config(dropouts, config.bidirectional),
-            words=_word_embedding(inputs, config) if is_text else None,
+            words=front.words,
             pooling=config.pooling,
+            front=front.module,
         )
-        if is_text and inputs.vectors is not None and model.embedding is not None:
-            model.embedding.load_pretrained(inputs.numbers(inputs.vectors.words), inputs.vectors.matrix)
+        if front.pretrained is not None and model.embedding is not None:
+            model.embedding.load_pretrained(*front.pretrained)
         return model
 
     def loss(self, model: nn.Module, batch: RowBatch, state: State | None, context: Context) -> Loss:
         """Cross-entropy, with label smoothing and class weights as configured."""
-        labels, config, inputs = context.preparation.labels, context.loss, context.preparation.input
-        values = batch.values
-        if isinstance(inputs, AudioInput):
-            values = inputs.augment(values, batch.lengths)
-        scores = model(values, batch.lengths).float()
+        labels, config = context.preparation.labels, context.loss
+        scores = model(*context.preparation.input.augment(batch.values, batch.lengths)).float()
         balanced = config.class_weights == "balanced"
         nats = compute_loss(scores, batch.targets, labels, config.label_smoothing, balanced)
         correct = is_correct(scores, batch.targets, labels)
@@ -228,7 +240,8 @@ class Classify(Task):
                 known, new = logistic_regression.tfidf(sample.of(texts_of(train)), texts, num_classes)
             else:
                 rows = sample.of(train), test
-                known, new = (logistic_regression.moments([row.values for row in part]) for part in rows)
+                vectors = ([preparation.input.vectors_of(row.values) for row in part] for part in rows)
+                known, new = map(logistic_regression.moments, vectors)
             return logistic_regression.predict_scores(known, new, targets[sample.numbers], num_classes)
 
         scores, fitted = budget.fit(fit, size, min_size)
@@ -245,20 +258,6 @@ class Classify(Task):
     def write_toy_data(self, folder: Path, seed: int) -> str:
         """Reviews of a small grammar."""
         return write_toy_data_files(folder, seed)
-
-
-def _embedding_size(text: TextInput, config: ModelConfig) -> int:
-    if text.summary is None:
-        return config.embedding_size or EMBEDDING_SIZE
-    if config.embedding_size not in (None, text.summary.size):
-        expected = f"must be {text.summary.size}, the size of the pretrained vectors, or none"
-        raise ConfigError("model.embedding_size", expected, got=config.embedding_size)
-    return text.summary.size
-
-
-def _word_embedding(text: TextInput, config: ModelConfig) -> WordEmbeddingConfig:
-    subwords = 0 if text.subwords is None else len(text.subwords)
-    return WordEmbeddingConfig(text.token_count, text.unknown, config.word_dropout, subwords)
 
 
 def _output(labels: Labels, mask: list[bool], probabilities: list[float]) -> Output:

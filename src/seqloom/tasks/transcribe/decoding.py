@@ -16,6 +16,7 @@ from seqloom.errors import ConfigError
 from seqloom.models.ctc_transcriber import CTCTranscriber
 from seqloom.state import State
 from seqloom.tasks.base import Context
+from seqloom.tasks.inputs.audio import AudioInput
 from seqloom.tasks.seq2seq import decode_encoded
 from seqloom.tasks.transcribe.language_models import make_scorer
 from seqloom.tasks.transcribe.preparation import Preparation
@@ -56,24 +57,26 @@ def stream_text(model: CTCTranscriber, chunks: Iterable[numpy.ndarray], context:
         raise ConfigError("transcribe", expected, hint="Train one with model.decoder=ctc")
     model.require_one_direction()
     preparation: Preparation = context.preparation
-    if preparation.normalizer.is_by_speaker:
+    if not isinstance(preparation.input, AudioInput):
+        raise ConfigError("transcribe", "a stream is of sound", got=f"a model of {preparation.input.nouns}")
+    if preparation.input.normalizer.is_by_speaker:
         expected = "a stream cannot be normalized by its speaker, who is not known before the end"
         raise ConfigError("transcribe", expected, hint="Train one with data.normalization=global")
     if context.decoding.num_beams > 1 or context.decoding.language_model:
         expected = "a stream is transcribed greedily, with num_beams 1 and no language model"
         raise ConfigError("transcribe", expected, hint="A search may revise its text until the end")
-    return single_spaced(map(preparation.symbol, _stream_symbols(model, chunks, preparation)))
+    return single_spaced(map(preparation.symbol, _stream_symbols(model, chunks, preparation.input)))
 
 
 def _stream_symbols(
-    model: CTCTranscriber, chunks: Iterable[numpy.ndarray], preparation: Preparation
+    model: CTCTranscriber, chunks: Iterable[numpy.ndarray], input: AudioInput
 ) -> Iterator[int]:
     state: State | None = None
     last: Tensor | None = None
-    for steps in log_mel_stream(chunks, preparation.cache.options):
+    for steps in log_mel_stream(chunks, input.options):
         if not len(steps):
             continue
-        features = torch.from_numpy(preparation.normalizer.apply(steps)).unsqueeze(0)
+        features = torch.from_numpy(input.normalize(steps)).unsqueeze(0)
         with torch.inference_mode():
             logits, state = model.step(features.to(model.device), state)
             rows, last = ctc_greedy_decode_step(logits, last)

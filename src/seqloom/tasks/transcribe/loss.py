@@ -14,22 +14,31 @@ from seqloom.tasks.transcribe.utterances import UtteranceBatch
 
 
 def compute_loss(model: Any, batch: UtteranceBatch, context: Context) -> tuple[Loss, Any]:
-    """The loss of a batch, and the encoded audio: logits of CTC, or the attention model's `EncoderOutput`."""
-    features, preparation = batch.features, context.preparation
-    if model.training and preparation.augmentation is not None:
-        features = preparation.augmentation.apply(features, batch.lengths, preparation.cache.options)
+    """The loss of a batch, and what was encoded: logits of CTC, or the attention model's `EncoderOutput`."""
+    if model.training:
+        features, lengths = context.preparation.input.augment(
+            batch.features, batch.lengths, _min_steps(batch)
+        )
+        batch = batch._replace(features=features, lengths=lengths)
     if context.model.decoder == "ctc":
-        logits = model(features, batch.lengths)
+        logits = model(batch.features, batch.lengths)
         return Loss(_ctc(logits, batch), batch.symbol_lengths), logits
     begin = batch.symbols.new_full((len(batch.symbols), 1), BLANK)
     units = batch.symbol_lengths + 1
-    logits, encoded = model(features, batch.lengths, torch.cat([begin, batch.symbols], 1), units)
+    logits, encoded = model(batch.features, batch.lengths, torch.cat([begin, batch.symbols], 1), units)
     # Padded with blanks, of which the first is the end.
     nats = _cross_entropy(logits, torch.cat([batch.symbols, begin], 1), units)
     if model.training:
         weight = context.loss.ctc_weight
         nats = (1 - weight) * nats + weight * _ctc(encoded.logits, batch)
     return Loss(nats, units), encoded
+
+
+def _min_steps(batch: UtteranceBatch) -> Tensor:
+    """The fewest steps (B,) that CTC needs for each transcript."""
+    symbols = batch.symbols
+    repeats = (symbols[:, 1:] == symbols[:, :-1]) & (symbols[:, 1:] != BLANK)
+    return batch.symbol_lengths + repeats.sum(1)
 
 
 def _ctc(logits: Tensor, batch: UtteranceBatch) -> Tensor:

@@ -3,153 +3,148 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final
 
 import numpy
 
 from seqloom.baselines.kneser_ney import NGram
-from seqloom.data.audio.feature_cache import FeatureCache
-from seqloom.data.audio.features import FeatureOptions
-from seqloom.data.audio.normalizer import Normalizer
-from seqloom.data.audio.recordings import recording_path
-from seqloom.data.audio.spec_augment import SpecAugment
 from seqloom.data.batching import Batching, Source
 from seqloom.data.bucketing import Buckets
 from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.decoding.ctc.greedy import BLANK
-from seqloom.errors import DataError, RunError
+from seqloom.errors import ConfigError, DataError, RunError
+from seqloom.tasks.inputs.audio import AudioInput
+from seqloom.tasks.inputs.base import Input, TargetReader
+from seqloom.tasks.inputs.kinds import load_input
 from seqloom.tasks.transcribe.utterances import Recording, Utterance, collate, min_ctc_steps, single_spaced
+
+log = logging.getLogger("seqloom")
 
 TranscriptUnit: TypeAlias = Literal["character", "word"]
 
-TOKENIZER, FEATURES, TRANSCRIPTS = "tokenizer.json", "features.json", "transcripts.json"
-COLUMNS = ("file", "transcription")
+TOKENIZER, INPUT, TRANSCRIPTS = "tokenizer.json", "input.json", "transcripts.json"
+TRANSCRIPTION = "transcription"
 NGRAM_ORDERS: Mapping[TranscriptUnit, int] = {"character": 6, "word": 3}
 
 
 @final
 class Preparation:
-    """Features and symbols.
+    """What is read, and symbols.
 
     Args:
         unit: the unit of a symbol.
         vocabulary: the symbols. Its number 0, which no training transcript has, is the blank.
-        cache: turns recordings into features.
-        normalizer: mean and deviation of the features in training.
+        input: turns recordings or clips into steps.
         transcripts: the transcripts of the training split, with how often each is there.
-        augmentation: SpecAugment for training; None: none.
     """
 
-    column = "file"
-
     def __init__(
-        self,
-        unit: TranscriptUnit,
-        vocabulary: Vocabulary,
-        cache: FeatureCache,
-        normalizer: Normalizer,
-        transcripts: Mapping[str, int],
-        augmentation: SpecAugment | None = None,
+        self, unit: TranscriptUnit, vocabulary: Vocabulary, input: Input, transcripts: Mapping[str, int]
     ) -> None:
         self.unit: TranscriptUnit = unit
-        self.vocabulary, self.cache = vocabulary, cache
-        self.normalizer, self.transcripts = normalizer, transcripts
-        self.augmentation = augmentation
+        self.vocabulary, self.input, self.transcripts = vocabulary, input, transcripts
+        self.column = input.column
+        self._has_warned: set[str] = set()
 
     @classmethod
-    def fit(
-        cls,
-        data: Records,
-        unit: TranscriptUnit,
-        cache: FeatureCache,
-        by_speaker: bool,
-        augmentation: SpecAugment | None = None,
-    ) -> Preparation:
-        """Collect the symbols and measure the features of the training split."""
-        data.require(*COLUMNS, *(["speaker"] if by_speaker else []))
+    def fit(cls, data: Records, unit: TranscriptUnit, kind: type[Input], config: Any) -> Preparation:
+        """Collect the symbols and measure the steps of the training split.
 
-        def read_row(example: Example) -> tuple[numpy.ndarray, str, str]:
-            steps = cache.load(recording_path(example.fields.get("file"), example.place), example.place)
-            return steps, read_transcript(example), example.text("speaker") if by_speaker else ""
+        Args:
+            data: the records.
+            unit: the unit of a symbol.
+            kind: of what is read.
+            config: the task's `data.*` keys.
 
-        rows, texts, speakers = zip(*encode_examples(data, "train", read_row).items, strict=True)
-        normalizer = Normalizer.fit(rows, speakers if by_speaker else None)
+        Raises:
+            ConfigError: speakers are to be normalized apart in what is no sound.
+        """
+        by_speaker = config.normalization == "speaker"
+        data.require(kind.column, TRANSCRIPTION, *(["speaker"] if by_speaker else []))
+        targets = TargetReader((TRANSCRIPTION,), read_transcript)
+        if by_speaker:
+            if kind is not AudioInput:
+                expected = "must be global where no sound is read"
+                raise ConfigError("data.normalization", expected, got=config.normalization)
+            targets = TargetReader((TRANSCRIPTION, "speaker"), _read_spoken)
+        fitted, texts = kind.fit(data, config, targets)
+        if isinstance(fitted, AudioInput) and by_speaker:
+            fitted = fitted.by_speaker(data, targets)
         counts = dict(sorted(Counter(texts).items()))
-        return cls(unit, Vocabulary.fit(unit, texts), cache, normalizer, counts, augmentation)
+        return cls(unit, Vocabulary.fit(unit, texts), fitted, counts)
 
     def files(self) -> dict[str, str]:
-        """Vocabulary, features, and the transcripts of the training split."""
-        features = {"options": self.cache.options._asdict(), "normalizer": self.normalizer.to_json()}
+        """Vocabulary, input, and the transcripts of the training split."""
         return {
             TOKENIZER: self.vocabulary.to_json(),
-            FEATURES: json.dumps(features),
+            INPUT: json.dumps({"input": self.input.kind}),
             TRANSCRIPTS: json.dumps(self.transcripts, ensure_ascii=False),
+            **self.input.files(),
         }
 
     @classmethod
-    def load(cls, folder: Path, unit: TranscriptUnit, augmentation: SpecAugment | None = None) -> Preparation:
+    def load(cls, folder: Path, unit: TranscriptUnit, config: Any) -> Preparation:
         """Read what `files` wrote into a run folder.
 
         Raises:
             RunError: a file is missing or damaged.
         """
         try:
-            features = json.loads((folder / FEATURES).read_text(encoding="utf-8"))
-            cache = FeatureCache(FeatureOptions(**features["options"]))
-            key = "normalizer" if "normalizer" in features else "normaliser"  # format 1
-            normalizer = Normalizer.from_json(features[key])
+            path = folder / INPUT  # run folders of before there were clips have none
+            kind = json.loads(path.read_text(encoding="utf-8"))["input"] if path.exists() else AudioInput.kind
+            inputs = load_input(kind, folder, config)
             transcripts = json.loads((folder / TRANSCRIPTS).read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             got = f"{type(error).__name__}: {error}"
-            raise RunError(folder, f"expected {FEATURES} and {TRANSCRIPTS} of a run", got=got) from None
-        vocabulary = Vocabulary.load(folder / TOKENIZER)
-        return cls(unit, vocabulary, cache, normalizer, transcripts, augmentation)
+            raise RunError(folder, f"expected {INPUT} and {TRANSCRIPTS} of a run", got=got) from None
+        return cls(unit, Vocabulary.load(folder / TOKENIZER), inputs, transcripts)
 
     def describe(self) -> str:
         """For example `27 characters, 64 mels at 16000 Hz in steps of 30 ms`."""
-        options = self.cache.options
-        step_ms = options.frame_shift_ms * options.stacked_frames
-        features = f"{options.num_mels} mels at {options.sample_rate_hz} Hz in steps of {step_ms:g} ms"
-        return f"{len(self.vocabulary) - 1:,} {self.unit}s, {features}"
+        return f"{len(self.vocabulary) - 1:,} {self.unit}s, {self.input.describe()}"
 
     def encode(self, value: Path | str) -> Recording:
-        """The features of a recording."""
-        path = recording_path(value, "transcribe")
-        return Recording(self.cache.extract(path), None, path.name)
+        """The steps of a recording or a clip."""
+        steps = self.input.read(value, "transcribe", is_stored=False)
+        return Recording(steps, None, self.input.summarize(Path(value), ""))
 
     def source(self, data: Records, split: str, batching: Batching) -> Source:
         """Batches of utterances of near length."""
         utterances = self.utterances(data, split)
         recordings = [utterance.recording for utterance in utterances.items]
-        normalizer = self.normalizer
-        if normalizer.is_by_speaker:
+        inputs = self.input
+        if isinstance(inputs, AudioInput) and inputs.normalizer.is_by_speaker:
             speakers = [recording.speaker or "" for recording in recordings]
-            normalizer = normalizer.with_speakers([recording.steps for recording in recordings], speakers)
+            inputs = inputs.with_speakers([recording.steps for recording in recordings], speakers)
         items, skipped, lengths, digest = utterances
-        return Buckets(items, lengths, partial(collate, normalizer), batching, skipped, digest)
+        return Buckets(items, lengths, partial(collate, inputs.normalize), batching, skipped, digest)
 
     def utterances(self, data: Records, split: str) -> EncodedExamples[Utterance]:
         """The good rows of a split, with a message for each bad one."""
         unknown: dict[str, set[str]] = {}
         encode = partial(self._encode_row, data.strict, unknown)
         utterances = encode_examples(data, split, encode, lambda row: len(row.recording.steps))
-        if unknown:
+        if unknown and split not in self._has_warned:
+            self._has_warned.add(split)
             symbols = ", ".join(map(repr, sorted(set().union(*unknown.values()))))
-            self.cache.warn_once(
-                f"unknown symbols of {split}",
-                f"{len(unknown):,} transcripts of {split} have symbols that the training split has not "
-                f"({symbols:.60}): they count as errors, and the loss leaves them out",
+            log.warning(
+                "%s transcripts of %s have symbols that the training split has not (%s): they count as "
+                "errors, and the loss leaves them out",
+                f"{len(unknown):,}",
+                split,
+                symbols[:60],
             )
         return utterances
 
     def normalize(self, recording: Recording) -> numpy.ndarray:
         """The steps (T, F) that a model reads."""
-        return self.normalizer.apply(recording.steps, recording.speaker)
+        return self.input.normalize(recording.steps, recording.speaker)
 
     def symbol(self, number: int) -> str:
         """The text of one symbol; a word has a space before it."""
@@ -169,9 +164,8 @@ class Preparation:
         return NGram(tokens, len(self.vocabulary), NGRAM_ORDERS[self.unit])
 
     def _encode_row(self, strict: bool, unknown: dict[str, set[str]], example: Example) -> Utterance:
-        path = recording_path(example.fields.get("file"), example.place)
-        text = read_transcript(example)
-        steps = self.cache.load(path, example.place)
+        value, text = example.fields.get(self.column), read_transcript(example)
+        steps = self.input.read(value, example.place)
         symbols = numpy.array(self.vocabulary.encode(text), dtype=numpy.int64)
         if (symbols == BLANK).any():
             pieces = text.split() if self.unit == "word" else text
@@ -188,10 +182,17 @@ class Preparation:
                 got=f"{len(steps)} steps of sound",
                 hint="Is it the transcript of this file? If so, set data.stacked_frames lower",
             )
-        speaker = example.text("speaker") if self.normalizer.is_by_speaker else None
-        return Utterance(Recording(steps, speaker, path.name), symbols, text)
+        is_by_speaker = isinstance(self.input, AudioInput) and self.input.normalizer.is_by_speaker
+        speaker = example.text("speaker") if is_by_speaker else None
+        return Utterance(Recording(steps, speaker, self.input.summarize(value, example.place)), symbols, text)
 
 
 def read_transcript(example: Example) -> str:
     """The transcript of a row, with single spaces between its words."""
     return " ".join(example.text("transcription").split())
+
+
+def _read_spoken(example: Example) -> str:
+    """The transcript of a row that says who speaks."""
+    example.text("speaker")
+    return read_transcript(example)

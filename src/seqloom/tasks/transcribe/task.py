@@ -16,12 +16,10 @@ from torch import nn
 
 from seqloom.baselines.budget import UNLIMITED, Budget
 from seqloom.baselines.majority import most_frequent
-from seqloom.data.audio.config import AudioConfig, NotNegativeInt
-from seqloom.data.audio.feature_cache import FeatureCache
-from seqloom.data.audio.recordings import first_sample_rate
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records
+from seqloom.errors import ConfigError
 from seqloom.metrics import error_rate
 from seqloom.models.attention_transcriber import AttentionTranscriber
 from seqloom.models.ctc_transcriber import CTCTranscriber
@@ -29,31 +27,31 @@ from seqloom.models.dropout import Dropouts
 from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, Task, loss_score
+from seqloom.tasks.inputs.audio import AudioInput
+from seqloom.tasks.inputs.config import FrontConfig, InputConfig
+from seqloom.tasks.inputs.kinds import KINDS, input_kind
 from seqloom.tasks.model_config import RecurrentModelConfig
-from seqloom.tasks.rows import accept_columns
 from seqloom.tasks.transcribe.decoding import decode_symbols, stream_text
 from seqloom.tasks.transcribe.loss import compute_loss
-from seqloom.tasks.transcribe.preparation import COLUMNS, Preparation, TranscriptUnit
+from seqloom.tasks.transcribe.preparation import TRANSCRIPTION, Preparation, TranscriptUnit
 from seqloom.tasks.transcribe.toy_data import write_toy_data_files
 from seqloom.tasks.transcribe.utterances import Recording, UtteranceBatch
 
 
-class DataConfig(AudioConfig):
+class DataConfig(InputConfig):
     """The `data.*` keys."""
 
     unit: TranscriptUnit = "character"
     """The unit of a symbol: `character` or `word`."""
     stacked_frames: PositiveInt = 3
     """Frames that make one step of the model."""
-    lookahead_frames: NotNegativeInt = 0
-    """Frames after its own that a step sees too, for a model of one direction. They delay a stream."""
     normalization: Literal["global", "speaker"] = "global"
     """`global`: over all recordings. `speaker`: over those of each speaker, by a column `speaker`."""
     spec_augment: bool = True
     """Whether stretches of time and bands of frequency are masked in training (SpecAugment)."""
 
 
-class ModelConfig(RecurrentModelConfig):
+class ModelConfig(FrontConfig, RecurrentModelConfig):
     """The `model.*` keys."""
 
     hidden_size: PositiveInt = 200
@@ -107,32 +105,37 @@ class Transcribe(Task):
 
     def accepts(self, data: Any) -> str | None:
         """Records with a file and a transcription."""
-        return "recordings with a transcription" if accept_columns(data, COLUMNS) else None
+        if not isinstance(data, Records) or TRANSCRIPTION not in data.columns:
+            return None
+        kind = input_kind(data)
+        return f"{kind.nouns} with a transcription" if kind and kind.can_be_transcribed else None
 
-    def pipeline_tag(self, preparation: Preparation) -> str:
-        """Automatic speech recognition."""
-        return "automatic-speech-recognition"
+    def pipeline_tag(self, preparation: Preparation) -> str | None:
+        """Of sound, automatic speech recognition."""
+        return preparation.input.pipeline_tags.get(self.name)
 
     def prepare(self, data: Records, config: DataConfig) -> Preparation:
         """Collect the symbols of the training split, and measure its features."""
-        data.require(*COLUMNS)
-        rate = config.sample_rate_hz or first_sample_rate(data)
-        cache = FeatureCache(config.feature_options(rate, config.lookahead_frames))
-        by_speaker = config.normalization == "speaker"
-        return Preparation.fit(data, config.unit, cache, by_speaker, config.augmentation())
+        kind = input_kind(data, config.input) or AudioInput
+        if not kind.can_be_transcribed:
+            kinds = " or ".join(name for name, other in KINDS.items() if other.can_be_transcribed)
+            raise ConfigError("data.input", f"must be {kinds} to be transcribed", got=kind.kind)
+        return Preparation.fit(data, config.unit, kind, config)
 
     def restore(self, folder: Path, config: DataConfig) -> Preparation:
         """Read the preparation of a run folder."""
-        return Preparation.load(folder, config.unit, config.augmentation())
+        return Preparation.load(folder, config.unit, config)
 
     def build(self, preparation: Preparation, config: ModelConfig) -> CTCTranscriber | AttentionTranscriber:
         """Recurrent layers with an output layer for CTC, and the attention decoder if there is one."""
+        front = preparation.input.front(config)
         return (CTCTranscriber if config.decoder == "ctc" else AttentionTranscriber)(
-            preparation.cache.options.size,
+            front.size,
             len(preparation.vocabulary),
             config.recurrent_config(
                 Dropouts(hidden=config.dropout, output=config.dropout), config.bidirectional
             ),
+            front.module,
         )
 
     def loss(self, model: nn.Module, batch: UtteranceBatch, state: State | None, context: Context) -> Loss:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy
 from torch import Tensor
 
-from seqloom.data.audio.normalizer import Normalizer
 from seqloom.data.padding import lengths_of, pad
 from seqloom.decoding.ctc.greedy import BLANK
 
 
 class Recording(NamedTuple):
-    """The features of a recording, steps (T, F), not normalized."""
+    """The steps (T, …) of a recording or a clip, not normalized."""
 
-    steps: numpy.ndarray
+    steps: Any
     speaker: str | None
     file: str
 
@@ -33,7 +32,7 @@ class UtteranceBatch(NamedTuple):
     """A batch of utterances, with texts and names of files for reports."""
 
     features: Tensor
-    """(B, T, F), normalized"""
+    """(B, T, …), normalized"""
     lengths: Tensor
     symbols: Tensor
     """(B, U), padded with blanks"""
@@ -42,10 +41,10 @@ class UtteranceBatch(NamedTuple):
     files: tuple[str, ...]
 
 
-def collate(normalizer: Normalizer, utterances: list[Utterance]) -> UtteranceBatch:
+def collate(normalize: Callable[[Any, str | None], Any], utterances: list[Utterance]) -> UtteranceBatch:
     """Normalize and pad utterances to a batch."""
     recordings = [utterance.recording for utterance in utterances]
-    steps = [normalizer.apply(recording.steps, recording.speaker) for recording in recordings]
+    steps = [normalize(recording.steps, recording.speaker) for recording in recordings]
     symbols = [utterance.symbols for utterance in utterances]
     texts = tuple(utterance.text for utterance in utterances)
     files = tuple(recording.file for recording in recordings)

@@ -1,4 +1,4 @@
-"""The files of a classifier's inputs in a run folder."""
+"""The files of inputs in a run folder."""
 
 from __future__ import annotations
 

@@ -1,27 +1,35 @@
-"""Texts as input of a classifier: tokens, the subwords of words, and pretrained vectors."""
+"""Texts as input: tokens, the subwords of words, and pretrained vectors."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, final
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, TypeVar, final
 
 import numpy
+from torch import Tensor
 
 from seqloom.data.tables.examples import Examples
+from seqloom.data.tables.records import EncodedExamples, Records
 from seqloom.data.text.char_ngrams import CharNgrams
 from seqloom.data.text.split_texts import fit_split, split_texts
 from seqloom.data.text.vocabulary import Unit, Vocabulary
 from seqloom.data.text.word_vectors import WordVectors, read_vectors
 from seqloom.data.text.words import new_words, split_words
 from seqloom.errors import ConfigError, DataError
+from seqloom.models.word_embedding import WordEmbeddingConfig
 from seqloom.progress import phase
-from seqloom.tasks.rows import EncodedTexts, SelectedRows, encode_selected
+from seqloom.tasks.inputs.base import Front, TargetReader
+from seqloom.tasks.rows import EncodedRow, EncodedTexts, SelectedRows, encode_selected, select_rows
+
+T = TypeVar("T")
 
 TOKENIZER, SUBWORDS, VECTORS = "tokenizer.json", "subwords.json", "vectors.json"
 CACHED_WORDS = 1 << 16
+EMBEDDING_SIZE = 128
 
 
 class TextOptions(NamedTuple):
@@ -53,7 +61,11 @@ class TextInput:
         vectors: the vectors themselves, at the start of training only.
     """
 
-    kind: Literal["text"] = "text"
+    kind: ClassVar[str] = "text"
+    column: ClassVar[str] = "text"
+    nouns: ClassVar[str] = "texts"
+    can_be_transcribed: ClassVar[bool] = False
+    pipeline_tags: ClassVar[Mapping[str, str]] = MappingProxyType({"classify": "text-classification"})
 
     def __init__(
         self,
@@ -69,7 +81,19 @@ class TextInput:
         self._encode_cached = lru_cache(CACHED_WORDS)(self._encode_word)
 
     @classmethod
-    def fit(cls, examples: Examples, options: TextOptions) -> TextInput:
+    def recognizes(cls, data: Records) -> bool:
+        """By the column `text`."""
+        return cls.column in data.columns
+
+    @classmethod
+    def fit(cls, data: Records, config: Any, targets: TargetReader[T]) -> tuple[TextInput, Sequence[T]]:
+        """Fit a vocabulary to the training rows: see `of`."""
+        rows = select_rows(data, "train", targets.columns, targets.read)
+        options = TextOptions(*(getattr(config, name) for name in TextOptions._fields))
+        return cls.of(rows.examples, options), rows.targets()
+
+    @classmethod
+    def of(cls, examples: Examples, options: TextOptions) -> TextInput:
         """Fit a vocabulary to texts, with the subwords and the pretrained vectors of its words.
 
         Raises:
@@ -90,12 +114,13 @@ class TextInput:
         return cls(vocabulary, subwords, summary, vectors)
 
     @classmethod
-    def load(cls, folder: Path) -> TextInput:
+    def load(cls, folder: Path, config: Any) -> TextInput:
         """Read what `files` wrote into a run folder.
 
         Raises:
             RunError: the vocabulary is missing or damaged.
         """
+        del config
         subwords, summary = (folder / name for name in (SUBWORDS, VECTORS))
         return cls(
             Vocabulary.load(folder / TOKENIZER),
@@ -114,7 +139,7 @@ class TextInput:
         """Number of tokens, the unknown one included."""
         return max(len(self.vocabulary), self.unknown + 1)
 
-    def steps(self, value: Any, where: str | None) -> numpy.ndarray:
+    def read(self, value: Any, where: str, is_stored: bool = True) -> numpy.ndarray:
         """Token numbers (T,) int64; with subwords (T, 1 + P) int32, each token's followed by its subwords'.
 
         A text without any token is one unknown token.
@@ -127,8 +152,44 @@ class TextInput:
             return numpy.array(self.vocabulary.encode(text) or [self.unknown], dtype=numpy.int64)
         return numpy.stack([self._encode_cached(word) for word in split_words(self.vocabulary, text) or [""]])
 
-    def encode_rows(self, rows: SelectedRows[numpy.ndarray], split: str) -> EncodedTexts:
-        """The texts and targets of a split, for batches."""
+    def normalize(self, steps: numpy.ndarray, speaker: str | None = None) -> numpy.ndarray:
+        """Tokens are as they are."""
+        return steps
+
+    def encode_rows(
+        self, data: Records, split: str, targets: TargetReader[numpy.ndarray]
+    ) -> EncodedExamples[EncodedRow]:
+        """The good rows of a split."""
+        rows = select_rows(data, split, targets.columns, targets.read)
+        return EncodedExamples(self._encode_selected(rows, split), rows.skipped)
+
+    def augment(self, values: Tensor, lengths: Tensor, least: Tensor | int = 1) -> tuple[Tensor, Tensor]:
+        """As they are: a model drops words itself."""
+        return values, lengths
+
+    def front(self, config: Any) -> Front:
+        """An embedding of words and subwords, which starts from pretrained vectors if there are any.
+
+        Raises:
+            ConfigError: the embedding has another size than the pretrained vectors.
+        """
+        subwords = 0 if self.subwords is None else len(self.subwords)
+        words = WordEmbeddingConfig(self.token_count, self.unknown, config.word_dropout, subwords)
+        pretrained = None
+        if self.vectors is not None:
+            pretrained = (self.numbers(self.vectors.words), self.vectors.matrix)
+        if self.summary is None:
+            return Front(config.embedding_size or EMBEDDING_SIZE, words, pretrained=pretrained)
+        if config.embedding_size not in (None, self.summary.size):
+            expected = f"must be {self.summary.size}, the size of the pretrained vectors, or none"
+            raise ConfigError("model.embedding_size", expected, got=config.embedding_size)
+        return Front(self.summary.size, words, pretrained=pretrained)
+
+    def vectors_of(self, steps: numpy.ndarray) -> numpy.ndarray:
+        """The numbers of tokens, which say nothing by their size."""
+        return steps.reshape(len(steps), -1)
+
+    def _encode_selected(self, rows: SelectedRows[numpy.ndarray], split: str) -> EncodedTexts:
         if self.subwords is None:
             return encode_selected(rows, self.vocabulary, rows.target_array(), split)
         texts = split_texts(rows.examples, "text", self.vocabulary, split)
@@ -163,6 +224,10 @@ class TextInput:
             return words + subwords
         return f"{words}, {self.summary.words:,} of them with a vector of {self.summary.file}{subwords}"
 
+    def summarize(self, value: Any, where: str) -> str:
+        """The whole text."""
+        return str(value)
+
 
 def _fit_vocabulary(examples: Examples, unit: Unit, size: int | None) -> Vocabulary:
     if unit == "word":
@@ -177,7 +242,7 @@ def _fit_vocabulary(examples: Examples, unit: Unit, size: int | None) -> Vocabul
         return Vocabulary.fit(unit, read_texts(), size)
 
 
-def read_text(value: Any, where: str | None) -> str:
+def read_text(value: Any, where: str) -> str:
     """A text that is not empty.
 
     Raises:
@@ -186,4 +251,4 @@ def read_text(value: Any, where: str | None) -> str:
     if isinstance(value, str) and value.strip():
         return value
     got = "nothing" if value is None or isinstance(value, str) else f"{value!r:.60}"
-    raise DataError(where or "classify", "`text` must be a text", got=got)
+    raise DataError(where, "`text` must be a text", got=got)

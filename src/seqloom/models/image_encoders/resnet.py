@@ -1,0 +1,107 @@
+"""Any ResNet of transformers (He et al., 2016, arXiv:1512.03385), by its name on the hub or its folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from seqloom.errors import ConfigError
+from seqloom.models.image_encoders.encoder import (
+    IMAGENET_DEVIATION,
+    IMAGENET_MEAN,
+    ImageFormat,
+    flatten_map,
+)
+from seqloom.optional import import_optional
+
+PREPROCESSOR = "preprocessor_config.json"
+
+
+@final
+class ResNet(nn.Module):
+    """A residual network; with 224 x 224 pixels, its map is 7 x 7 places.
+
+    Args:
+        name: of a model on the hub, as `microsoft/resnet-50`, or of a folder.
+        config: that of transformers, as JSON values.
+        format: the pictures that it reads.
+    """
+
+    def __init__(self, name: str, config: dict[str, Any], format: ImageFormat) -> None:
+        super().__init__()
+        transformers = import_optional("transformers", "vision")
+        self.name, self.format, self._config = name, format, config
+        self.network = transformers.ResNetModel(transformers.ResNetConfig(**config))
+        self.num_channels = int(self.network.config.hidden_sizes[-1])
+        with torch.device("meta"):
+            twin = transformers.ResNetModel(self.network.config).eval()
+            shape = twin(torch.zeros(1, 3, *format.size)).last_hidden_state.shape
+        self.map_size = (int(shape[-2]), int(shape[-1]))
+
+    @classmethod
+    def pretrained(cls, name: str) -> ResNet:
+        """With the weights of a model on the hub or of a folder.
+
+        Raises:
+            ConfigError: it cannot be read or fetched, or is no ResNet.
+        """
+        transformers = import_optional("transformers", "vision")
+        level, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        try:
+            content, _ = transformers.ResNetConfig.get_config_dict(name)
+            if content.get("model_type") != "resnet":
+                got = str(content.get("model_type", "no model"))
+                raise ConfigError(name, "expected a ResNet of transformers", got=got)
+            config = transformers.ResNetConfig.from_pretrained(name)
+            network = transformers.ResNetModel.from_pretrained(name, config=config)
+        except (OSError, ValueError, RuntimeError) as error:
+            if isinstance(error, ConfigError):
+                raise
+            got = " ".join(str(error).split())[:160]
+            hint = "Where there is no network, name a folder that holds it"
+            raise ConfigError(
+                name, "expected a ResNet of transformers, on the hub or in a folder", got=got, hint=hint
+            ) from None
+        finally:
+            transformers.logging.set_verbosity(level)
+            if bars:
+                transformers.logging.enable_progress_bar()
+        encoder = cls(name, _plain(config.to_diff_dict()), _read_format(name))
+        encoder.network.load_state_dict(network.state_dict())
+        return encoder.eval()
+
+    def settings(self) -> dict[str, Any]:
+        """Its name, its configuration, and the pictures that it reads."""
+        return {"name": self.name, "config": self._config, "format": self.format._asdict()}
+
+    def train(self, mode: bool = True) -> ResNet:
+        """Its batch normalization keeps its statistics: the network is frozen."""
+        del mode
+        return super().train(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The map (B, K, C') of pictures (B, 3, H, W)."""
+        return flatten_map(self.network(images).last_hidden_state)
+
+
+def _plain(config: dict[str, Any]) -> dict[str, Any]:
+    """What JSON has a form for, without what transformers notes of itself."""
+    own = ("model_type", "transformers_version", "architectures", "_name_or_path", "dtype", "torch_dtype")
+    return json.loads(json.dumps({key: value for key, value in config.items() if key not in own}))
+
+
+def _read_format(name: str) -> ImageFormat:
+    """Mean and deviation as the folder says, or else those of ImageNet."""
+    path = Path(name) / PREPROCESSOR
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ImageFormat()
+    mean, deviation = content.get("image_mean", IMAGENET_MEAN), content.get("image_std", IMAGENET_DEVIATION)
+    return ImageFormat(mean=tuple(mean), deviation=tuple(deviation))

@@ -1,1 +1,0 @@
-"""What a classifier reads: text, audio or series."""

@@ -1,0 +1,1 @@
+"""What classify and transcribe read, one kind a file: texts, recordings, series of numbers."""
