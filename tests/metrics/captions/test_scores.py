@@ -91,7 +91,5 @@ def test_cider_of_a_part_keeps_the_frequencies_of_the_whole() -> None:
     whole = DocumentFrequencies(REFERENCES)
     scores = cider_scores(CAPTIONS, REFERENCES, whole)
     assert cider_scores(CAPTIONS[:1], REFERENCES[:1], whole) == pytest.approx(scores[:1])
-    assert (
-        DocumentFrequencies(REFERENCES[:1]).score(CAPTIONS[0], REFERENCES[0]) == 0.0
-    )  # log 1 is 0
+    assert DocumentFrequencies(REFERENCES[:1]).score(CAPTIONS[0], REFERENCES[0]) == 0.0  # log 1 is 0
     assert numpy.all(scores > 0)

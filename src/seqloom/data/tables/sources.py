@@ -1,4 +1,4 @@
-"""Where the rows of a data set come from: tables, captions, parallel texts, recordings in folders per label."""
+"""Where the rows of a data set come from: tables, captions, parallel texts, or recordings in folders."""
 
 from __future__ import annotations
 

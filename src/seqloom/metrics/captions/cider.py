@@ -6,8 +6,8 @@ r"""CIDEr-D (Vedantam et al., 2015, arXiv:1411.5726), as coco-caption computes i
         \frac{\min(g^n(c), g^n(s)) \cdot g^n(s)}{\|g^n(c)\| \|g^n(s)\|}
 
 where g^n weighs the n-grams of a caption by how few pictures have them in a reference (TF-IDF), l is the
-number of words, sigma is 6, and the score is the mean over n from 1 to 4. An n-gram that all pictures have weighs
-nothing: a caption is rewarded for what sets its picture apart.
+number of words, sigma is 6, and the score is the mean over n from 1 to 4. An n-gram that all pictures have
+weighs nothing: a caption is rewarded for what sets its picture apart.
 """
 
 from __future__ import annotations
