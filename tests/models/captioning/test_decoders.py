@@ -23,9 +23,11 @@ TOKENS = torch.tensor([[0, 3, 4, 2], [0, 5, 2, 2], [0, 2, 6, 7]])
 def make_model(cell_type: str, attention: CaptionAttention) -> Captioner:
     torch.manual_seed(0)
     if cell_type == "transformer":
-        return Captioner(nn.Identity(), TransformerCaptionDecoder(9, 6, 16, 2, attention)).double().eval()
+        return (
+            Captioner(nn.Identity(), TransformerCaptionDecoder(9, (5, 6), 16, 2, attention)).double().eval()
+        )
     config = RecurrentConfig(cell_type, 16, 2)
-    return Captioner(nn.Identity(), RecurrentCaptionDecoder(9, 6, 8, config, attention)).double().eval()
+    return Captioner(nn.Identity(), RecurrentCaptionDecoder(9, (5, 6), 8, config, attention)).double().eval()
 
 
 @pytest.fixture(params=DECODERS)

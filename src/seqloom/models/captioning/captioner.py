@@ -25,7 +25,7 @@ class Captioner(nn.Module):
 
     >>> from seqloom.models.recurrent_stack import RecurrentConfig
     >>> from seqloom.models.captioning.recurrent_decoder import RecurrentCaptionDecoder
-    >>> model = Captioner(nn.Identity(), RecurrentCaptionDecoder(10, 6, 8, RecurrentConfig("gru", 16)))
+    >>> model = Captioner(nn.Identity(), RecurrentCaptionDecoder(10, (9, 6), 8, RecurrentConfig("gru", 16)))
     >>> encoded = model.encode(torch.randn(2, 9, 6))
     >>> model.step(torch.tensor([[0, 3], [0, 4]]), encoded.start, encoded)[0].shape
     torch.Size([2, 2, 10])

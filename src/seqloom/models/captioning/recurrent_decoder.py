@@ -2,15 +2,15 @@ r"""One-to-many: a recurrent decoder writes a caption, and looks at the picture 
 
 .. math::
 
-    v_k &= \mathrm{relu}(W_v f_k), \quad g = \mathrm{relu}(W_g \bar f) \\
+    v_k &= \mathrm{relu}(W_v f_k + q_k), \quad g = \mathrm{relu}(W_g \bar f) \\
     h_t, s_t &= \mathrm{recurrence}(E[y_{t-1}] + g, s_{t-1}), \quad s_0 = \mathrm{start}(g) \\
     c_t &= \mathrm{attention}(h_t, v) \\
     p(y_t \mid y_{<t}, f) &= \mathrm{softmax}(E \tanh(W [c_t; h_t]) + b)
 
-f are the features of the K places of a picture. As in Lu et al., 2017 (arXiv:1612.01887), and unlike in
-Show, attend and tell (Xu et al., 2015, arXiv:1502.03044), what was looked at is not an input of the next
-step: so in training the recurrence is one call of the fused kernel over the whole caption, and attention one
-matrix product.
+f are the features of the K places of a picture, and q a vector for each place, which says where it is. As in
+Lu et al., 2017 (arXiv:1612.01887), and unlike in Show, attend and tell (Xu et al., 2015, arXiv:1502.03044),
+what was looked at is not an input of the next step: so in training the recurrence is one call of the fused
+kernel over the whole caption, and attention one matrix product.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class RecurrentCaptionDecoder(nn.Module):
 
     Args:
         vocabulary_size: V, tokens.
-        feature_size: C, features of a place.
+        map_size: K places of a picture, and C features of each.
         embedding_size: E, width of a token's vector.
         recurrent: the layers.
         attention: `soft`, `adaptive` (with a sentinel), or `none`: then the whole picture is the context.
 
-    >>> decoder = RecurrentCaptionDecoder(10, 6, 8, RecurrentConfig("gru", 16))
+    >>> decoder = RecurrentCaptionDecoder(10, (9, 6), 8, RecurrentConfig("gru", 16))
     >>> encoded = decoder.encode(torch.randn(2, 9, 6))
     >>> decoder.decode(torch.tensor([[0, 3], [0, 4]]), encoded.start, encoded).weights.shape
     torch.Size([2, 2, 9])
@@ -54,17 +54,18 @@ class RecurrentCaptionDecoder(nn.Module):
     def __init__(
         self,
         vocabulary_size: int,
-        feature_size: int,
+        map_size: tuple[int, int],
         embedding_size: int,
         recurrent: RecurrentConfig,
         attention: CaptionAttention = "soft",
     ) -> None:
         super().__init__()
-        width = recurrent.hidden_size
+        width, (num_places, feature_size) = recurrent.hidden_size, map_size
         self.dropouts = recurrent.dropouts
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
         self.layers = RecurrentStack(embedding_size, recurrent.without_output_dropout())
         self.places = None if attention == "none" else nn.Linear(feature_size, width)  # W_v
+        self.positions = None if attention == "none" else nn.Parameter(torch.zeros(num_places, width))  # q
         self.summary = nn.Linear(feature_size, embedding_size)  # W_g
         parts = len(tensors_of(self.layers[0].initial_state(1)))  # type: ignore[operator]
         self.starts = nn.ModuleList(
@@ -82,7 +83,8 @@ class RecurrentCaptionDecoder(nn.Module):
         summary = torch.relu(self.summary(mean))
         values = summary.unsqueeze(1)
         if self.places is not None:
-            values = torch.relu(self.places(features))
+            assert self.positions is not None
+            values = torch.relu(self.places(features) + self.positions)
             if self.training:
                 values = nn.functional.dropout(values, self.dropouts.hidden)
         states = [

@@ -60,13 +60,13 @@ class TransformerCaptionDecoder(nn.Module):
 
     Args:
         vocabulary_size: V, tokens.
-        feature_size: C, features of a place.
+        map_size: K places of a picture, and C features of each.
         width: H, of tokens and layers.
         num_layers: layers on top of one another.
         attention: `soft`; `adaptive`, with one learned place more; or `none`: the picture is one place.
         dropout: of units, in training.
 
-    >>> decoder = TransformerCaptionDecoder(10, 6, 16)
+    >>> decoder = TransformerCaptionDecoder(10, (9, 6), 16)
     >>> encoded = decoder.encode(torch.randn(2, 9, 6))
     >>> decoder.decode(torch.tensor([[0, 3], [0, 4]]), encoded.start, encoded).weights.shape
     torch.Size([2, 2, 9])
@@ -75,7 +75,7 @@ class TransformerCaptionDecoder(nn.Module):
     def __init__(
         self,
         vocabulary_size: int,
-        feature_size: int,
+        map_size: tuple[int, int],
         width: int,
         num_layers: int = 1,
         attention: CaptionAttention = "soft",
@@ -84,7 +84,9 @@ class TransformerCaptionDecoder(nn.Module):
         super().__init__()
         heads = next(heads for heads in HEADS if width % heads == 0)
         self.embedding = nn.Embedding(vocabulary_size, width)
+        num_places, feature_size = map_size
         self.places = nn.Linear(feature_size, width)
+        self.positions = nn.Parameter(torch.zeros(1 if attention == "none" else num_places, width))
         self.sentinel = nn.Parameter(torch.zeros(width)) if attention == "adaptive" else None
         self.layers = nn.ModuleList(_Layer(width, heads, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(width)
@@ -94,7 +96,7 @@ class TransformerCaptionDecoder(nn.Module):
     def encode(self, features: Tensor) -> PictureMemory:
         """Pictures (B, K, C)."""
         places = features.mean(1, keepdim=True) if self.is_whole else features
-        values = torch.relu(self.places(places))
+        values = torch.relu(self.places(places) + self.positions)
         values = nn.functional.dropout(values, self.dropout, self.training)
         summary = values.mean(1)
         if self.sentinel is not None:

@@ -71,7 +71,8 @@ class Caption(Task):
 
     def build(self, preparation: Preparation, config: ModelConfig) -> Captioner:
         """The encoder with a decoder of recurrent layers, or a Transformer."""
-        words, features = len(preparation.vocabulary), preparation.pictures.num_channels
+        words, (height, width) = len(preparation.vocabulary), preparation.pictures.map_size
+        features = (height * width, preparation.pictures.num_channels)
         if config.cell_type == TRANSFORMER:
             size = (config.hidden_size, config.num_layers)
             decoder = TransformerCaptionDecoder(words, features, *size, config.attention, config.dropout)

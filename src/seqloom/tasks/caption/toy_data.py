@@ -16,7 +16,8 @@ SIZE = 32
 """Pixels of a side"""
 COLORS = {"red": (214, 40, 40), "green": (40, 160, 60), "blue": (40, 80, 220), "yellow": (235, 200, 30)}
 SHAPES = ("circle", "square", "triangle")
-RADII = {"small": 3, "large": 6}
+RADII = (5, 7)
+"""Of a shape, from and to"""
 PAPER = (245, 245, 240)
 COUNTS = {"train": 480, "validation": 66, "test": 66}
 FORMS = (
@@ -53,8 +54,8 @@ def draw(generator: numpy.random.Generator) -> tuple[Any, list[str]]:
     brush = import_optional("PIL.ImageDraw", "vision").Draw(image)
     names = []
     for middle in (SIZE // 4, 3 * SIZE // 4):
-        size, color, shape = (str(generator.choice(list(words))) for words in (RADII, COLORS, SHAPES))
-        radius = RADII[size]
+        color, shape = (str(generator.choice(list(words))) for words in (COLORS, SHAPES))
+        radius = int(generator.integers(RADII[0], RADII[1] + 1))
         x, y = int(generator.integers(8, SIZE - 8)), middle + int(generator.integers(-1, 2))
         left, upper, right, lower = x - radius, y - radius, x + radius, y + radius
         if shape == "circle":
@@ -63,5 +64,5 @@ def draw(generator: numpy.random.Generator) -> tuple[Any, list[str]]:
             brush.rectangle((left, upper, right, lower), COLORS[color])
         else:
             brush.polygon(((x, upper), (left, lower), (right, lower)), COLORS[color])
-        names.append(f"{size} {color} {shape}")
+        names.append(f"{color} {shape}")
     return image, names
