@@ -28,7 +28,7 @@ PAGES = {
 }
 FEW_STEPS = ["training.max_steps=3", "training.max_minutes=null", "model.hidden_size=16"]
 TOY_DATA = {"reviews": "classify", "harbor": "tag", "pairs": "translate", "chords": "transcribe"}
-TOY_DATA |= {"shops": "forecast", "tunes": "compose"}
+TOY_DATA |= {"shops": "forecast", "tunes": "compose", "shapes": "caption"}
 """The data that the pages' Python reads, and whose it is."""
 
 KEYS = {

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seqloom.decoding.options import DecodingOptions
     from seqloom.errors import ConfigError, DataError, RunError, SeqloomError
-    from seqloom.inference.predictor import Predictor, load, train
+    from seqloom.inference.predictor import Predictor, load
+    from seqloom.inference.training import train
     from seqloom.layers.convert import convert_recurrent
     from seqloom.layers.recurrent import GRU, LSTM, RNN
     from seqloom.tasks.toy_data import toy_data
@@ -26,7 +27,7 @@ _HOMES = {
     "DecodingOptions": "seqloom.decoding.options",
     "Predictor": "seqloom.inference.predictor",
     "load": "seqloom.inference.predictor",
-    "train": "seqloom.inference.predictor",
+    "train": "seqloom.inference.training",
     "toy_data": "seqloom.tasks.toy_data",
     "SeqloomError": "seqloom.errors",
     "DataError": "seqloom.errors",

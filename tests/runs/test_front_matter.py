@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ PIPELINE_TAGS = {
     "tag": "token-classification",
     "translate": "translation",
     "transcribe": "automatic-speech-recognition",
+    "caption": "image-to-text",
     "compose": None,  # hubs have no name for it
     "forecast": "time-series-forecasting",
 }
@@ -62,7 +64,7 @@ def test_its_example_is_of_the_data_with_the_answer_of_the_model(run: Path) -> N
     answer = card.split("```text\n")[1].split("\n```")[0]
     predictor = seqloom.load(run)
     if predictor.preparation.column == "file":
-        value = call.split("['")[1].split("']")[0]
+        value = re.findall(r"'(.+)'", call)[0]
         (path,) = (run.parent / "my data" / "test").rglob(value)
         assert predictor.predict([path])[0].text == answer
         return

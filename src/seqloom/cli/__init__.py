@@ -28,6 +28,7 @@ VERBS = {
     "generate": "Continue a prompt with a language model.",
     "translate": "Translate standard input, line by line.",
     "transcribe": "Transcribe recordings, or a stream while it is recorded.",
+    "caption": "Write captions of pictures.",
     "compose": "Write a tune, from nothing or on from a primer.",
     "forecast": "Go on with series: the next steps of each, with bands.",
 }

@@ -13,6 +13,7 @@ from seqloom.data.series.rows.files import contains_series
 from seqloom.data.series.rows.reading import read_series
 from seqloom.data.series.table import SeriesTable
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
+from seqloom.data.tables.formats.captions import contains_captions
 from seqloom.data.tables.records import Records, read_records
 from seqloom.data.tables.sources import contains_records
 from seqloom.data.text.corpus import TextCorpus, read_text
@@ -70,6 +71,8 @@ def read(
         refuse_companion(path)
     if (midi_files := find_midi_files(path)) is not None:
         return read_midi_folder(midi_files, strict)
+    if not as_text and contains_captions(path):
+        return read_records(path, strict, options, expected)
     if not as_text and contains_rolls(path):
         return read_rolls(path, strict)
     if as_series or (as_series is None and not as_text and contains_series(path, options, expected)):

@@ -262,6 +262,36 @@ class Predictor:
         request = ForecastRequest(h, split, num_pictured)
         return forecast_data(self, data, request, reading, strict, log, decoding)
 
+    def caption(
+        self,
+        pictures: Path | str | Sequence[Path | str],
+        *,
+        attention: Path | str | None = None,
+        **decoding: Any,
+    ) -> str | list[str]:
+        """Write captions of pictures.
+
+        Args:
+            pictures: the path of one, or of several, which are captioned in batches.
+            attention: an HTML file to write, which shows what each word looked at; it is replaced.
+            decoding: the task's `decoding.*` keys, such as `num_beams=5`; they override the run's.
+
+        Returns:
+            The caption; a list of them where `pictures` is a list.
+
+        Raises:
+            RunError: the model writes no captions.
+            DataError: a picture cannot be used.
+            ConfigError: a key that does not exist or is out of its range; a model without attention to show.
+        """
+        from seqloom.inference.captioning import caption_pictures
+
+        is_one = isinstance(pictures, str | Path)
+        paths = [pictures] if isinstance(pictures, str | Path) else list(pictures)
+        page = None if attention is None else Path(attention)
+        texts = [output.text for output in caption_pictures(self, paths, page, **decoding)]
+        return texts[0] if is_one else texts
+
     def evaluate(
         self,
         data: Path | str,
@@ -348,54 +378,3 @@ def load(folder: Path | str, device: str | None = None) -> Predictor:
     model = run_folder.load_trained(folder, config, preparation)
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Predictor(folder, config, digest, preparation, model.to(place))
-
-
-def train(
-    data: Path | str | None = None,
-    *,
-    task: str | None = None,
-    config: Path | str | None = None,
-    settings: Sequence[str] | Mapping[str, Any] = (),
-    out: Path | str | None = None,
-    resume: bool = False,
-    strict: bool = False,
-    log: Callable[[str], object] = str,
-    show_progress: bool = False,
-) -> Predictor:
-    """Train a model, and load it as it was at its best validation.
-
-    Args:
-        data: a file or a folder of a kind that a task takes; may be left out with `resume`.
-        task: a name in `seqloom.tasks.TASKS`; None: inferred from the data.
-        config: a YAML file of settings.
-        settings: settings over that file's: `["training.batch_size=32"]` or `{"training.batch_size": 32}`.
-        out: the run folder, which must be new; None: `runs/` and the data's name.
-        resume: go on from the last checkpoint of the run folder `out`.
-        strict: whether one bad row among many raises; else it is skipped and counted.
-        log: called with each line about what was inferred, and about the course of the training.
-        show_progress: draw a progress bar on standard error.
-
-    Raises:
-        DataError: the data cannot be read, or no task fits it.
-        ConfigError: a setting that does not exist or is out of its range.
-        RunError: the run folder cannot be made, or the loss is not finite.
-        KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
-
-    >>> import seqloom
-    >>> model = seqloom.train("reviews.csv", settings={"training.max_minutes": 5})   # doctest: +SKIP
-    """
-    # A model that is only used needs no trainer and no accelerate.
-    from seqloom.training.train import train as run_training
-
-    folder, _ = run_training(
-        data,
-        task=task,
-        config=config,
-        settings=settings,
-        out=out,
-        resume=resume,
-        strict=strict,
-        log=log,
-        show_progress=show_progress,
-    )
-    return load(folder)

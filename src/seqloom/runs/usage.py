@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from seqloom.runs.run_folder import read_config, restore_preparation
 from seqloom.tasks.base import AudioStreaming, Composition, Preparation, Task, TextGeneration
+from seqloom.tasks.captioning import Captioning
 from seqloom.tasks.forecasting import Forecasting
 
-VERBS = ("generate", "translate", "transcribe", "compose", "forecast")
+VERBS = ("generate", "translate", "transcribe", "caption", "compose", "forecast")
 """Tasks with a verb of their own on the command line, of the same name; `predict` serves all others."""
 EXAMPLE_TOKENS = 40
 """That a language model writes in its model card."""
@@ -60,8 +61,13 @@ def usage(folder: Path, task: Task, preparation: Preparation, value: Any = None)
         python = "model.forecast().columns" if value is None else f"model.predict([{value}])[0].text"
         return Usage(f"{verb} --plot forecast.html", python)
     if isinstance(task, AudioStreaming) or preparation.column == "file":
-        name = str(value or "recording.wav")
-        return Usage(f"{verb} {shlex.quote(name)}", f"model.predict([{name!r}])[0].text")
+        name = str(value or ("photo.jpg" if isinstance(task, Captioning) else "recording.wav"))
+        call = (
+            f"model.caption({name!r})"
+            if isinstance(task, Captioning)
+            else f"model.predict([{name!r}])[0].text"
+        )
+        return Usage(f"{verb} {shlex.quote(name)}", call)
     if preparation.column == "values":
         numbers = [0.1, 0.2, 0.3] if value is None else value
         table = f"""echo '{{"values": {json.dumps(numbers)}}}' > one.jsonl && """ if value else ""

@@ -20,6 +20,7 @@ TASKS: Mapping[str, str] = MappingProxyType(
         "tag": "seqloom.tasks.tag.task:Tag",
         "translate": "seqloom.tasks.translate.task:Translate",
         "transcribe": "seqloom.tasks.transcribe.task:Transcribe",
+        "caption": "seqloom.tasks.caption.task:Caption",
         "compose": "seqloom.tasks.compose.task:Compose",
         "forecast": "seqloom.tasks.forecast.task:Forecast",
     }

@@ -28,7 +28,9 @@ LAYOUTS = (
     Layout("file", "label"),
     Layout("values", "label"),
 )
-TARGETS = frozenset(layout.target for layout in LAYOUTS)
+CAPTIONS = Layout("file", "caption")
+"""Where files are pictures, this takes the place of transcriptions"""
+TARGETS = frozenset(layout.target for layout in (*LAYOUTS, CAPTIONS))
 
 _SYNONYMS = """
 text: text review review_text reviewtext tweet tweet_text comment comment_text message sentence content post
@@ -39,8 +41,9 @@ tokens: tokens words
 tags: tags; ner_tags ner; upos pos_tags pos; xpos chunk_tags; labels
 source: source src source_text source_sentence
 target: target tgt trg target_text target_sentence
-file: file file_name filename audio audio_path wav wav_filename image image_path path
+file: file file_name filename audio audio_path wav wav_filename path image image_name image_path
 transcription: transcription transcript normalized_text raw_transcription; sentence text
+caption: caption captions caption_text; text comment sentence description raw
 """
 SYNONYMS: Mapping[str, Sequence[Sequence[str]]] = MappingProxyType(
     {
@@ -117,6 +120,11 @@ def map_columns(
         complete.pop(Layout("file", "label"), None)
     recognized = list(complete.values())
     return recognized[0] if len(recognized) == 1 else mapped
+
+
+def layouts_of_pictures(layouts: Sequence[Layout]) -> list[Layout]:
+    """Those that may be meant where files are pictures: a text beside one is its caption."""
+    return [CAPTIONS, *(layout for layout in layouts if layout.target != "transcription")]
 
 
 def _has(role: str, mapped: Mapping[str, str], names: Sequence[str]) -> bool:

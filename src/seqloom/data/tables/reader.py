@@ -15,9 +15,11 @@ from seqloom.data.tables.columns import (
     TARGETS,
     ExpectedColumns,
     describe_mapping,
+    layouts_of_pictures,
     map_columns,
     resolve_chosen,
 )
+from seqloom.data.tables.formats.captions import names_picture
 from seqloom.data.tables.formats.conll import CONLLU_COLUMNS
 from seqloom.data.tables.formats.file import Row
 from seqloom.data.tables.formats.speech import clips_folder, is_metadata
@@ -121,7 +123,7 @@ class TableReader:
             if plan is None:
                 if len(plans) >= MAX_PLANS:  # rows of which each has columns of its own
                     plans.clear()
-                plan = plans[key] = self._plan(table, key, names)
+                plan = plans[key] = self._plan(table, key, names, names_picture(fields))
             if plan.select is not None:
                 fields = {new: fields[old] for new, old in plan.select}
             if plan.is_converted:
@@ -138,7 +140,9 @@ class TableReader:
         self._pending.clear()  # what the first table has, others may lack
         resolve_chosen(columns, pending, table, required=True)
 
-    def _plan(self, table: Path, columns: tuple[str, ...], names: Mapping[str, Sequence[str]]) -> _Plan:
+    def _plan(
+        self, table: Path, columns: tuple[str, ...], names: Mapping[str, Sequence[str]], has_pictures: bool
+    ) -> _Plan:
         if content_suffix(table) in CONLL_SUFFIXES:
             self._pending -= {"tokens", "tags"}
             return _Plan(None, (), "", is_converted=False, targets=("tags",))
@@ -153,7 +157,8 @@ class TableReader:
         known = resolve_chosen(columns, self._known, table, required=False)
         if is_metadata(table) and "file_name" in own:
             chosen.setdefault("file", "file_name")
-        mapped = map_columns(own, chosen, known, self.layouts)
+        layouts = layouts_of_pictures(self.layouts) if has_pictures else self.layouts
+        mapped = map_columns(own, chosen, known, layouts)
         folder = clips_folder(table, mapped.get("file", ""))
         if is_metadata(table) and mapped.get("file") == "file_name":
             self.note(describe_mapping({role: name for role, name in mapped.items() if role != "file"}))

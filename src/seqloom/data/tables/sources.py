@@ -1,4 +1,4 @@
-"""Where the rows of a data set come from: tables, parallel texts, or files in a folder per label."""
+"""Where the rows of a data set come from: tables, captions, parallel texts, or files in a folder per label."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from seqloom.data.images.idx import IdxPair, count_pictures, find_idx_pairs, rea
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.splits import infer_split
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
+from seqloom.data.tables.formats.captions import CaptionFile, find_captions
 from seqloom.data.tables.formats.file import Row
 from seqloom.data.tables.formats.media import MEDIA_SUFFIXES
 from seqloom.data.tables.formats.parallel import ParallelFiles, find_parallel, read_parallel
@@ -25,7 +26,7 @@ STRAY_SUFFIXES = (".json",)
 
 
 class Source(NamedTuple):
-    """A table, a pair of parallel texts or of idx files, a recording, a clip or a picture."""
+    """A table, captions, a pair of parallel texts or of idx files, a recording, a clip or a picture."""
 
     path: Path
     split: str | None
@@ -33,10 +34,11 @@ class Source(NamedTuple):
     files: tuple[Path, ...]
     pair: ParallelFiles | None = None
     idx: IdxPair | None = None
+    captions: CaptionFile | None = None
 
 
 class Sources(NamedTuple):
-    """The files that a data set is made of: tables, or else parallel texts, idx files, or recordings."""
+    """The files that a data set is made of: tables, captions, or else parallel texts, idx files, recordings."""
 
     data_files: DataFiles
     tables: Sequence[Path]
@@ -44,6 +46,7 @@ class Sources(NamedTuple):
     idx_pairs: Sequence[IdxPair]
     recordings: Sequence[Path]
     reader: TableReader
+    captions: Sequence[CaptionFile] = ()
 
     @property
     def pair_files(self) -> list[Path]:
@@ -53,8 +56,9 @@ class Sources(NamedTuple):
     @property
     def files(self) -> list[Path]:
         """All of them."""
+        captions = dict.fromkeys(file for part in self.captions for file in part.files)
         idx_files = [file for pair in self.idx_pairs for file in pair]
-        return [*self.tables, *self.pair_files, *idx_files, *self.recordings]
+        return [*self.tables, *captions, *self.pair_files, *idx_files, *self.recordings]
 
     def split_of(self, file: Path) -> str | None:
         """The split that a file is named after; None for one without such a name, and for a single file."""
@@ -72,7 +76,9 @@ class Sources(NamedTuple):
             Source(pair.images, self.split_of(pair.images), tuple(pair), idx=pair) for pair in self.idx_pairs
         ]
         recordings = [Source(file, self.split_of(file), (file,)) for file in self.recordings]
-        return sorted([*tables, *pairs, *idx, *recordings], key=lambda source: source.split != "train")
+        captions = [Source(part.path, part.split, part.files, captions=part) for part in self.captions]
+        sources = [*tables, *captions, *pairs, *idx, *recordings]
+        return sorted(sources, key=lambda source: source.split != "train")
 
     def rows_of(self, source: Source) -> Iterator[Row]:
         """The rows of a source, in one pass.
@@ -80,6 +86,8 @@ class Sources(NamedTuple):
         Raises:
             DataError: it cannot be read.
         """
+        if source.captions is not None:
+            return source.captions.read(self.reader.note)
         if source.pair is not None:
             return self.reader.rename(source.path, read_parallel(source.pair, self.reader.options))
         if source.idx is not None:
@@ -113,15 +121,17 @@ def find_sources(
     """
     data_files = list_files(path)
     tables = _find_tables(data_files)
-    pairs = [] if tables else find_parallel(data_files, options)
+    captions = [] if any(map(is_metadata, tables)) else find_captions(data_files)
+    tables = [] if captions else tables
+    pairs = [] if tables or captions else find_parallel(data_files, options)
     if pairs:  # the first language is the source, unless another is known or chosen
         languages = dict(zip(("source", "target"), pairs[0].files, strict=True))
         expected = expected._replace(known={**languages, **expected.known})
     reader = TableReader(options, path if path.is_dir() else path.parent, expected)
-    has_rows = bool(tables or pairs or not path.is_dir())
+    has_rows = bool(tables or captions or pairs or not path.is_dir())
     idx_pairs = [] if has_rows else find_idx_pairs(data_files.files)
     recordings = [] if has_rows or idx_pairs else _find_recordings(data_files)
-    return Sources(data_files, tables, pairs, idx_pairs, recordings, reader)
+    return Sources(data_files, tables, pairs, idx_pairs, recordings, reader, captions)
 
 
 def contains_records(path: Path, options: ReadOptions = READ_DEFAULTS) -> bool:

@@ -1,0 +1,1 @@
+"""Metrics of captions as coco-caption defines them, without Java."""

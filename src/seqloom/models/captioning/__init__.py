@@ -1,0 +1,1 @@
+"""Models that write about a picture: recurrent decoders and a Transformer over the map of an encoder."""

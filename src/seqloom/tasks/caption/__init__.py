@@ -1,0 +1,1 @@
+"""Caption: a picture in, a sentence about it out. One-to-many."""
