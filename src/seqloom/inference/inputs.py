@@ -108,15 +108,15 @@ def _is(check: Callable[[], bool]) -> bool:
 def _looks_like_path(argument: str) -> bool:
     """Whether a text that names no file was probably meant to name one.
 
-    It ends like a table or a recording; or it is one word that has a suffix or begins or ends like a path, or
-    whose folder is there.
+    It ends like a table, a recording or a clip; or it is one word that has a suffix or begins or ends like a
+    path, or whose folder is there.
     """
     from seqloom.data.compression import content_suffix
-    from seqloom.data.tables.formats.speech import AUDIO_SUFFIXES
+    from seqloom.data.tables.formats.media import MEDIA_SUFFIXES
     from seqloom.data.tables.formats.table import READERS
 
     path = Path(argument)
-    if content_suffix(path) in (*READERS, *AUDIO_SUFFIXES):
+    if content_suffix(path) in (*READERS, *MEDIA_SUFFIXES):
         return True
     if not argument or argument.split() != [argument]:
         return False

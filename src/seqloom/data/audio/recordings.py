@@ -10,8 +10,13 @@ from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.errors import DataError
 
 
-def recording_path(value: Any, where: object) -> Path:
+def recording_path(value: Any, where: object, noun: str = "recording") -> Path:
     """The path in the column `file`, which is absolute in a table that was read.
+
+    Args:
+        value: what is there.
+        where: what a message begins with.
+        noun: what is expected.
 
     Raises:
         DataError: it is no path.
@@ -19,7 +24,7 @@ def recording_path(value: Any, where: object) -> Path:
     if isinstance(value, Path | str) and str(value).strip():
         return Path(value)
     got = "nothing" if value is None or isinstance(value, str) else f"{value!r:.60}"
-    raise DataError(where, "`file` must be the path of a recording", got=got)
+    raise DataError(where, f"`file` must be the path of a {noun}", got=got)
 
 
 def first_sample_rate(data: Records) -> int:

@@ -1,4 +1,4 @@
-"""Where the rows of a data set come from: tables, parallel texts, or recordings in a folder per label."""
+"""Where the rows of a data set come from: tables, parallel texts, or files in a folder per label."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.splits import infer_split
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
 from seqloom.data.tables.formats.file import Row
+from seqloom.data.tables.formats.media import MEDIA_SUFFIXES
 from seqloom.data.tables.formats.parallel import ParallelFiles, find_parallel, read_parallel
-from seqloom.data.tables.formats.speech import AUDIO_SUFFIXES, is_metadata
+from seqloom.data.tables.formats.speech import is_metadata
 from seqloom.data.tables.formats.table import READERS
 from seqloom.data.tables.reader import TableReader
 from seqloom.errors import DataError
@@ -23,7 +24,7 @@ STRAY_SUFFIXES = (".json",)
 
 
 class Source(NamedTuple):
-    """A table, a pair of parallel texts, or a recording."""
+    """A table, a pair of parallel texts, a recording or a clip."""
 
     path: Path
     split: str | None
@@ -118,7 +119,7 @@ def contains_records(path: Path, options: ReadOptions = READ_DEFAULTS) -> bool:
 
 def _find_tables(data_files: DataFiles) -> list[Path]:
     tables = data_files.with_suffix(READERS)
-    if data_files.path.is_dir() and len(data_files.with_suffix([*READERS, ".txt", *AUDIO_SUFFIXES])) > 1:
+    if data_files.path.is_dir() and len(data_files.with_suffix([*READERS, ".txt", *MEDIA_SUFFIXES])) > 1:
         tables = [
             table
             for table in tables
@@ -128,7 +129,7 @@ def _find_tables(data_files: DataFiles) -> list[Path]:
 
 
 def _find_recordings(data_files: DataFiles) -> list[Path]:
-    return [file for file in data_files.with_suffix(AUDIO_SUFFIXES) if not is_compressed(file)]
+    return [file for file in data_files.with_suffix(MEDIA_SUFFIXES) if not is_compressed(file)]
 
 
 def rows_of(table: Path, reader: TableReader) -> Iterator[Row]:
