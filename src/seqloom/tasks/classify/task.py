@@ -1,4 +1,4 @@
-"""Classify: predict the label of a text, a recording or a series of numbers, or its labels. Many-to-one."""
+"""Classify: predict the label of a text, a recording, a clip or a series, or its labels. Many-to-one."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from seqloom.tasks.classify.preparation import Preparation
 from seqloom.tasks.classify.toy_data import write_toy_data_files
 from seqloom.tasks.inputs.base import TargetReader
 from seqloom.tasks.inputs.config import FrontConfig, InputConfig
-from seqloom.tasks.inputs.kinds import input_kind
+from seqloom.tasks.inputs.kinds import input_kind, toy_data_of
 from seqloom.tasks.inputs.text import TextInput
 from seqloom.tasks.model_config import CellType, RecurrentModelConfig
 from seqloom.tasks.rows import RowBatch, targets_of, texts_of
@@ -118,12 +118,15 @@ class Classify(Task):
 
     name = "classify"
     shape = "many-to-one"
-    data_description = "a table with columns text and label, or values and label, or recordings with labels"
+    data_description = (
+        "a table with columns text and label, or values and label, or recordings or clips with labels"
+    )
     reads = Records
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     LossConfig = LossConfig
     DecodingConfig = DecodingConfig
+    more_toy_data = toy_data_of(name)
     training_defaults = MappingProxyType({"batch_size": 64, "learning_rate": 2e-3, "patience": 5})
 
     def accepts(self, data: Any) -> str | None:
