@@ -46,9 +46,9 @@ from seqloom.tasks.classify.labels import (
 )
 from seqloom.tasks.classify.preparation import Preparation
 from seqloom.tasks.classify.toy_data import write_toy_data_files
-from seqloom.tasks.inputs.base import TargetReader
+from seqloom.tasks.inputs.base import PerhapsWhole, TargetReader
 from seqloom.tasks.inputs.config import FrontConfig, InputConfig
-from seqloom.tasks.inputs.kinds import input_kind
+from seqloom.tasks.inputs.kinds import input_kind, toy_data_of
 from seqloom.tasks.inputs.text import TextInput
 from seqloom.tasks.model_config import CellType, RecurrentModelConfig
 from seqloom.tasks.rows import RowBatch, targets_of, texts_of
@@ -116,12 +116,15 @@ class Classify(Task):
 
     name = "classify"
     shape = "many-to-one"
-    data_description = "a table with columns text and label, or values and label, or recordings with labels"
+    data_description = (
+        "a table with columns text and label, or values and label, or recordings or pictures with labels"
+    )
     reads = Records
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     LossConfig = LossConfig
     DecodingConfig = DecodingConfig
+    more_toy_data = toy_data_of(name)
     training_defaults = MappingProxyType({"batch_size": 64, "learning_rate": 2e-3, "patience": 5})
 
     def accepts(self, data: Any) -> str | None:
@@ -130,6 +133,11 @@ class Classify(Task):
             return None
         kind = input_kind(data)
         return f"records with columns {kind.column} and {label_column(data.columns)}" if kind else None
+
+    def shape_of(self, preparation: Preparation) -> str:
+        """One-to-one where a picture is read at once."""
+        inputs = preparation.input
+        return "one-to-one" if isinstance(inputs, PerhapsWhole) and not inputs.is_sequence else self.shape
 
     def pipeline_tag(self, preparation: Preparation) -> str | None:
         """Classification of what is read, such as texts; hubs have no name for that of series."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from seqloom.data.tables.records import Records
+from seqloom.tasks.inputs import drawn_shapes
 from seqloom.tasks.inputs.audio import AudioInput
 from seqloom.tasks.inputs.base import Input
 from seqloom.tasks.inputs.config import InputKind
@@ -21,6 +23,16 @@ KINDS: Mapping[InputKind, type[Input]] = {
     "text": TextInput,
 }
 """The first that recognizes data decides."""
+
+TOY_DATA: Mapping[InputKind, Mapping[str, Callable[[Path, int], str]]] = {
+    "image": {"classify": drawn_shapes.write_labeled_shapes}
+}
+"""What writes made-up data of a kind, by the task that it is for"""
+
+
+def toy_data_of(task: str) -> Mapping[str, Callable[[Path, int], str]]:
+    """What writes made-up data for a task, by the kind of input."""
+    return MappingProxyType({kind: writers[task] for kind, writers in TOY_DATA.items() if task in writers})
 
 
 def input_kind(data: Records, chosen: InputKind | None = None) -> type[Input] | None:
