@@ -49,7 +49,9 @@ class Case(NamedTuple):
 
 
 ROWS = {"image_as": "rows"}
-CASES = [*((name, None, {}) for name in TASKS), ("classify", "image", ROWS)]
+VIDEO = {"downsampling": 2, "mirrored_clips": False, "components": 24}
+MORE = (("classify", "image", ROWS), ("classify", "video", VIDEO), ("transcribe", "video", VIDEO))
+CASES = [*((name, None, {}) for name in TASKS), *MORE]
 """Tasks, the kind of their made-up data where it is not the usual one, and `data.*` keys"""
 
 
@@ -57,8 +59,8 @@ CASES = [*((name, None, {}) for name in TASKS), ("classify", "image", ROWS)]
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     name, kind, settings = request.param
     task = task_named(name)
-    if kind == "image":
-        pytest.importorskip("PIL")
+    if kind is not None:
+        pytest.importorskip({"image": "PIL", "video": "av"}[kind])
     folder = tmp_path_factory.mktemp(task.name)
     write = task.write_toy_data if kind is None else task.more_toy_data[kind]
     assert write(folder, 0)
@@ -233,8 +235,8 @@ def test_without_time_its_baseline_is_fitted_on_less_and_says_so(case: Case) -> 
 
 def test_its_baseline_is_bounded(case: Case) -> None:
     """Those that are more than counting are cut; toy data has enough rows to see it."""
-    if case.kind == "image":
-        pytest.skip("its pictures are too few to be cut")
+    if case.kind is not None:
+        pytest.skip("its pictures or clips are too few to be cut")
     cut = case.task.baseline(case.preparation, case.data, "test", Budget(0.0))
     assert cut is not None
     assert bool(cut.fitted_on) == (case.task.name in ("generate", "classify", "translate"))

@@ -62,8 +62,8 @@ class AttentionTranscriber(nn.Module):
         input_size: F, features of a step.
         output_size: V, number of symbols, number 0 included.
         recurrent: the encoder's layers; the decoder has one such layer, as wide as the encoder's output.
-        front: the encoder's: from steps (B, T, …) and lengths (B,) to features; None: steps are features.
         score: how attention scores: `additive`, `multiplicative` or `dot`.
+        front: the encoder's: from steps (B, T, …) and lengths (B,) to features; None: steps are features.
 
     Raises:
         ConfigError: an argument out of its range.
@@ -80,8 +80,8 @@ class AttentionTranscriber(nn.Module):
         input_size: int,
         output_size: int,
         recurrent: RecurrentConfig,
-        front: nn.Module | None = None,
         score: Score = "additive",
+        front: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.encoder = CTCTranscriber(input_size, output_size, recurrent, front)

@@ -1,4 +1,4 @@
-"""Classify: predict the label of a text, a recording or a series of numbers, or its labels. Many-to-one."""
+"""Classify: predict the label of a text, a recording, a clip or a series, or its labels. Many-to-one."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Classify(Task):
     name = "classify"
     shape = "many-to-one"
     data_description = (
-        "a table with columns text and label, or values and label, or recordings or pictures with labels"
+        "a table with columns text and label, or values and label, or labeled recordings, pictures or clips"
     )
     reads = Records
     DataConfig = DataConfig

@@ -52,13 +52,13 @@ def stream_text(model: CTCTranscriber, chunks: Iterable[numpy.ndarray], context:
     Raises:
         ConfigError: the model or the decoding needs the whole recording.
     """
+    preparation: Preparation = context.preparation
+    if not isinstance(preparation.input, AudioInput):
+        raise ConfigError("transcribe", "a stream is of sound", got=f"a model of {preparation.input.nouns}")
     if context.model.decoder != "ctc":
         expected = "an attention decoder cannot transcribe a stream, as it attends to the whole recording"
         raise ConfigError("transcribe", expected, hint="Train one with model.decoder=ctc")
     model.require_one_direction()
-    preparation: Preparation = context.preparation
-    if not isinstance(preparation.input, AudioInput):
-        raise ConfigError("transcribe", "a stream is of sound", got=f"a model of {preparation.input.nouns}")
     if preparation.input.normalizer.is_by_speaker:
         expected = "a stream cannot be normalized by its speaker, who is not known before the end"
         raise ConfigError("transcribe", expected, hint="Train one with data.normalization=global")

@@ -97,7 +97,7 @@ class Preparation:
         """
         try:
             path = folder / INPUT  # run folders of before there were clips have none
-            kind = json.loads(path.read_text(encoding="utf-8"))["input"] if path.exists() else AudioInput.kind
+            kind = json.loads(path.read_text(encoding="utf-8"))["input"] if path.exists() else "audio"
             inputs = load_input(kind, folder, config)
             transcripts = json.loads((folder / TRANSCRIPTS).read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Transcribe speech: read a recording, write its text. Many-to-many, unaligned: by CTC, or by attention."""
+"""Transcribe speech: hear a recording or see a clip, write its text. Many-to-many, unaligned."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, Task, loss_score
 from seqloom.tasks.inputs.audio import AudioInput
 from seqloom.tasks.inputs.config import FrontConfig, InputConfig
-from seqloom.tasks.inputs.kinds import KINDS, input_kind
+from seqloom.tasks.inputs.kinds import KINDS, input_kind, toy_data_of
 from seqloom.tasks.model_config import RecurrentModelConfig
 from seqloom.tasks.transcribe.decoding import decode_symbols, stream_text
 from seqloom.tasks.transcribe.loss import compute_loss
@@ -89,16 +89,17 @@ class DecodingConfig(StrictConfig):
 
 @final
 class Transcribe(Task):
-    """A recording in, its text out."""
+    """A recording or a clip in, its text out."""
 
     name = "transcribe"
     shape = "many-to-many"
-    data_description = "recordings, and a column transcription"
+    data_description = "recordings or clips, and a column transcription"
     reads = Records
     DataConfig = DataConfig
     ModelConfig = ModelConfig
     LossConfig = LossConfig
     DecodingConfig = DecodingConfig
+    more_toy_data = toy_data_of(name)
     training_defaults = MappingProxyType(
         {"batch_size": 16, "learning_rate": 2e-3, "warmup_steps": 200, "schedule": "linear"}
     )
@@ -135,7 +136,7 @@ class Transcribe(Task):
             config.recurrent_config(
                 Dropouts(hidden=config.dropout, output=config.dropout), config.bidirectional
             ),
-            front.module,
+            front=front.module,
         )
 
     def loss(self, model: nn.Module, batch: UtteranceBatch, state: State | None, context: Context) -> Loss:

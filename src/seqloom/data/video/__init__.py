@@ -1,0 +1,1 @@
+"""Clips of video: frames at a set rate, cropped, kept in the cache."""

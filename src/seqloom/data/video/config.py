@@ -1,0 +1,48 @@
+"""The settings of video, which every task has that reads clips."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from seqloom.data.video.augmentation import ClipAugmentation
+from seqloom.data.video.crop import EXPECTED, parse_crop
+from seqloom.settings import PositiveInt, Probability, StrictConfig
+
+
+def _check_crop(text: str) -> str:
+    if parse_crop(text) is None:
+        raise PydanticCustomError("crop", EXPECTED)
+    return text
+
+
+CropText: TypeAlias = Annotated[str, AfterValidator(_check_crop)]
+
+
+class VideoConfig(StrictConfig):
+    """The `data.*` keys of clips; a task may have defaults of its own."""
+
+    frames_per_second: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Clips of another rate are sampled at this one. None: the rate of the first training clip."""
+    crop: CropText | None = None
+    """`top,left,height,width` in pixels; `auto`, the part of each clip below the middle that moves most, a
+    quarter of the frame high and a third wide; or `auto,height,width`. None: the whole frame."""
+    downsampling: PositiveInt = 1
+    """So many pixels by so many become one, their mean."""
+    color: bool = False
+    """Whether frames have colors, not shades of grey."""
+    components: PositiveInt | None = None
+    """How many principal components of the training frames (eigenlips) take the place of pixels, which some
+    hundred clips are too few to learn. None: convolutions read the pixels."""
+    mirrored_clips: bool = True
+    """Whether half of the clips are mirrored in training, left and right."""
+    shifted_pixels: Annotated[int, Field(ge=0)] = 0
+    """Most pixels, after downsampling, by which a clip is shifted in training."""
+    jittered_frames: Probability = 0.0
+    """Share of frames that are dropped in training, and of frames that are doubled."""
+
+    def clip_augmentation(self) -> ClipAugmentation:
+        """What is varied in training."""
+        return ClipAugmentation(self.mirrored_clips, self.shifted_pixels, self.jittered_frames)

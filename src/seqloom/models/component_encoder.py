@@ -1,0 +1,83 @@
+r"""The front of a small model of video: principal components of frames, and of those beside them.
+
+.. math::
+
+    c_t &= P (\bar v_t - \mathrm{mean}_s \bar v_s) \\
+    f_t &= \mathrm{ReLU}(\sum_{k=-2}^{2} W_k c_{t+k} + b)
+
+where a frame, of mean 0 and deviation 1, is :math:`\bar v_t`, and P are the components of training frames:
+the eigenlips of Bregler and Konig (1994), "Eigenlips for robust speech recognition". Some hundred clips are
+too few to learn such a basis from labels.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from seqloom.cells.parameters import check_size
+from seqloom.errors import DataError
+from seqloom.layers.masking import Lengths, check_lengths, valid_mask, zero_padding
+
+KERNEL_FRAMES = 5
+MIN_DEVIATION = 1e-3
+"""Of a frame: one of a single color is not amplified to noise"""
+
+
+@final
+class ComponentEncoder(nn.Module):
+    """Features of frames from their principal components.
+
+    Args:
+        frame_shape: (H, W, C).
+        components: (K, H W C) float32; they are kept with the weights, and not trained.
+        output_size: features of a step.
+
+    Raises:
+        ConfigError: output_size is no int >= 1.
+
+    >>> encoder = ComponentEncoder((4, 6, 1), torch.randn(3, 24), 8)
+    >>> encoder(torch.zeros(2, 7, 4, 6, 1, dtype=torch.uint8), [7, 4]).shape
+    torch.Size([2, 7, 8])
+    """
+
+    components: Tensor
+
+    def __init__(self, frame_shape: tuple[int, int, int], components: Tensor, output_size: int) -> None:
+        super().__init__()
+        self.output_size = check_size("ComponentEncoder", "output_size", output_size)
+        self.frame_shape = frame_shape
+        self.register_buffer("components", components.clone())
+        self.convolution = nn.Conv1d(len(components), output_size, KERNEL_FRAMES, padding=KERNEL_FRAMES // 2)
+
+    def forward(self, clips: Tensor, lengths: Lengths = None) -> Tensor:
+        """Encode clips.
+
+        Args:
+            clips: (B, T, H, W, C), uint8 or of any other type.
+            lengths: (B,) integers, the valid frames of each row; None: all of them. The others are ignored.
+
+        Returns:
+            features (B, T, output_size), zeros in the padding.
+
+        Raises:
+            DataError: a shape or a length that does not fit.
+        """
+        if clips.dim() != 5 or clips.shape[2:] != self.frame_shape:
+            H, W, C = self.frame_shape
+            expected = f"clips must be (B, T, {H}, {W}, {C})"
+            raise DataError("ComponentEncoder", expected, got=f"{tuple(clips.shape)}")
+        B, T = clips.shape[:2]
+        numbers = torch.full((B,), T, device="cpu")
+        if lengths is not None:
+            numbers = check_lengths("ComponentEncoder", lengths, B, T)
+        valid = valid_mask(numbers.to(clips.device), T)
+        x = zero_padding(clips.flatten(2).to(self.convolution.weight.dtype), valid)
+        x = x - x.mean(2, keepdim=True)
+        x = x / x.square().mean(2, keepdim=True).sqrt().clamp(min=MIN_DEVIATION)
+        count = valid.sum(1).clamp(min=1).view(-1, 1, 1).to(x.dtype)
+        x = zero_padding(x - x.sum(1, keepdim=True) / count, valid)
+        values = x @ self.components.to(x.dtype).T
+        return zero_padding(self.convolution(values.mT).relu().mT, valid)

@@ -1,0 +1,69 @@
+"""Principal components of frames: those of a known basis, whitened, and one of frames that are alike."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+import torch
+
+from seqloom.data.video.components import center_frames, fit_components
+from seqloom.errors import ConfigError, DataError
+from seqloom.models.component_encoder import ComponentEncoder
+
+GENERATOR = numpy.random.default_rng(0)
+CLIPS = [GENERATOR.integers(0, 256, (length, 4, 6, 1), numpy.uint8) for length in (30, 20, 40)]
+
+
+def test_components_are_uncorrelated_and_of_deviation_one() -> None:
+    components = fit_components(CLIPS, 5)
+    assert components.shape == (5, 24)
+    values = numpy.concatenate([center_frames(clip) for clip in CLIPS]) @ components.T
+    covariance = values.T @ values / len(values)
+    numpy.testing.assert_allclose(covariance, numpy.eye(5), atol=1e-4)  # float32 sums of 90 frames
+
+
+def test_the_first_component_is_what_differs_most() -> None:
+    pattern = GENERATOR.normal(size=24)
+    pattern -= pattern.mean()
+    ground = GENERATOR.normal(size=24)
+    frames = [ground * 40 + 120 + level * pattern for level in numpy.linspace(-8, 8, 40)]
+    clip = numpy.stack(frames).reshape(40, 4, 6, 1)
+    (component,) = fit_components([clip], 1)
+    centered = center_frames(clip)
+    assert (centered @ component).std() == pytest.approx(1, rel=1e-4)  # float32
+    direction = component / numpy.linalg.norm(component)
+    assert numpy.square(centered @ direction).sum() > 0.9 * numpy.square(centered).sum()
+
+
+def test_frames_that_are_alike_have_one_component() -> None:
+    still = numpy.full((5, 4, 6, 1), 9, dtype=numpy.uint8)
+    components = fit_components([still], 5)
+    assert len(components) == 1
+    assert numpy.isfinite(components).all()
+
+
+def test_frames_must_be_small() -> None:
+    with pytest.raises(
+        ConfigError, match=r"data\.components: frames must have at most 4,096 numbers\. Got 4,800"
+    ):
+        fit_components([numpy.zeros((2, 60, 80, 1), dtype=numpy.uint8)], 3)
+
+
+def test_a_clip_depends_neither_on_padding_nor_on_its_batch() -> None:
+    torch.manual_seed(0)
+    model = ComponentEncoder((4, 6, 1), torch.from_numpy(fit_components(CLIPS, 5)), 7).double()
+    batch = torch.zeros(3, 40, 4, 6, 1, dtype=torch.uint8)
+    for row, clip in zip(batch, CLIPS, strict=True):
+        row[: len(clip)] = torch.from_numpy(clip)
+    lengths = [len(clip) for clip in CLIPS]
+    together = model(batch, lengths)
+    for row, clip in enumerate(CLIPS):
+        torch.testing.assert_close(together[row, : len(clip)], model(torch.from_numpy(clip[None]))[0])
+        assert not together[row, len(clip) :].any()
+    batch[1, 20:] = 200
+    torch.testing.assert_close(model(batch, lengths), together)
+    with pytest.raises(
+        DataError, match=r"ComponentEncoder: clips must be \(B, T, 4, 6, 1\)\. Got \(3, 40, 4, 6\)"
+    ):
+        model(batch[..., 0])
+    assert "components" in model.state_dict()
