@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import math
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,7 @@ DATA = {
     **dict.fromkeys(("jsb", "jsb-joint"), "music/piano_rolls/JSB_Chorales.mat"),
     **dict.fromkeys(("nottingham", "nottingham-joint"), "music/piano_rolls/Nottingham.mat"),
     "nottingham-midi": "music/nottingham",
+    **dict.fromkeys(("mnist", "mnist-rows", "mnist-pixels"), "images/mnist"),
     "tag": None,
     "tag-one-way": None,
     "m4-hourly": "series/m4_hourly",
@@ -81,6 +85,10 @@ def copy_excerpt(recipe: str, data_dir: Path, folder: Path) -> None:
         cells = {name: value for name, value in scipy.io.loadmat(source).items() if name.endswith("data")}
         scipy.io.savemat(folder / source.name, {name: value[:, :8] for name, value in cells.items()})
         return
+    if where.endswith("mnist"):
+        for file in source.iterdir():
+            copy_idx_excerpt(file, folder / file.name)
+        return
     if tunes := sorted(source.rglob("*.mid")):
         for split in ("train", "validation", "test"):
             (folder / split).mkdir()
@@ -98,6 +106,15 @@ def copy_excerpt(recipe: str, data_dir: Path, folder: Path) -> None:
         for line in rows[1:] if file.name == "metadata.csv" else ():
             name = line.split(",")[0]
             shutil.copy(file.parent / name, place.parent / name)
+
+
+def copy_idx_excerpt(source: Path, target: Path, count: int = 200) -> None:
+    """Write the first pictures or labels of an idx file."""
+    content = gzip.decompress(source.read_bytes())
+    sizes = struct.unpack_from(f">{content[3]}I", content, 4)
+    head = 4 + 4 * len(sizes)
+    kept = content[head : head + count * math.prod(sizes[1:])]
+    target.write_bytes(gzip.compress(content[:4] + struct.pack(f">{len(sizes)}I", count, *sizes[1:]) + kept))
 
 
 def test_penn_treebank_has_the_published_token_counts(data_dir: Path) -> None:

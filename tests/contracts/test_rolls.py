@@ -44,4 +44,4 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     model = {**sizes, "tied_keys": request.param == "one state a key"}
     config = resolve(task, [{"model": model, "data": {"frames_per_bar": 8, "max_frames": 16}}])
     data = read(path, strict=True)
-    return Case(task, config, data, task.prepare(data, config.data))
+    return Case(task, config, data, task.prepare(data, config.data), task.write_toy_data, None)

@@ -48,8 +48,10 @@ class Case(NamedTuple):
         return self.task.build(self.preparation, self.config.model).to(dtype).eval()
 
 
+ROWS = {"image_as": "rows"}
 VIDEO = {"downsampling": 2, "mirrored_clips": False, "components": 24}
-CASES = [*((name, None, {}) for name in TASKS), ("classify", "video", VIDEO), ("transcribe", "video", VIDEO)]
+MORE = (("classify", "image", ROWS), ("classify", "video", VIDEO), ("transcribe", "video", VIDEO))
+CASES = [*((name, None, {}) for name in TASKS), *MORE]
 """Tasks, the kind of their made-up data where it is not the usual one, and `data.*` keys"""
 
 
@@ -57,8 +59,8 @@ CASES = [*((name, None, {}) for name in TASKS), ("classify", "video", VIDEO), ("
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     name, kind, settings = request.param
     task = task_named(name)
-    if kind == "video":
-        pytest.importorskip("av")
+    if kind is not None:
+        pytest.importorskip({"image": "PIL", "video": "av"}[kind])
     folder = tmp_path_factory.mktemp(task.name)
     write = task.write_toy_data if kind is None else task.more_toy_data[kind]
     assert write(folder, 0)
@@ -260,8 +262,8 @@ def test_without_time_its_baseline_is_fitted_on_less_and_says_so(
 
 def test_its_baseline_is_bounded(case: Case, hasty_baseline: Baseline) -> None:
     """Those that are more than counting are cut; toy data has enough rows to see it."""
-    if case.kind == "video":
-        pytest.skip("its clips are too few to be cut")
+    if case.kind is not None:
+        pytest.skip("its pictures or clips are too few to be cut")
     assert bool(hasty_baseline.fitted_on) == (case.task.name in ("generate", "classify", "translate"))
 
 

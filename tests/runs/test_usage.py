@@ -16,6 +16,7 @@ class Reads(NamedTuple):
     """A preparation, of which only the column counts."""
 
     column: str
+    example: str = "recording.wav"
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,13 @@ class Reads(NamedTuple):
 def test_each_task_has_its_verb(task: str, column: str, command: str) -> None:
     preparation: Any = Reads(column)
     assert usage(Path("run"), task_named(task), preparation).command == command
+
+
+def test_a_file_is_called_as_its_kind_is() -> None:
+    preparation: Any = Reads("file", "picture.jpg")
+    assert (
+        usage(Path("run"), task_named("classify"), preparation).command == "seqloom predict run picture.jpg"
+    )
 
 
 def test_every_verb_is_a_task_and_on_the_command_line() -> None:

@@ -18,7 +18,9 @@ def command(
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
     kind: Annotated[
         str | None,
-        typer.Option("--input", help="What is read, such as video for classify.", show_default="the usual"),
+        typer.Option(
+            "--input", help="What is read, such as image or video for classify.", show_default="the usual"
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the data.")] = 0,
     as_json: Annotated[

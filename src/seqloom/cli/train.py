@@ -18,7 +18,7 @@ def command(
         typer.Argument(
             help="A text (.txt) or table (.csv, .tsv, .json, .jsonl, .parquet, .conll, .conllu), perhaps "
             "compressed (.gz, .bz2, .xz), or piano rolls (.mat, .npz, .json); or a folder of such files, of "
-            "parallel texts, of recordings or of MIDI files. May be left out with --resume.",
+            "parallel texts, of recordings, of pictures or of MIDI files. May be left out with --resume.",
             show_default=False,
         ),
     ] = None,

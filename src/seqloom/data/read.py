@@ -21,7 +21,8 @@ from seqloom.errors import DataError
 
 SUPPORTED = (
     "a .txt, .csv, .tsv, .json, .jsonl, .parquet, .conll or .conllu file, perhaps compressed (.gz, .bz2, "
-    ".xz), or a folder of such files, of recordings, of MIDI files or of piano rolls (.mat, .npz, .json)"
+    ".xz), or a folder of such files, of recordings, of pictures, of MIDI files or of piano rolls (.mat, "
+    ".npz, .json)"
 )
 UNPACK = "Unpack it first"
 UNSUPPORTED = {

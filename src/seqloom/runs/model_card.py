@@ -41,6 +41,8 @@ def write_card(
     settings = ", ".join(
         f"{key} {value}" for key, value in config.model.model_dump().items() if value not in (None, 0.0)
     )
+    shape = task.shape_of(preparation)
+    kind = "model" if shape == "one-to-one" else "recurrent model"
     value = None if example is None else example.value
     use = usage(Path(name), task, preparation, value)
     data_name = one_line(Path(report.data).resolve().name)
@@ -52,7 +54,7 @@ def write_card(
 
 # {name}
 
-A recurrent model for the task `{task.name}` ({task.shape}), trained with seqloom {seqloom.__version__} on
+A {kind} for the task `{task.name}` ({shape}), trained with seqloom {seqloom.__version__} on
 `{data_name}` ({one_line(preparation.describe())}).
 
 Settings of the model: {settings}.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from seqloom.runs.run_folder import read_config, restore_preparation
 from seqloom.tasks.base import AudioStreaming, Composition, Preparation, Task, TextGeneration
@@ -16,6 +16,14 @@ VERBS = ("generate", "translate", "transcribe", "caption", "compose", "forecast"
 """Tasks with a verb of their own on the command line, of the same name; `predict` serves all others."""
 EXAMPLE_TOKENS = 40
 """That a language model writes in its model card."""
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """What a preparation has whose inputs are files."""
+
+    example: str
+    """What one may be called: `recording.wav`"""
 
 
 class Usage(NamedTuple):
@@ -61,13 +69,10 @@ def usage(folder: Path, task: Task, preparation: Preparation, value: Any = None)
         python = "model.forecast().columns" if value is None else f"model.predict([{value}])[0].text"
         return Usage(f"{verb} --plot forecast.html", python)
     if isinstance(task, AudioStreaming) or preparation.column == "file":
-        name = str(value or ("photo.jpg" if isinstance(task, Captioning) else "recording.wav"))
-        call = (
-            f"model.caption({name!r})"
-            if isinstance(task, Captioning)
-            else f"model.predict([{name!r}])[0].text"
-        )
-        return Usage(f"{verb} {shlex.quote(name)}", call)
+        example = preparation.example if isinstance(preparation, ReadsFiles) else "recording.wav"
+        name = str(value or ("photo.jpg" if isinstance(task, Captioning) else example))
+        call = f"caption({name!r})" if isinstance(task, Captioning) else f"predict([{name!r}])[0].text"
+        return Usage(f"{verb} {shlex.quote(name)}", f"model.{call}")
     if preparation.column == "values":
         numbers = [0.1, 0.2, 0.3] if value is None else value
         table = f"""echo '{{"values": {json.dumps(numbers)}}}' > one.jsonl && """ if value else ""

@@ -236,6 +236,11 @@ class Task(ABC):
         del data
         return None
 
+    def shape_of(self, preparation: Any) -> str:
+        """The shape of a model: `shape`, unless a task has models of another one too."""
+        del preparation
+        return self.shape
+
     def pipeline_tag(self, preparation: Any) -> str | None:
         """What model hubs call the task, such as `text-classification`; None: they have no name for it."""
         del preparation

@@ -16,7 +16,7 @@ def toy_data(task: str, folder: Path | str, *, seed: int = 0, kind: str | None =
         task: a name in `seqloom.tasks.TASKS`.
         folder: a new folder.
         seed: the same seed makes the same data.
-        kind: of what is read, such as `video`; None: the task's usual one.
+        kind: of what is read, such as `image` or `video`; None: the task's usual one.
 
     Returns:
         What it is, in a sentence.

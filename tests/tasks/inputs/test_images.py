@@ -75,6 +75,7 @@ def test_it_learns_and_is_loaded_again(run: Path, shapes: Path) -> None:
         assert model.predict([path])[0].text == answer.text
     assert "pipeline_tag: image-classification" in (run / "README.md").read_text()
     assert ".png" in (run / "README.md").read_text()
+    assert "\nA model for the task `classify` (one-to-one), trained" in (run / "README.md").read_text()
 
 
 @pytest.mark.parametrize("data", [{}, {"image_as": "rows"}, {"image_as": "pixels", "image_size": 6}])

@@ -38,7 +38,8 @@ class ImageConfig(StrictConfig):
     mirrored_images: bool = False
     """Whether half of the pictures are mirrored in training, left and right."""
     shifted_pixels: Annotated[int, Field(ge=0)] = 0
-    """Most pixels by which a picture is shifted in training, up or down, left or right."""
+    """Most pixels by which a picture is shifted in training, up or down, left or right; or a clip, after
+    downsampling."""
 
     def check(self) -> None:
         """Check that the keys go together.

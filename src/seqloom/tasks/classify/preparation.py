@@ -32,7 +32,7 @@ class Preparation:
 
     def __init__(self, input: Input, labels: Labels) -> None:
         self.input, self.labels = input, labels
-        self.column = input.column
+        self.column, self.example = input.column, input.example
 
     @classmethod
     def load(cls, folder: Path, config: Any) -> Preparation:

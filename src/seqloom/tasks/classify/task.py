@@ -48,7 +48,7 @@ from seqloom.tasks.classify.labels import (
 )
 from seqloom.tasks.classify.preparation import Preparation
 from seqloom.tasks.classify.toy_data import write_toy_data_files
-from seqloom.tasks.inputs.base import TargetReader
+from seqloom.tasks.inputs.base import PerhapsWhole, TargetReader
 from seqloom.tasks.inputs.config import FrontConfig, InputConfig
 from seqloom.tasks.inputs.kinds import input_kind, toy_data_of
 from seqloom.tasks.inputs.text import TextInput
@@ -119,7 +119,7 @@ class Classify(Task):
     name = "classify"
     shape = "many-to-one"
     data_description = (
-        "a table with columns text and label, or values and label, or recordings or clips with labels"
+        "a table with columns text and label, or values and label, or labeled recordings, pictures or clips"
     )
     reads = Records
     DataConfig = DataConfig
@@ -135,6 +135,11 @@ class Classify(Task):
             return None
         kind = input_kind(data)
         return f"records with columns {kind.column} and {label_column(data.columns)}" if kind else None
+
+    def shape_of(self, preparation: Preparation) -> str:
+        """One-to-one where a picture is read at once."""
+        inputs = preparation.input
+        return "one-to-one" if isinstance(inputs, PerhapsWhole) and not inputs.is_sequence else self.shape
 
     def pipeline_tag(self, preparation: Preparation) -> str | None:
         """Classification of what is read, such as texts; hubs have no name for that of series."""

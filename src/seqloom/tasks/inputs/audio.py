@@ -42,6 +42,7 @@ class AudioInput:
     kind: ClassVar[str] = "audio"
     column: ClassVar[str] = "file"
     nouns: ClassVar[str] = "recordings"
+    example: ClassVar[str] = "recording.wav"
     can_be_transcribed: ClassVar[bool] = True
     pipeline_tags: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"classify": "audio-classification", "transcribe": "automatic-speech-recognition"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy
 from torch import Tensor, nn
@@ -63,6 +63,8 @@ class Input(Protocol):
     """Where a table has it"""
     nouns: ClassVar[str]
     """What a person calls it, several of them: `recordings`"""
+    example: ClassVar[str]
+    """What one may be called, or be: `recording.wav`"""
     can_be_transcribed: ClassVar[bool]
     """Whether its steps are moments of time in which something is said"""
     pipeline_tags: ClassVar[Mapping[str, str]]
@@ -149,6 +151,16 @@ class Input(Protocol):
 
     def summarize(self, value: Any, where: str) -> str:
         """An input for a report: a whole text, the name of a file."""
+        ...
+
+
+@runtime_checkable
+class PerhapsWhole(Protocol):
+    """An input that may be read at once, without steps that follow one another."""
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether steps follow one another."""
         ...
 
 

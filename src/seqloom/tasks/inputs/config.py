@@ -11,15 +11,15 @@ from seqloom.data.images.config import ImageConfig
 from seqloom.data.video.config import VideoConfig
 from seqloom.settings import PositiveInt, Probability, StrictConfig
 
-InputKind: TypeAlias = Literal["video", "image", "audio", "series", "text"]
+InputKind: TypeAlias = Literal["image", "video", "audio", "series", "text"]
 
 
 class InputConfig(AudioConfig, ImageConfig, VideoConfig):
     """The `data.*` keys of inputs; a task may have defaults of its own."""
 
     input: InputKind | None = None
-    """What is read: `text`, `audio`, `series` or `video`. None: by the columns of the data and the endings of
-    its files."""
+    """What is read: `text`, `audio`, `series`, `image` or `video`. None: by the columns of the data and the
+    endings of its files."""
 
 
 class FrontConfig(StrictConfig):

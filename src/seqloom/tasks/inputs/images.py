@@ -53,6 +53,7 @@ class ImageInput:
     kind: ClassVar[str] = "image"
     column: ClassVar[str] = "file"
     nouns: ClassVar[str] = "pictures"
+    example: ClassVar[str] = "picture.jpg"
     can_be_transcribed: ClassVar[bool] = False
     pipeline_tags: ClassVar[Mapping[str, str]] = MappingProxyType({"classify": "image-classification"})
 
@@ -108,6 +109,11 @@ class ImageInput:
             got = " ".join(str(error).split())[:160]
             raise RunError(folder / FILE, "expected the preprocessing of pictures", got=got) from None
         return cls(FeatureCache(preprocessing, pixel_extractor(preprocessing)), preprocessing, config)
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether rows or pixels follow one another."""
+        return self.read_as != "map"
 
     def read(self, value: Any, where: str, is_stored: bool = True) -> Any:
         """The features (K, C') of a picture, its pixels (C, H, W), or a sequence of them (T, F).

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from seqloom.data.tables.records import Records
-from seqloom.tasks.inputs import moving_shapes
+from seqloom.tasks.inputs import drawn_shapes, moving_shapes
 from seqloom.tasks.inputs.audio import AudioInput
 from seqloom.tasks.inputs.base import Input
 from seqloom.tasks.inputs.config import InputKind
@@ -18,17 +18,17 @@ from seqloom.tasks.inputs.text import TextInput
 from seqloom.tasks.inputs.video import VideoInput
 
 KINDS: Mapping[InputKind, type[Input]] = {
-    "video": VideoInput,
     "image": ImageInput,
+    "video": VideoInput,
     "audio": AudioInput,
     "series": SeriesInput,
     "text": TextInput,
 }
 """The first that recognizes data decides."""
 
-
 TOY_DATA: Mapping[InputKind, Mapping[str, Callable[[Path, int], str]]] = {
-    "video": {"classify": moving_shapes.write_labeled_shapes, "transcribe": moving_shapes.write_told_shapes}
+    "image": {"classify": drawn_shapes.write_labeled_shapes},
+    "video": {"classify": moving_shapes.write_labeled_shapes, "transcribe": moving_shapes.write_told_shapes},
 }
 """What writes made-up data of a kind, by the task that it is for"""
 

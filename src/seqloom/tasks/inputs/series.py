@@ -33,6 +33,7 @@ class SeriesInput:
     kind: ClassVar[str] = "series"
     column: ClassVar[str] = "values"
     nouns: ClassVar[str] = "series"
+    example: ClassVar[str] = "table.jsonl"
     can_be_transcribed: ClassVar[bool] = False
     pipeline_tags: ClassVar[Mapping[str, str]] = MappingProxyType({})
 

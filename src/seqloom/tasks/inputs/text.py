@@ -64,6 +64,7 @@ class TextInput:
     kind: ClassVar[str] = "text"
     column: ClassVar[str] = "text"
     nouns: ClassVar[str] = "texts"
+    example: ClassVar[str] = "a text"
     can_be_transcribed: ClassVar[bool] = False
     pipeline_tags: ClassVar[Mapping[str, str]] = MappingProxyType({"classify": "text-classification"})
 

@@ -50,6 +50,7 @@ class VideoInput:
     kind: ClassVar[str] = "video"
     column: ClassVar[str] = "file"
     nouns: ClassVar[str] = "clips"
+    example: ClassVar[str] = "clip.mp4"
     can_be_transcribed: ClassVar[bool] = True
     pipeline_tags: ClassVar[Mapping[str, str]] = MappingProxyType({"classify": "video-classification"})
 

@@ -49,7 +49,7 @@ class Preparation:
     ) -> None:
         self.unit: TranscriptUnit = unit
         self.vocabulary, self.input, self.transcripts = vocabulary, input, transcripts
-        self.column = input.column
+        self.column, self.example = input.column, input.example
         self._has_warned: set[str] = set()
 
     @classmethod
