@@ -30,7 +30,8 @@ static volatile float factor = 0.999f, term = 0.001f;
 static void fma_rounds() {
   Vec sums[ACCUMULATORS];
   const Vec x = Vec{} + factor, y = Vec{} + term;
-  for (Vec& sum : sums) sum = y;
+  // Each begins with another value: of equal sums the compiler would compute one.
+  for (int k = 0; k < ACCUMULATORS; ++k) sums[k] = y * static_cast<float>(k + 1);
   for (int64_t round = 0; round < ROUNDS; ++round) {
 #pragma GCC unroll 24
     for (Vec& sum : sums) sum = sum * x + y;

@@ -42,11 +42,11 @@ enum Layout { ROW_MAJOR, K_MAJOR };
 // Rows of a ROW_MAJOR tile for panels of V vectors: as many sums as there are registers for.
 constexpr int tile_rows(int V) {
 #if defined(__AVX512F__)
-  return V == 2 ? 12 : V == 3 ? 8 : 6;
+  return V <= 2 ? 12 : V == 3 ? 8 : 6;
 #elif defined(__AVX2__)
-  return V == 2 ? 6 : V == 3 ? 4 : 3;
+  return V <= 2 ? 6 : V == 3 ? 4 : 3;
 #else
-  return V == 2 ? 4 : V == 3 ? 3 : 2;
+  return V <= 2 ? 4 : V == 3 ? 3 : 2;
 #endif
 }
 constexpr int K_MAJOR_ROWS = W == 16 ? 8 : 4;  // so that the rows of one k never straddle a cache line
@@ -82,8 +82,11 @@ constexpr int64_t blocks_per_sum() {
 }
 
 // Accumulators for each sum. A tile of few rows has too few sums to hide the latency of a multiply-add, so consecutive k
-// go to different accumulators.
-constexpr int accumulators_per_sum(int sums) { return sums >= 8 ? 1 : sums >= 4 ? 2 : 4; }
+// go to different accumulators. A narrow panel has five sums or six in one of its tiles, enough for one unit that multiplies
+// and adds; with twice as many accumulators the compiler spills some.
+constexpr int accumulators_per_sum(int sums, int vectors) {
+  return sums >= 8 || (vectors == 1 && sums >= 5) ? 1 : sums >= 4 ? 2 : 4;
+}
 
 // Never inlined: within a larger function the compiler spills the sums to the stack.
 template <class Arithmetic, Layout layout, int M, int V>
@@ -91,7 +94,7 @@ SEQLOOM_NOINLINE void gemm_tile(const float* a, const float* b, int64_t blocks, 
   const char* const* line = prefetch.lines;
   const char* const* const last_line = line + prefetch.count;
   const int64_t lines_per_block = blocks > 0 ? (prefetch.count + blocks - 1) / blocks : 0;
-  constexpr int P = accumulators_per_sum(M * V);
+  constexpr int P = accumulators_per_sum(M * V, V);
   bool first = true;
   do {
     Vec part[P][M][V] = {};

@@ -28,6 +28,10 @@ constexpr int64_t tile_size(int64_t blocks) {
   return blocks * tile_rows(V) * K_BLOCK;
 }
 
+// The vectors of columns in panel q of a matrix of `width` columns, in panels of two vectors: one where no column is left
+// for the second. On AVX-512, where this has not been measured, always two.
+SEQLOOM_INLINE int panel_vectors(int64_t q, int64_t width) { return W < 16 && width - q * 2 * W <= W ? 1 : 2; }
+
 // A value as the products take it: rounded to bfloat16 where they are of bfloat16.
 template <class A>
 SEQLOOM_INLINE Vec round_operand(Vec x) {

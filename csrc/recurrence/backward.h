@@ -32,10 +32,11 @@ struct Backward {
 
   // Shared by all threads of the direction.
   struct PackedWeights {
-    int64_t units, gate_blocks, tile;  // padded units; blocks of k of one gradient; size of a tile of all gradients
-    int64_t panels, input_panels;      // N columns of W_hh, N of W_ih
+    int64_t units, gate_units;     // padded units; units of a gate in a tile of gate gradients
+    int64_t blocks, tile;          // blocks of k of the G gradients of a product; size of a tile of all gradients
+    int64_t panels, input_panels;  // N columns of W_hh, N of W_ih
     int64_t chunk_steps;
-    float *hidden, *inputs;            // null: the weights are read unpacked
+    float *hidden, *inputs;        // null: the weights are read unpacked
   };
   // One for each row partition.
   struct PartitionState {
@@ -77,8 +78,9 @@ struct Backward {
   void allocate(Scratch& scratch, int partitions, int threads) {
     const int64_t H = p.hidden, I = p.input_size;
     packed.units = padded(H);
-    packed.gate_blocks = packed.units / (K_BLOCK * A::VNNI);
-    packed.tile = tile_size<2>(GRADIENTS * packed.gate_blocks);
+    packed.gate_units = gate_units<Cell, A>(H);
+    packed.blocks = blocks_for<A>(G * packed.gate_units);
+    packed.tile = tile_size<2>(blocks_for<A>(GRADIENTS * packed.gate_units));
     packed.panels = (H + N - 1) / N;
     packed.input_panels = (I + N - 1) / N;
     const int64_t row_bytes = GRADIENTS * packed.units * static_cast<int64_t>(sizeof(T));
@@ -90,7 +92,7 @@ struct Backward {
     const int64_t max_k = blocks_for<A>(packed.chunk_steps * p.batch + partitions * A::VNNI) * K_BLOCK;
     if (weight_gradients.needed()) weight_gradients.allocate(scratch, max_k, threads);
   }
-  int64_t panel_size() const { return G * packed.gate_blocks * K_BLOCK * N; }
+  int64_t panel_size() const { return packed.blocks * K_BLOCK * N; }
   int64_t chunk_size(const RowPartition& rows) const {
     return (packed.chunk_steps * rows.count + ROWS - 1) / ROWS * packed.tile;
   }
@@ -124,14 +126,16 @@ struct Backward {
 
   // Panels of a matrix (G H, width), its gates in the order of the gradients.
   void pack_matrix(const float* weight, int64_t width, int (*gate)(int), Range panels, float* to) const {
-    const int64_t H = p.hidden, gate_size = packed.gate_blocks * K_BLOCK * N;
+    const int64_t H = p.hidden;
+    const bool padded = G * H < packed.blocks * K_BLOCK * A::VNNI;
     for (int64_t q = panels.begin; q < panels.end; ++q) {
       float* panel = to + q * panel_size();
-      if (H < packed.units) std::memset(panel, 0, static_cast<std::size_t>(panel_size()) * 4);  // the padding of each gate
+      const int64_t stride = panel_vectors(q, width) * W, gate_size = packed.gate_units / A::VNNI * stride;
+      if (padded) std::memset(panel, 0, static_cast<std::size_t>(panel_size()) * 4);
       for (int g = 0; g < G; ++g) {
-        for (int64_t v = 0, column = q * N; v < 2; ++v, column += W) {
+        for (int64_t v = 0, column = q * N; v < stride; v += W, column += W) {
           const float* from = weight + gate(g) * H * width + column;
-          pack_b<A>(from, width, H, width - column, N, panel + g * gate_size + v * W);
+          pack_b<A>(from, width, H, width - column, stride, panel + g * gate_size + v);
         }
       }
     }
@@ -144,7 +148,7 @@ struct Backward {
     if (Cell::READS_H) std::memset(state.d_h, 0, state_bytes);
     if (Cell::HAS_C) std::memset(state.d_c, 0, state_bytes);
     for (float* gates : state.gates) std::memset(gates, 0, static_cast<std::size_t>(step) * 4);
-    if ((H + W - 1) / W * W < packed.units) {  // units that no step writes
+    if ((H + W - 1) / W * W * GRADIENTS * tile_rows(2) < packed.tile * A::VNNI) {  // values that no step writes
       std::memset(state.chunk_gates, 0, static_cast<std::size_t>(chunk_size(rows)) * 4);
     }
     for (int64_t i = 0; i < rows.count; ++i) {
@@ -174,14 +178,15 @@ struct Backward {
       const int64_t active = rows.active(s), active_after = rows.active(s + 1);
       set_row_pointers(rows, state, workspace, s, active, chunk_row);
       float* gates = state.gates[s % 2];
-      const float* gates_after = state.gates[(s + 1) % 2] + FIRST_HIDDEN * tile_size<2>(packed.gate_blocks);
+      const float* gates_after = state.gates[(s + 1) % 2] + first_hidden();
       for (int64_t q = panels.begin; q < panels.end; ++q) {
         for (int64_t tile = 0; tile < tiles.count && tiles.begin(tile) < active; ++tile) {
           const int count = tiles.active(tile, active), multiplied = tiles.active(tile, active_after);
           const int64_t first = tiles.begin(tile);
           PrefetchList prefetch;
           for (int m = 0; m < count; ++m) prefetch_row(state, workspace, first + m, chunk_row + first + m, q * N, prefetch);
-          if (multiplied > 0) hidden_product(gates_after + tile * packed.tile, q, multiplied, sums, prefetch);
+          const int64_t stride =
+              multiplied > 0 ? hidden_product(gates_after + tile * packed.tile, q, multiplied, sums, prefetch) : 0;
           T* step = reinterpret_cast<T*>(gates + tile * packed.tile);
           for (int m = 0; m < count; ++m) {
             const int64_t i = first + m, r = chunk_row + i;
@@ -189,7 +194,7 @@ struct Backward {
             for (int v = 0; v < 2; ++v) {
               const int64_t unit = q * N + v * W, left = p.hidden - unit;
               if (left <= 0) break;
-              Vec dh = m < multiplied ? load(sums + m * N + v * W) : final_gradient(w.d_hn, rows.row(i), unit, left);
+              Vec dh = m < multiplied ? load(sums + m * stride + v * W) : final_gradient(w.d_hn, rows.row(i), unit, left);
               if (p.d_output != nullptr) dh += load_n(workspace.d_outputs[i] + unit, left);
               cell_backward(state, workspace, rows, i, unit, left, dh, {step, chunk, m, r % ROWS});
             }
@@ -215,32 +220,42 @@ struct Backward {
       }
     }
     const T* chunk = reinterpret_cast<const T*>(state.chunk_gates + r / ROWS * packed.tile);
+    constexpr int64_t BLOCK = K_BLOCK * A::VNNI;
+    const int64_t step = packed.gate_units % BLOCK == 0 ? BLOCK : W;
     for (int64_t g = 0; g < GRADIENTS; ++g) {
-      for (int64_t u = unit; u < unit + N; u += K_BLOCK * A::VNNI) {
-        prefetch.add(chunk + tile_index<A, 2>(g * packed.units + u, r % ROWS), 64);
+      for (int64_t u = unit; u < unit + N; u += step) {
+        prefetch.add(chunk + tile_index<A, 2>(g * packed.gate_units + u, r % ROWS), 64);
       }
     }
   }
 
-  // `rows` rows of a tile of gate gradients times a panel of W_hh, from its first gradient on; and of W_ih.
-  void hidden_product(const float* gates, int64_t panel, int rows, float* sums, const PrefetchList& prefetch) const {
-    product(rows, gates, packed.hidden, w.weight_hh, p.hidden, hidden_gate, panel, sums, prefetch);
+  // Where the gradients that W_hh is multiplied with begin in a tile.
+  int64_t first_hidden() const { return tile_size<2>(blocks_for<A>(FIRST_HIDDEN * packed.gate_units)); }
+
+  // `rows` rows of a tile of gate gradients times a panel of W_hh, from its first gradient on; and of W_ih. They return how
+  // far apart the rows of `sums` are.
+  int64_t hidden_product(const float* gates, int64_t panel, int rows, float* sums, const PrefetchList& prefetch) const {
+    return product(rows, gates, packed.hidden, w.weight_hh, p.hidden, hidden_gate, panel, sums, prefetch);
   }
-  void input_product(const float* gates, int64_t panel, int rows, float* sums) const {
-    product(rows, gates, packed.inputs, w.weight_ih, p.input_size, input_gate, panel, sums, NO_PREFETCH);
+  int64_t input_product(const float* gates, int64_t panel, int rows, float* sums) const {
+    return product(rows, gates, packed.inputs, w.weight_ih, p.input_size, input_gate, panel, sums, NO_PREFETCH);
   }
-  void product(int rows, const float* gates, const float* panels, const float* weight, int64_t width, int (*gate)(int),
-               int64_t panel, float* sums, const PrefetchList& prefetch) const {
+  int64_t product(int rows, const float* gates, const float* panels, const float* weight, int64_t width, int (*gate)(int),
+                  int64_t panel, float* sums, const PrefetchList& prefetch) const {
     if (panels != nullptr) {
       const float* b = panels + panel * panel_size();
-      return gemm_tile_for<A, ROW_MAJOR, 2>(rows)(gates, b, G * packed.gate_blocks, sums, prefetch);
+      const int vectors = panel_vectors(panel, width);
+      const GemmTile gemm = vectors == 1 ? gemm_tile_for<A, ROW_MAJOR, 1>(rows) : gemm_tile_for<A, ROW_MAJOR, 2>(rows);
+      gemm(gates, b, packed.blocks, sums, prefetch);
+      return vectors * W;
     }
     const int64_t H = p.hidden, column = panel * N;
     std::memset(sums, 0, static_cast<std::size_t>(rows) * N * 4);
     for (int g = 0; g < G; ++g) {
       const float* from = weight + gate(g) * H * width + column;
-      unpacked_gemm_nn<A>(rows, gates, g * packed.units, from, H, width, width - column, sums);
+      unpacked_gemm_nn<A>(rows, gates, g * packed.gate_units, from, H, width, width - column, sums);
     }
+    return N;
   }
 
   const T* output(int64_t t, int64_t row) const {
@@ -301,7 +316,7 @@ struct Backward {
   template <class... Gradients>
   SEQLOOM_INLINE void store_gate_gradients(GateGradientRows to, int64_t unit, int64_t left, Gradients... gradients) const {
     int64_t k = unit;
-    ((store_gate_gradient(to, k, left < W ? first_n(gradients, left) : gradients), k += packed.units), ...);
+    ((store_gate_gradient(to, k, left < W ? first_n(gradients, left) : gradients), k += packed.gate_units), ...);
   }
   static SEQLOOM_INLINE void store_gate_gradient(GateGradientRows to, int64_t k, Vec gradient) {
     store(to.step + tile_index<A, 2>(k, to.step_row), gradient);
@@ -312,20 +327,20 @@ struct Backward {
   void store_initial_gradients(const RowPartition& rows, const PartitionState& state, Range panels) const {
     const RowTiles tiles(rows.count, ROWS);
     const int64_t H = p.hidden, active = rows.active(0);
-    const float* gates = state.gates[0] + FIRST_HIDDEN * tile_size<2>(packed.gate_blocks);
+    const float* gates = state.gates[0] + first_hidden();
     alignas(64) float sums[ROWS * N];
     for (int64_t q = panels.begin; q < panels.end; ++q) {
       for (int64_t tile = 0; tile < tiles.count; ++tile) {
         const int multiplied = tiles.active(tile, active), count = tiles.active(tile, rows.count);
-        if (multiplied > 0 && w.d_h0 != nullptr) {
-          hidden_product(gates + tile * packed.tile, q, multiplied, sums, NO_PREFETCH);
-        }
+        const int64_t stride = multiplied > 0 && w.d_h0 != nullptr
+                                   ? hidden_product(gates + tile * packed.tile, q, multiplied, sums, NO_PREFETCH)
+                                   : 0;
         for (int m = 0; m < count; ++m) {
           const int64_t i = tiles.begin(tile) + m, row = rows.row(i);
           for (int64_t v = 0, unit = q * N; v < 2 && unit < H; ++v, unit += W) {
             const int64_t at = i * packed.units + unit;
             if (w.d_h0 != nullptr) {
-              Vec dh = m < multiplied ? load(sums + m * N + v * W) : final_gradient(w.d_hn, row, unit, H - unit);
+              Vec dh = m < multiplied ? load(sums + m * stride + v * W) : final_gradient(w.d_hn, row, unit, H - unit);
               if (Cell::READS_H) dh += load(state.d_h + at);
               store_n(w.d_h0 + row * H + unit, dh, H - unit);
             }
@@ -346,11 +361,11 @@ struct Backward {
       for (int64_t q = 0; q < packed.input_panels; ++q) {
         for (int64_t tile = begin; tile < std::min(tiles.end, begin + tiles_at_once); ++tile) {
           const int count = static_cast<int>(std::min<int64_t>(ROWS, rows - tile * ROWS));
-          input_product(state.chunk_gates + tile * packed.tile, q, count, sums);
+          const int64_t stride = input_product(state.chunk_gates + tile * packed.tile, q, count, sums);
           for (int m = 0; m < count; ++m) {
             X* to = workspace.d_inputs[tile * ROWS + m];
             for (int64_t v = 0, column = q * N; v < 2 && column < I; ++v, column += W) {
-              store_n(to + column, load(sums + m * N + v * W), I - column);
+              store_n(to + column, load(sums + m * stride + v * W), I - column);
             }
           }
         }

@@ -13,9 +13,11 @@
 namespace seqloom {
 namespace SEQLOOM_VARIANT {
 
-// Rows of input that are projected together; and steps of a single row, whose projections are interleaved with its
-// recurrence.
-constexpr int64_t PROJECTION_ROWS = 96;
+// Rows of input that are projected together: more where W_ih does not stay in the second-level cache beside W_hh, and
+// each projection reads it from further away. On AVX-512 that has not been measured.
+constexpr int64_t PROJECTION_ROWS = 96, WIDE_PROJECTION_ROWS = W < 16 ? 256 : PROJECTION_ROWS;
+constexpr int64_t WIDE_PROJECTION_BYTES = 2 << 20;
+// Steps of a single row, whose projections are interleaved with its recurrence.
 constexpr int64_t INTERLEAVED_STEPS = 32;
 
 // One direction of one layer. X is the type of the inputs.
@@ -135,14 +137,18 @@ struct Forward {
     }
   }
 
-  // Steps that are projected together for a partition of `count` rows.
-  static int64_t chunk_steps(int64_t count) {
-    return std::max<int64_t>(1, PROJECTION_ROWS / std::max<int64_t>(1, count));
+  // Rows, and steps of a partition of `count` rows, that are projected together.
+  int64_t projection_rows() const {
+    const int64_t bytes = packed.panels * V * W * p.input_size * 4;
+    return bytes > WIDE_PROJECTION_BYTES ? WIDE_PROJECTION_ROWS : PROJECTION_ROWS;
+  }
+  int64_t chunk_steps(int64_t count) const {
+    return std::max<int64_t>(1, projection_rows() / std::max<int64_t>(1, count));
   }
 
   // For partitions of up to `count` rows.
   ThreadWorkspace make_workspace(Scratch& scratch, int64_t count) const {
-    const int64_t rows = std::max(PROJECTION_ROWS, count), tiles = (rows + tile_rows(2) - 1) / tile_rows(2);
+    const int64_t rows = std::max(projection_rows(), count), tiles = (rows + tile_rows(2) - 1) / tile_rows(2);
     ThreadWorkspace workspace{};
     workspace.inputs = scratch.take<float>(tiles * tile_size<2>(packed.blocks_x));
     workspace.projected = scratch.take<float>(rows * packed.panels * V * W);
@@ -315,8 +321,10 @@ struct Forward {
         for (int m = 0; m < count && w.saved != nullptr; ++m) {
           prefetch.add(workspace.saved[first + m] + q * UNITS * SAVED, static_cast<int64_t>(sizeof(T)) * UNITS * SAVED);
         }
-        hidden_product(count, state.h_tiles + tile * size, q, sums, prefetch, interleaved);
         const float* projected = x + first * width + (q - panels.begin) * V * W;
+        // On AVX-512 this has not been measured.
+        for (int m = 0; m < count && count > 1 && W < 16; ++m) prefetch.add(projected + m * width, V * W * 4);
+        hidden_product(count, state.h_tiles + tile * size, q, sums, prefetch, interleaved);
         T* next = reinterpret_cast<T*>(state.next_h_tiles + tile * size);
         for (int m = 0; m < count; ++m) {
           cell_forward(state, workspace, projected + m * width, sums + m * V * W, q, first + m, next, m);

@@ -11,6 +11,14 @@
 namespace seqloom {
 namespace SEQLOOM_VARIANT {
 
+// The units of a gate in tiles of gate gradients: whole vectors; and whole blocks of k, where the gradients that W_hh is
+// multiplied with are not the first ones, or elements are pairs.
+template <class Cell, class A>
+constexpr int64_t gate_units(int64_t hidden) {
+  constexpr int64_t UNIT = Cell::GRADIENTS == Cell::GATES && A::VNNI == 1 ? W : K_BLOCK * A::VNNI;
+  return (hidden + UNIT - 1) / UNIT * UNIT;
+}
+
 // The weights of one direction of one layer. X is the type of the inputs.
 template <class Cell, class A, class X>
 struct WeightGradients {
@@ -23,7 +31,7 @@ struct WeightGradients {
 
   // Shared by all threads of the direction.
   struct Buffers {
-    int64_t units, tile;                        // padded units; size of a tile of all gradients
+    int64_t units, tile;                        // gate_units; size of a tile of all gradients
     int64_t panels, input_panels, gate_panels;  // N columns of the states, N of the inputs; K_MAJOR_ROWS units of a gate
     int64_t max_k;                              // elements of k that there is room for
     float *a, *b;                               // packed gate gradients; packed inputs and states
@@ -40,8 +48,8 @@ struct WeightGradients {
 
   // For up to `max_k` elements of k at a time.
   void allocate(Scratch& scratch, int64_t max_k, int threads) {
-    buffers.units = padded(p.hidden);
-    buffers.tile = tile_size<2>(GRADIENTS * buffers.units / (K_BLOCK * A::VNNI));
+    buffers.units = gate_units<Cell, A>(p.hidden);
+    buffers.tile = tile_size<2>(blocks_for<A>(GRADIENTS * buffers.units));
     buffers.panels = (p.hidden + N - 1) / N;
     buffers.input_panels = (p.input_size + N - 1) / N;
     buffers.gate_panels = (p.hidden + K_MAJOR_ROWS - 1) / K_MAJOR_ROWS;
@@ -68,8 +76,8 @@ struct WeightGradients {
       const int rows = static_cast<int>(std::min<int64_t>(ROWS, end - r));
       const int64_t k = first_k + r / A::VNNI;
       pack_gates(reinterpret_cast<const T*>(gates + r / ROWS * buffers.tile), rows, k, sum);
-      pack_columns(inputs + r, rows, p.input_size, buffers.b + k * N);
-      pack_columns(states + r, rows, p.hidden, buffers.b + buffers.input_panels * b_panel_size() + k * N);
+      pack_columns(inputs + r, rows, p.input_size, buffers.b, k);
+      pack_columns(states + r, rows, p.hidden, buffers.b + buffers.input_panels * b_panel_size(), k);
     }
     for (int64_t c = 0; c < bias_size(); c += W) store(bias + c, load(bias + c) + load(sum + c));
   }
@@ -114,12 +122,13 @@ struct WeightGradients {
   }
 
   template <class Value>
-  void pack_columns(const Value* const* from, int rows, int64_t count, float* to) const {
+  void pack_columns(const Value* const* from, int rows, int64_t count, float* panels, int64_t k) const {
     for (int64_t column = 0; column < count; column += W) {
-      float* panel = to + column / N * b_panel_size() + column % N;
+      const int64_t stride = panel_vectors(column / N, count) * W;
+      float* to = panels + column / N * b_panel_size() + k * stride + column % N;
       for_each_element(
           rows, [&](int m) { return round_operand<A>(load_n(from[m] + column, count - column)); },
-          [&](int j, Vec element) { store(panel + j * N, element); });
+          [&](int j, Vec element) { store(to + j * stride, element); });
     }
   }
 
@@ -131,7 +140,8 @@ struct WeightGradients {
       std::memset(to, 0, static_cast<std::size_t>(rest) * K_MAJOR_ROWS * 4);
     }
     for (int64_t q = 0; q < buffers.input_panels + buffers.panels; ++q) {
-      std::memset(buffers.b + q * b_panel_size() + from * N, 0, static_cast<std::size_t>(rest) * N * 4);
+      const int64_t stride = vectors_of(q) * W;
+      std::memset(buffers.b + q * b_panel_size() + from * stride, 0, static_cast<std::size_t>(rest * stride) * 4);
     }
   }
 
@@ -150,6 +160,11 @@ struct WeightGradients {
     }
   }
 
+  // The vectors of panel q of B: of the inputs, or after those of the states.
+  int vectors_of(int64_t q) const {
+    return q < buffers.input_panels ? panel_vectors(q, p.input_size) : panel_vectors(q - buffers.input_panels, p.hidden);
+  }
+
   // K_MAJOR_ROWS units of one gate times one panel of inputs or states.
   void add_product(int64_t panel, int64_t gate_panel, int64_t blocks, bool first_time) const {
     const bool of_inputs = panel < buffers.input_panels;
@@ -164,12 +179,14 @@ struct WeightGradients {
     for (int m = 0; m < rows; ++m) prefetch.add(to + m * width, N * 4);
     alignas(64) float sums[K_MAJOR_ROWS * N];
     const float* a = buffers.a + (gradient * buffers.gate_panels + unit / K_MAJOR_ROWS) * a_panel_size();
-    gemm_tile_for<A, K_MAJOR, 2>(rows)(a, buffers.b + panel * b_panel_size(), blocks, sums, prefetch);
+    const int vectors = vectors_of(panel);
+    const GemmTile gemm = vectors == 1 ? gemm_tile_for<A, K_MAJOR, 1>(rows) : gemm_tile_for<A, K_MAJOR, 2>(rows);
+    gemm(a, buffers.b + panel * b_panel_size(), blocks, sums, prefetch);
     for (int m = 0; m < rows; ++m) {
-      for (int64_t v = 0; v < 2 && column + v * W < width; ++v) {
+      for (int64_t v = 0; v < vectors && column + v * W < width; ++v) {
         float* weights = to + m * width + v * W;
         const int64_t left = width - column - v * W;
-        const Vec sum = load(sums + m * N + v * W);
+        const Vec sum = load(sums + (m * vectors + v) * W);
         store_n(weights, first_time ? sum : sum + load_n(weights, left), left);
       }
     }

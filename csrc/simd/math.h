@@ -17,9 +17,15 @@ SEQLOOM_INLINE Vec reciprocal(Vec x) {
 #endif
 }
 
-// As torch.clamp: a NaN passes through, because no comparison with it holds.
+// As torch.clamp: a NaN passes through, because no comparison with it holds. AVX2's maximum and minimum do the same in one
+// instruction: of a NaN and a number they give the second operand.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+SEQLOOM_INLINE Vec clamp_min(Vec x, float low) { return (Vec)_mm256_max_ps((__m256)broadcast(low), (__m256)x); }
+SEQLOOM_INLINE Vec clamp_max(Vec x, float high) { return (Vec)_mm256_min_ps((__m256)broadcast(high), (__m256)x); }
+#else
 SEQLOOM_INLINE Vec clamp_min(Vec x, float low) { return x < low ? broadcast(low) : x; }
 SEQLOOM_INLINE Vec clamp_max(Vec x, float high) { return x > high ? broadcast(high) : x; }
+#endif
 
 SEQLOOM_INLINE Vec relu(Vec x) { return clamp_min(x, 0.0f); }
 
