@@ -12,7 +12,7 @@ from seqloom.data.series.calendar import calendar_columns
 from seqloom.data.series.categories import Stored, Word, describe_unknown, find_words, number_words
 from seqloom.data.series.dataset import Arrays, Layout, SeriesData, Split
 from seqloom.data.series.frequency import Frequency, infer_frequency
-from seqloom.data.series.grid import Plan, SeriesIndex
+from seqloom.data.series.grid import Plan, SeriesFacts
 from seqloom.data.series.gridded import GriddedSeries, grid_series
 from seqloom.data.series.holdout import divide
 from seqloom.data.series.options import SeriesConfig
@@ -45,22 +45,22 @@ def arrange_series(
     """
     plan = _plan(table, config)
     series = grid_series(table.frames, plan)
-    index = series.index
+    facts = series.facts
     skipped = SkippedRows.join([table.skipped, series.messages])
-    if not len(index.lengths):
+    if not len(facts.lengths):
         raise _no_series(table, skipped)
     if table.strict and len(series.messages):
         raise _as_error(series.messages[0])
     usual = plan.frequency if config.frequency is None else Frequency.parse(config.frequency)
     parts = [part for part in table.splits if part != "future"]
     if is_divided:
-        horizon, splits, remarks = divide(table.path, config, usual, index.ends, parts)
+        horizon, splits, remarks = divide(table.path, config, usual, facts.ends, parts)
     else:
         horizon, remarks = config.horizon or usual.horizon, []
-        splits = {"train": Split(numpy.zeros_like(index.lengths), index.lengths)}
+        splits = {"train": Split(numpy.zeros_like(facts.lengths), facts.lengths)}
     stored = _stored(plan, table, series)
     known = (
-        find_words(stored, index, splits["train"], table.path)
+        find_words(stored, facts, splits["train"], table.path)
         if words is None
         else list(starmap(Word, words))
     )
@@ -82,20 +82,20 @@ def arrange_series(
         _categories(stored, known),
         tuple(known),
     )
-    remarks = [*table.remarks, *_describe(plan, layout, config, index), *remarks]
-    static_values = numpy.zeros((len(index.lengths), 0))
+    remarks = [*table.remarks, *_describe(plan, layout, config, facts), *remarks]
+    static_values = numpy.zeros((len(facts.lengths), 0))
     if table.static is not None:
-        static_values, without = table.static.rows_of(index.unique_ids)
+        static_values, without = table.static.rows_of(facts.unique_ids)
         remarks += [f"{without:,} series without static columns: they get the means"] if without else []
     arrays = Arrays(
-        index.unique_ids,
-        index.starts,
-        index.lengths,
-        index.rows,
+        facts.unique_ids,
+        facts.starts,
+        facts.lengths,
+        facts.rows,
         series.y,
         series.exogenous,
         static_values,
-        numpy.tile([0.0, 1.0], (len(index.lengths), 1)),
+        numpy.tile([0.0, 1.0], (len(facts.lengths), 1)),
         series.key,
     )
     data = SeriesData(table.path, layout, arrays, splits, remarks, skipped, table.strict)
@@ -169,7 +169,7 @@ def _stored(plan: Plan, table: SeriesTable, series: GriddedSeries) -> Stored:
         if column >= first
     }
     names = [plan.names[column] for column in plan.exogenous]
-    return Stored(series.exogenous, int(series.index.rows.sum()), names, spellings)
+    return Stored(series.exogenous, int(series.facts.rows.sum()), names, spellings)
 
 
 def _further(plan: Plan, stored: Stored, words: Sequence[Word]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -192,24 +192,24 @@ def _categories(stored: Stored, words: Sequence[Word]) -> tuple[tuple[int, ...] 
     )
 
 
-def _describe(plan: Plan, layout: Layout, config: SeriesConfig, index: SeriesIndex) -> Iterator[str]:
+def _describe(plan: Plan, layout: Layout, config: SeriesConfig, facts: SeriesFacts) -> Iterator[str]:
     """What was recognized and filled, a line each."""
     season = f"season {layout.season}" if layout.season > 1 else "no season"
     step = plan.frequency.describe() if plan.has_dates else f"{plan.frequency.multiple:,}, without dates"
     yield f"steps of {step}, {season}, horizon {layout.horizon}"
     if not plan.has_dates and config.season is None and config.frequency is None:
         yield f"ds has no dates, so that no season is known: {setting('data.season', '24')} says it"
-    count, affected = int(index.missing.sum()), int((index.missing > 0).sum())
+    count, affected = int(facts.missing.sum()), int((facts.missing > 0).sum())
     if count:
-        total = int(index.lengths.sum())
+        total = int(facts.lengths.sum())
         yield (
             f"steps without a value: {count:,} of {total:,}, in {affected:,} series; a model reads "
             f"{FILLED[config.fill]}, and no loss or metric counts them"
         )
 
-    carried, width = int(index.carried.sum()), len(plan.exogenous)
+    carried, width = int(facts.carried.sum()), len(plan.exogenous)
     if carried:
-        total = int(index.lengths.sum()) * width
+        total = int(facts.lengths.sum()) * width
         yield f"exogenous columns without a value: {carried:,} of {total:,}, filled by the value before"
 
 

@@ -10,7 +10,7 @@ import numpy
 
 from seqloom.data.ragged import Values
 from seqloom.data.series.dataset import Split
-from seqloom.data.series.grid import SeriesIndex
+from seqloom.data.series.grid import SeriesFacts
 from seqloom.data.series.rows.columns import MAX_SPELLINGS
 from seqloom.errors import DataError
 
@@ -50,7 +50,7 @@ class Stored(NamedTuple):
     spellings: dict[str, Sequence[str]]
 
 
-def find_words(stored: Stored, index: SeriesIndex, train: Split, path: Path) -> list[Word]:
+def find_words(stored: Stored, facts: SeriesFacts, train: Split, path: Path) -> list[Word]:
     """The words that training has, by column, in the order of the alphabet.
 
     Raises:
@@ -60,7 +60,7 @@ def find_words(stored: Stored, index: SeriesIndex, train: Split, path: Path) -> 
         return []
     seen: dict[str, set[int]] = {name: set() for name in stored.spellings}
     width, steps = len(stored.names), 0
-    offsets = numpy.cumsum(index.rows) - index.rows
+    offsets = numpy.cumsum(facts.rows) - facts.rows
     for number in train.numbers.tolist():
         stop = int(train.stops[number])
         first = int(offsets[number])

@@ -37,7 +37,7 @@ class Plan(NamedTuple):
     max_steps: int | None = None
 
 
-class SeriesIndex(NamedTuple):
+class SeriesFacts(NamedTuple):
     """Series on their grid, each from its first observed step to its last: all but their values."""
 
     unique_ids: Sequence[str]
@@ -58,7 +58,7 @@ class SeriesIndex(NamedTuple):
 class Gridded(NamedTuple):
     """Some series on their grid, as flat arrays."""
 
-    index: SeriesIndex
+    facts: SeriesFacts
     y: numpy.ndarray
     exogenous: numpy.ndarray
     """(rows, F)"""
@@ -253,7 +253,7 @@ def _trim(
     is_row = kept & (since < totals[groups])
     good = numpy.flatnonzero(is_good)
     series = numpy.repeat(numpy.arange(len(good)), lengths[good])
-    index = SeriesIndex(
+    facts = SeriesFacts(
         [names[row] for row in good.tolist()],
         plan.frequency.times(frames.starts[good], first[good]),
         lengths[good],
@@ -262,7 +262,7 @@ def _trim(
         numpy.bincount(series[numpy.isnan(y)], minlength=len(good)),
         numpy.bincount(series, absent[is_step], minlength=len(good)).astype(numpy.int64),
     )
-    return Gridded(index, y, _carry_forward(further[is_row], totals[good]))
+    return Gridded(facts, y, _carry_forward(further[is_row], totals[good]))
 
 
 def _carry_forward(values: numpy.ndarray, lengths: numpy.ndarray) -> numpy.ndarray:

@@ -12,20 +12,20 @@ import numpy
 from seqloom import __version__
 from seqloom.data.cache import cached_folder
 from seqloom.data.ragged import FileValues, MemoryValues, Values
-from seqloom.data.series.grid import Gridded, Plan, SeriesIndex, grid_chunk
+from seqloom.data.series.grid import Gridded, Plan, SeriesFacts, grid_chunk
 from seqloom.data.series.rows.frames import Frames
 from seqloom.data.tables.skipped import SkippedRows
 from seqloom.progress import phase
 
 Y, EXOGENOUS, WORDS = "y.bin", "exogenous.bin", "series.json"
-NUMBERS = tuple(name for name in SeriesIndex._fields if name != "unique_ids")
-"""Of an index, the arrays"""
+NUMBERS = tuple(name for name in SeriesFacts._fields if name != "unique_ids")
+"""Of these facts, the arrays"""
 
 
 class GriddedSeries(NamedTuple):
     """All series on their grid."""
 
-    index: SeriesIndex
+    facts: SeriesFacts
     y: Values
     exogenous: Values
     messages: SkippedRows
@@ -77,9 +77,9 @@ class _Collected:
         self.y, self.exogenous = [numpy.zeros(0)], [numpy.zeros(0)]
 
     def add(self, series: Gridded) -> None:
-        self.unique_ids += series.index.unique_ids
+        self.unique_ids += series.facts.unique_ids
         for name, arrays in self.numbers.items():
-            arrays.append(getattr(series.index, name))
+            arrays.append(getattr(series.facts, name))
         if self.folder is None:
             self.y.append(series.y)
             self.exogenous.append(series.exogenous.reshape(-1))
@@ -104,4 +104,4 @@ class _Collected:
 
     def finish(self, y: Values, exogenous: Values, key: str) -> GriddedSeries:
         joined = {name: numpy.concatenate(arrays) for name, arrays in self.numbers.items()}
-        return GriddedSeries(SeriesIndex(self.unique_ids, **joined), y, exogenous, self.messages, key)
+        return GriddedSeries(SeriesFacts(self.unique_ids, **joined), y, exogenous, self.messages, key)

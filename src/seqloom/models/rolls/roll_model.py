@@ -156,8 +156,10 @@ class RollModel(nn.Module):
         known = [] if self.features is None else [x[..., : self.features.near_size]]
         past: Heard | None = None
         if config.lookback:
-            state, past = (None, self._nothing_heard(batch_size)) if state is None else state
-            followed, longest, past = look_back(frames, past, lengths)
+            before = self._nothing_heard(batch_size)
+            if state is not None:
+                state, before = state  # type: ignore[assignment]
+            followed, longest, past = look_back(frames, before, lengths)  # type: ignore[arg-type]
             repeated = lookback_inputs(followed, longest)
             known.append(repeated.flatten(-2) if self.features is None else repeated)
             x = torch.cat([x, known[-1]], dim=-1)
