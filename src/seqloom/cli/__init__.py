@@ -24,10 +24,10 @@ VERBS = {
     "toy-data": "Write a small made-up data set for a task.",
     "train": "Train a model on a file or folder of data.",
     "evaluate": "Measure a trained model on data, beside a baseline.",
-    "predict": "Answer texts, recordings or tables with a trained model.",
+    "predict": "Answer texts, recordings, clips or tables with a trained model.",
     "generate": "Continue a prompt with a language model.",
     "translate": "Translate standard input, line by line.",
-    "transcribe": "Transcribe recordings, or a stream while it is recorded.",
+    "transcribe": "Transcribe recordings or clips, or a stream of sound while it is recorded.",
     "compose": "Write a tune, from nothing or on from a primer.",
     "forecast": "Go on with series: the next steps of each, with bands.",
 }

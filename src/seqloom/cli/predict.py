@@ -16,7 +16,8 @@ def command(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Texts; or paths of recordings, tables or text files.  [default: lines of standard input]",
+            help="Texts; or paths of recordings, clips, tables or text files.  "
+            "[default: lines of standard input]",
             show_default=False,
         ),
     ] = None,
@@ -27,7 +28,7 @@ def command(
     strict: Strict = False,
     as_json: Annotated[bool, json_option(KEYS)] = False,
 ) -> None:
-    """Answer texts, recordings or tables with a trained model.
+    """Answer texts, recordings, clips or tables with a trained model.
 
     Prints a line per input, which is empty where the input cannot be used.
     """
