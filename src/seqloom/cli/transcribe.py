@@ -23,7 +23,7 @@ def command(
     run: Run,
     files: Annotated[
         list[str] | None,
-        typer.Argument(help="Recordings, or tables with a column file.", show_default=False),
+        typer.Argument(help="Recordings, clips, or tables with a column file.", show_default=False),
     ] = None,
     stream: Annotated[bool, typer.Option("--stream", help=HELP_STREAM)] = False,
     num_beams: Annotated[
@@ -36,9 +36,9 @@ def command(
     strict: Strict = False,
     as_json: Annotated[bool, json_option(KEYS)] = False,
 ) -> None:
-    """Transcribe recordings, or a stream while it is recorded.
+    """Transcribe recordings or clips, or a stream of sound while it is recorded.
 
-    Prints a line per recording, which is empty where the file cannot be used.
+    Prints a line per file, which is empty where the file cannot be used.
     """
     from seqloom.cli.terminal.startup import import_torch
 

@@ -3,7 +3,8 @@ r"""The front of a small model of video: principal components of frames, and of 
 .. math::
 
     c_t &= P (\bar v_t - \mathrm{mean}_s \bar v_s) \\
-    f_t &= \mathrm{ReLU}(\sum_{k=-2}^{2} W_k c_{t+k} + b)
+    \delta_t &= 2 (c_{t+1} - c_{t-1}) \\
+    f_t &= \mathrm{ReLU}(\sum_{k=-2}^{2} W_k [c_{t+k}; \delta_{t+k}] + b)
 
 where a frame, of mean 0 and deviation 1, is :math:`\bar v_t`, and P are the components of training frames:
 the eigenlips of Bregler and Konig (1994), "Eigenlips for robust speech recognition". Some hundred clips are
@@ -16,12 +17,15 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from seqloom.cells.parameters import check_size
 from seqloom.errors import DataError
 from seqloom.layers.masking import Lengths, check_lengths, valid_mask, zero_padding
 
 KERNEL_FRAMES = 5
+DELTA_SCALE = 2.0
+"""Differences of frames beside each other are about half as large as components"""
 MIN_DEVIATION = 1e-3
 """Of a frame: one of a single color is not amplified to noise"""
 
@@ -50,7 +54,8 @@ class ComponentEncoder(nn.Module):
         self.output_size = check_size("ComponentEncoder", "output_size", output_size)
         self.frame_shape = frame_shape
         self.register_buffer("components", components.clone())
-        self.convolution = nn.Conv1d(len(components), output_size, KERNEL_FRAMES, padding=KERNEL_FRAMES // 2)
+        channels = 2 * len(components)
+        self.convolution = nn.Conv1d(channels, output_size, KERNEL_FRAMES, padding=KERNEL_FRAMES // 2)
 
     def forward(self, clips: Tensor, lengths: Lengths = None) -> Tensor:
         """Encode clips.
@@ -80,4 +85,8 @@ class ComponentEncoder(nn.Module):
         count = valid.sum(1).clamp(min=1).view(-1, 1, 1).to(x.dtype)
         x = zero_padding(x - x.sum(1, keepdim=True) / count, valid)
         values = x @ self.components.to(x.dtype).T
-        return zero_padding(self.convolution(values.mT).relu().mT, valid)
+        around = F.pad(values, (0, 0, 1, 1))
+        # Kernels could take differences themselves, but learn them slowly: successive frames are alike.
+        changes = zero_padding(DELTA_SCALE * (around[:, 2:] - around[:, :-2]), valid)
+        features = self.convolution(torch.cat([values, changes], 2).mT).relu()
+        return zero_padding(features.mT, valid)
