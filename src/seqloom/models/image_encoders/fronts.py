@@ -28,6 +28,8 @@ class PixelFront(nn.Module):
     def __init__(self, mean: Tensor, deviation: Tensor, encoder: SmallCNN | None = None) -> None:
         super().__init__()
         self.encoder = encoder
+        self.mean: Tensor
+        self.deviation: Tensor
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("deviation", deviation, persistent=False)
 

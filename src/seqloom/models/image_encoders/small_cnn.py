@@ -49,7 +49,8 @@ class SmallCNN(nn.Module):
                 break
             height, width = height // 2, width // 2
         # Convolutions on a CPU are faster by a quarter where the channels of a pixel are beside each other.
-        self.blocks = nn.Sequential(*blocks).to(memory_format=torch.channels_last)
+        self.blocks = nn.Sequential(*blocks)
+        self.blocks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.format, self.num_channels, self.map_size = format, inputs, (height, width)
 
     def settings(self) -> dict[str, Any]:

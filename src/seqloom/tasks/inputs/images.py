@@ -158,8 +158,8 @@ class ImageInput:
             module = PixelFront(as_column(mean), as_column(deviation), encoder)
             return Front(encoder.num_channels, module=module, is_sequence=False)
         pixels = self.preprocessing.size[1] if self.read_as == "rows" else 1
-        repeated = (torch.tensor(part, device="cpu").repeat(pixels) for part in (mean, deviation))
-        return Front(pixels * len(mean), module=PixelFront(*repeated))
+        means, deviations = (torch.tensor(part, device="cpu").repeat(pixels) for part in (mean, deviation))
+        return Front(pixels * len(mean), module=PixelFront(means, deviations))
 
     def vectors_of(self, steps: Any) -> numpy.ndarray:
         """The features, averaged over the map, or the picture, small: (1, F)."""

@@ -46,7 +46,8 @@ class StoredPicture:
     __slots__ = ("_cache", "_number", "_read_as")
 
     def __init__(self, cache: FeatureCache, number: int, read_as: ImageAs) -> None:
-        self._cache, self._number, self._read_as = cache, number, read_as
+        self._cache, self._number = cache, number
+        self._read_as: ImageAs = read_as
 
     @property
     def shape(self) -> tuple[int, ...]:
