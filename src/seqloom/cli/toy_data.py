@@ -16,6 +16,10 @@ def command(
         str, typer.Argument(help="generate, classify, tag, translate, transcribe, compose or forecast.")
     ],
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    kind: Annotated[
+        str | None,
+        typer.Option("--input", help="What is read, such as video for classify.", show_default="the usual"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the data.")] = 0,
     as_json: Annotated[
         bool, json_option("task, folder, made_up (true), what (a sentence) and files")
@@ -31,7 +35,7 @@ def command(
     from seqloom.cli.output import log, print_json
     from seqloom.tasks.toy_data import toy_data
 
-    what = toy_data(task, folder, seed=seed)
+    what = toy_data(task, folder, seed=seed, kind=kind)
     if as_json:
         files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
         print_json({"task": task, "folder": str(folder), "made_up": True, "what": what, "files": files})

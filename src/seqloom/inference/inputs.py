@@ -45,6 +45,8 @@ def inputs_of(
     ['a fine film']
     """
     path = Path(argument)
+    if column == "file" and (pictures := _pictures_of_idx(path)):
+        return pictures
     if argument.strip() and _is(path.is_dir):
         hint = "Name files, or a table of them" if column == "file" else f"Name files. {IF_TEXT}"
         raise DataError(path, "expected a file", got="a folder", hint=hint)
@@ -69,6 +71,16 @@ def inputs_of(
             path, "expected a text file or a table", got=f"a {suffix} file", hint=UNSUPPORTED[suffix]
         )
     return _read_lines(path, options)
+
+
+def _pictures_of_idx(path: Path) -> list[Path]:
+    """The pictures of an idx file, or one of them by `#` and its number; none where it is no such file."""
+    from seqloom.data.images.idx import count_pictures, is_idx_images, refer, split_reference
+
+    container, number = split_reference(path)
+    if not is_idx_images(container) or not _is(container.is_file):
+        return []
+    return [path] if number is not None else [refer(path, row) for row in range(count_pictures(path))]
 
 
 def text_of(argument: str) -> str:
@@ -108,15 +120,15 @@ def _is(check: Callable[[], bool]) -> bool:
 def _looks_like_path(argument: str) -> bool:
     """Whether a text that names no file was probably meant to name one.
 
-    It ends like a table or a recording; or it is one word that has a suffix or begins or ends like a path, or
-    whose folder is there.
+    It ends like a table, a recording or a clip; or it is one word that has a suffix or begins or ends like a
+    path, or whose folder is there.
     """
     from seqloom.data.compression import content_suffix
-    from seqloom.data.tables.formats.speech import AUDIO_SUFFIXES
+    from seqloom.data.tables.formats.media import MEDIA_SUFFIXES
     from seqloom.data.tables.formats.table import READERS
 
     path = Path(argument)
-    if content_suffix(path) in (*READERS, *AUDIO_SUFFIXES):
+    if content_suffix(path) in (*READERS, *MEDIA_SUFFIXES):
         return True
     if not argument or argument.split() != [argument]:
         return False

@@ -228,6 +228,8 @@ class Task(ABC):
     are fast, as validation during training uses them."""
     training_defaults: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Defaults of `training.*` keys that differ from everyone's."""
+    more_toy_data: ClassVar[Mapping[str, Callable[[Path, int], str]]] = MappingProxyType({})
+    """What writes made-up data of other kinds than `write_toy_data` does, by kind."""
 
     def accepts(self, data: Any) -> str | None:
         """Why this task fits `data`, as `plain text`; None where it does not, or is for those who name it."""

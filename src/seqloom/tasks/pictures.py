@@ -35,8 +35,7 @@ class EncodedPictures:
     """Pictures as maps of features (K, C') float16 of a frozen encoder, computed once and cached.
 
     Args:
-        encoder: pretrained, frozen. A model that reads the features has it as its `encoder`, so that it is in
-            the run folder.
+        encoder: pretrained, frozen. A model that reads the features has a copy, so that it is in the run.
         preprocessing: what becomes of a picture before the encoder reads it.
         mirrored: whether the features of the mirror image are computed too, for training.
     """
@@ -60,8 +59,16 @@ class EncodedPictures:
         return cls(encoder, preprocessing, mirrored)
 
     @classmethod
-    def load(cls, folder: Path, config: ImageConfig, mirrored: bool = False) -> EncodedPictures:
+    def load(
+        cls, folder: Path, config: ImageConfig, mirrored: bool = False, prefix: str = PREFIX
+    ) -> EncodedPictures:
         """Read what `files` wrote into a run folder, with the weights that are there, or else by their name.
+
+        Args:
+            folder: of the run.
+            config: as for `from_config`.
+            mirrored: whether the features of the mirror image are computed too.
+            prefix: what the names of the encoder's weights begin with in the run's model.
 
         Raises:
             RunError: a file is missing or damaged.
@@ -73,7 +80,7 @@ class EncodedPictures:
         except (OSError, ValueError, KeyError) as error:
             got = " ".join(str(error).split())[:160]
             raise RunError(path, "expected the preprocessing of pictures", got=got) from None
-        weights = _read_weights(folder / WEIGHTS)
+        weights = _read_weights(folder / WEIGHTS, prefix)
         if weights is None:
             return cls(load_encoder(config.encoder, config.encoder_weights), preprocessing, mirrored)
         encoder = build_encoder(content["encoder"])
@@ -100,7 +107,8 @@ class EncodedPictures:
         with torch.inference_mode():
             places, width = self.encoder(torch.zeros(1, *self.preprocessing.shape, device="cpu")).shape[1:]
         shape = (2, places, width) if self.mirrored else (places, width)
-        key = f"{digest_of(self.encoder)} {TOGETHER} {self.mirrored}"
+        normalized = (self.preprocessing.mean, self.preprocessing.deviation)
+        key = f"{digest_of(self.encoder)} {normalized} {TOGETHER} {self.mirrored}"
         extractor = Extractor(key, shape, "float16", self._compute, context=one_thread)
         return FeatureCache(self.preprocessing, extractor)
 
@@ -170,7 +178,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _read_weights(path: Path) -> dict[str, Tensor] | None:
+def _read_weights(path: Path, prefix: str) -> dict[str, Tensor] | None:
     """The weights of the encoder in a run; None where there is none yet."""
     from safetensors import SafetensorError, safe_open
 
@@ -178,7 +186,7 @@ def _read_weights(path: Path) -> dict[str, Tensor] | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
-            names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118
-            return {name.removeprefix(PREFIX): file.get_tensor(name) for name in names} or None
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+            return {name.removeprefix(prefix): file.get_tensor(name) for name in names} or None
     except (SafetensorError, OSError) as error:
         raise RunError(path, "expected a safetensors file", got=str(error) or "nothing") from None

@@ -6,18 +6,25 @@ from pathlib import Path
 from typing import Any
 
 from seqloom.data.audio.files import read_audio
-from seqloom.data.tables.file_column import read_path
 from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.errors import DataError
 
 
-def recording_path(value: Any, where: object) -> Path:
+def recording_path(value: Any, where: object, noun: str = "recording") -> Path:
     """The path in the column `file`, which is absolute in a table that was read.
+
+    Args:
+        value: what is there.
+        where: what a message begins with.
+        noun: what is expected.
 
     Raises:
         DataError: it is no path.
     """
-    return read_path(value, where, "a recording")
+    if isinstance(value, Path | str) and str(value).strip():
+        return Path(value)
+    got = "nothing" if value is None or isinstance(value, str) else f"{value!r:.60}"
+    raise DataError(where, f"`file` must be the path of a {noun}", got=got)
 
 
 def first_sample_rate(data: Records) -> int:

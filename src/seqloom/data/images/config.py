@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
+from seqloom.data.images.augmentation import ImageAugmentation
+from seqloom.errors import ConfigError
 from seqloom.settings import StrictConfig
 
-Pixels = Annotated[int, Field(ge=4, le=1024)]
+ImageAs: TypeAlias = Literal["map", "rows", "pixels"]
+Pixels: TypeAlias = Annotated[int, Field(ge=4, le=1024)]
 
 
 class ImageConfig(StrictConfig):
     """The `data.*` keys of pictures; a task may have defaults of its own."""
 
+    image_as: ImageAs = "map"
+    """How a picture is read: `map`, as a map of features of an encoder, which is pooled (one-to-one); or as a
+    sequence for recurrent layers (many-to-one), by `rows` or by `pixels` from the upper left."""
     encoder: str = "small-cnn"
     """What turns a picture into a map of features: `small-cnn`, trained from scratch; or, pretrained and
     frozen, `efficientnet-lite0`, `squeezenet1_1`, or a ResNet of transformers, by its name on the hub or its
@@ -29,3 +35,23 @@ class ImageConfig(StrictConfig):
     image_crop: Literal["center", "none"] = "center"
     """What is used of a picture: `center`, the largest part around the middle with the proportions that are
     read; `none`, all of it, stretched."""
+    mirrored_images: bool = False
+    """Whether half of the pictures are mirrored in training, left and right."""
+    shifted_pixels: Annotated[int, Field(ge=0)] = 0
+    """Most pixels by which a picture is shifted in training, up or down, left or right."""
+
+    def check(self) -> None:
+        """Check that the keys go together.
+
+        Raises:
+            ConfigError: an encoder is named that nothing would be read by.
+        """
+        if self.image_as != "map" and self.encoder != type(self).model_fields["encoder"].default:
+            expected = f"has no use with data.image_as={self.image_as}, which reads pixels"
+            raise ConfigError("data.encoder", expected, got=self.encoder)
+
+    def image_augmentation(self) -> ImageAugmentation | None:
+        """What is varied in training; None: nothing."""
+        if not (self.mirrored_images or self.shifted_pixels):
+            return None
+        return ImageAugmentation(self.mirrored_images, self.shifted_pixels)

@@ -72,6 +72,7 @@ class FeatureCache:
     def __init__(self, preprocessing: Preprocessing, extractor: Extractor) -> None:
         self.preprocessing, self.extractor = preprocessing, extractor
         self._blocks: list[numpy.ndarray] = []
+        self._keys: list[str] = []
         self._starts: list[int] = [0]
         self._numbers: dict[str, int] = {}
         self._said: set[str] = set()
@@ -123,6 +124,11 @@ class FeatureCache:
             result[mask] = self._blocks[block][wanted[mask] - self._starts[block]]
         return result
 
+    def identity(self, number: int) -> str:
+        """What changes with the result of a picture: the key of its block, and its place there."""
+        block = int(numpy.searchsorted(self._starts, number, side="right")) - 1
+        return f"{self._keys[block]}#{number - self._starts[block]}"
+
     def extract(self, path: Path, where: object = None) -> numpy.ndarray:
         """The result of a file as it is now, not cached, (*shape): bit for bit what the cache holds of it.
 
@@ -135,7 +141,7 @@ class FeatureCache:
             return self.extractor.compute(pixels[None]).astype(self.extractor.dtype)[0]
 
     def _add_block(self, paths: Sequence[Path], advance: Callable[[int], None]) -> None:
-        key = hashlib.sha256(f"{FORMAT} {self.preprocessing.model_dump_json()} {self.extractor.key}".encode())
+        key = hashlib.sha256(f"{FORMAT} {self.preprocessing.pixel_key} {self.extractor.key}".encode())
         for content in map_ahead(_digest, paths):
             key.update(content)
         done = 0
@@ -147,6 +153,7 @@ class FeatureCache:
                 self._write(folder, paths, advance)
 
         folder = cached_folder(KIND, key.hexdigest()[:32], write)
+        self._keys.append(key.hexdigest()[:32])
         if not done:
             advance(len(paths))
         usable = numpy.load(folder / USABLE)

@@ -10,7 +10,7 @@ import hashlib
 import math
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -44,7 +44,7 @@ class IdxPair(NamedTuple):
         return match is not None and match["split"].lower() in TEST_NAMES
 
 
-def find_idx_pairs(files: list[Path]) -> list[IdxPair]:
+def find_idx_pairs(files: Iterable[Path]) -> list[IdxPair]:
     """Those of `files` that are the pictures and the labels of a split.
 
     >>> names = ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte", "notes.txt"]

@@ -38,6 +38,11 @@ class Preprocessing(StrictConfig):
         """Channels, height and width."""
         return (len(self.mean), *self.size)
 
+    @property
+    def pixel_key(self) -> str:
+        """What pixels depend on, without what becomes of them later, as text."""
+        return f"{self.shape} {self.crop}"
+
     def read(self, path: Path, where: object = None) -> tuple[numpy.ndarray, tuple[str, ...]]:
         """The pixels of a file, (C, H, W) uint8, and how they were converted.
 

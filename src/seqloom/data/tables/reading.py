@@ -69,7 +69,8 @@ def read_splits(path: Path, sources: Sources, strict: bool) -> Splits:
         DataError: a source cannot be read, a split is empty, or, with `strict`, a row is bad.
         RunError: the cache cannot be written.
     """
-    sizes = {} if sources.recordings else {file: file.stat().st_size for file in sources.files}
+    is_media = bool(sources.recordings or sources.idx_pairs)
+    sizes = {} if is_media else {file: file.stat().st_size for file in sources.files}
     unpacked = sum(size * (GROWTH if is_compressed(file) else 1) for file, size in sizes.items())
     if unpacked < MEMORY_BYTES:
         return _read(path, sources, strict)
@@ -98,7 +99,9 @@ def _read(path: Path, sources: Sources, strict: bool, folder: Path | None = None
     ordered = sources.in_order()
     names = [str(source.files[0]) for source in ordered]  # which the places of rows begin with
     parts: dict[str | None, _SplitRows] = {}
-    is_text = all(content_suffix(file) != ".parquet" and not is_compressed(file) for file in sources.files)
+    is_text = not sources.idx_pairs and all(
+        content_suffix(file) != ".parquet" and not is_compressed(file) for file in sources.files
+    )
     total = sum(file.stat().st_size for file in sources.files) if is_text else None
     with phase(f"reading {path.name}", total) as reading:
         for number, source in enumerate(ordered):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from seqloom.errors import ConfigError
@@ -60,7 +61,7 @@ class ResNet(nn.Module):
                 raise ConfigError(name, "expected a ResNet of transformers", got=got)
             config = transformers.ResNetConfig.from_pretrained(name)
             network = transformers.ResNetModel.from_pretrained(name, config=config)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             if isinstance(error, ConfigError):
                 raise
             got = " ".join(str(error).split())[:160]

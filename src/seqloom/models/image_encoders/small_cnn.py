@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, final
 
+import torch
 from torch import Tensor, nn
 
 from seqloom.errors import ConfigError
@@ -19,7 +20,7 @@ SMALLEST_MAP = 6
 
 @final
 class SmallCNN(nn.Module):
-    """Blocks of a 3 x 3 convolution, group normalization, ReLU, and max-pooling by 2.
+    """Blocks of a 3 x 3 convolution, max-pooling by 2, group normalization and ReLU.
 
     Args:
         format: the pictures that it reads; it has as many blocks as leave a map of 3 places or more.
@@ -27,7 +28,6 @@ class SmallCNN(nn.Module):
     Raises:
         ConfigError: pictures of no pixels.
 
-    >>> import torch
     >>> digits = ImageFormat((28, 28), mean=(0.5,), deviation=(0.5,))
     >>> SmallCNN(digits)(torch.zeros(2, 1, 28, 28)).shape
     torch.Size([2, 9, 128])
@@ -48,6 +48,7 @@ class SmallCNN(nn.Module):
             if not pools:
                 break
             height, width = height // 2, width // 2
+        # Weights stay contiguous, as in checkpoints: a fused optimizer pairs them with its state by memory.
         self.blocks = nn.Sequential(*blocks)
         self.format, self.num_channels, self.map_size = format, inputs, (height, width)
 
@@ -57,13 +58,10 @@ class SmallCNN(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """The map (B, K, C') of pictures (B, C, H, W)."""
-        return flatten_map(self.blocks(images))
+        return flatten_map(self.blocks(images.contiguous(memory_format=torch.channels_last)))
 
 
 def _block(inputs: int, channels: int, pools: bool) -> nn.Sequential:
-    layers = [
-        nn.Conv2d(inputs, channels, 3, padding=1, bias=False),
-        nn.GroupNorm(channels // GROUP, channels),
-        nn.ReLU(),
-    ]
-    return nn.Sequential(*layers, *[nn.MaxPool2d(2)] * pools)
+    convolution = nn.Conv2d(inputs, channels, 3, padding=1, bias=False)
+    pooling = [nn.MaxPool2d(2)] if pools else []
+    return nn.Sequential(convolution, *pooling, nn.GroupNorm(channels // GROUP, channels), nn.ReLU())

@@ -28,6 +28,7 @@ from seqloom.data.text.vocabulary import Unit
 from seqloom.layers.pooling import PoolingKind
 from seqloom.metrics import classification
 from seqloom.models.dropout import Dropouts
+from seqloom.models.pooled_classifier import PooledClassifier
 from seqloom.models.sequence_classifier import SequenceClassifier
 from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.state import State
@@ -146,11 +147,15 @@ class Classify(Task):
         """Read labels and input from a run folder; pretrained vectors are no longer needed."""
         return Preparation.load(folder, config)
 
-    def build(self, preparation: Preparation, config: ModelConfig) -> SequenceClassifier:
-        """A pooled recurrent stack, starting from pretrained vectors if there are any."""
+    def build(self, preparation: Preparation, config: ModelConfig) -> SequenceClassifier | PooledClassifier:
+        """Pooled recurrent layers, perhaps with pretrained vectors; or the pooled features of a picture."""
         output = config.dropout if config.output_dropout is None else config.output_dropout
         dropouts = Dropouts(config.dropout, config.dropout, output, embedding=config.embedding_dropout)
         front = preparation.input.front(config)
+        if not front.is_sequence and front.module is not None:
+            return PooledClassifier(
+                len(preparation.labels.names), front.module, front.size, config.pooling, output
+            )
         model = SequenceClassifier(
             label_count=len(preparation.labels.names),
             input_size=front.size,

@@ -40,12 +40,14 @@ class Front(NamedTuple):
         words: of a step that is a token; None: a step is made of numbers.
         module: from steps (B, T, …) and lengths (B,) to features (B, T, size); None: steps are (B, T, size).
         pretrained: numbers of words, and their vectors, that an embedding starts from.
+        is_sequence: whether steps follow one another, for recurrent layers; else they are pooled as they are.
     """
 
     size: int
     words: WordEmbeddingConfig | None = None
     module: nn.Module | None = None
     pretrained: tuple[Sequence[int], numpy.ndarray] | None = None
+    is_sequence: bool = True
 
 
 class Input(Protocol):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from seqloom.data.audio.config import AudioConfig
+from seqloom.data.images.config import ImageConfig
 from seqloom.settings import StrictConfig
 
-InputKind: TypeAlias = Literal["audio", "series", "text"]
+InputKind: TypeAlias = Literal["audio", "image", "series", "text"]
 
 
-class InputConfig(AudioConfig):
+class InputConfig(AudioConfig, ImageConfig):
     """The `data.*` keys of inputs; a task may have defaults of its own."""
 
     input: InputKind | None = None

@@ -10,10 +10,16 @@ from seqloom.data.tables.records import Records
 from seqloom.tasks.inputs.audio import AudioInput
 from seqloom.tasks.inputs.base import Input
 from seqloom.tasks.inputs.config import InputKind
+from seqloom.tasks.inputs.images import ImageInput
 from seqloom.tasks.inputs.series import SeriesInput
 from seqloom.tasks.inputs.text import TextInput
 
-KINDS: Mapping[InputKind, type[Input]] = {"audio": AudioInput, "series": SeriesInput, "text": TextInput}
+KINDS: Mapping[InputKind, type[Input]] = {
+    "image": ImageInput,
+    "audio": AudioInput,
+    "series": SeriesInput,
+    "text": TextInput,
+}
 """The first that recognizes data decides."""
 
 
