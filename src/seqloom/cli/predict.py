@@ -16,11 +16,7 @@ def command(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-<<<<<<< HEAD
-            help="Texts; or paths of recordings, pictures, tables or text files.  "
-=======
-            help="Texts; or paths of recordings, clips, tables or text files.  "
->>>>>>> video
+            help="Texts; or paths of recordings, pictures, clips, tables or text files.  "
             "[default: lines of standard input]",
             show_default=False,
         ),
@@ -32,11 +28,7 @@ def command(
     strict: Strict = False,
     as_json: Annotated[bool, json_option(KEYS)] = False,
 ) -> None:
-<<<<<<< HEAD
-    """Answer texts, recordings, pictures or tables with a trained model.
-=======
-    """Answer texts, recordings, clips or tables with a trained model.
->>>>>>> video
+    """Answer texts, recordings, pictures, clips or tables with a trained model.
 
     Prints a line per input, which is empty where the input cannot be used.
     """

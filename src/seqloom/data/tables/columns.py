@@ -41,7 +41,7 @@ tokens: tokens words
 tags: tags; ner_tags ner; upos pos_tags pos; xpos chunk_tags; labels
 source: source src source_text source_sentence
 target: target tgt trg target_text target_sentence
-file: file file_name filename audio audio_path wav wav_filename path image image_name image_path
+file: file file_name filename audio audio_path wav wav_filename image image_name image_path path
 transcription: transcription transcript normalized_text raw_transcription; sentence text
 caption: caption captions caption_text; text comment sentence description raw
 """

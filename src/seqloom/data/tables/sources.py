@@ -1,4 +1,4 @@
-"""Where the rows of a data set come from: tables, captions, parallel texts, or files in folders by label."""
+"""Where the rows of a data set come from: tables, captions, parallel texts, or files in folders."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Source(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """The files of a data set: captions, tables, or else parallel texts, idx files, recordings."""
+    """What a data set is made of: captions, or else tables, parallel texts, idx files, or recordings."""
 
     data_files: DataFiles
     tables: Sequence[Path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, final
@@ -46,12 +47,22 @@ class MapInput:
 
     def __init__(self, pictures: EncodedPictures) -> None:
         self.pictures, self.encoder = pictures, pictures.encoder
-        self.preprocessing, self.map_size = pictures.preprocessing, pictures.encoder.map_size
+        self.preprocessing = pictures.preprocessing
 
     @property
     def num_channels(self) -> int:
         """Features of a place of the map."""
         return self.pictures.shape[1]
+
+    @property
+    def map_size(self) -> tuple[int, int]:
+        """Height and width of the map; that of an encoder is for the size of pictures it was trained with."""
+        height, width = self.encoder.map_size
+        places = self.pictures.shape[0]
+        if places != height * width:
+            height = width = math.isqrt(places)
+            assert places == height * width  # `data.image_size` is that of a square
+        return height, width
 
     @property
     def cache(self) -> FeatureCache:

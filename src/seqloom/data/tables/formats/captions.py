@@ -16,9 +16,9 @@ from seqloom.data.compression import content_suffix, is_compressed, read_head
 from seqloom.data.folders import DataFiles, list_files
 from seqloom.data.splits import NAMES, infer_split
 from seqloom.data.tables.formats.file import Row
+from seqloom.data.tables.formats.media import IMAGE_SUFFIXES
 from seqloom.errors import DataError
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 LINE_SUFFIXES = (".txt", ".token")
 HEAD_BYTES = 1 << 16
 KARPATHY_SPLITS = {**NAMES, "restval": "train"}
@@ -69,7 +69,7 @@ def find_captions(data_files: DataFiles) -> list[CaptionFile]:
         splits = {KARPATHY_SPLITS.get(name) for name in _SPLIT.findall(_read_text(path))}
         known: Sequence[str | None] = [name for name in dict.fromkeys(NAMES.values()) if name in splits]
         return [CaptionFile(path, split, (path,), folder) for split in known or [None]]
-    has_pictures = any(content_suffix(file) in PICTURE_SUFFIXES for file in plain)
+    has_pictures = any(content_suffix(file) in IMAGE_SUFFIXES for file in plain)
     if data_files.path.is_dir() and not has_pictures:
         return []
     found = [file for file in plain if content_suffix(file) in LINE_SUFFIXES and _has_lines(file)]
@@ -89,7 +89,7 @@ def contains_captions(path: Path) -> bool:
 def names_picture(fields: Mapping[str, Any]) -> bool:
     """Whether a value of a row is the name of a picture."""
     values = (value for value in fields.values() if isinstance(value, str | Path))
-    return any(str(value).lower().endswith(PICTURE_SUFFIXES) for value in values)
+    return any(str(value).lower().endswith(IMAGE_SUFFIXES) for value in values)
 
 
 def _split_of(file: Path, data_files: DataFiles) -> str | None:
@@ -123,7 +123,7 @@ def _read_text(path: Path) -> str:
 
 def _index_pictures(folder: Path) -> dict[str, Path]:
     """The pictures at any depth in a folder, by their names."""
-    return {file.name: file.resolve() for file in list_files(folder).with_suffix(PICTURE_SUFFIXES)}
+    return {file.name: file.resolve() for file in list_files(folder).with_suffix(IMAGE_SUFFIXES)}
 
 
 def _row(place: str, name: str, caption: Any, pictures: Mapping[str, Path], folder: Path) -> Row:
