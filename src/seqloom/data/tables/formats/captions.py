@@ -168,7 +168,7 @@ def _read_lines(
             seen.add(name)
             yield _row(place, name, caption, pictures, part.folder)
     if names is not None and (missing := len(names - seen)):
-        note(f"without a caption: {missing:,} of the pictures that {part.files[1].name} names")
+        note(f"without a caption: {missing:,} of the pictures that {part.files[-1].name} names")
 
 
 def _divide(line: str, is_delimited: bool) -> tuple[str, str | None]:
