@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+from measuring import highest_kib
 from results import save, verdict, write_section
 
 LIMITS = {1_000_000: (60.0, 1.0), 10_000_000: (600.0, 1.0)}
@@ -41,21 +42,6 @@ def write_table(path: Path, rows: int) -> None:
             )
 
 
-def highest(pid: int, before: int) -> int:
-    """The most KiB that the process, or a child of its, has held until now."""
-    most = before
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for process in (pid, *children):
-            status = Path(f"/proc/{process}/status").read_text()
-            most = max(
-                most, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
-            )
-    except (FileNotFoundError, ProcessLookupError, TypeError):
-        pass  # it has just ended
-    return most
-
-
 def measure(rows: int, folder: Path) -> dict[str, Any]:
     """Write the table, train on it, and watch."""
     table, run = folder / "table.csv", folder / "run"
@@ -71,7 +57,7 @@ def measure(rows: int, folder: Path) -> dict[str, Any]:
         ended = threading.Event()
         threading.Thread(target=lambda: (process.wait(), ended.set()), daemon=True).start()
         while not ended.wait(0.05):
-            most = highest(process.pid, most)
+            most = highest_kib(process.pid, most)
             metrics = run / "metrics.jsonl"
             if not first and metrics.exists() and metrics.stat().st_size:
                 first = time.perf_counter() - started
