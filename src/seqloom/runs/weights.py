@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,7 +39,9 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | 
         try:
             save_file(on_host, partial, {**(metadata or {}), CHECKSUM: NO_CHECKSUM})
         except SafetensorError as error:
-            raise cannot_write(path, OSError(str(error))) from None
+            number = re.search(r"os error (\d+)", str(error))
+            reason = OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))
+            raise cannot_write(path, reason) from None
         with partial.open("r+b") as file:
             header = _read_header(file)
             checksum = _compute_checksum(header, file)

@@ -246,7 +246,7 @@ def test_nearest_pictures_share_words(
     captions: dict[Path, set[str]] = {}
     records: Any = read(data_dir / "images/flickr8k/test")
     for example in records.examples("all"):
-        words = {word for word in str(example.fields.get("transcription")).lower().split() if len(word) > 3}
+        words = {word for word in str(example.fields["caption"]).lower().split() if len(word) > 3}
         captions.setdefault(example.fields["file"], set()).update(words)
         if len(captions) > 120:
             break

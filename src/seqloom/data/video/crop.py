@@ -103,7 +103,7 @@ def downsample(frames: numpy.ndarray, factor: int) -> numpy.ndarray:
     """The means of squares of `factor` by `factor` pixels of frames (…, H, W, C); what fills none is cut.
 
     >>> downsample(numpy.arange(8, dtype="uint8").reshape(2, 4, 1), 2)[..., 0]
-    array([[2, 4]], dtype=uint8)
+    array([[3, 5]], dtype=uint8)
     """
     if factor == 1:
         return frames
