@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqloom.cells.parameters import check_size
-from seqloom.errors import DataError
-from seqloom.layers.masking import Lengths, check_lengths, valid_mask, zero_padding
+from seqloom.layers.masking import Lengths, zero_padding
+from seqloom.models.frame_encoder import mask_of_clips
 
 KERNEL_FRAMES = 5
 DELTA_SCALE = 2.0
@@ -70,15 +70,7 @@ class ComponentEncoder(nn.Module):
         Raises:
             DataError: a shape or a length that does not fit.
         """
-        if clips.dim() != 5 or clips.shape[2:] != self.frame_shape:
-            H, W, C = self.frame_shape
-            expected = f"clips must be (B, T, {H}, {W}, {C})"
-            raise DataError("ComponentEncoder", expected, got=f"{tuple(clips.shape)}")
-        B, T = clips.shape[:2]
-        numbers = torch.full((B,), T, device="cpu")
-        if lengths is not None:
-            numbers = check_lengths("ComponentEncoder", lengths, B, T)
-        valid = valid_mask(numbers.to(clips.device), T)
+        valid = mask_of_clips("ComponentEncoder", clips, self.frame_shape, lengths)
         x = zero_padding(clips.flatten(2).to(self.convolution.weight.dtype), valid)
         x = x - x.mean(2, keepdim=True)
         x = x / x.square().mean(2, keepdim=True).sqrt().clamp(min=MIN_DEVIATION)

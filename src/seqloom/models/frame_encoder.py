@@ -104,18 +104,7 @@ class FrameEncoder(nn.Module):
         Raises:
             DataError: a shape or a length that does not fit.
         """
-        if clips.dim() != 5 or clips.shape[2:] != self.frame_shape:
-            H, W, C = self.frame_shape
-            raise DataError(
-                "FrameEncoder", f"clips must be (B, T, {H}, {W}, {C})", got=f"{tuple(clips.shape)}"
-            )
-        B, T = clips.shape[:2]
-        numbers = (
-            torch.full((B,), T, device="cpu")
-            if lengths is None
-            else check_lengths("FrameEncoder", lengths, B, T)
-        )
-        valid = valid_mask(numbers.to(clips.device), T)
+        valid = mask_of_clips("FrameEncoder", clips, self.frame_shape, lengths)
         weight = self.convolutions[0].weight
         x = zero_padding(clips.to(weight.dtype), valid)  # type: ignore[arg-type]
         x = zero_padding(_standardize(x, valid, self.config.subtract_mean), valid)
@@ -128,6 +117,28 @@ class FrameEncoder(nn.Module):
             if self.training and self.config.dropout:
                 x = F.dropout3d(x, self.config.dropout)
         return x.transpose(1, 2).flatten(2)
+
+
+def mask_of_clips(
+    who: str, clips: Tensor, frame_shape: tuple[int, int, int], lengths: Lengths = None
+) -> Tensor:
+    """Which frames of clips are valid: (B, T) bool, on the device of the clips.
+
+    Args:
+        who: the module, for the error.
+        clips: (B, T, H, W, C).
+        frame_shape: the H, W and C that they must have.
+        lengths: (B,) integers; None: all frames are valid.
+
+    Raises:
+        DataError: a shape or a length that does not fit.
+    """
+    if clips.dim() != 5 or clips.shape[2:] != frame_shape:
+        H, W, C = frame_shape
+        raise DataError(who, f"clips must be (B, T, {H}, {W}, {C})", got=f"{tuple(clips.shape)}")
+    B, T = clips.shape[:2]
+    numbers = torch.full((B,), T, device="cpu") if lengths is None else check_lengths(who, lengths, B, T)
+    return valid_mask(numbers.to(clips.device), T)
 
 
 def _standardize(x: Tensor, valid: Tensor, subtract_mean: bool) -> Tensor:

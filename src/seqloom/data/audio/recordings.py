@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seqloom.data.audio.files import read_audio
-from seqloom.data.tables.records import Example, Records, encode_examples
+from seqloom.data.tables.records import Example, Records, encode_first
 from seqloom.errors import DataError
 
 
@@ -38,10 +38,4 @@ def first_sample_rate(data: Records) -> int:
         path = recording_path(example.fields.get("file"), example.place)
         return read_audio(path, where=example.place).sample_rate_hz
 
-    for example in data.examples("train"):
-        try:
-            return read_rate(example)
-        except DataError:
-            if data.strict:
-                raise
-    return encode_examples(data, "train", read_rate).items[0]  # raises, as no row is good
+    return encode_first(data, read_rate)

@@ -10,8 +10,7 @@ from seqloom.data.audio.recordings import recording_path
 from seqloom.data.images.files import read_picture
 from seqloom.data.images.idx import split_reference
 from seqloom.data.tables.formats.media import IMAGE_SUFFIXES
-from seqloom.data.tables.records import Example, Records, encode_examples
-from seqloom.errors import DataError
+from seqloom.data.tables.records import Example, Records, encode_first
 
 FILE = "file"
 
@@ -66,13 +65,7 @@ def first_picture(data: Records) -> FirstPicture:
         image = read_picture(path, example.place).image
         return FirstPicture((image.height, image.width), image.mode != "L")
 
-    for example in data.examples("train"):
-        try:
-            return read(example)
-        except DataError:
-            if data.strict:
-                raise
-    return encode_examples(data, "train", read).items[0]  # raises, as no row is good
+    return encode_first(data, read)
 
 
 def _paths(data: Records, split: str) -> Iterator[Path]:

@@ -91,6 +91,21 @@ class EncodedExamples(NamedTuple, Generic[T]):
     """A hash of the items where they are not in memory"""
 
 
+def encode_first(records: Records, encode: Callable[[Example], T]) -> T:
+    """What `encode` makes of the first training row that can be used.
+
+    Raises:
+        DataError: no row can be used; or, with `records.strict`, a row before it cannot.
+    """
+    for example in records.examples("train"):
+        try:
+            return encode(example)
+        except DataError:
+            if records.strict:
+                raise
+    return encode_examples(records, "train", encode).items[0]  # raises, as no row is good
+
+
 def encode_examples(
     records: Records,
     split: str,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from seqloom.data.audio.recordings import recording_path
-from seqloom.data.tables.records import Example, Records, encode_examples
+from seqloom.data.tables.records import Example, Records, encode_first
 from seqloom.data.video.config import VideoConfig
 from seqloom.data.video.crop import parse_crop
 from seqloom.data.video.files import MAX_PIXELS, ClipOptions, ClipShape, read_shape
-from seqloom.errors import ConfigError, DataError
+from seqloom.errors import ConfigError
 
 
 def first_options(data: Records, config: VideoConfig) -> ClipOptions:
@@ -45,10 +45,4 @@ def _first_shape(data: Records) -> ClipShape:
         path = recording_path(example.fields.get("file"), example.place, "clip")
         return read_shape(path, where=example.place)
 
-    for example in data.examples("train"):
-        try:
-            return read(example)
-        except DataError:
-            if data.strict:
-                raise
-    return encode_examples(data, "train", read).items[0]  # raises, as no row is good
+    return encode_first(data, read)
