@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,16 +40,20 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     Raises:
         RunError: it cannot be written, for example because the disk is full; the old content stays.
     """
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
+    # In a folder of its own, because a library that writes may put files of its own beside it.
+    folder = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
+    partial = folder / path.name
     try:
-        partial.touch(exist_ok=False)
+        folder.mkdir()
+        partial.touch()
         yield partial
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
+        folder.rmdir()
         sync_folder(path.parent)
     except BaseException as error:
-        partial.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError):
             raise cannot_write(path, error) from None
         raise
@@ -93,7 +98,10 @@ def keep_previous(path: Path, previous: Path) -> None:
 def remove_partial(folder: Path) -> None:
     """Remove what a killed writer of `folder` has left; whoever calls it must be the only writer."""
     for partial in folder.glob(f".*{PARTIAL_SUFFIX}"):
-        partial.unlink(missing_ok=True)
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -33,6 +33,7 @@ def highest_kib() -> int:
     [
         ("model", "embedding_size", 100_000_000, "must hold the parameters that config.json describes"),
         ("model", "embedding_size", 10**18, "must describe a model that can be built"),
+        ("model", "embedding_size", 10**30, "must describe a model that can be built"),
         ("model", "hidden_size", 1_000_000, "must hold the parameters that config.json describes"),
         ("model", "hidden_size", 1_000_000_000, "must describe a model that can be built"),
         ("model", "num_layers", 90, "must hold the parameters that config.json describes"),

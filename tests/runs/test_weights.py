@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import resource
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import torch
 from torch import nn
 
 from seqloom.errors import RunError
+from seqloom.files import remove_partial
 from seqloom.runs import weights
 
 TENSORS = {"w": torch.arange(6.0).view(2, 3), "n": torch.arange(4, dtype=torch.uint8), "s": torch.tensor(2.5)}
@@ -31,6 +34,29 @@ def test_what_is_written_comes_back_and_others_can_read_it(tmp_path: Path) -> No
     for read in (tensors, others):
         assert read.keys() == TENSORS.keys()
         assert all(torch.equal(read[name], tensor) for name, tensor in TENSORS.items())
+
+
+def test_whoever_may_read_other_files_may_read_it(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    written(tmp_path / "a.safetensors")
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_what_a_killed_writer_leaves_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    before = written(path)
+    program = (
+        "import os, signal, sys, torch\n"
+        "from pathlib import Path\n"
+        "from seqloom.runs import weights\n"
+        "weights._compute_checksum = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "weights.write(Path(sys.argv[1]), {'w': torch.zeros(1000)})\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(path)], check=False).returncode < 0
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_partial(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.safetensors"]
+    assert path.read_bytes() == before
 
 
 def test_on_a_full_disk_the_old_file_stays_and_nothing_else(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 from seqloom.data.images.config import ImageConfig
-from seqloom.errors import RunError
+from seqloom.errors import ConfigError, RunError
 from seqloom.models.image_encoders.squeezenet1_1 import SqueezeNet11
-from seqloom.tasks.pictures import EncodedPictures
+from seqloom.tasks.pictures import EncodedPictures, one_thread
 
 Image: Any = pytest.importorskip("PIL.Image")
 
@@ -81,3 +82,61 @@ def test_a_damaged_run_is_one_line(tmp_path: Path, config: ImageConfig) -> None:
     (tmp_path / "pictures.json").write_text('{"encoder": {}, "preprocessing": {"size": 3}}')
     with pytest.raises(RunError, match=r"pictures\.json: expected the preprocessing of pictures\. Got"):
         EncodedPictures.load(tmp_path, config)
+
+
+def test_callers_that_overlap_leave_the_threads_as_they_were() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        first, second = one_thread(), one_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert torch.get_num_threads() == 1
+        second.__exit__(None, None, None)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_another_default_device_changes_no_feature(paths: list[Path], config: ImageConfig) -> None:
+    expected = EncodedPictures.from_config(config).encode(paths[0])
+    with torch.device("meta"):
+        pictures = EncodedPictures.from_config(config)
+        numpy.testing.assert_array_equal(pictures.encode(paths[0]), expected)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("encoder", {"name": "efficientnet-lite0"}),
+        ("encoder", 5),
+        ("encoder", {"name": "squeezenet"}),
+        ("preprocessing", {"size": [40_000, 40_000]}),
+    ],
+)
+def test_a_damaged_description_is_one_line(
+    paths: list[Path], config: ImageConfig, tmp_path: Path, key: str, value: object
+) -> None:
+    pictures = EncodedPictures.from_config(config)
+    content = json.loads(pictures.files()["pictures.json"])
+    (tmp_path / "pictures.json").write_text(json.dumps({**content, key: value}))
+    weights = pictures.encoder.state_dict()  # type: ignore[attr-defined]
+    save_file({f"encoder.{name}": tensor for name, tensor in weights.items()}, tmp_path / "model.safetensors")
+    with pytest.raises(RunError, match=r"pictures\.json: ") as raised:
+        EncodedPictures.load(tmp_path, config)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"encoder": "efficientnet-lite0", "mirrored_images": True},
+        {"encoder": "squeezenet1_1", "image_color": False},
+        {"encoder": "efficientnet-lite0", "encoder_weights": "weights.safetensors"},
+        {"encoder_weights": "weights.safetensors"},
+    ],
+)
+def test_a_setting_that_nothing_reads_is_refused(keys: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"data\.\w+: has no use with data\.encoder="):
+        ImageConfig(**keys).check()

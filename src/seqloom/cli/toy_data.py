@@ -13,7 +13,8 @@ from seqloom.cli.terminal.options import json_option
 
 def command(
     task: Annotated[
-        str, typer.Argument(help="generate, classify, tag, translate, transcribe, compose or forecast.")
+        str,
+        typer.Argument(help="generate, classify, tag, translate, transcribe, caption, compose or forecast."),
     ],
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
     kind: Annotated[

@@ -25,8 +25,8 @@ def command(
     task: Annotated[
         str | None,
         typer.Option(
-            help="generate, classify, tag, translate, transcribe, compose or forecast.  [default: inferred "
-            "from the data]",
+            help="generate, classify, tag, translate, transcribe, caption, compose or forecast.  "
+            "[default: inferred from the data]",
             show_default=False,
         ),
     ] = None,

@@ -30,7 +30,7 @@ svg { width: 100%; height: auto; display: block; border-radius: 4px; }
 """
 
 
-class CaptionedPicture(NamedTuple):
+class AttentionPicture(NamedTuple):
     """A picture with its caption.
 
     Fields:
@@ -50,7 +50,7 @@ class CaptionedPicture(NamedTuple):
     places: tuple[int, int]
 
 
-def draw_attention_page(pictures: Iterable[CaptionedPicture]) -> str:
+def draw_attention_page(pictures: Iterable[AttentionPicture]) -> str:
     """An HTML page with every picture, whole and as each word of its caption looked at it."""
     sections = "".join(_section(number, picture) for number, picture in enumerate(pictures))
     return (
@@ -63,7 +63,7 @@ def draw_attention_page(pictures: Iterable[CaptionedPicture]) -> str:
     )
 
 
-def _section(number: int, picture: CaptionedPicture) -> str:
+def _section(number: int, picture: AttentionPicture) -> str:
     height, width = picture.pixels.shape[:2]
     key = f"picture{number}"
     image = f'<image id="{key}" width="{width}" height="{height}" href="{_data_uri(picture.pixels)}"/>'

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from seqloom.errors import ConfigError, RunError
 from seqloom.files import write_atomically
-from seqloom.inference.attention_page import CaptionedPicture, draw_attention_page
+from seqloom.inference.attention_page import AttentionPicture, draw_attention_page
 from seqloom.tasks.base import Output
 from seqloom.tasks.captioning import Captioning
 
 if TYPE_CHECKING:
     from seqloom.inference.predictor import Predictor
+
+AT_A_TIME = 256
+"""Pictures whose maps are in memory"""
 
 
 def caption_pictures(
@@ -47,11 +50,15 @@ def caption_pictures(
         if kind == "none":
             raise ConfigError("--attention", "needs a model that has attention", got="model.attention=none")
         decoding["attention"] = True
-    outputs = predictor.predict(paths, strict=strict, **decoding)
+    outputs = [
+        output
+        for start in range(0, len(paths), AT_A_TIME)
+        for output in predictor.predict(paths[start : start + AT_A_TIME], strict=strict, **decoding)
+    ]
     if attention is not None:
         preparation = predictor.preparation
         pictures = (
-            CaptionedPicture(
+            AttentionPicture(
                 Path(path).name,
                 task.view(preparation, Path(path)),
                 output.text,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ class OtherRuns(NamedTuple):
         inside = self.folder / path
         if not inside.resolve().is_relative_to(self.folder.resolve()):
             expected = f"must be in {self.folder}, whose configuration names it"
-            hint = f"If you trust it, name it yourself: --set decoding.language_model={path}"
+            setting = shlex.quote(f"decoding.language_model={path}")
+            hint = f"If you trust it, name it yourself, as by --set {setting}"
             raise RunError(path, expected, hint=hint)
         return load_run(inside)

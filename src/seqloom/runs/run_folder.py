@@ -235,8 +235,8 @@ def load_trained(folder: Path, config: RunConfig, preparation: Preparation) -> n
     try:
         with torch.device("meta"), _NoRandomValues():
             described = config.task.build(preparation, config.model)
-    except (RuntimeError, ConfigError) as error:  # of torch: more bytes than a number of 64 bits counts
-        got = str(error).partition("\n")[0]
+    except (RuntimeError, TypeError, OverflowError, ConfigError) as error:  # of torch: sizes beyond 64 bits
+        got = str(error).partition("\n")[0].removesuffix(".")
         raise RunError(folder / CONFIG, "must describe a model that can be built", got=got) from None
     weights.require_shapes(described, weights.read_shapes(path), path)
     model = build_model(config, preparation)

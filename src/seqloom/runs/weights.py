@@ -36,12 +36,14 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | 
     """
     on_host = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replace_atomically(path) as partial:
+        mode = partial.stat().st_mode
         try:
             save_file(on_host, partial, {**(metadata or {}), CHECKSUM: NO_CHECKSUM})
         except SafetensorError as error:
             number = re.search(r"os error (\d+)", str(error))
             reason = OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))
             raise cannot_write(path, reason) from None
+        partial.chmod(mode)  # safetensors writes a file that its owner alone may read
         with partial.open("r+b") as file:
             header = _read_header(file)
             checksum = _compute_checksum(header, file)

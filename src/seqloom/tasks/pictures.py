@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -77,18 +78,21 @@ class EncodedPictures:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             preprocessing = Preprocessing.model_validate_json(json.dumps(content["preprocessing"]))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             got = " ".join(str(error).split())[:160]
             raise RunError(path, "expected the preprocessing of pictures", got=got) from None
         weights = _read_weights(folder / WEIGHTS, prefix)
         if weights is None:
             return cls(load_encoder(config.encoder, config.encoder_weights), preprocessing, mirrored)
-        encoder = build_encoder(content["encoder"])
         try:
-            encoder.load_state_dict(weights)  # type: ignore[attr-defined]
-        except RuntimeError as error:
+            # Without memory first: the file must have the sizes that its settings describe.
+            described: Any = build_encoder(content["encoder"], device="meta")
+            described.load_state_dict({name: tensor.to("meta") for name, tensor in weights.items()})
+            encoder: Any = build_encoder(content["encoder"])
+            encoder.load_state_dict(weights)
+        except (RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
             got = " ".join(str(error).split())[:160]
-            raise RunError(folder / WEIGHTS, "expected the weights of the encoder", got=got) from None
+            raise RunError(path, "must describe the encoder whose weights the run has", got=got) from None
         return cls(encoder, preprocessing, mirrored)
 
     def files(self) -> dict[str, str]:
@@ -167,15 +171,27 @@ def encode_images(encoder: ImageEncoder, images: Tensor) -> Tensor:
     return torch.cat(maps)
 
 
+class _Callers:
+    """Of `one_thread`, at the same time: the number of threads is the process's."""
+
+    lock, count, threads_before = threading.Lock(), 0, 1
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute each operation on one thread, here and in threads that are started meanwhile."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Let torch compute each operation on one thread, until the last of several callers has left."""
+    with _Callers.lock:
+        if not _Callers.count:
+            _Callers.threads_before = torch.get_num_threads()
+            torch.set_num_threads(1)
+        _Callers.count += 1
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _Callers.lock:
+            _Callers.count -= 1
+            if not _Callers.count:
+                torch.set_num_threads(_Callers.threads_before)
 
 
 def _read_weights(path: Path, prefix: str) -> dict[str, Tensor] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import struct
 import zlib
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 
 from seqloom.data.images.files import read_picture
 from seqloom.data.images.preprocessing import Preprocessing
-from seqloom.errors import DataError
+from seqloom.errors import DataError, RunError
 
 Image: Any = pytest.importorskip("PIL.Image")
 
@@ -149,3 +150,39 @@ def test_the_part_in_the_middle_is_read(tmp_path: Path) -> None:
     whole = Preprocessing(**shape, crop="none").read(tmp_path / "a.png")[0]  # type: ignore[arg-type]
     assert whole[0, 0, 0] == 0
     assert Preprocessing(**shape).normalize(numpy.array([[[0, 255]]])).tolist() == [[[-1.0, 1.0]]]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_turned_as_pillow_turns_it(tmp_path: Path, orientation: int) -> None:
+    # With a width that is a text, where a number belongs: Pillow cannot write that again.
+    tags = struct.pack("<HHI4s", 0x0100, 2, 4, b"far") + struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + tags + struct.pack("<I", 0)
+    path = tmp_path / "a.png"
+    pixels = numpy.arange(24, dtype=numpy.uint8).reshape(4, 6)
+    Image.fromarray(pixels).save(path, exif=exif)
+    upright = {
+        1: pixels,
+        2: pixels[:, ::-1],
+        3: pixels[::-1, ::-1],
+        4: pixels[::-1],
+        5: pixels.T,
+        6: numpy.rot90(pixels, -1),
+        7: numpy.rot90(pixels, 2).T,
+        8: numpy.rot90(pixels),
+    }
+    picture = read_picture(path)
+    numpy.testing.assert_array_equal(numpy.asarray(picture.image), upright[orientation])
+    assert picture.conversions == (() if orientation == 1 else ("turned as its EXIF data says",))
+
+
+def test_what_is_no_fault_of_a_picture_does_not_make_it_unusable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("L", (4, 4)).save(tmp_path / "a.png")
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("PIL.Image.open", fail)
+    with pytest.raises(RunError, match=r"a\.png: cannot be read now\. Got .*Too many open files\."):
+        read_picture(tmp_path / "a.png")

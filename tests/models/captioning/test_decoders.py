@@ -102,9 +102,8 @@ def test_attention_by_hand() -> None:
     attention = RegionAttention(query_size=2, size=2)
     with torch.no_grad():
         attention.query.weight.copy_(torch.eye(2))
-    keys = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
     values = torch.tensor([[[4.0, 0.0], [0.0, 8.0]]])
-    context, weights = attention(torch.tensor([[[2.0**0.5, 0.0]]]), keys, values)
+    context, weights = attention(torch.tensor([[[2.0**0.5 / 4, 0.0]]]), values)
     first = torch.tensor(1.0).exp() / (torch.tensor(1.0).exp() + 1)  # scores 1 and 0
     torch.testing.assert_close(weights[0, 0], torch.stack([first, 1 - first]))
     torch.testing.assert_close(context[0, 0], torch.stack([4 * first, 8 * (1 - first)]))

@@ -11,6 +11,8 @@ from seqloom.errors import ConfigError
 from seqloom.settings import StrictConfig
 
 ImageAs: TypeAlias = Literal["map", "rows", "pixels"]
+WITH_WEIGHTS = "squeezenet1_1"
+"""The encoder whose weights come from a file that is named"""
 Pixels: TypeAlias = Annotated[int, Field(ge=4, le=1024)]
 
 
@@ -45,11 +47,19 @@ class ImageConfig(StrictConfig):
         """Check that the keys go together.
 
         Raises:
-            ConfigError: an encoder is named that nothing would be read by.
+            ConfigError: an encoder is named that nothing would be read by, or a key that it does not read.
         """
-        if self.image_as != "map" and self.encoder != type(self).model_fields["encoder"].default:
+        fields = type(self).model_fields
+        is_pretrained = self.encoder != fields["encoder"].default
+        if self.image_as != "map" and is_pretrained:
             expected = f"has no use with data.image_as={self.image_as}, which reads pixels"
             raise ConfigError("data.encoder", expected, got=self.encoder)
+        unused = ["encoder_weights"] if self.encoder != WITH_WEIGHTS else []
+        unused += ["image_color", "mirrored_images", "shifted_pixels"] if is_pretrained else []
+        for name in unused:
+            if (value := getattr(self, name)) != fields[name].default:
+                expected = f"has no use with data.encoder={self.encoder}"
+                raise ConfigError(f"data.{name}", expected, got=value)
 
     def image_augmentation(self) -> ImageAugmentation | None:
         """What is varied in training; None: nothing."""

@@ -21,6 +21,7 @@ from seqloom.data.images.idx import read_idx_picture, split_reference
 from seqloom.data.images.preprocessing import Preprocessing
 from seqloom.data.parallel import map_ahead
 from seqloom.errors import DataError
+from seqloom.optional import import_optional
 from seqloom.progress import phase
 
 log = logging.getLogger("seqloom")
@@ -111,7 +112,9 @@ class FeatureCache:
         number = self._numbers[str(path)]
         if number < 0:
             read_picture(path, where)  # says why
-            raise DataError(where or path, "expected a picture that stays as it is", got="one that changed")
+            expected = "expected a picture that can always be read"
+            hint = "Delete the folder pictures of the cache, where it is marked as unusable"
+            raise DataError(where or path, expected, got="one that could not be read before", hint=hint)
         return number
 
     def rows(self, numbers: Sequence[int] | numpy.ndarray) -> numpy.ndarray:
@@ -141,7 +144,11 @@ class FeatureCache:
             return self.extractor.compute(pixels[None]).astype(self.extractor.dtype)[0]
 
     def _add_block(self, paths: Sequence[Path], advance: Callable[[int], None]) -> None:
-        key = hashlib.sha256(f"{FORMAT} {self.preprocessing.pixel_key} {self.extractor.key}".encode())
+        # A later Pillow may read what this one does not.
+        reader = import_optional("PIL", "vision").__version__
+        key = hashlib.sha256(
+            f"{FORMAT} {reader} {self.preprocessing.pixel_key} {self.extractor.key}".encode()
+        )
         for content in map_ahead(_digest, paths):
             key.update(content)
         done = 0

@@ -6,6 +6,7 @@ blue of 8 bits is converted, and said.
 
 from __future__ import annotations
 
+import errno
 import threading
 import warnings
 from collections.abc import Iterator
@@ -16,17 +17,29 @@ from typing import Any, NamedTuple
 import numpy
 
 from seqloom.data.images.idx import read_idx_picture, split_reference
-from seqloom.errors import DataError
+from seqloom.errors import DataError, RunError
 from seqloom.optional import import_optional
 
 MAX_PIXELS = 64 << 20
-"""Of a picture: decoded, it takes four bytes for each at most."""
+"""Of a picture; one of 16 bits takes some thirty bytes for each while it is reduced."""
 MAX_UINT8, MAX_UINT16 = 255, 65535
 TO_8_BITS = 257
 """65535 / 255"""
 FORMATS = "a picture, such as JPEG or PNG"
 ORIENTATION = 0x0112
 """The tag of EXIF data that says how a picture is turned"""
+TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""What makes it upright, as Pillow names it"""
+SYSTEM_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
+"""Errors that say nothing of a picture"""
 
 
 class Picture(NamedTuple):
@@ -56,6 +69,7 @@ def read_picture(path: Path, where: object = None, near: tuple[int, int] | None 
     Raises:
         DataError: there is no such file, it is no picture, is truncated, or has too many pixels, or only one.
         ConfigError: Pillow is not installed.
+        RunError: the system has no memory or no files left.
 
     >>> import tempfile, PIL.Image
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -87,6 +101,7 @@ def _read(pil: Any, path: Path, where: object, near: tuple[int, int] | None) -> 
     except pil.DecompressionBombError:
         raise _unusable(where, path, bound, "far more") from None
     except Exception as error:  # a damaged header makes Pillow raise nearly anything
+        _raise_system_error(path, error)
         raise _unusable(where, path, FORMATS, f"one that Pillow cannot open ({_reason(error)})") from None
     with image:
         width, height = image.size
@@ -101,18 +116,24 @@ def _read(pil: Any, path: Path, where: object, near: tuple[int, int] | None) -> 
             orientation = _orientation(image)
             image.load()
         except Exception as error:  # so does a damaged body
+            _raise_system_error(path, error)
             raise _unusable(where, path, "a complete picture", f"a damaged one ({_reason(error)})") from None
-        upright = (
-            import_optional("PIL.ImageOps", "vision").exif_transpose(image) if orientation > 1 else image
-        )
-        conversions += ["turned as its EXIF data says"] if orientation > 1 else []
+        turn = TURNS.get(orientation)
+        conversions += ["turned as its EXIF data says"] if turn else []
         try:
-            simple, converted = _simplify(pil, upright)
+            simple, converted = _simplify(pil, image.transpose(pil.Transpose[turn]) if turn else image)
         except (OSError, ValueError, MemoryError) as error:
+            _raise_system_error(path, error)
             raise _unusable(where, path, FORMATS, f"mode {image.mode} ({_reason(error)})") from None
         if simple is image:
             simple = image.copy()  # the file is closed at the end
     return Picture(simple, (*conversions, *converted))
+
+
+def _raise_system_error(path: Path, error: Exception) -> None:
+    """Raise what is no fault of the picture, which would be taken for unusable ever after."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) in SYSTEM_ERRORS:
+        raise RunError(path, "cannot be read now", got=_reason(error) or "too little memory") from None
 
 
 def _frames(image: Any) -> int:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import numpy
 from pydantic import Field
 
 from seqloom.data.images.files import Picture, read_picture
 from seqloom.optional import import_optional
-from seqloom.settings import PositiveInt, StrictConfig
+from seqloom.settings import StrictConfig
 
 MAX_VALUE = 255
+Side: TypeAlias = Annotated[int, Field(ge=1, le=1024)]
 
 
 class Preprocessing(StrictConfig):
@@ -23,7 +24,7 @@ class Preprocessing(StrictConfig):
     True
     """
 
-    size: tuple[PositiveInt, PositiveInt] = (224, 224)
+    size: tuple[Side, Side] = (224, 224)
     """Height and width in pixels."""
     crop: Literal["center", "none"] = "center"
     """`center`: the largest part around the middle that has the proportions of `size`; `none`: all of it,

@@ -30,14 +30,12 @@ class PictureMemory(NamedTuple):
     """Pictures as a decoder reads them.
 
     Fields:
-        values: (B, K, A), what attention takes the mean of, for each place.
-        keys: (B, K, A), what it compares with a query.
+        values: (B, K, A), what attention compares with a query and takes the mean of, for each place.
         summary: (B, E), the whole picture.
         start: the decoder's first state, a row a picture.
     """
 
     values: Tensor
-    keys: Tensor
     summary: Tensor
     start: DecoderState
 

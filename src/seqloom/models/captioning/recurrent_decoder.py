@@ -94,7 +94,7 @@ class RecurrentCaptionDecoder(nn.Module):
         states[0] = torch.tanh(states[0])  # h is within (-1, 1), as a cell would have it; c is not
         layers: State = tuple(zip(*states, strict=True)) if len(states) > 1 else tuple(states[0])
         rows = picture_rows(len(features), features.device)
-        return PictureMemory(values, values, summary, DecoderState(layers, rows))
+        return PictureMemory(values, summary, DecoderState(layers, rows))
 
     def decode(
         self, tokens: Tokens, state: DecoderState, encoded: PictureMemory, lengths: Tensor | None = None
@@ -113,7 +113,7 @@ class RecurrentCaptionDecoder(nn.Module):
             if self.attention.has_sentinel:
                 first = tensors_of(state.layers[-1])[0]  # h of the last layer
                 before = (x.transpose(0, 1), torch.cat([first, output[:-1]]).transpose(0, 1))
-            context, weights = self.attention(hidden, encoded.keys[rows], encoded.values[rows], before)
+            context, weights = self.attention(hidden, encoded.values[rows], before)
         features = torch.tanh(self.combine(torch.cat([context.to(hidden.dtype), hidden], -1)))
         if self.training:
             features = drop(features.transpose(0, 1), self.dropouts.output, self.dropouts.locked)

@@ -50,20 +50,20 @@ class RegionAttention(nn.Module):
             self.sentinel = nn.Linear(query_size, size)  # W_s
 
     def forward(
-        self, h: Tensor, keys: Tensor, values: Tensor, before: tuple[Tensor, Tensor] | None = None
+        self, h: Tensor, values: Tensor, before: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
         """The context of every step.
 
         Args:
             h: (N, T, H), the decoder's output.
-            keys, values: (N, K, A) of the picture of each row.
+            values: (N, K, A) of the picture of each row, which are its keys too.
             before: x (N, T, I), the decoder's input, and h (N, T, H) one step earlier, for the sentinel.
 
         Returns:
             The context (N, T, A), and the weights (N, T, K) of the places.
         """
-        query = self.query(h) / math.sqrt(keys.shape[-1])
-        scores = query @ keys.mT
+        query = self.query(h) / math.sqrt(values.shape[-1])
+        scores = query @ values.mT
         if not self.has_sentinel:
             weights = scores.softmax(-1)
             return weights @ values, weights

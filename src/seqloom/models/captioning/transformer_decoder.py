@@ -103,7 +103,7 @@ class TransformerCaptionDecoder(nn.Module):
             values = torch.cat([values, self.sentinel.expand(len(values), 1, -1)], 1)
         nothing = torch.zeros(0, len(features), dtype=torch.int64, device=features.device)
         start = DecoderState(nothing, picture_rows(len(features), features.device))
-        return PictureMemory(values, values, summary, start)
+        return PictureMemory(values, summary, start)
 
     def decode(
         self, tokens: Tokens, state: DecoderState, encoded: PictureMemory, lengths: Tensor | None = None

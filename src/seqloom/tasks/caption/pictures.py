@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from functools import cached_property
@@ -11,13 +12,13 @@ from typing import Any, NamedTuple, TypeAlias, final
 import numpy
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from seqloom.data.images.feature_cache import FeatureCache, pixel_extractor
-from seqloom.data.images.files import read_picture
-from seqloom.data.images.pictures import picture_path
+from seqloom.data.images.pictures import first_picture
 from seqloom.data.images.preprocessing import Preprocessing
-from seqloom.data.tables.records import Example, Records
-from seqloom.errors import DataError, RunError
+from seqloom.data.tables.records import Records
+from seqloom.errors import RunError
 from seqloom.models.image_encoders.encoder import ImageFormat
 from seqloom.models.image_encoders.loading import TRAINED, build_encoder
 from seqloom.models.image_encoders.small_cnn import SmallCNN
@@ -28,6 +29,9 @@ SMALL_PIXELS = 64
 """Below this a picture has too little detail for networks that are trained on photos."""
 MIDDLE = (0.5, 0.5, 0.5)
 CHUNK = 256
+"""Pictures that are compared at a time"""
+SIDE = 16
+"""Pixels of a picture, made small, by which it is compared"""
 
 
 class PictureToCaption(NamedTuple):
@@ -70,8 +74,8 @@ class MapInput:
         return self.pictures.cache
 
     def new_encoder(self) -> Any:
-        """The encoder of a model: the frozen one."""
-        return self.encoder
+        """The encoder of a model: a copy of the frozen one, so that the model may be moved and converted."""
+        return copy.deepcopy(self.encoder)
 
     def files(self) -> dict[str, str]:
         """How pictures are read."""
@@ -155,7 +159,14 @@ class PixelInput:
 
     def summarize(self, numbers: list[int]) -> numpy.ndarray:
         """A vector (N, D) for each picture of the cache, by which pictures are compared."""
-        return self.rows(numbers).reshape(len(numbers), -1).astype(numpy.float32)
+        return numpy.concatenate(
+            [
+                adaptive_avg_pool2d(torch.from_numpy(self.rows(numbers[start : start + CHUNK])).float(), SIDE)
+                .flatten(1)
+                .numpy()
+                for start in range(0, len(numbers), CHUNK)
+            ]
+        )
 
     def describe(self) -> str:
         """For example `small-cnn trained from scratch, 32 x 32 pixels in color`."""
@@ -172,7 +183,7 @@ def fit_pictures(data: Records, config: DataConfig) -> PictureInput:
         ConfigError: there is no such encoder, or what it needs is missing.
         DataError: no training picture can be read.
     """
-    width, height = _first_size(data)
+    height, width = first_picture(data).size
     if config.resolve_encoder(min(width, height) < SMALL_PIXELS) == TRAINED:
         side = config.image_size or min(width, height, SMALL_PIXELS)
         crop = config.image_crop
@@ -196,26 +207,3 @@ def load_pictures(folder: Path, config: DataConfig) -> PictureInput:
         got = " ".join(str(error).split())[:160]
         raise RunError(path, "expected the preprocessing of pictures", got=got) from None
     return PixelInput(preprocessing)
-
-
-def _first_size(data: Records) -> tuple[int, int]:
-    """Width and height of the first training picture that can be read.
-
-    Raises:
-        DataError: none can be read; or, where `data.strict`, one cannot.
-    """
-    first: DataError | None = None
-    for example in data.examples("train"):
-        try:
-            return _size_of(example)
-        except DataError as error:
-            if data.strict:
-                raise
-            first = first or error
-    raise DataError(data.path, "expected at least one usable picture for training", got=str(first or "none"))
-
-
-def _size_of(example: Example) -> tuple[int, int]:
-    path = picture_path(example.fields.get("file"), example.place)
-    width, height = read_picture(path, example.place).image.size
-    return width, height

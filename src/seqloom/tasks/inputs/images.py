@@ -214,9 +214,9 @@ def _shrink(size: tuple[int, int]) -> tuple[int, int]:
 def _measure(preprocessing: Preprocessing, pictures: Sequence[StoredPicture]) -> Preprocessing:
     """With the mean and the deviation of each channel over the training pictures, or some of them."""
     step = -(-len(pictures) // MAX_MEASURED)
-    sample = [picture.pixels() for picture in pictures[::step]]
-    total = numpy.stack([pixels.mean((1, 2)) for pixels in sample]).mean(0) / 255
-    squares = numpy.stack([(pixels / 255.0) ** 2 for pixels in sample]).mean((0, 2, 3))
+    sample = (picture.pixels() / 255.0 for picture in pictures[::step])
+    moments = [(pixels.mean((1, 2)), (pixels**2).mean((1, 2))) for pixels in sample]
+    total, squares = (numpy.stack(part).mean(0) for part in zip(*moments, strict=True))
     deviation = numpy.sqrt((squares - total**2).clip(min=MIN_DEVIATION**2))
     mean, spread = (tuple(round(float(value), 6) for value in part) for part in (total, deviation))
     return preprocessing.model_copy(update={"mean": mean, "deviation": spread})
