@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +26,17 @@ def copied(trained: Path, tmp_path: Path) -> Path:
         if file.is_file():
             (tmp_path / file.name).write_bytes(file.read_bytes())
     return tmp_path
+
+
+@pytest.fixture
+def little_memory() -> Iterator[None]:
+    """Half a gigabyte more than the process has: whatever asks for more fails."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)
+    status = Path("/proc/self/status").read_text()
+    size = re.search(r"VmSize:\s+(\d+) kB", status)
+    assert size is not None
+    resource.setrlimit(resource.RLIMIT_AS, (int(size[1]) * 1024 + (512 << 20), limit[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limit)
