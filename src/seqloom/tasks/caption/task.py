@@ -51,7 +51,7 @@ class Caption(Task):
     ModelConfig = ModelConfig
     LossConfig = LossConfig
     DecodingConfig = DecodingConfig
-    training_defaults = MappingProxyType({"batch_size": 16, "learning_rate": 1e-3})
+    training_defaults = MappingProxyType({"batch_size": 16, "learning_rate": 3e-3})
 
     def accepts(self, data: Any) -> str | None:
         """Records with a picture and a caption."""
