@@ -69,7 +69,8 @@ class Series(NamedTuple):
     y: numpy.ndarray
     """(T,) float64; NaN where nothing was observed"""
     exogenous: numpy.ndarray
-    """(T + more, F) float64 without NaN; the steps after T are those whose known-future columns are given"""
+    """(T + more, F) float64, NaN before the first value of a column of numbers; the steps after T are those
+    whose known-future columns are given"""
     static: numpy.ndarray
     """(K,) float64"""
 
@@ -289,7 +290,9 @@ class SeriesData:
 def encode_categories(stored: numpy.ndarray, categories: Sequence[tuple[int, ...] | None]) -> numpy.ndarray:
     """Exogenous columns (…, F) of stored ones (…, C): a column of words becomes one of 0 and 1 for each.
 
-    >>> encode_categories(numpy.array([[7.5, 0], [8.5, 2], [9.5, numpy.nan]]), (None, (2, 3)))
+    Where a cell is empty all of these are 0.
+
+    >>> encode_categories(numpy.array([[7.5, -2], [8.5, 2], [9.5, numpy.nan]]), (None, (2, 3)))
     array([[7.5, 0. , 0. ],
            [8.5, 1. , 0. ],
            [9.5, nan, nan]])
