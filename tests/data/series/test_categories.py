@@ -57,6 +57,10 @@ def test_words_are_left_out_until_they_are_asked_for(path: Path) -> None:
     assert any(remark == expected for remark in table.remarks)
 
 
+def test_a_column_that_is_asked_for_is_not_said_to_be_left_out(path: Path) -> None:
+    assert not [remark for remark in _table(path).remarks if "weather" in remark]
+
+
 @pytest.mark.parametrize("plain", [True, False])
 @pytest.mark.parametrize("cached", [True, False])
 def test_an_input_for_each_word(
