@@ -98,7 +98,7 @@ def measure_refitted(
     batching, parts = Batching(BATCH_SIZE, config.training.window, training=False), []
     for number, (known, places) in enumerate(stages, 1):
         sizes = ", ".join(f"{name} {known.splits[name].steps:,} steps" for name in ("train", split))
-        log(f"refit {number} of {len(stages)}: {len(known):,} series; {sizes}; {steps:,} steps of training")
+        log(f"refit {number} of {len(stages)}: {sizes}; {steps:,} steps of training")
         with torch.device("cpu"):  # whatever the default is: accelerate moves what is trained
             model = refit(config, preparation, known, steps)
         source = preparation.source(known, split, batching)
