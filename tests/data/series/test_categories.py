@@ -181,6 +181,7 @@ def test_from_a_table_to_a_forecast(tmp_path: Path) -> None:
     assert model.preparation.columns.historic == ("price", "weather=1", "weather=2")
     other = _write(tmp_path / "y.csv", ("",), days=2)
     forecast = model.forecast(other)
+    assert "weather: 4 of 4 values are missing: read as none of its words" in forecast.remarks
     assert len(forecast.ds) == 6
     assert numpy.isfinite(forecast.columns["mean"]).all()
 

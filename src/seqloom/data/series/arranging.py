@@ -65,7 +65,8 @@ def arrange_series(
         else list(starmap(Word, words))
     )
     historic, future = _further(plan, stored, known)
-    remarks = [*describe_unknown(stored, known), *remarks]
+    word_remarks = list(describe_unknown(stored, known))
+    remarks = [*word_remarks, *remarks]
     calendar, holidays = calendar_columns(plan.frequency, config.calendar), config.holidays
     static = () if table.static is None else table.static.columns
     layout = Layout(
@@ -98,7 +99,7 @@ def arrange_series(
         numpy.tile([0.0, 1.0], (len(facts.lengths), 1)),
         series.key,
     )
-    data = SeriesData(table.path, layout, arrays, splits, remarks, skipped, table.strict)
+    data = SeriesData(table.path, layout, arrays, splits, remarks, skipped, table.strict, word_remarks)
     return data.standardized() if config.standardize else data
 
 

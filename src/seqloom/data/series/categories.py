@@ -16,8 +16,6 @@ from seqloom.errors import DataError
 
 CHUNK = 1 << 20
 SHOWN = 3
-UNKNOWN = "words that training does not have"
-"""In every remark about such words"""
 
 
 class Word(NamedTuple):
@@ -119,6 +117,6 @@ def describe_unknown(stored: Stored, words: Sequence[Word]) -> Iterator[str]:
             more = f" and {len(others) - SHOWN:,} more" if len(others) > SHOWN else ""
             total, count = int(counts.sum()), int(counts[others].sum())
             share = f"{count:,} of {total:,} values"
-            yield f"{name}: {share} are {UNKNOWN}: {named}{more}"
+            yield f"{name}: {share} are words that training does not have: {named}{more}"
         if num_missing:
             yield f"{name}: {num_missing:,} of {stored.steps:,} values are missing: read as none of its words"

@@ -133,6 +133,7 @@ class SeriesData:
         remarks: what a person should know, a line each.
         skipped: one message for every series that could not be used.
         strict: whether a bad series is an error.
+        word_remarks: those of the remarks that are about words of columns.
     """
 
     def __init__(
@@ -144,7 +145,9 @@ class SeriesData:
         remarks: Sequence[str] = (),
         skipped: SkippedRows | None = None,
         strict: bool = False,
+        word_remarks: Sequence[str] = (),
     ) -> None:
+        self.word_remarks = tuple(word_remarks)
         self.path, self.layout, self.arrays = path, layout, arrays
         self.splits: Mapping[str, Split] = MappingProxyType(dict(splits))
         self.remarks, self.strict = tuple(remarks), strict
@@ -260,7 +263,14 @@ class SeriesData:
             scales[number] = numpy.nanmean(y), deviation if deviation > 0 else 1.0
         arrays = self.arrays._replace(scales=scales)
         return SeriesData(
-            self.path, self.layout, arrays, self.splits, self.remarks, self.skipped, self.strict
+            self.path,
+            self.layout,
+            arrays,
+            self.splits,
+            self.remarks,
+            self.skipped,
+            self.strict,
+            self.word_remarks,
         )
 
     @cached_property
