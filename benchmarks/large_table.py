@@ -49,11 +49,11 @@ def measure(rows: int, folder: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "seqloom.cli", "train", str(table), "--out", str(run)]
     command += ["--set", f"training.max_steps={STEPS}", "--set", "training.validate_every=1000000"]
     command += ["--set", "training.log_every=1"]
-    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "SEQLOOM_CACHE": str(folder / "cache"), "PYTHONUNBUFFERED": "1"}
     started = time.perf_counter()
     with (folder / "said.txt").open("w") as said:
         process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=environment)
-        most, first, trained = 0, 0.0, 0.0
+        most, at_trained, first, trained = 0, 0, 0.0, 0.0
         ended = threading.Event()
         threading.Thread(target=lambda: (process.wait(), ended.set()), daemon=True).start()
         while not ended.wait(0.05):

@@ -63,7 +63,22 @@ def verdict(value: float, floor: float | None, *, at_most: bool = False) -> str:
 
 
 def processor() -> str:
-    """The name that the kernel gives it."""
+    """The name that the kernel gives it, and the widest of its instruction sets that we use."""
     info = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.*)", info.read_text()) if info.exists() else None
-    return found.group(1).strip() if found else platform.processor()
+    text = info.read_text() if info.exists() else ""
+    found = re.search(r"model name\s*: (.*)", text)
+    name = found.group(1).strip() if found else platform.processor()
+    return f"{name}{instruction_set(text)}"
+
+
+def instruction_set(text: str) -> str:
+    """Of the content of `/proc/cpuinfo`: ` (avx512)`, ` (avx2)`, or nothing.
+
+    >>> instruction_set("flags : fpu avx avx2 bmi2")
+    ' (avx2)'
+    """
+    match = re.search(r"^flags\s*: (.*)", text, re.MULTILINE)
+    flags = match.group(1).split() if match else []
+    return next(
+        (f" ({name})" for name, flag in (("avx512", "avx512f"), ("avx2", "avx2")) if flag in flags), ""
+    )

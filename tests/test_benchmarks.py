@@ -42,6 +42,13 @@ def test_every_benchmark_is_short_enough_to_read() -> None:
     assert [path.name for path in FOLDER.rglob("*.py") if len(path.read_text().splitlines()) > 400] == []
 
 
+def test_a_section_names_the_instruction_set(load: Any) -> None:
+    results = load("results")
+    assert results.instruction_set("model name : x\nflags\t\t: fpu avx avx2\n") == " (avx2)"
+    assert results.instruction_set("flags\t\t: avx2 avx512f avx512bw\n") == " (avx512)"
+    assert results.instruction_set("") == ""
+
+
 def test_peers_are_pinned() -> None:
     lines = (FOLDER / "peers.txt").read_text().splitlines()
     assert all(re.fullmatch(r"#.*|[\w.-]+==[\w.]+", line) for line in lines)

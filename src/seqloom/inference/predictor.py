@@ -314,7 +314,8 @@ class Predictor:
             strict: whether one bad row among many raises; else it is skipped and counted.
             reading: how tables are read, such as `{"columns": {"text": "body"}}`: the `data.*` keys that
                 every task has; they override the run's.
-            refit: train anew before every so many windows of a backtest, on all that is known then.
+            refit: train anew before every so many windows of a backtest, on all of each series
+                that is before its own window.
             log: called with a line about the data: its splits, and what was recognized in it.
             decoding: the task's `decoding.*` keys, such as `num_beams=5`; they override the run's.
 
@@ -347,6 +348,8 @@ class Predictor:
         seconds = run_folder.training_seconds(self.folder)
         task = self.config.task
         report = make_report(task, preparation, splits, split, rows, source.skipped, seed, seconds)
+        if refit is not None and report.baseline:
+            report = report._replace(remarks=[*report.remarks, "the baseline is not refitted"])
         return with_comparison(report, task, self.model, splits, context)
 
     def _language_model(self) -> TextGeneration:

@@ -1,4 +1,4 @@
-"""A model trained anew before windows of a backtest, on all that is known before them."""
+"""A model trained anew before windows of a backtest, on all of each series that is before its own window."""
 
 from __future__ import annotations
 
@@ -69,6 +69,9 @@ def measure_refitted(
 ) -> Rows:
     """What each window of a backtest costs a model that was trained anew before it.
 
+    Windows are counted from each series' own end: nothing of the same series after its cutoff is learnt from,
+    though later dates of other series may be, where series end at different times.
+
     Args:
         folder: of the run, whose best step says how long to train.
         preparation: whose sources give the windows of the backtest.
@@ -94,8 +97,10 @@ def measure_refitted(
     steps = checkpoint.load(folder).state.best_step
     batching, parts = Batching(BATCH_SIZE, config.training.window, training=False), []
     for number, (known, places) in enumerate(stages, 1):
-        log(f"refit {number} of {len(stages)}: {known.describe()}; {steps:,} steps of training")
-        model = refit(config, preparation, known, steps)
+        sizes = ", ".join(f"{name} {known.splits[name].steps:,} steps" for name in ("train", split))
+        log(f"refit {number} of {len(stages)}: {sizes}; {steps:,} steps of training")
+        with torch.device("cpu"):  # whatever the default is: accelerate moves what is trained
+            model = refit(config, preparation, known, steps)
         source = preparation.source(known, split, batching)
         rows = measure(config.task, model, source, next(model.parameters()).device, context)
         assert rows.spans is not None

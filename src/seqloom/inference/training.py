@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from seqloom.inference.predictor import Predictor, load
 
@@ -46,15 +49,17 @@ def train(
     # A model that is only used needs no trainer and no accelerate.
     from seqloom.training.train import train as run_training
 
-    folder, _ = run_training(
-        data,
-        task=task,
-        config=config,
-        settings=settings,
-        out=out,
-        resume=resume,
-        strict=strict,
-        log=log,
-        show_progress=show_progress,
-    )
+    is_usual = torch.get_default_device().type == "cpu"
+    with nullcontext() if is_usual else torch.device("cpu"):  # accelerate moves what is trained
+        folder, _ = run_training(
+            data,
+            task=task,
+            config=config,
+            settings=settings,
+            out=out,
+            resume=resume,
+            strict=strict,
+            log=log,
+            show_progress=show_progress,
+        )
     return load(folder)

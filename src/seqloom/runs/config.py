@@ -152,7 +152,8 @@ class RunConfig(NamedTuple):
             if key not in READING_KEYS:
                 raise ConfigError("data", f"unknown key `{key}`", hint=nearest(key, READING_KEYS))
         own = self.reading.model_dump(exclude={"columns"})
-        expected = ExpectedColumns(self.reading.columns).and_of_tasks([self.task.layout])
+        expected = ExpectedColumns(self.reading.columns, categorical=getattr(self.data, "categorical", ()))
+        expected = expected.and_of_tasks([self.task.layout])
         return read_options([{"data": own}, {"data": reading}]), expected
 
     def to_dict(self) -> dict[str, Any]:
@@ -225,6 +226,19 @@ def read_options(layers: Sequence[Mapping[str, Any]]) -> ReadOptions:
         values = layer.get("data", {})
         merge(merged, values if isinstance(values, Mapping) else {})
     return _validated("data", ReadOptions, {key: merged[key] for key in merged if key in READING_KEYS})
+
+
+def categorical_columns(layers: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The columns of words that nested mappings name, the last of which wins: known before the task is.
+
+    >>> categorical_columns([{"data": {"categorical": ["weather"]}}, {"data": {"horizon": 3}}])
+    ('weather',)
+    """
+    names: Any = ()
+    for layer in layers:
+        values = layer.get("data", {})
+        names = values.get("categorical", names) if isinstance(values, Mapping) else names
+    return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list | tuple) else ()
 
 
 def merge(target: dict[str, Any], values: Mapping[str, Any]) -> None:

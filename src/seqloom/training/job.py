@@ -15,7 +15,16 @@ from seqloom.data.text.corpus import TextCorpus
 from seqloom.data.text.markup import require_plain_text
 from seqloom.errors import ConfigError, DataError
 from seqloom.runs import run_folder
-from seqloom.runs.config import PARTS, RunConfig, merge, nest, parse_settings, read_options, resolve
+from seqloom.runs.config import (
+    PARTS,
+    RunConfig,
+    categorical_columns,
+    merge,
+    nest,
+    parse_settings,
+    read_options,
+    resolve,
+)
 from seqloom.tasks import all_tasks, infer, task_named
 from seqloom.tasks.base import Data, Preparation, Task
 from seqloom.training import checkpoint
@@ -75,6 +84,7 @@ def new_job(
     known = task_named(named) if named else None  # a wrong name is refused before the data is read
     options = read_options(layers)
     expected = ANY_COLUMNS.and_of_tasks(task.layout for task in ([known] if known else all_tasks()))
+    expected = expected._replace(categorical=categorical_columns(layers))
     data = read(
         path,
         strict,

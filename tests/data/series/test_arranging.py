@@ -9,6 +9,7 @@ from typing import Any
 import numpy
 import pytest
 
+from seqloom.data.batching import Batching
 from seqloom.data.read import read
 from seqloom.data.series.arranging import arrange_series
 from seqloom.data.series.calendar import compute_calendar
@@ -18,6 +19,8 @@ from seqloom.data.series.options import SeriesConfig
 from seqloom.data.series.table import SeriesTable
 from seqloom.data.series.windows import rolling_windows, training_windows
 from seqloom.errors import ConfigError
+from seqloom.tasks.forecast.config import DataConfig
+from seqloom.tasks.forecast.preparation import Preparation
 
 NAN = numpy.nan
 
@@ -83,8 +86,25 @@ def test_missing_exogenous_values_are_filled_by_the_value_before_and_counted(tmp
     table = read(tmp_path / "a.csv")
     assert isinstance(table, SeriesTable)
     data = arrange_series(table, SeriesConfig(target="y"))
-    assert data.series(0).exogenous[:, 0].tolist() == [2, 2, 2, 2, 4, *[5] * 15]
-    assert "exogenous columns without a value: 4 of 20, filled by the value before" in data.remarks
+    x = data.series(0).exogenous[:, 0]
+    assert numpy.isnan(x[:2]).all()  # what comes later is not known then
+    assert x[2:].tolist() == [2, 2, 4, *[5] * 15]
+    expected = "exogenous columns without a value: 4 of 20, filled by the value before; "
+    assert expected + "before the first one a model reads the mean of training" in data.remarks
+
+
+def test_before_the_first_value_of_a_column_a_model_reads_the_mean_of_training(tmp_path: Path) -> None:
+    days = numpy.datetime64("2024-01-01") + numpy.arange(20)
+    values = ["", "", *("3", "7") * 9]
+    lines = [f"{day},{step},{value}" for step, (day, value) in enumerate(zip(days, values, strict=True))]
+    (tmp_path / "a.csv").write_text("\n".join(["ds,y,x", *lines]))
+    settings = {"target": "y", "calendar": False, "horizon": 2, "validation_steps": 2, "test_steps": 2}
+    table = read(tmp_path / "a.csv")
+    assert isinstance(table, SeriesTable)
+    preparation = Preparation.fit(table, DataConfig(lags=[18], context=18, **settings))
+    assert preparation.scales.exogenous[:, 0].tolist() == [5, 2]
+    (batch,) = preparation.source(table, "test", Batching(1, training=False)).batches(0)
+    assert batch.history.covariates.historic[0, :, 0].tolist() == [0, 0, *(-1, 1) * 8]
 
 
 def test_fills() -> None:

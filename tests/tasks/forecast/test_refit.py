@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy
 import pytest
+import torch
 
+import seqloom
 from seqloom.errors import ConfigError
 from seqloom.inference.predictor import Predictor, load
 from seqloom.tasks.forecasting import BacktestStage
@@ -71,10 +73,9 @@ def test_a_refit_learns_from_the_steps_that_were_held_out(tmp_path: Path) -> Non
     assert after.metrics["mae"] < 0.7 * before.metrics["mae"]  # it is about half
     assert after.baseline == before.baseline
     assert after.difference is not None  # its windows are matched with those of the baseline
-    assert (
-        lines[1]
-        == "refit 1 of 1: 1 series; train 78 steps, validation 4 steps, test 12 steps; 100 steps of training"
-    )
+    assert lines[1] == "refit 1 of 1: train 78 steps, test 12 steps; 100 steps of training"
+    assert "the baseline is not refitted" in after.remarks
+    assert "the baseline is not refitted" not in before.remarks
     assert model.evaluate(data, "test").metrics == before.metrics  # the run is as it was
 
 
@@ -92,6 +93,18 @@ def test_what_is_after_a_cutoff_is_measured_by_nothing(tmp_path: Path) -> None:
     assert first.data.splits["train"].stops.tolist() == again.data.splits["train"].stops.tolist()
     measured = [model.preparation.sizes(stage.data) for stage in (first, again)]
     assert numpy.array_equal(*measured)  # what the loss of a refit weighs by
+
+
+def test_a_refit_is_the_same_whatever_the_default_device(tmp_path: Path) -> None:
+    data = write_series(tmp_path / "x.csv", {"a": weekly(60)})
+    short = {**SMALL, "training.max_steps": 3, "training.validate_every": 3}
+    train(data, task="forecast", settings=short, out=tmp_path / "run")
+    expected = load(tmp_path / "run", device="cpu").evaluate(data, "test", refit=5)
+    with torch.device("meta"):
+        trained = seqloom.train(data, task="forecast", settings=short, out=tmp_path / "other")
+        assert trained.evaluate(data, "test").metrics["mase"] > 0
+        report = load(tmp_path / "run", device="cpu").evaluate(data, "test", refit=5)
+    assert report.metrics == expected.metrics
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,8 @@ def arrange_series(
         else list(starmap(Word, words))
     )
     historic, future = _further(plan, stored, known)
-    remarks = [*describe_unknown(stored, known), *remarks]
+    word_remarks = list(describe_unknown(stored, known))
+    remarks = [*word_remarks, *remarks]
     calendar, holidays = calendar_columns(plan.frequency, config.calendar), config.holidays
     static = () if table.static is None else table.static.columns
     layout = Layout(
@@ -98,7 +99,7 @@ def arrange_series(
         numpy.tile([0.0, 1.0], (len(facts.lengths), 1)),
         series.key,
     )
-    data = SeriesData(table.path, layout, arrays, splits, remarks, skipped, table.strict)
+    data = SeriesData(table.path, layout, arrays, splits, remarks, skipped, table.strict, word_remarks)
     return data.standardized() if config.standardize else data
 
 
@@ -114,7 +115,7 @@ def _plan(table: SeriesTable, config: SeriesConfig) -> Plan:
     for name in categorical:
         if name not in roles.categories:
             expected = f"expected a column of words {name}, as data.categorical says"
-            known = roles.categories
+            known = (*roles.wordy, *roles.categories)
             got = ", ".join(known) or "none"
             raise DataError(table.path, expected, got=got, hint=nearest(name, known))
     for key, names in asked.items():
@@ -145,6 +146,7 @@ def _plan(table: SeriesTable, config: SeriesConfig) -> Plan:
         len(future),
         columns,
         roles.unique_id is not None or len(table.frames.unique_ids) > 1,
+        len(numbers),
         config.max_steps,
     )
 
@@ -207,10 +209,13 @@ def _describe(plan: Plan, layout: Layout, config: SeriesConfig, facts: SeriesFac
             f"{FILLED[config.fill]}, and no loss or metric counts them"
         )
 
-    carried, width = int(facts.carried.sum()), len(plan.exogenous)
+    carried = int(facts.carried.sum())
     if carried:
-        total = int(facts.lengths.sum()) * width
-        yield f"exogenous columns without a value: {carried:,} of {total:,}, filled by the value before"
+        total = int(facts.lengths.sum()) * sum(column < plan.num_numbers for column in plan.exogenous)
+        yield (
+            f"exogenous columns without a value: {carried:,} of {total:,}, filled by the value before; "
+            "before the first one a model reads the mean of training"
+        )
 
 
 def _as_error(message: str) -> DataError:

@@ -69,7 +69,8 @@ class Series(NamedTuple):
     y: numpy.ndarray
     """(T,) float64; NaN where nothing was observed"""
     exogenous: numpy.ndarray
-    """(T + more, F) float64 without NaN; the steps after T are those whose known-future columns are given"""
+    """(T + more, F) float64, NaN before the first value of a column of numbers; the steps after T are those
+    whose known-future columns are given"""
     static: numpy.ndarray
     """(K,) float64"""
 
@@ -132,6 +133,7 @@ class SeriesData:
         remarks: what a person should know, a line each.
         skipped: one message for every series that could not be used.
         strict: whether a bad series is an error.
+        word_remarks: those of the remarks that are about words of columns.
     """
 
     def __init__(
@@ -143,7 +145,9 @@ class SeriesData:
         remarks: Sequence[str] = (),
         skipped: SkippedRows | None = None,
         strict: bool = False,
+        word_remarks: Sequence[str] = (),
     ) -> None:
+        self.word_remarks = tuple(word_remarks)
         self.path, self.layout, self.arrays = path, layout, arrays
         self.splits: Mapping[str, Split] = MappingProxyType(dict(splits))
         self.remarks, self.strict = tuple(remarks), strict
@@ -259,7 +263,14 @@ class SeriesData:
             scales[number] = numpy.nanmean(y), deviation if deviation > 0 else 1.0
         arrays = self.arrays._replace(scales=scales)
         return SeriesData(
-            self.path, self.layout, arrays, self.splits, self.remarks, self.skipped, self.strict
+            self.path,
+            self.layout,
+            arrays,
+            self.splits,
+            self.remarks,
+            self.skipped,
+            self.strict,
+            self.word_remarks,
         )
 
     @cached_property
@@ -289,7 +300,9 @@ class SeriesData:
 def encode_categories(stored: numpy.ndarray, categories: Sequence[tuple[int, ...] | None]) -> numpy.ndarray:
     """Exogenous columns (…, F) of stored ones (…, C): a column of words becomes one of 0 and 1 for each.
 
-    >>> encode_categories(numpy.array([[7.5, 0], [8.5, 2], [9.5, numpy.nan]]), (None, (2, 3)))
+    Where a cell is empty all of these are 0.
+
+    >>> encode_categories(numpy.array([[7.5, -2], [8.5, 2], [9.5, numpy.nan]]), (None, (2, 3)))
     array([[7.5, 0. , 0. ],
            [8.5, 1. , 0. ],
            [9.5, nan, nan]])

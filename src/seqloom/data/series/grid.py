@@ -15,6 +15,8 @@ from seqloom.errors import DataError
 
 MAX_GROWTH, MAX_SMALL_STEPS = 10, 10_000
 """A series may have so many times as many steps as rows; a short one so many steps."""
+NO_WORD = -2
+"""In place of the number of a word, where a cell is empty"""
 TRAIN, TEST, FUTURE = PARTS.index("train"), PARTS.index("test"), PARTS.index("future")
 
 
@@ -34,6 +36,8 @@ class Plan(NamedTuple):
     """Of all columns"""
     has_ids: bool
     """Whether series have names of their own; else they are called by their columns"""
+    num_numbers: int
+    """How many columns are numbers; those after them are words"""
     max_steps: int | None = None
 
 
@@ -52,7 +56,7 @@ class SeriesFacts(NamedTuple):
     missing: numpy.ndarray
     """(S,) int64: steps without a value"""
     carried: numpy.ndarray
-    """(S,) int64: values of exogenous columns that were missing up to the last step"""
+    """(S,) int64: numbers of exogenous columns that were missing up to the last step"""
 
 
 class Gridded(NamedTuple):
@@ -61,7 +65,7 @@ class Gridded(NamedTuple):
     facts: SeriesFacts
     y: numpy.ndarray
     exogenous: numpy.ndarray
-    """(rows, F)"""
+    """(rows, F): numbers, NaN before the first one of a column; of words their numbers, or `NO_WORD`"""
 
 
 def grid_chunk(
@@ -109,9 +113,12 @@ def grid_chunk(
     keep &= (sizes > 0)[groups]
     offsets = numpy.cumsum(sizes) - sizes
     grid = numpy.full((int(sizes.sum()), chunk.values.shape[1]), numpy.nan)
-    grid[offsets[groups[keep]] + positions[keep]] = chunk.values[keep]
+    places = offsets[groups[keep]] + positions[keep]
+    grid[places] = chunk.values[keep]
+    is_row = numpy.zeros(len(grid), bool)
+    is_row[places] = True
     ends = numpy.minimum(_find_ends(chunk.counts, begins, positions), sizes[:, None])
-    frames = _Frames(names, starts, sizes, offsets, ends, grid)
+    frames = _Frames(names, starts, sizes, offsets, ends, grid, is_row)
     messages = [errors[row] for row in sorted(errors)]
     results = []
     for target in plan.targets:
@@ -135,6 +142,8 @@ class _Frames(NamedTuple):
     offsets: numpy.ndarray
     ends: numpy.ndarray
     grid: numpy.ndarray
+    is_row: numpy.ndarray
+    """Of each step of the grid whether the table has it"""
 
 
 def _name_series(plan: Plan, name: str, target: int) -> str:
@@ -240,10 +249,12 @@ def _trim(
             messages.append(str(error))
     lengths = numpy.where(is_good, last - first + 1, 0)
     further = frames.grid[:, list(plan.exogenous)]
-    absent = numpy.isnan(further).sum(1)
+    is_number = numpy.array(plan.exogenous, int) < plan.num_numbers
+    is_absent = numpy.isnan(further) & is_number
+    absent = is_absent.sum(1)
     totals = lengths.copy()
-    if plan.num_future:
-        is_known = ~numpy.isnan(further[:, -plan.num_future :]).any(1)
+    if plan.num_future:  # an empty cell of words is known to be empty, if there is its row
+        is_known = frames.is_row & ~is_absent[:, -plan.num_future :].any(1)
         numpy.maximum.at(totals, groups[is_known], steps[is_known] + 1 - first[groups[is_known]])
         totals[~is_good] = 0
     since = steps - first[groups]
@@ -262,20 +273,18 @@ def _trim(
         numpy.bincount(series[numpy.isnan(y)], minlength=len(good)),
         numpy.bincount(series, absent[is_step], minlength=len(good)).astype(numpy.int64),
     )
-    return Gridded(facts, y, _carry_forward(further[is_row], totals[good]))
+    exogenous = _carry_forward(further[is_row], totals[good])
+    exogenous[:, ~is_number] = numpy.nan_to_num(further[is_row][:, ~is_number], nan=NO_WORD)
+    return Gridded(facts, y, exogenous)
 
 
 def _carry_forward(values: numpy.ndarray, lengths: numpy.ndarray) -> numpy.ndarray:
-    """Columns without NaN: the value before; before the first one, that one; 0 where there is none."""
+    """Columns with the value before where there is none; NaN before the first one."""
     missing = numpy.isnan(values)
     if not missing.any():
         return values
-    stops = numpy.cumsum(lengths)
-    begin = numpy.repeat(stops - lengths, lengths)[:, None]
-    end = numpy.repeat(stops, lengths)[:, None]
+    begin = numpy.repeat(numpy.cumsum(lengths) - lengths, lengths)[:, None]
     rows = numpy.arange(len(values))[:, None]
     before = numpy.maximum.accumulate(numpy.where(missing, -1, rows), axis=0)
-    after = numpy.minimum.accumulate(numpy.where(missing, len(values), rows)[::-1], axis=0)[::-1]
-    places = numpy.where(before >= begin, before, numpy.where(after < end, after, -1))
-    filled = numpy.take_along_axis(values, numpy.maximum(places, 0), 0)
-    return numpy.where(places < 0, 0.0, filled)
+    filled = numpy.take_along_axis(values, numpy.maximum(before, 0), 0)
+    return numpy.where(before >= begin, filled, numpy.nan)

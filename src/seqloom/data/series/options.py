@@ -34,7 +34,8 @@ class SeriesConfig(StrictConfig):
     is known up to the cutoff only."""
     categorical: list[str] = Field(default_factory=list)
     """Columns of words that are read beside the target: an input for each word that training has. Another
-    word is none of them. They are known up to the cutoff, or beforehand if `known_future` names them."""
+    word is none of them, nor is an empty cell. They are known up to the cutoff, or beforehand if
+    `known_future` names them."""
     holidays: str | None = None
     """A country, such as `US`, whose public holidays are a known-future input; needs the extra `forecast`."""
     calendar: bool = True

@@ -66,10 +66,12 @@ class ExpectedColumns(NamedTuple):
         known: the columns of other data, by the names of tasks, which are taken where they are there.
         layouts: the pairs of columns that tasks read; where a table has one, no column is recognized as
             something else.
+        categorical: the columns of series that are words, whatever they look like.
     """
 
     known: Mapping[str, str | int] = MappingProxyType({})
     layouts: Sequence[Layout] = LAYOUTS
+    categorical: Sequence[str] = ()
 
     def and_of_tasks(self, layouts: Iterable[Layout | None]) -> ExpectedColumns:
         """With the layouts of tasks too; None is that of a task which has none of its own."""

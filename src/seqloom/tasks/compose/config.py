@@ -59,7 +59,7 @@ class ModelConfig(RecurrentModelConfig):
     """Of piano rolls with `tied_keys`: keys that a key sees to either side."""
     key_embedding_size: PositiveInt = 8
     """Of piano rolls with `tied_keys`: width of the vector of a key."""
-    lookback: Annotated[int, Field(ge=0)] = 0
+    lookback: Annotated[int, Field(ge=0, le=4096)] = 0
     """Of piano rolls: steps back that are searched for the longest passage that equals the last frames. What
     followed it, and how long it is, are inputs: tunes repeat whole parts. 0: none."""
 

@@ -263,15 +263,16 @@ def calendar_names(data: SeriesData) -> tuple[str, ...]:
 def _measure_scales(data: SeriesData) -> CovariateScales:
     """Mean and deviation of each further column in the training split; 0 and 1 where it never changes."""
     train, width = data.split("train"), len(data.layout.exogenous)
-    sums, steps = numpy.zeros((2, width)), 0
+    sums, counts, steps = numpy.zeros((2, width)), numpy.zeros(width), 0
     for number in train.numbers if width else ():
         stop = int(train.stops[number])
         part = data.exogenous_windows(numpy.array([number]), numpy.array([stop]), stop)[0]
-        sums += (part.sum(0), (part**2).sum(0))
+        sums += (numpy.nansum(part, 0), numpy.nansum(part**2, 0))
+        counts += (~numpy.isnan(part)).sum(0)
         steps += stop
         if steps > SCALED_ROWS:
             break
-    mean, square = sums / max(steps, 1)
+    mean, square = sums / counts.clip(min=1)
     static = data.arrays.static
     return CovariateScales(
         _mean_and_deviation(mean, square),

@@ -93,7 +93,9 @@ def backtest_stages(
 ) -> list[BacktestStage]:
     """A backtest in stages, before each of which a model can be trained on all that is then known.
 
-    Windows are counted from the last one of a series backwards, so that those of one time are together.
+    Windows are counted from the last one of each series backwards, as neuralforecast does: nothing of a
+    series after its own cutoff is learnt from. Where series end at different times, later times of other
+    series may be. A series without windows, which is too short for the split, is learnt from up to its end.
 
     Args:
         series: all of them.
@@ -117,7 +119,7 @@ def backtest_stages(
     for stage in range(int(behind.max(initial=-1)) // every, -1, -1):
         rows = numpy.flatnonzero(behind // every == stage)
         whole = series.split(split)
-        # A series without a window here is learnt from up to the split, which nothing of any stage precedes.
+        # A series without a window in this stage is learnt from up to where its split begins.
         known, ends = whole.starts.copy(), whole.starts.copy()
         of, first = numpy.unique(numbers[rows], return_index=True)
         known[of] = cutoffs[rows[first]]

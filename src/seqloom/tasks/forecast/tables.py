@@ -9,7 +9,6 @@ import numpy
 import torch
 
 from seqloom.data.bucketing import BATCH_SIZE
-from seqloom.data.series.categories import UNKNOWN
 from seqloom.data.series.dataset import SeriesData
 from seqloom.data.series.table import SeriesTable
 from seqloom.data.series.windows import Windows, rolling_windows
@@ -74,7 +73,7 @@ def forecast_table(
         series.format_times(times[is_asked]),
         {name: values[is_asked] for name, values in columns.items()},
         cutoff,
-        [*_remarks(preparation, horizon), *(remark for remark in series.remarks if UNKNOWN in remark)],
+        [*_remarks(preparation, horizon), *series.word_remarks],
         pictured,
     )
 

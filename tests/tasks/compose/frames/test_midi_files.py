@@ -12,7 +12,7 @@ from seqloom.data.music.midi import midi_bytes, read_midi
 from seqloom.data.music.rolls.sampling import sample_music
 from seqloom.data.music.tune import make_tune
 from seqloom.data.read import read
-from seqloom.errors import DataError
+from seqloom.errors import ConfigError, DataError
 from seqloom.runs.config import resolve
 from seqloom.tasks import task_named
 
@@ -52,6 +52,18 @@ def test_notes_go_to_the_nearest_step(tmp_path: Path) -> None:
     assert heard == [(0, 60), (1, 64), (2, 64), (2, ord("a"))]
     assert music.remarks[-1].startswith("2 MIDI files are sampled, 2 frames a quarter note: ")
     assert sample_music(music, 4, 10) is music
+
+
+def test_notes_outside_a_piano_are_counted(tmp_path: Path) -> None:
+    for name in ("a.mid", "b.mid"):
+        _write(tmp_path, name, [(0, 12, ord(name[0])), (12, 12, 20), (24, 12, 109)])
+    remark = sample_music(read(tmp_path), frames_per_quarter=2, max_bars=10).remarks[-1]
+    assert remark.endswith("; 4 of 6 notes are outside a piano and left out")
+
+
+def test_how_far_is_looked_back_has_a_bound() -> None:
+    with pytest.raises(ConfigError, match=r"model\.lookback.* 4096.* Got 5000\.$"):
+        resolve(TASK, [{"model": {"lookback": 5000}}])
 
 
 def test_from_a_folder_to_a_tune(folder: Path, tmp_path: Path) -> None:

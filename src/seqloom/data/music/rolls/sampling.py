@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
 
@@ -13,10 +14,11 @@ from seqloom.data.music.rolls.roll import HIGHEST_KEY, LOWEST_KEY, RawRoll
 from seqloom.data.music.rolls.tunes import frames_of_tune
 from seqloom.data.music.tune import PITCH
 from seqloom.errors import DataError
+from seqloom.progress import phase
 
 
 def sample_music(data: Music, frames_per_quarter: int, max_bars: int) -> Music:
-    """The tunes of a folder of MIDI files as piano rolls. They are read when they are needed, and once.
+    """The tunes of a folder of MIDI files as piano rolls. All files are read, by every call anew.
 
     Args:
         data: MIDI files; piano rolls stay as they are.
@@ -30,21 +32,27 @@ def sample_music(data: Music, frames_per_quarter: int, max_bars: int) -> Music:
         split: tuple(RawRoll(str(file), file, sampling.convert) for file in files)
         for split, files in data.splits.items()
     }
-    count = sum(map(len, splits.values()))
+    files = [file for part in data.splits.values() for file in part]
+    with phase("sampling MIDI files", total=len(files)) as reading:
+        for file in reading.count(files):
+            with suppress(DataError):  # said when the roll is used
+                sampling.convert(file, str(file))
+    count = len(files)
     unit = "frame" if frames_per_quarter == 1 else "frames"
     remark = (
         f"{count:,} MIDI files are sampled, {frames_per_quarter} {unit} a quarter note: notes begin and end "
-        "at the nearest, those outside a piano are left out"
+        f"at the nearest; {sampling.outside:,} of {sampling.notes:,} notes are outside a piano and left out"
     )
     return Music(data.path, "frames", splits, (*data.remarks, remark), data.strict)
 
 
 @final
 class _Sampling:
-    """Frames of MIDI files, each made once."""
+    """Frames of MIDI files, each made once; how many notes they have, and how many a piano does not."""
 
     def __init__(self, frames_per_quarter: int, max_bars: int) -> None:
         self._frames_per_quarter, self._max_bars = frames_per_quarter, max_bars
+        self.notes = self.outside = 0
         self._made: dict[Path, numpy.ndarray | DataError] = {}
 
     def convert(self, path: Any, place: object) -> numpy.ndarray:
@@ -65,6 +73,9 @@ class _Sampling:
             got = f"{tune.num_bars:,}"
             raise DataError(place, f"expected at most {self._max_bars:,} bars", got=got, hint=hint)
         pitch = tune.notes[:, PITCH]
-        if not ((pitch >= LOWEST_KEY) & (pitch <= HIGHEST_KEY)).any():
+        is_inside = (pitch >= LOWEST_KEY) & (pitch <= HIGHEST_KEY)
+        if not is_inside.any():
             raise DataError(place, f"expected notes from {LOWEST_KEY} to {HIGHEST_KEY}", got="none")
+        self.notes += len(pitch)
+        self.outside += int((~is_inside).sum())
         return frames_of_tune(tune, self._frames_per_quarter)

@@ -56,7 +56,9 @@ class Roles(NamedTuple):
     left_out: tuple[str, ...] = ()
     """Columns that hold something else"""
     categories: tuple[str, ...] = ()
-    """Those of them that hold few different words, which may be inputs"""
+    """Columns that are read as words, since `data.categorical` names them"""
+    wordy: tuple[str, ...] = ()
+    """Those left out that look as if they were such columns"""
 
     @property
     def has_times(self) -> bool:
@@ -83,10 +85,10 @@ class Roles(NamedTuple):
             remarks.append(self.form.remark)
         if self.left_out:
             remarks.append(f"left out, since they are no numbers: {', '.join(self.left_out)}")
-        if self.categories:
-            asked = setting("data.categorical", f"[{', '.join(self.categories)}]")
+        if self.wordy:
+            asked = setting("data.categorical", f"[{', '.join((*self.categories, *self.wordy))}]")
             remarks.append(f"columns of words can be inputs: {asked}")
-        used = {self.unique_id, *self.ds, *self.numbers, *self.left_out}
+        used = {self.unique_id, *self.ds, *self.numbers, *self.left_out, *self.categories}
         counters = [name for name in names if name not in used]
         if counters:
             remarks.append(f"left out, since it counts the rows: {', '.join(counters)}")
@@ -94,7 +96,7 @@ class Roles(NamedTuple):
 
 
 def recognize_roles(
-    rows: Sequence[Mapping[str, Any]], options: ReadOptions, where: object, known: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]], options: ReadOptions, where: object, expected: ExpectedColumns
 ) -> Roles:
     """What the columns of a table are, as they are set, as they are named, or by what they hold.
 
@@ -102,24 +104,27 @@ def recognize_roles(
         rows: the first ones.
         options: of reading.
         where: the table, for messages.
-        known: columns of another table by role, taken where they are there.
+        expected: columns of another table by role, taken where they are there, and those that are words
+            whatever they look like.
 
     Raises:
         DataError: there is no column of numbers, or a column that was chosen is not there or does not fit.
 
     >>> rows = [{"date": "2024-01-01", "OT": "1.5"}, {"date": "2024-01-02", "OT": "NA"}]
-    >>> roles = recognize_roles(rows, ReadOptions(), "a table", {})
+    >>> roles = recognize_roles(rows, ReadOptions(), "a table", ExpectedColumns())
     >>> roles.ds, roles.y, roles.form.kind
     (('date',), 'OT', 'iso')
     """
     names = list_columns(rows)
     chosen = {role: name for role, name in options.columns.items() if role in SYNONYMS}
     mapped = resolve_chosen(names, chosen, where, required=True)
-    mapped = {**resolve_chosen(names, known, where, required=False), **mapped}
+    mapped = {**resolve_chosen(names, expected.known, where, required=False), **mapped}
     values = {name: [row.get(name) for row in rows] for name in names}
     free = [name for name in names if name not in mapped.values()]
     unique_id = mapped.get("unique_id") or _named("unique_id", free)
     free = [name for name in free if name != unique_id]
+    categories = [name for name in dict.fromkeys(expected.categorical) if name in free]
+    free = [name for name in free if name not in categories]
     parts = _find_parts(free) if "ds" not in mapped else ()
     ds, form = parts, Form("iso")
     if not parts:
@@ -147,8 +152,8 @@ def recognize_roles(
         has_commas = any(DECIMAL_COMMA.fullmatch(str(value)) for name in free for value in values[name])
         hint = "Write numbers with a decimal point: 1.5, not 1,5" if has_commas else ""
         raise DataError(where, "expected a column of numbers", got=", ".join(names) or "none", hint=hint)
-    categories = [name for name in left_out if _holds_categories(values[name])]
-    return Roles(unique_id, ds, form, y, tuple(numbers), tuple(left_out), tuple(categories))
+    wordy = [name for name in left_out if _holds_categories(values[name])]
+    return Roles(unique_id, ds, form, y, *map(tuple, (numbers, left_out, categories, wordy)))
 
 
 def is_of_other_tasks(
@@ -157,9 +162,9 @@ def is_of_other_tasks(
     """Whether a table is for a task that reads texts, recordings, labels and the like.
 
     A column `label` or `text` wins, whatever else there is, and so do columns chosen for such a task, and
-    sentences in a column of any name.
+    sentences in a column of any name but those that are named as words of series.
     """
-    names = list_columns(rows)
+    names = [name for name in list_columns(rows) if name not in expected.categorical]
     roles = {role for layout in expected.layouts for role in layout}
     if roles & options.columns.keys():
         return True

@@ -74,7 +74,7 @@ def contains_series(path: Path, options: ReadOptions, expected: ExpectedColumns)
         options, rows = first_rows(table, options)
         if not rows or is_of_other_tasks(rows, options, expected):
             return False
-        roles = recognize_roles(rows, options, table, expected.known)
+        roles = recognize_roles(rows, options, table, expected)
         return roles.has_times or (roles.is_plain and content_suffix(table) in DELIMITED)
     except DataError:
         return False

@@ -35,8 +35,8 @@ class PlainBatch(NamedTuple):
     """(n,) int64; None where rows are steps"""
     values: numpy.ndarray
     """(n, C) float64, NaN where there is nothing; of categories the numbers of their spellings"""
-    spellings: list[list[str]]
-    """Of each column of categories"""
+    spellings: list[list[Any]]
+    """Of each column of categories, as the table has them"""
 
 
 def read_plain(
@@ -142,10 +142,10 @@ def _convert(batch: Any, roles: Roles) -> PlainBatch:
             values[:, place] = column.to_numpy(zero_copy_only=False)  # null becomes NaN
     if numpy.isinf(values).any():
         raise NotPlainError
-    spellings: list[list[str]] = [[] for _ in roles.categories]
+    spellings: list[list[Any]] = [[] for _ in roles.categories]
     for place, name in enumerate(roles.categories):
         if name in batch.schema.names:
-            encoded = batch.column(name).cast(pyarrow.string()).dictionary_encode()
+            encoded = batch.column(name).dictionary_encode()
             spellings[place] = encoded.dictionary.to_pylist()
             codes = encoded.indices.cast(pyarrow.float64())
             values[:, len(roles.numbers) + place] = codes.to_numpy(zero_copy_only=False)

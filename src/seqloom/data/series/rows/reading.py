@@ -22,7 +22,7 @@ from seqloom.data.series.rows.frames import COUNTS, PARTS, Frames, FramesWriter,
 from seqloom.data.series.rows.numbers import parse_numbers
 from seqloom.data.series.rows.plain import NotPlainError, read_plain
 from seqloom.data.series.rows.static import read_static
-from seqloom.data.series.rows.times import NOT_A_TIME, is_missing, join_parts, parse_times
+from seqloom.data.series.rows.times import NOT_A_TIME, is_empty, join_parts, parse_times
 from seqloom.data.series.table import SeriesTable
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
 from seqloom.data.tables.formats.table import Row, read_table
@@ -34,7 +34,7 @@ MEMORY_BYTES = 8 << 20
 """The rows of larger tables are written to files in the cache folder."""
 GROWTH = 8
 """How much larger the content of a compressed table is, about"""
-FORMAT = 2
+FORMAT = 3
 """Of the files in the cache"""
 BATCH_ROWS = 8192
 SUMMARY = "summary.json"
@@ -74,7 +74,7 @@ def read_series(
         raise DataError(path, expected_files, got=got)
     first = files.tables[0][0]
     options, rows = first_rows(first, options)
-    roles = recognize_roles(rows, options, first, expected.known)
+    roles = recognize_roles(rows, options, first, expected)
     sizes = {file: file.stat().st_size for file, _ in files.tables}
     unpacked = sum(size * (GROWTH if is_compressed(file) else 1) for file, size in sizes.items())
     job = SeriesReading(files, roles, options, strict)
@@ -238,11 +238,10 @@ class SeriesReading:
         return len(self._roles.numbers) + len(self._roles.categories)
 
     def _spell(self, category: int, texts: Sequence[Any]) -> numpy.ndarray:
-        """The numbers of the spellings of a category; NaN where nothing is."""
+        """The numbers of the spellings of a category; NaN where nothing is. `NA` and `-` are words too."""
         codes = self._spelled[category]
         known = [
-            numpy.nan if is_missing(text) else codes.setdefault(str(text).strip(), len(codes))
-            for text in texts
+            numpy.nan if is_empty(text) else codes.setdefault(str(text).strip(), len(codes)) for text in texts
         ]
         return numpy.array(known, dtype=numpy.float64)
 

@@ -121,6 +121,13 @@ def is_missing(value: Any) -> bool:
     """Whether a value stands for nothing: none, NaN, or a text such as `NA`."""
     if isinstance(value, str):
         return value.strip().lower() in MISSING
+    return is_empty(value)
+
+
+def is_empty(value: Any) -> bool:
+    """Whether there is no value at all: none, NaN, or an empty text."""
+    if isinstance(value, str):
+        return not value.strip()
     return value is None or (isinstance(value, float) and value != value)
 
 
