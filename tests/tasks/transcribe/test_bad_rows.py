@@ -30,8 +30,7 @@ BAD = {
     "long.wav": (
         "stop stop stop stop stop stop stop",
         r"`transcription` has 34 characters, for which CTC needs 34 steps or more\. Got 10 steps of the "
-        r"recording\. "
-        r"Is it the transcript of this file\? If so, set data\.stacked_frames lower\.",
+        r"recording\. Is it the transcript of this file\? If so, set data\.stacked_frames lower\.",
     ),
     "foreign.wav": (
         "quack",
