@@ -96,7 +96,8 @@ def read_shape(path: Path, where: object = None) -> ClipShape:
     """
     with open_clip(path, where) as (container, stream):
         first = next(_decode(container, stream, False, path, where))
-        return ClipShape(*first.pixels.shape[:2], rate_of(stream))
+        height, width, _ = first.pixels.shape
+        return ClipShape(height, width, rate_of(stream))
 
 
 def read_clip(path: Path, options: ClipOptions, where: object = None) -> Clip:
@@ -190,7 +191,8 @@ def _find_crop(path: Path, options: ClipOptions, where: object) -> Crop:
     with open_clip(path, where) as (container, stream):
         for frame in _decode(container, stream, False, path, where):
             if crop is None:
-                crop = _check_size(*frame.pixels.shape[:2], options, path, where)
+                height, width, _ = frame.pixels.shape
+                crop = _check_size(height, width, options, path, where)
                 if crop.top is not None:
                     return crop
             motion.add(frame.pixels)
