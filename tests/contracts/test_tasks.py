@@ -49,7 +49,7 @@ class Case(NamedTuple):
 
 
 ROWS = {"image_as": "rows"}
-VIDEO = {"downsampling": 2, "mirrored_clips": False, "components": 24}
+VIDEO = {"downsampling": 2, "components": 24}
 MORE = (("classify", "image", ROWS), ("classify", "video", VIDEO), ("transcribe", "video", VIDEO))
 CASES = [*((name, None, {}) for name in TASKS), *MORE]
 """Tasks, the kind of their made-up data where it is not the usual one, and `data.*` keys"""

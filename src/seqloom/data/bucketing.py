@@ -96,9 +96,8 @@ class Buckets(Generic[T]):
         if self._batching.training:
             ties = numpy.random.default_rng([self._batching.seed, epoch, 0]).permutation(len(order))
             order[ties] = order.copy()
-        for column in self._lengths.T[
-            ::-1
-        ]:  # the last sort counts most; each keeps the order of what is equal
+        # The last sort counts most; each keeps the order of what is equal.
+        for column in self._lengths.T[::-1]:
             order = order[numpy.argsort(keys[column[order]], kind="stable")]
         return order
 

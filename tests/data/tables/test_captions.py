@@ -96,6 +96,55 @@ def test_without_lists_pictures_are_held_out_whole(tmp_path: Path, name: str) ->
     assert not files[0] & files[1]
 
 
+def test_a_picture_is_found_by_its_path_else_by_a_name_that_one_has(tmp_path: Path) -> None:
+    for folder in "ab":
+        make_pictures(tmp_path / folder, 2)
+    make_pictures(tmp_path / "c", 3)
+    (tmp_path / "c/1.jpg").unlink()
+    lines = ["image,caption", "a/1.jpg,one", "b/1.jpg,two", "2.jpg,three", "1.jpg,four"]
+    (tmp_path / "captions.txt").write_text("\n".join(lines))
+    data = read(tmp_path)
+    assert isinstance(data, Records)
+    rows = [row.fields for split in data.splits for row in data.examples(split)]
+    files = {row["caption"]: row["file"].relative_to(tmp_path.resolve()).as_posix() for row in rows}
+    assert files == {"one": "a/1.jpg", "two": "b/1.jpg", "three": "c/2.jpg"}
+    (message,) = [message for messages in data.skipped.values() for message in messages]
+    assert message.endswith(
+        "line 5: expected the path of one picture. Got 1.jpg, which 2 folders have. "
+        "Write its folder too, as a/1.jpg."
+    )
+
+
+def test_karpathy_says_the_folder_of_a_picture(tmp_path: Path) -> None:
+    for folder in ("train2014", "val2014"):
+        make_pictures(tmp_path / folder)
+    content = karpathy()
+    for image in content["images"]:  # type: ignore[attr-defined]
+        image["filepath"] = "val2014"
+    (tmp_path / "dataset_some.json").write_text(json.dumps(content))
+    data = read(tmp_path)
+    assert isinstance(data, Records)
+    assert data.examples("test")[0].fields["file"] == tmp_path.resolve() / "val2014" / "3.jpg"
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    make_pictures(tmp_path / "Images")
+    content = karpathy()
+    content["images"][0]["split"] = "training"  # type: ignore[index]
+    del content["images"][4]["split"]  # type: ignore[index]
+    (tmp_path / "dataset_some.json").write_text(json.dumps(content))
+    (tmp_path / "dataset_z.json").write_text(json.dumps(karpathy()))
+    (tmp_path / "captions.txt").write_text("image,caption\n1.jpg,A dog")
+    data = read(tmp_path)
+    assert isinstance(data, Records)
+    assert sizes(data) == {"train": 4, "validation": 4, "test": 4}
+    assert (
+        data.remarks.count("left out: 2 images of dataset_some.json whose split is missing or unknown") == 1
+    )
+    passed_over = "not read: 2 other files of captions, dataset_z.json, captions.txt; dataset_some.json is"
+    assert passed_over in data.remarks
+
+
 def test_a_text_beside_a_picture_is_its_caption_beside_a_recording_its_transcription(tmp_path: Path) -> None:
     for suffix, column in {"jpg": "caption", "wav": "transcription"}.items():
         folder = tmp_path / suffix

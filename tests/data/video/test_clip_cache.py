@@ -44,6 +44,14 @@ def test_a_clip_is_decoded_once(tmp_path: Path, cache: Path, monkeypatch: pytest
     assert isinstance(ClipCache(OPTIONS).open(path, again._key), numpy.memmap)
 
 
+def test_a_file_is_hashed_piece_by_piece(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_clip(tmp_path / "clip.mp4", pictures(6))
+    monkeypatch.setattr(Path, "read_bytes", None)
+    assert len(ClipCache(OPTIONS).load(tmp_path / "clip.mp4")) == 6
+
+
 def test_a_deleted_cache_is_filled_again(tmp_path: Path, cache: Path) -> None:
     write_clip(tmp_path / "clip.mp4", pictures(6))
     stored = ClipCache(OPTIONS).load(tmp_path / "clip.mp4")

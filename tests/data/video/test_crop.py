@@ -25,6 +25,17 @@ def test_a_crop_is_four_numbers_or_auto(text: str) -> None:
         VideoConfig(crop=text)
 
 
+def test_left_and_right_differ_unless_it_is_said() -> None:
+    assert not VideoConfig().clip_augmentation().mirrored
+
+
+def test_no_more_than_half_of_the_frames_are_dropped() -> None:
+    """Above, fewer than that would be: what is doubled is no longer what is not dropped."""
+    assert VideoConfig(jittered_frames=0.5).jittered_frames == 0.5
+    with pytest.raises(ValidationError, match=r"jittered_frames"):
+        VideoConfig(jittered_frames=0.6)
+
+
 def test_half_of_the_clips_are_mirrored() -> None:
     torch.manual_seed(0)
     clips = numbered()[:1].expand(64, -1, -1, -1, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import sys
 import wave
 from collections.abc import Callable
@@ -65,12 +66,6 @@ def test_the_first_timestamp_is_the_beginning() -> None:
     assert sample_frames(rounded, 30.0) == [0, 1, 2, 3, 4, 5]
 
 
-def test_without_timestamps_frames_are_taken_by_their_order(tmp_path: Path) -> None:
-    raw_jpegs(tmp_path / "clip.mjpeg", pictures(6))
-    clip = read_clip(tmp_path / "clip.mjpeg", OPTIONS)
-    assert len(clip.frames) == 6
-
-
 def test_timestamps_that_do_not_grow_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from seqloom.data.video import files
 
@@ -78,8 +73,8 @@ def test_timestamps_that_do_not_grow_are_said(tmp_path: Path, monkeypatch: pytes
     decode = files._decode
 
     def without_times(*arguments: object) -> object:
-        for frame, _ in decode(*arguments):  # type: ignore[arg-type]
-            yield frame, None
+        for frame in decode(*arguments):  # type: ignore[arg-type]
+            yield frame._replace(seconds=None)
 
     monkeypatch.setattr(files, "_decode", without_times)
     clip = read_clip(tmp_path / "clip.mp4", OPTIONS)
@@ -123,18 +118,31 @@ def write_sound(path: Path) -> None:
         file.writeframes(bytes(1600))
 
 
-def write_truncated(path: Path) -> None:
-    write_clip(
-        path.with_suffix(".avi"), numpy.random.default_rng(0).integers(0, 255, (30, 32, 48, 3), numpy.uint8)
-    )
-    content = path.with_suffix(".avi").read_bytes()
+def write_truncated(path: Path, ending: str = "avi", codec: str = "mpeg4") -> None:
+    noise = numpy.random.default_rng(0).integers(0, 255, (30, 32, 48, 3), numpy.uint8)
+    write_clip(path.with_suffix(f".{ending}"), noise, codec=codec)
+    content = path.with_suffix(f".{ending}").read_bytes()
     path.write_bytes(content[: len(content) // 2])
+
+
+def write_damaged(path: Path, width: int) -> None:
+    """A clip with so many wrong bytes in the middle."""
+    write_clip(path, numpy.random.default_rng(0).integers(0, 255, (30, 32, 48, 3), numpy.uint8))
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 3
+    content[middle : middle + width] = bytes(byte ^ 0x5A for byte in content[middle : middle + width])
+    path.write_bytes(content)
 
 
 def write_half(path: Path) -> None:
     write_clip(path, pictures(20))
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
+
+
+def write_playlist(path: Path) -> None:
+    write_clip(path.with_name("secret.avi"), pictures(6))
+    path.write_text("ffconcat version 1.0\nfile secret.avi\n")
 
 
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -146,6 +154,26 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "sound": (write_sound, r"expected a clip with frames\. Got none"),
     "half": (write_half, r"expected a complete clip\. Got [\d,]+ bytes without any stream"),
     "truncated": (write_truncated, r"expected a complete clip\. Got one truncated after \d+ of 30 frames"),
+    "truncated mkv": (
+        lambda path: write_truncated(path, "mkv"),
+        r"expected a complete clip\. Got one truncated after 0\.\d+ of 1\.2 s",
+    ),
+    "truncated webm": (
+        lambda path: write_truncated(path, "webm", "libvpx"),
+        r"expected a complete clip\. Got one truncated after 0\.\d+ of 1\.2 s",
+    ),
+    "truncated flv": (
+        lambda path: write_truncated(path, "flv", "flv1"),
+        r"expected a complete clip\. Got one truncated after 0\.\d+ of 1\.2 s",
+    ),
+    "playlist": (
+        write_playlist,
+        r"expected a video file\. Got a list of other files \(concat\)",
+    ),
+    "gap": (
+        lambda path: write_at(path, pictures(10), [*range(0, 360, 40), 36_000_000]),
+        r"expected timestamps without long gaps\. Got 10 frames over 36,000 s",
+    ),
     "one frame": (
         lambda path: write_clip(path, pictures(1)),
         r"expected a clip of two frames or more\. Got one",
@@ -172,6 +200,77 @@ def test_bad_clips(tmp_path: Path, name: str) -> None:
     assert re.fullmatch(rf"metadata\.csv, line 3, clip\.mp4: {message}\.?", str(caught.value)), str(
         caught.value
     )
+
+
+def test_another_size_is_seen_at_the_first_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from seqloom.data.video import files
+
+    write_clip(tmp_path / "clip.mp4", pictures(6, 64, 48))
+    decode, seen = files._decode, []
+
+    def counted(*arguments: object) -> object:
+        for frame in decode(*arguments):  # type: ignore[arg-type]
+            seen.append(frame)
+            yield frame
+
+    monkeypatch.setattr(files, "_decode", counted)
+    for crop in (None, "auto,16,16"):
+        with pytest.raises(DataError, match="as in training"):
+            read_clip(tmp_path / "clip.mp4", OPTIONS._replace(crop=crop))
+    assert len(seen) == 2
+
+
+def test_all_frames_of_a_clip_fit_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seqloom.data.video.files.MAX_NUMBERS", 5 * 32 * 48)
+    write_clip(tmp_path / "clip.mp4", pictures(6))
+    message = r"expected a clip of at most 7,680 numbers\. Got 6 frames of 48 x 32, or more\. Cut it"
+    with pytest.raises(DataError, match=message):
+        read_clip(tmp_path / "clip.mp4", OPTIONS)
+    write_clip(tmp_path / "clip.mp4", pictures(5))
+    assert len(read_clip(tmp_path / "clip.mp4", OPTIONS).frames) == 5
+    with pytest.raises(DataError, match="Got 9 frames of 48 x 32"):
+        read_clip(tmp_path / "clip.mp4", OPTIONS._replace(frames_per_second=50.0))
+
+
+def test_frames_that_are_damaged_missing_or_repeated_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from seqloom.data.video import files
+
+    path = tmp_path / "clip.mp4"
+    write_damaged(path, 400)
+    (said,) = read_clip(path, OPTIONS).conversions
+    assert said == "damaged: 1 of 30 frames, which the decoder mended"
+    write_at(tmp_path / "clip.mkv", pictures(8), [*range(0, 240, 40), 480, 520])
+    said = read_clip(tmp_path / "clip.mkv", OPTIONS).conversions[-1]
+    assert said == "timestamps jump: 6 of 14 frames repeat the one before"
+    write_clip(path, pictures(20))
+    decode = files._decode
+    monkeypatch.setattr(files, "_decode", lambda *arguments: list(decode(*arguments))[:-1])
+    (said,) = read_clip(path, OPTIONS).conversions
+    assert said == "missing: 1 of 20 frames that the container announces"
+
+
+def test_frames_are_turned_as_they_are_displayed(tmp_path: Path) -> None:
+    """As a phone writes a clip: its matrix turns frames by a quarter, clockwise."""
+    frames = numpy.full((5, 32, 48, 3), 20, dtype=numpy.uint8)
+    frames[:, :8, :8] = 240  # at the top, left: then at the top, right
+    path = tmp_path / "clip.mp4"
+    write_clip(path, frames)
+    content = path.read_bytes()
+    plain, turned = (
+        struct.pack(">9i", *numbers, 0, 1 << 30)
+        for numbers in ((1 << 16, 0, 0, 0, 1 << 16, 0, 0), (0, 1 << 16, 0, -1 << 16, 0, 0, 0))
+    )
+    before, after = content.rsplit(plain, 1)  # that of the track
+    path.write_bytes(before + turned + after)
+    assert read_shape(path) == (48, 32, 25.0)
+    clip = read_clip(path, OPTIONS._replace(height=48, width=32)).frames
+    assert clip[:, 1:7, 25:31].min() > 200
+    assert clip[:, 10:].max() < 60
+    assert clip[:, :, :22].max() < 60
+    with pytest.raises(DataError, match=r"expected frames of 48 x 32, as in training\. Got 32 x 48"):
+        read_clip(path, OPTIONS)
 
 
 def test_a_crop_must_be_within_the_frame(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy
@@ -27,7 +28,6 @@ from seqloom.tasks.inputs.moving_shapes import DIRECTIONS, draw_moves
 SETTINGS = [
     *(
         "data.downsampling=2",
-        "data.mirrored_clips=false",
         "data.jittered_frames=0.1",
         "data.shifted_pixels=1",
     ),
@@ -59,6 +59,7 @@ def data(clips: Path) -> Records:
 def test_clips_are_classified(clips: Path, tmp_path: Path) -> None:
     folder, report = train(clips, settings=[*SETTINGS, "training.max_steps=45"], out=tmp_path / "run")
     assert report.metrics["accuracy"] >= 0.75
+    assert report.baseline_name == "mean, deviation of small pixels + logistic regression"
     (message,) = report.skipped
     assert "broken.mp4: expected a video file. Got zero bytes" in message
     loaded = seqloom.load(folder)
@@ -132,6 +133,30 @@ def test_damaged_options_are_one_line(data: Records, tmp_path: Path) -> None:
         (tmp_path / name).write_text(content)
     with pytest.raises(RunError, match=r"clips\.json: expected options of clips\. Got KeyError: 'options'"):
         restore_from(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("frames_per_second", 0),
+        ("frames_per_second", float("nan")),
+        ("crop", 5),
+        ("crop", "mouth"),
+        ("height", 10**30),
+        ("width", 0),
+        ("downsampling", "2"),
+        ("color", None),
+    ],
+)
+def test_options_of_a_run_are_checked(data: Records, tmp_path: Path, key: str, value: object) -> None:
+    files = prepared(data).files()
+    content = json.loads(files["clips.json"])
+    content["options"][key] = value
+    for name, text in {**files, "clips.json": json.dumps(content)}.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(RunError, match=rf"clips\.json: expected options of clips\. Got .*{key}") as caught:
+        restore_from(tmp_path)
+    assert "\\n" not in str(caught.value)
 
 
 def restore_from(folder: Path) -> object:

@@ -29,8 +29,8 @@ BAD = {
     "untold.wav": ("", r"`transcription` must be a text\. Got nothing\."),
     "long.wav": (
         "stop stop stop stop stop stop stop",
-        r"`transcription` has 34 characters, for which CTC needs 34 steps or more\. Got 10 steps of sound\. "
-        r"Is it the transcript of this file\? If so, set data\.stacked_frames lower\.",
+        r"`transcription` has 34 characters, for which CTC needs 34 steps or more\. Got 10 steps of the "
+        r"recording\. Is it the transcript of this file\? If so, set data\.stacked_frames lower\.",
     ),
     "foreign.wav": (
         "quack",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import numpy
@@ -23,7 +25,7 @@ from seqloom.tasks.inputs.moving_shapes import DIRECTIONS, draw_moves
 from .recordings import TASK, prepared
 
 SETTINGS = [
-    *("data.downsampling=2", "data.mirrored_clips=false", "data.unit=word", "data.components=24"),
+    *("data.downsampling=2", "data.unit=word", "data.components=24"),
     *("model.hidden_size=32", "model.num_layers=1", "model.front_channels=[32]", "model.dropout=0"),
     *("training.batch_size=8", "training.learning_rate=0.01", "training.warmup_steps=5"),
 ]
@@ -102,3 +104,13 @@ def test_toy_clips_are_of_this_task_alone(tmp_path: Path) -> None:
         toy_data("tag", tmp_path / "b", kind="video")
     with pytest.raises(ConfigError, match=r"toy-data transcribe: the kind must be one of: video\. Got smell"):
         toy_data("transcribe", tmp_path / "b", kind="smell")
+
+
+def test_a_transcript_that_is_too_long_is_one_of_a_clip(clips: Path, tmp_path: Path) -> None:
+    shutil.copytree(clips, tmp_path / "data")
+    with (tmp_path / "data/test/metadata.csv").open("a") as file:
+        file.write(f"0.mp4,{'left right ' * 99}\n")
+    case = prepared(tmp_path / "data", data={"unit": "word", "downsampling": 2})
+    (message,) = case.preparation.utterances(case.data, "test").skipped
+    assert re.search(r"CTC needs 198 steps or more\. Got \d+ steps of the clip\. ", message)
+    assert message.endswith("If so, set data.frames_per_second higher.")

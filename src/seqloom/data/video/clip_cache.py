@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
 
@@ -15,7 +16,7 @@ from seqloom.data.video.files import ClipOptions, read_clip
 log = logging.getLogger("seqloom")
 
 FRAMES = "frames.npy"
-VERSION = "1"
+VERSION = "2"
 """Changes when the same file and options would give other frames"""
 
 
@@ -97,9 +98,9 @@ class ClipCache:
         return numpy.load(cached_folder("clips", key, write) / FRAMES, mmap_mode="r")
 
     def _key(self, path: Path) -> str:
-        try:
-            content = path.read_bytes() if path.is_file() else b""
-        except OSError:  # the reader says what is wrong
-            content = b""
+        digest = b""
+        if path.is_file():
+            with suppress(OSError), path.open("rb") as file:  # the reader says what is wrong
+                digest = hashlib.file_digest(file, "sha256").digest()
         options = f"{VERSION} {tuple(self.options)!r}".encode()
-        return hashlib.sha256(hashlib.sha256(content).digest() + options).hexdigest()[:40]
+        return hashlib.sha256(digest + options).hexdigest()[:40]

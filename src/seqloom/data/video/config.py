@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from seqloom.data.video.augmentation import ClipAugmentation
 from seqloom.data.video.crop import EXPECTED, parse_crop
-from seqloom.settings import PositiveInt, Probability, StrictConfig
+from seqloom.settings import PositiveInt, StrictConfig
 
 
 def _check_crop(text: str) -> str:
@@ -36,12 +36,13 @@ class VideoConfig(StrictConfig):
     components: PositiveInt | None = None
     """How many principal components of the training frames (eigenlips) take the place of pixels, which some
     hundred clips are too few to learn. None: convolutions read the pixels."""
-    mirrored_clips: bool = True
-    """Whether half of the clips are mirrored in training, left and right."""
+    mirrored_clips: bool = False
+    """Whether half of the clips are mirrored in training, left and right. It helps where both sides mean the
+    same, as for lips; where a label or a word says left or right, it must be off."""
     shifted_pixels: Annotated[int, Field(ge=0)] = 0
     """Most pixels, after downsampling, by which a clip is shifted in training."""
-    jittered_frames: Probability = 0.0
-    """Share of frames that are dropped in training, and of frames that are doubled."""
+    jittered_frames: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Share of frames that are dropped in training, and of frames that are doubled; the others stay."""
 
     def clip_augmentation(self) -> ClipAugmentation:
         """What is varied in training."""

@@ -6,22 +6,26 @@ Everything that FFmpeg reads, by way of PyAV.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy
 
+from seqloom.data.video.container import open_clip, rate_of, reason, size_text, unusable
 from seqloom.data.video.crop import Crop, Motion, downsample, parse_crop
 from seqloom.errors import DataError
 from seqloom.optional import import_optional
 
-DEFAULT_RATE = 25.0
-"""Frames a second where a container does not say"""
 MAX_PIXELS = 1 << 16
 """Of a frame, once it is cropped: a model of more has no time for it"""
+MAX_NUMBERS = 1 << 30
+"""Of all frames of a clip, a byte each: they are in memory together"""
 MAX_MISSING = 0.1
 """Share of the frames that a container announces which may be missing: some are only for what is cut away"""
+MAX_STRETCH = 10
+"""A clip may take so many times as long as its frames usually do, and at least so many seconds"""
+MIN_GAP = 1.75
+"""Of the usual time between two frames: films that are shown at a higher rate alternate between 2 and 3"""
 
 
 class ClipOptions(NamedTuple):
@@ -57,6 +61,20 @@ class ClipShape(NamedTuple):
     frames_per_second: float
 
 
+class Frame(NamedTuple):
+    """A frame, turned as it is displayed.
+
+    Fields:
+        pixels: (H, W, C) uint8.
+        seconds: when it is shown; None: its container does not say.
+        is_damaged: whether the decoder had to guess some of it.
+    """
+
+    pixels: numpy.ndarray
+    seconds: float | None
+    is_damaged: bool
+
+
 class Clip(NamedTuple):
     """The frames of a clip, (T, H, W, C) uint8, and how they were converted."""
 
@@ -66,7 +84,7 @@ class Clip(NamedTuple):
 
 
 def read_shape(path: Path, where: object = None) -> ClipShape:
-    """The size and the rate of a clip's frames.
+    """The size of a clip's frames, as they are displayed, and their rate.
 
     Args:
         path: the file.
@@ -76,15 +94,19 @@ def read_shape(path: Path, where: object = None) -> ClipShape:
         DataError: there is no such file, or it is no clip.
         ConfigError: av is not installed.
     """
-    with _open(path, where) as (_, stream):
-        return ClipShape(stream.height, stream.width, _rate(stream))
+    with open_clip(path, where) as (container, stream):
+        first = next(_decode(container, stream, False, path, where))
+        height, width, _ = first.pixels.shape
+        return ClipShape(height, width, rate_of(stream))
 
 
 def read_clip(path: Path, options: ClipOptions, where: object = None) -> Clip:
     """Read the frames of a clip.
 
     A frame is shown from its timestamp on until the next. Where timestamps are missing or do not grow, frames
-    are taken to follow one another at the rate that the container names; `conversions` reports that.
+    are taken to follow one another at the rate that the container names. `conversions` reports that, and how
+    many frames are damaged, missing, or repeated where timestamps jump. Transport and program streams and WMV
+    do not say how long they are: that one is truncated cannot be known.
 
     Args:
         path: the file.
@@ -95,35 +117,45 @@ def read_clip(path: Path, options: ClipOptions, where: object = None) -> Clip:
         `Clip`.
 
     Raises:
-        DataError: there is no such file, it is no clip, is truncated, or has one frame or several sizes.
+        DataError: there is no such file, it is no clip, is truncated or too large, or has one frame, several
+            sizes, or timestamps far apart.
         ConfigError: av is not installed.
     """
     whole = _find_crop(path, options, where)
     frames: list[numpy.ndarray] = []
     times: list[float | None] = []
-    with _open(path, where) as (container, stream):
-        rate = _rate(stream)
-        for frame, seconds in _decode(container, stream, options.color, path, where):
-            frames.append(downsample(whole.cut(frame), options.downsampling).copy())
-            times.append(seconds)
-        _check_complete(stream, len(frames), rate, path, where)
+    damaged = 0
+    with open_clip(path, where) as (container, stream):
+        rate = rate_of(stream)
+        for frame in _decode(container, stream, options.color, path, where):
+            frames.append(downsample(whole.cut(frame.pixels), options.downsampling).copy())
+            times.append(frame.seconds)
+            damaged += frame.is_damaged
+            _check_numbers(len(frames), options, path, where)
+        _check_complete(container, stream, times, path, where)
+        missing = max(stream.frames - len(frames), 0)
     if len(frames) < 2:
-        raise _unusable(where, path, "a clip of two frames or more", "one")
-    expected, got = (options.height, options.width), frames[0].shape[:2]
-    if got != expected:
-        raise _unusable(where, path, f"frames of {_size(*expected)}, as in training", _size(*got))
+        raise unusable(where, path, "a clip of two frames or more", "one")
+    conversions = []
+    if damaged:
+        conversions.append(f"damaged: {damaged:,} of {len(frames):,} frames, which the decoder mended")
+    if missing:
+        conversions.append(f"missing: {missing:,} of {stream.frames:,} frames that the container announces")
     known = [seconds for seconds in times if seconds is not None]
     grows = len(known) == len(times) and all(numpy.diff(known) > 0)
-    conversions = []
     if not grows:
         known = [number / rate for number in range(len(frames))]
         conversions.append(f"timestamps do not grow: frames taken by their order, {rate:g} a second")
+    count, repeated = _check_gaps(known, options.frames_per_second, path, where)
+    _check_numbers(count, options, path, where)
+    if repeated:
+        conversions.append(f"timestamps jump: {repeated:,} of {count:,} frames repeat the one before")
     chosen = sample_frames(known, options.frames_per_second)
     if abs(rate - options.frames_per_second) > 0.01 * rate:
         conversions.append(f"sampled from {rate:g} to {options.frames_per_second:g} frames a second")
     if len(chosen) < 2:
         got = f"{len(frames)} frames of {known[-1] - known[0]:.3g} s"
-        raise _unusable(where, path, f"two frames at {options.frames_per_second:g} a second", got)
+        raise unusable(where, path, f"two frames at {options.frames_per_second:g} a second", got)
     return Clip(numpy.stack([frames[number] for number in chosen]), tuple(conversions))
 
 
@@ -137,11 +169,15 @@ def sample_frames(times: list[float], frames_per_second: float) -> list[int]:
     >>> sample_frames([0.0, 0.1, 0.2, 0.3], 5.0), sample_frames([1.0, 1.1, 1.4], 10.0)
     ([0, 2], [0, 1, 1, 1, 2])
     """
-    tolerance = 1e-3 / frames_per_second  # a container rounds its timestamps
     seconds = numpy.array(times) - times[0]
-    count = int((seconds[-1] + tolerance) * frames_per_second) + 1
-    steps = numpy.arange(count) / frames_per_second + _rounding(seconds)
+    steps = numpy.arange(count_steps(times, frames_per_second)) / frames_per_second + _rounding(seconds)
     return (numpy.searchsorted(seconds, steps, side="right") - 1).tolist()
+
+
+def count_steps(times: list[float], frames_per_second: float) -> int:
+    """How many frames `sample_frames` gives."""
+    tolerance = 1e-3  # of a step: a container rounds its timestamps
+    return int((times[-1] - times[0]) * frames_per_second + tolerance) + 1
 
 
 def _rounding(seconds: numpy.ndarray) -> float:
@@ -150,98 +186,89 @@ def _rounding(seconds: numpy.ndarray) -> float:
 
 
 def _find_crop(path: Path, options: ClipOptions, where: object) -> Crop:
-    """The crop of a clip; one that is searched needs a pass over its frames."""
-    with _open(path, where) as (container, stream):
-        H, W = stream.height, stream.width
-        crop = parse_crop(options.crop)
-        if crop is None:
-            return Crop(0, 0, H, W)
-        crop = crop.of_frame(H, W)
-        if not crop.fits(H, W):
-            raise _unusable(where, path, f"frames that hold data.crop={options.crop}", _size(H, W))
-        if crop.top is not None:
-            return crop
-        motion = Motion()
-        for frame, _ in _decode(container, stream, False, path, where):
-            motion.add(frame)
+    """The crop of a clip, by its first frame; one that is searched needs a pass over all of them."""
+    crop, motion = None, Motion()
+    with open_clip(path, where) as (container, stream):
+        for frame in _decode(container, stream, False, path, where):
+            if crop is None:
+                height, width, _ = frame.pixels.shape
+                crop = _check_size(height, width, options, path, where)
+                if crop.top is not None:
+                    return crop
+            motion.add(frame.pixels)
+    assert crop is not None
     return motion.find(crop)
 
 
-@contextmanager
-def _open(path: Path, where: object) -> Iterator[tuple[Any, Any]]:
-    """A container and its first stream of frames."""
-    av = import_optional("av", "video")
-    if not path.is_file():
-        got = "a folder" if path.is_dir() else "no such file"
-        raise _unusable(where, path, "a video file", got, hint=f"Its path is {path}" if where else "")
-    size = path.stat().st_size
-    if not size:
-        raise _unusable(where, path, "a video file", "zero bytes")
-    try:
-        container = av.open(str(path))
-    except (av.error.FFmpegError, ValueError, OSError) as error:
-        got = f"{size:,} bytes that are no complete one ({_reason(error)})"
-        raise _unusable(where, path, "a video file", got) from None
-    with container:
-        if not len(container.streams):
-            raise _unusable(where, path, "a complete clip", f"{size:,} bytes without any stream")
-        if not container.streams.video:
-            raise _unusable(where, path, "a clip with frames", "none")
-        stream = container.streams.video[0]
-        if not (stream.height and stream.width):
-            raise _unusable(where, path, "a clip with frames", "none")
-        stream.thread_count = 1  # clips are many, and small
-        yield container, stream
+def _check_size(height: int, width: int, options: ClipOptions, path: Path, where: object) -> Crop:
+    """The crop of frames of a size, once it gives what a model reads."""
+    crop = (parse_crop(options.crop) or Crop(0, 0, height, width)).of_frame(height, width)
+    if not crop.fits(height, width):
+        got = size_text(height, width)
+        raise unusable(where, path, f"frames that hold data.crop={options.crop}", got)
+    expected = options.height, options.width
+    got = (crop.height or 0) // options.downsampling, (crop.width or 0) // options.downsampling
+    if got != expected:
+        raise unusable(where, path, f"frames of {size_text(*expected)}, as in training", size_text(*got))
+    return crop
 
 
-def _decode(
-    container: Any, stream: Any, color: bool, path: Path, where: object
-) -> Iterator[tuple[numpy.ndarray, float | None]]:
-    """The frames (H, W, C) uint8 with their times in seconds."""
+def _check_numbers(count: int, options: ClipOptions, path: Path, where: object) -> None:
+    if count * options.height * options.width * options.channels > MAX_NUMBERS:
+        got = f"{count:,} frames of {size_text(options.height, options.width)}, or more"
+        hint = "Cut it into several, or set data.crop or data.downsampling"
+        raise unusable(where, path, f"a clip of at most {MAX_NUMBERS:,} numbers", got, hint)
+
+
+def _check_gaps(times: list[float], frames_per_second: float, path: Path, where: object) -> tuple[int, int]:
+    """How many frames a clip has at a rate, and how many of them only fill gaps between timestamps."""
+    durations = numpy.diff(times)
+    usual = float(numpy.median(durations))
+    count = count_steps(times, frames_per_second)
+    if count > MAX_STRETCH * max(len(times) * usual, 1) * frames_per_second:
+        got = f"{len(times):,} frames over {times[-1] - times[0]:,.0f} s"
+        raise unusable(where, path, "timestamps without long gaps", got)
+    gaps = durations[durations > MIN_GAP * usual]
+    return count, round(float((gaps - usual).sum()) * frames_per_second)
+
+
+def _decode(container: Any, stream: Any, color: bool, path: Path, where: object) -> Iterator[Frame]:
+    """The frames, with their times."""
     av = import_optional("av", "video")
     size = None
     number = 0
     try:
         for frame in container.decode(stream):
-            size = size or (frame.height, frame.width)
-            if (frame.height, frame.width) != size:
-                got = f"{_size(frame.height, frame.width)} at frame {number + 1}"
-                raise _unusable(where, path, f"frames of one size, {_size(*size)}", got)
-            number += 1
             pixels = frame.to_ndarray(format="rgb24" if color else "gray")
-            yield pixels if color else pixels[:, :, None], frame.time
+            pixels = numpy.rot90(pixels if color else pixels[:, :, None], round(frame.rotation / 90))
+            size = size or pixels.shape[:2]
+            if pixels.shape[:2] != size:
+                got = f"{size_text(*pixels.shape[:2])} at frame {number + 1}"
+                raise unusable(where, path, f"frames of one size, {size_text(*size)}", got)
+            number += 1
+            yield Frame(pixels, frame.time, frame.is_corrupt)
     except (av.error.FFmpegError, ValueError, OSError) as error:
         if isinstance(error, DataError):
             raise
-        got = f"one that is damaged after {number:,} frames ({_reason(error)})"
-        raise _unusable(where, path, "a complete clip", got) from None
+        got = f"one that is damaged after {number:,} frames ({reason(error)})"
+        raise unusable(where, path, "a complete clip", got) from None
     if not number:
-        raise _unusable(where, path, "a clip with frames", "none")
+        raise unusable(where, path, "a clip with frames", "none")
 
 
-def _check_complete(stream: Any, count: int, rate: float, path: Path, where: object) -> None:
-    """Check that about as many frames came as the container says."""
-    announced = stream.frames
+def _check_complete(
+    container: Any, stream: Any, times: list[float | None], path: Path, where: object
+) -> None:
+    """Check that about as many frames came as the container says, or that they last as long."""
+    av = import_optional("av", "video")
+    count, announced, rate = len(times), stream.frames, rate_of(stream)
     if not announced and stream.duration and stream.time_base:
         announced = round(float(stream.duration * stream.time_base) * rate)
     if count < announced * (1 - MAX_MISSING) - 1:
         got = f"one truncated after {count:,} of {announced:,} frames"
-        raise _unusable(where, path, "a complete clip", got)
-
-
-def _rate(stream: Any) -> float:
-    return float(stream.average_rate or stream.guessed_rate or DEFAULT_RATE)
-
-
-def _size(height: int, width: int) -> str:
-    return f"{width} x {height}"
-
-
-def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    return " ".join(str(text).split())[:200]
-
-
-def _unusable(where: object, path: Path, expected: str, got: str, hint: str = "") -> DataError:
-    name = path if where is None else f"{where}, {path.name}"
-    return DataError(name, f"expected {expected}", got=got, hint=hint)
+        raise unusable(where, path, "a complete clip", got)
+    seconds = 0.0 if announced else (container.duration or 0) / av.time_base
+    end = (count - 1) / rate if times[-1] is None else times[-1]
+    if end + 2 / rate < seconds * (1 - MAX_MISSING):
+        got = f"one truncated after {end:.3g} of {seconds:.3g} s"
+        raise unusable(where, path, "a complete clip", got)

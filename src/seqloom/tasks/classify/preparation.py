@@ -57,7 +57,7 @@ class Preparation:
         return f"{self.input.describe()}; labels: {self.labels.summary()}{any_number}"
 
     def encode(self, value: Any) -> numpy.ndarray:
-        """The steps of a text, of the path of a recording, or of a list of numbers."""
+        """The steps of a text, of the path of a recording, a picture or a clip, or of a list of numbers."""
         return self.input.normalize(self.input.read(value, "classify", is_stored=False))
 
     def source(self, data: Records, split: str, batching: Batching) -> Source:

@@ -237,7 +237,7 @@ class Classify(Task):
     def baseline(
         self, preparation: Preparation, data: Records, split: str, budget: Budget = UNLIMITED
     ) -> Baseline | None:
-        """Logistic regression on TF-IDF of words and pairs of words, or on means and deviations."""
+        """Logistic regression on TF-IDF of words and pairs of words, or on means and deviations of steps."""
         from seqloom.baselines import logistic_regression
 
         if split == "all":  # the baseline would be tested on what it was fitted to
@@ -265,9 +265,8 @@ class Classify(Task):
         expected = torch.from_numpy(targets_of(test))
         loss = count_predictions(torch.from_numpy(scores), expected, texts, labels)
         counts = {key: values.numpy() for key, values in loss.counts.items()}
-        features_name = "TF-IDF" if is_text else "mean, deviation"
         return Baseline(
-            f"{features_name} + logistic regression",
+            f"{preparation.input.vectors_name()} + logistic regression",
             Rows(loss.nats.numpy(), loss.units.numpy(), counts),
             describe_share(fitted, len(train), "row"),
         )

@@ -140,6 +140,10 @@ class AudioInput:
         """The features."""
         return steps
 
+    def vectors_name(self) -> str:
+        """What a baseline of `vectors_of` reads."""
+        return "mean, deviation"
+
     def files(self) -> dict[str, str]:
         """The options of features, and their mean and deviation."""
         content = {"options": self.options._asdict(), "normalizer": self.normalizer.to_json()}

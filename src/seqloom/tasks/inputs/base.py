@@ -141,6 +141,10 @@ class Input(Protocol):
         """The numbers of each step (T, F), for a baseline."""
         ...
 
+    def vectors_name(self) -> str:
+        """What that baseline reads of them, for a report: `mean, deviation`."""
+        ...
+
     def files(self) -> dict[str, str]:
         """Its files in a run folder: name to JSON text."""
         ...

@@ -173,6 +173,10 @@ class ImageInput:
         squares = cut.reshape(C, H // rows, rows, W // columns, columns)
         return squares.mean((2, 4), dtype=numpy.float32).reshape(1, -1) / 255
 
+    def vectors_name(self) -> str:
+        """What a baseline of `vectors_of` reads."""
+        return "small pixels" if self.encoded is None else "mean features"
+
     def files(self) -> dict[str, str]:
         """How pictures are read."""
         if self.encoded is not None:

@@ -112,6 +112,10 @@ class SeriesInput:
         """The numbers."""
         return steps
 
+    def vectors_name(self) -> str:
+        """What a baseline of `vectors_of` reads."""
+        return "mean, deviation"
+
     def files(self) -> dict[str, str]:
         """Mean and deviation of every number."""
         return {NORMALIZER: self.normalizer.to_json()}

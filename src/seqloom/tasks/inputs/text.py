@@ -190,6 +190,10 @@ class TextInput:
         """The numbers of tokens, which say nothing by their size."""
         return steps.reshape(len(steps), -1)
 
+    def vectors_name(self) -> str:
+        """What a baseline of `vectors_of` reads."""
+        return "TF-IDF"
+
     def _encode_selected(self, rows: SelectedRows[numpy.ndarray], split: str) -> EncodedTexts:
         if self.subwords is None:
             return encode_selected(rows, self.vocabulary, rows.target_array(), split)

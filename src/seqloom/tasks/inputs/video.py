@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar, final
+from typing import Annotated, Any, ClassVar, TypeVar, final
 
 import numpy
 import torch
+from pydantic import Field, ValidationError
 from torch import Tensor
 
 from seqloom.data.audio.recordings import recording_path
@@ -18,13 +19,14 @@ from seqloom.data.tables.records import EncodedExamples, Records
 from seqloom.data.video.augmentation import ClipAugmentation
 from seqloom.data.video.clip_cache import ClipCache, StoredClip
 from seqloom.data.video.components import fit_components
-from seqloom.data.video.config import VideoConfig
-from seqloom.data.video.files import ClipOptions
+from seqloom.data.video.config import CropText, VideoConfig
+from seqloom.data.video.files import MAX_PIXELS, ClipOptions
 from seqloom.data.video.first import first_options
 from seqloom.errors import RunError
 from seqloom.models.component_encoder import ComponentEncoder
 from seqloom.models.frame_encoder import FrameEncoder, FrameEncoderConfig
 from seqloom.progress import phase
+from seqloom.settings import StrictConfig
 from seqloom.tasks.inputs.base import Front, TargetReader, encode_rows, read_rows
 from seqloom.tasks.inputs.files import read_run_file
 from seqloom.tasks.rows import EncodedRow
@@ -35,6 +37,18 @@ CLIPS = "clips.json"
 KERNEL_FRAMES = {"conv3d": 3, "conv2d": 1}
 BASELINE_PIXELS = 12
 """Rows and columns of a frame that a baseline sees, at most"""
+
+
+@final
+class _StoredOptions(StrictConfig):
+    """`ClipOptions` in a run folder."""
+
+    frames_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    height: Annotated[int, Field(ge=1, le=MAX_PIXELS)]
+    width: Annotated[int, Field(ge=1, le=MAX_PIXELS)]
+    crop: CropText | None
+    downsampling: Annotated[int, Field(ge=1, le=MAX_PIXELS)]
+    color: bool
 
 
 @final
@@ -87,10 +101,15 @@ class VideoInput:
         """
         try:
             content = json.loads(read_run_file(folder / CLIPS))
-            options, components = ClipOptions(**content["options"]), content["components"]
+            checked = _StoredOptions.model_validate(content["options"])
+            options, components = ClipOptions(**checked.model_dump()), content["components"]
             if components is not None:
                 size = options.height * options.width * options.channels
                 components = numpy.array(components, dtype=numpy.float32).reshape(-1, size)
+        except ValidationError as error:
+            first = error.errors()[0]
+            got = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise RunError(folder / CLIPS, "expected options of clips", got=got) from None
         except (ValueError, TypeError, KeyError) as error:
             got = f"{type(error).__name__}: {error}"
             raise RunError(folder / CLIPS, "expected options of clips", got=got) from None
@@ -143,6 +162,10 @@ class VideoInput:
         cut = frames[:, : H * factors[0], : W * factors[1]]
         squares = cut.reshape(len(frames), H, factors[0], W, factors[1], -1)
         return squares.mean((2, 4), dtype=numpy.float32).reshape(len(frames), -1) / 255
+
+    def vectors_name(self) -> str:
+        """What a baseline of `vectors_of` reads."""
+        return "mean, deviation of small pixels"
 
     def files(self) -> dict[str, str]:
         """How clips become frames."""

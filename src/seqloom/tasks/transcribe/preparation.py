@@ -176,11 +176,14 @@ class Preparation:
                 raise DataError(example.place, expected, got=", ".join(map(repr, sorted(new))))
             unknown[example.place] = new
         if (least := min_ctc_steps(symbols)) > len(steps):
+            key = (
+                "data.stacked_frames lower" if self.input.kind == "audio" else "data.frames_per_second higher"
+            )
             raise DataError(
                 example.place,
                 f"`transcription` has {len(symbols)} {self.unit}s, for which CTC needs {least} steps or more",
-                got=f"{len(steps)} steps of sound",
-                hint="Is it the transcript of this file? If so, set data.stacked_frames lower",
+                got=f"{len(steps)} steps of the {self.input.nouns.removesuffix('s')}",
+                hint=f"Is it the transcript of this file? If so, set {key}",
             )
         is_by_speaker = isinstance(self.input, AudioInput) and self.input.normalizer.is_by_speaker
         speaker = example.text("speaker") if is_by_speaker else None

@@ -38,6 +38,8 @@ class CaptionFile(NamedTuple):
     """The file of captions, and the list of the pictures of the split, if there is one"""
     folder: Path
     """Where pictures are looked for, at any depth"""
+    passed_over: tuple[Path, ...] = ()
+    """Other files of captions in the folder, which are not read"""
 
     def read(self, note: Callable[[str], object]) -> Iterator[Row]:
         """Rows with the columns `file` and `caption`; a picture that is not there has a path all the same.
@@ -48,9 +50,13 @@ class CaptionFile(NamedTuple):
         Raises:
             DataError: the file cannot be read.
         """
+        if self.passed_over:
+            names = ", ".join(file.name for file in self.passed_over)
+            count = len(self.passed_over)
+            note(f"not read: {count:,} other files of captions, {names}; {self.path.name} is")
         pictures = _index_pictures(self.folder)
         if _is_json(self.path):
-            yield from _read_karpathy(self, pictures)
+            yield from _read_karpathy(self, pictures, note)
         else:
             yield from _read_lines(self, pictures, note)
 
@@ -64,21 +70,25 @@ def find_captions(data_files: DataFiles) -> list[CaptionFile]:
     folder = data_files.path if data_files.path.is_dir() else data_files.path.parent
     plain = [file for file in data_files.files if not is_compressed(file)]
     jsons = [file for file in plain if content_suffix(file) == ".json" and _is_karpathy(file)]
+    lines = [file for file in plain if content_suffix(file) in LINE_SUFFIXES and _has_lines(file)]
     if jsons:
-        path = jsons[0]
+        path, *others = [*jsons, *lines]
         splits = {KARPATHY_SPLITS.get(name) for name in _SPLIT.findall(_read_text(path))}
         known: Sequence[str | None] = [name for name in dict.fromkeys(NAMES.values()) if name in splits]
-        return [CaptionFile(path, split, (path,), folder) for split in known or [None]]
+        return [CaptionFile(path, split, (path,), folder, tuple(others)) for split in known or [None]]
     has_pictures = any(content_suffix(file) in IMAGE_SUFFIXES for file in plain)
     if data_files.path.is_dir() and not has_pictures:
         return []
-    found = [file for file in plain if content_suffix(file) in LINE_SUFFIXES and _has_lines(file)]
-    chosen = [file for file in found if "lemma" not in file.name.lower()] or found
+    chosen = [file for file in lines if "lemma" not in file.name.lower()] or lines
     lists = {NAMES[match[1].lower()]: file for file in plain if (match := _LIST.search(file.name))}
     if lists and chosen:
         path = chosen[0]
-        return [CaptionFile(path, split, (path, names), folder) for split, names in sorted(lists.items())]
-    return [CaptionFile(file, _split_of(file, data_files), (file,), folder) for file in chosen]
+        others = tuple(file for file in lines if file != path)
+        return [
+            CaptionFile(path, split, (path, names), folder, others) for split, names in sorted(lists.items())
+        ]
+    others = tuple(file for file in lines if file not in chosen)
+    return [CaptionFile(file, _split_of(file, data_files), (file,), folder, others) for file in chosen]
 
 
 def contains_captions(path: Path) -> bool:
@@ -121,35 +131,55 @@ def _read_text(path: Path) -> str:
         raise DataError(path, "captions must be UTF-8", got=str(error)) from None
 
 
-def _index_pictures(folder: Path) -> dict[str, Path]:
-    """The pictures at any depth in a folder, by their names."""
-    return {file.name: file.resolve() for file in list_files(folder).with_suffix(IMAGE_SUFFIXES)}
+def _index_pictures(folder: Path) -> dict[str, list[Path]]:
+    """The pictures at any depth in a folder, by their names, which several may share."""
+    pictures: dict[str, list[Path]] = {}
+    for file in list_files(folder).with_suffix(IMAGE_SUFFIXES):
+        pictures.setdefault(file.name, []).append(file)
+    return pictures
 
 
-def _row(place: str, name: str, caption: Any, pictures: Mapping[str, Path], folder: Path) -> Row:
-    return Row(place, {"file": pictures.get(Path(name).name, folder / name), "caption": caption})
+def _row(place: str, name: str, caption: Any, pictures: Mapping[str, list[Path]], folder: Path) -> Row:
+    """A row of the picture that has this path; or of the only one with this name, in any folder."""
+    file, namesakes = folder / name, pictures.get(Path(name).name, [])
+    if file not in namesakes:
+        if len(namesakes) > 1:
+            got = f"{name}, which {len(namesakes)} folders have"
+            hint = f"Write its folder too, as {namesakes[0].relative_to(folder).as_posix()}"
+            return Row(place, {}, DataError(place, "expected the path of one picture", got=got, hint=hint))
+        file = namesakes[0] if namesakes else file
+    return Row(place, {"file": file.resolve() if namesakes else file, "caption": caption})
 
 
-def _read_karpathy(part: CaptionFile, pictures: Mapping[str, Path]) -> Iterator[Row]:
+def _read_karpathy(
+    part: CaptionFile, pictures: Mapping[str, list[Path]], note: Callable[[str], object]
+) -> Iterator[Row]:
     try:
         images = json.loads(_read_text(part.path))["images"]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(part.path, "expected JSON with a list `images`", got=str(error)[:100]) from None
+    without_split = 0
     for number, image in enumerate(images, 1):
         place = f"{part.path}, image {number}"
         try:
-            if part.split is not None and KARPATHY_SPLITS.get(image.get("split")) != part.split:
+            split = KARPATHY_SPLITS.get(str(image.get("split")))
+            without_split += split is None
+            if part.split not in (None, split):
                 continue
             name, texts = str(image["filename"]), [sentence["raw"] for sentence in image["sentences"]]
+            if isinstance(parent := image.get("filepath"), str):
+                name = f"{parent}/{name}"
         except (AttributeError, KeyError, TypeError) as error:
             expected = "expected an object with filename and sentences"
             yield Row(place, {}, DataError(place, expected, got=f"none of {error}"))
             continue
         yield from (_row(place, name, text, pictures, part.folder) for text in texts)
+    if part.split is not None and without_split:
+        note(f"left out: {without_split:,} images of {part.path.name} whose split is missing or unknown")
 
 
 def _read_lines(
-    part: CaptionFile, pictures: Mapping[str, Path], note: Callable[[str], object]
+    part: CaptionFile, pictures: Mapping[str, list[Path]], note: Callable[[str], object]
 ) -> Iterator[Row]:
     names = None if len(part.files) == 1 else set(_read_text(part.files[1]).split())
     lines = _read_text(part.path).split("\n")
