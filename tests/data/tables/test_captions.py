@@ -120,11 +120,11 @@ def test_karpathy_says_the_folder_of_a_picture(tmp_path: Path) -> None:
         make_pictures(tmp_path / folder)
     content = karpathy()
     for image in content["images"]:  # type: ignore[attr-defined]
-        image["filepath"] = "val2014"
+        image["filepath"] = "train2014"
     (tmp_path / "dataset_some.json").write_text(json.dumps(content))
     data = read(tmp_path)
     assert isinstance(data, Records)
-    assert data.examples("test")[0].fields["file"] == tmp_path.resolve() / "val2014" / "3.jpg"
+    assert data.examples("test")[0].fields["file"] == tmp_path.resolve() / "train2014" / "3.jpg"
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
