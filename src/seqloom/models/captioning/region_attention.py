@@ -29,13 +29,13 @@ class RegionAttention(nn.Module):
 
     Args:
         query_size: H, features of the decoder.
-        size: A, features of values and keys.
+        size: A, features of values.
         input_size: I, features of the decoder's input, for the sentinel; None: there is none.
 
     >>> attention = RegionAttention(query_size=4, size=6, input_size=5)
     >>> values = torch.randn(2, 49, 6)
     >>> h, x = torch.randn(2, 3, 4), torch.randn(2, 3, 5)
-    >>> context, weights = attention(h, values, values, (x, h))
+    >>> context, weights = attention(h, values, (x, h))
     >>> context.shape, weights.shape, bool((weights.sum(-1) < 1).all())
     (torch.Size([2, 3, 6]), torch.Size([2, 3, 49]), True)
     """
