@@ -109,6 +109,7 @@ def look_at(browser: Any) -> Callable[[Path], list[str]]:
         page.close()
         return faults
 
-    contrast = "{runOnly: ['color-contrast'], resultTypes: ['violations']}"  # nothing else is different in the dark
+    # Nothing else is different in the dark.
+    contrast = "{runOnly: ['color-contrast'], resultTypes: ['violations']}"
     every = "{resultTypes: ['violations']}"
     return lambda path: look(path, 390, "light", every) + look(path, 1280, "dark", contrast)
