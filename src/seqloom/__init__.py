@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from seqloom.decoding.options import DecodingOptions
     from seqloom.errors import ConfigError, DataError, RunError, SeqloomError
     from seqloom.inference.predictor import Predictor, load
-    from seqloom.inference.training import train
+    from seqloom.inspection.training import train
     from seqloom.layers.convert import convert_recurrent
     from seqloom.layers.recurrent import GRU, LSTM, RNN
     from seqloom.tasks.toy_data import toy_data
@@ -27,7 +27,7 @@ _HOMES = {
     "DecodingOptions": "seqloom.decoding.options",
     "Predictor": "seqloom.inference.predictor",
     "load": "seqloom.inference.predictor",
-    "train": "seqloom.inference.training",
+    "train": "seqloom.inspection.training",
     "toy_data": "seqloom.tasks.toy_data",
     "SeqloomError": "seqloom.errors",
     "DataError": "seqloom.errors",

@@ -29,6 +29,7 @@ from seqloom.tasks.base import LoadedRun, Preparation
 
 FORMAT = 2
 CONFIG, MODEL, METRICS, CARD = "config.json", "model.safetensors", "metrics.jsonl", "README.md"
+REPORT = "report.html"
 
 LAST_BYTES = 1 << 20
 """Of `metrics.jsonl`, in which its last record is."""

@@ -1,0 +1,1 @@
+"""Looking inside a trained model, and telling others what is there."""
