@@ -1,1 +1,1 @@
-"""Looking inside a trained model, and telling others what is there."""
+"""Look inside: what a model remembers, what reaches its gradient, how cells compare, what is true of them."""
