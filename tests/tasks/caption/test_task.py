@@ -158,8 +158,10 @@ def test_evaluation_is_of_decoded_captions(captioner: Predictor, shapes: Path) -
     json.dumps(report.to_dict())
 
 
-def test_a_transformer_resumes_bit_for_bit(shapes: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("self_critical", [0.0, 0.9])
+def test_a_transformer_resumes_bit_for_bit(shapes: Path, tmp_path: Path, self_critical: float) -> None:
     settings = {**SMALL, "model.cell_type": "transformer", "model.attention": "adaptive"}
+    settings |= {"loss.self_critical": self_critical}
     settings |= {"training.schedule": "constant", "training.warmup_steps": 0}
     seqloom.train(shapes, settings={**settings, "training.max_steps": 3}, out=tmp_path / "whole")
     seqloom.train(shapes, settings={**settings, "training.max_steps": 2}, out=tmp_path / "parts")

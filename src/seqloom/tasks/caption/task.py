@@ -29,6 +29,7 @@ from seqloom.tasks.caption.config import TRANSFORMER, DataConfig, DecodingConfig
 from seqloom.tasks.caption.pictures import PictureToCaption
 from seqloom.tasks.caption.preparation import COLUMNS, Preparation
 from seqloom.tasks.caption.scores import caption_details, caption_scores, count_caption_matches
+from seqloom.tasks.caption.self_critical import self_critical_loss
 from seqloom.tasks.caption.toy_data import write_toy_data_files
 from seqloom.tasks.rows import accept_columns
 from seqloom.tasks.seq2seq import attention_weights, decode_encoded, read_target
@@ -86,7 +87,10 @@ class Caption(Task):
         return Captioner(preparation.pictures.new_encoder(), decoder)
 
     def loss(self, model: Any, batch: CaptionBatch, state: State | None, context: Context) -> Loss:
-        """Cross-entropy of each word given those before it, summed over the captions of a picture."""
+        """Cross-entropy of each word given those before it, summed over the captions of a picture; towards
+        the end of the training, where it is asked for, minus the expected CIDEr-D of drawn captions."""
+        if model.training and context.progress >= 1 - context.loss.self_critical < 1:
+            return self_critical_loss(model, batch, context)
         return self._compute_loss(model, batch, model.encode(batch.pictures), context)
 
     def _compute_loss(
