@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from seqloom.errors import ConfigError, DataError, RunError, SeqloomError
     from seqloom.inference.predictor import Predictor, load
     from seqloom.inference.training import train
+    from seqloom.inspection.checks.checking import check
     from seqloom.layers.convert import convert_recurrent
     from seqloom.layers.recurrent import GRU, LSTM, RNN
     from seqloom.tasks.toy_data import toy_data
@@ -28,6 +29,7 @@ _HOMES = {
     "Predictor": "seqloom.inference.predictor",
     "load": "seqloom.inference.predictor",
     "train": "seqloom.inference.training",
+    "check": "seqloom.inspection.checks.checking",
     "toy_data": "seqloom.tasks.toy_data",
     "SeqloomError": "seqloom.errors",
     "DataError": "seqloom.errors",
@@ -46,6 +48,7 @@ __all__ = [
     "RunError",
     "SeqloomError",
     "__version__",
+    "check",
     "convert_recurrent",
     "load",
     "toy_data",

@@ -1,0 +1,1 @@
+"""Look inside a trained model, on its own data."""
