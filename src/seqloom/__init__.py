@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from seqloom.decoding.options import DecodingOptions
     from seqloom.errors import ConfigError, DataError, RunError, SeqloomError
     from seqloom.inference.predictor import Predictor, load
-    from seqloom.inference.training import train
     from seqloom.inspection.checks.checking import check
+    from seqloom.inspection.comparison import compare
+    from seqloom.inspection.training import train
     from seqloom.layers.convert import convert_recurrent
     from seqloom.layers.recurrent import GRU, LSTM, RNN
     from seqloom.tasks.toy_data import toy_data
@@ -28,8 +29,9 @@ _HOMES = {
     "DecodingOptions": "seqloom.decoding.options",
     "Predictor": "seqloom.inference.predictor",
     "load": "seqloom.inference.predictor",
-    "train": "seqloom.inference.training",
+    "train": "seqloom.inspection.training",
     "check": "seqloom.inspection.checks.checking",
+    "compare": "seqloom.inspection.comparison",
     "toy_data": "seqloom.tasks.toy_data",
     "SeqloomError": "seqloom.errors",
     "DataError": "seqloom.errors",
@@ -49,6 +51,7 @@ __all__ = [
     "SeqloomError",
     "__version__",
     "check",
+    "compare",
     "convert_recurrent",
     "load",
     "toy_data",

@@ -1,1 +1,1 @@
-"""Look inside a trained model, on its own data."""
+"""Look inside: what a model remembers, what reaches its gradient, how cells compare, what is true of them."""

@@ -52,13 +52,8 @@ class CharNgrams:
         return padded
 
     def to_json(self) -> str:
-        """The n-grams as a JSON list, for `from_json`."""
+        """The n-grams as a JSON list."""
         return json.dumps(self.ngrams, ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> CharNgrams:
-        """Read back what `to_json` wrote."""
-        return cls(json.loads(text))
 
 
 def extract_ngrams(word: str) -> list[str]:

@@ -9,12 +9,14 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
 import numpy
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from seqloom.data.text.stored_vocabulary import EXPECTED, read_tokenizer
 from seqloom.errors import ConfigError, RunError
 
 Unit: TypeAlias = Literal["character", "byte", "word", "bpe"]
@@ -74,10 +76,11 @@ class Vocabulary:
         Raises:
             RunError: it is missing or damaged.
         """
+        text = read_tokenizer(path, _usual_tokenizers(), UNKNOWN)
         try:
-            return cls(Tokenizer.from_file(str(path)))
+            return cls(Tokenizer.from_str(text))
         except Exception as error:  # tokenizers raises the bare class
-            raise RunError(path, "expected a tokenizer.json", got=str(error)) from None
+            raise RunError(path, EXPECTED, got=str(error)) from None
 
     def to_json(self) -> str:
         """The content of a `tokenizer.json`, for `load`."""
@@ -176,6 +179,14 @@ def _build_bpe(texts: Iterable[str], size: int | None) -> Tokenizer:
     trainer = trainers.BpeTrainer(vocab_size=size or 8_000, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
+
+
+@cache
+def _usual_tokenizers() -> tuple[str, ...]:
+    """One of each kind: those of this module, and that of `words.py`."""
+    from seqloom.data.text.words import new_words  # which needs this module
+
+    return (*(build([], None).to_str() for build in _BUILDERS.values()), new_words().to_json())
 
 
 _BUILDERS = {"character": _build_character, "byte": _build_byte, "word": _build_word, "bpe": _build_bpe}

@@ -11,7 +11,7 @@ from seqloom.cells.spec import CELL_TYPES
 from seqloom.data.images.config import ImageConfig, Pixels
 from seqloom.errors import nearest
 from seqloom.models.captioning.memory import CaptionAttention
-from seqloom.settings import PositiveInt, Probability, StrictConfig
+from seqloom.settings import BeamCount, PositiveInt, Probability, StrictConfig
 from seqloom.tasks.model_config import RecurrentModelConfig
 
 TRANSFORMER = "transformer"
@@ -85,16 +85,21 @@ class LossConfig(StrictConfig):
 
     label_smoothing: Probability = 0.0
     """Share of a word's probability that goes to all words alike in training."""
+    self_critical: Probability = 0.0
+    """Share of the training, at its end, in which the loss is no longer cross-entropy but minus the expected
+    CIDEr-D of captions that the model draws (self-critical training)."""
+    self_critical_samples: Annotated[int, Field(ge=2, le=100)] = 5
+    """Captions drawn of each picture in self-critical training."""
 
 
 class DecodingConfig(StrictConfig):
     """The `decoding.*` keys."""
 
-    num_beams: PositiveInt = 1
+    num_beams: BeamCount = 1
     """1 takes the most likely word at every step; more search for the most likely caption."""
     length_penalty: Annotated[float, Field(ge=-10, le=10)] = 1.0
     """Of beam search: above 0 favors long captions."""
-    max_words: PositiveInt = 20
+    max_words: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Most words of a caption."""
     attention: bool = False
     """Whether predictions come with what each word looked at."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
 import numpy
+import torch
 from pydantic import Field
 from torch import nn
 
@@ -34,6 +35,7 @@ from seqloom.tasks.generate.preparation import TOKENIZER, DataConfig, Preparatio
 from seqloom.tasks.generate.toy_data import write_toy_data_files
 from seqloom.tasks.model_config import RecurrentModelConfig
 from seqloom.tasks.next_token import next_token_loss
+from seqloom.tasks.tracing import ForwardPass, refuse_target
 
 PREFILL_CHUNK = 1024
 """Tokens of a prompt read at once, which bounds memory; the output does not depend on it."""
@@ -174,6 +176,19 @@ class Generate(Task):
         for step in stream(model.step, logits, state, options, previous=[prompt]):
             if (token := int(step.tokens[0])) != NO_TOKEN:
                 yield token
+
+    def forward_pass(
+        self, model: LanguageModel, value: str, item: list[int], context: Context, target: str | None = None
+    ) -> ForwardPass:
+        """The model reads a text, token by token."""
+        del value
+        refuse_target(self.name, target)
+        steps = [context.preparation.vocabulary.decode([token]) for token in item]
+
+        def run() -> None:
+            model(torch.tensor([item], device=model.device))
+
+        return ForwardPass(steps, run)
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
         """Nats and bits per unit; for words and byte pairs perplexity."""

@@ -68,7 +68,7 @@ class SeriesInput:
         """Read what `files` wrote into a run folder.
 
         Raises:
-            RunError: the file is missing.
+            RunError: the file is missing or damaged.
         """
         del config
         return cls(read_normalizer(folder))
@@ -135,6 +135,10 @@ class SeriesInput:
         size = " x ".join(f"{length:,}" for length in series.shape)
         return f"{Path(where).name}: {size} numbers, {series.min():.4g} to {series.max():.4g}"
 
+    def name_steps(self, value: Any, count: int) -> list[str]:
+        """The numbers of each."""
+        return [" ".join(f"{number:.4g}" for number in step) for step in read_series(value, "series")[:count]]
+
 
 def read_series(value: Any, where: str) -> numpy.ndarray:
     """A list of numbers, or of lists of as many numbers each, or either as text: (T, F) float64.
@@ -152,8 +156,10 @@ def read_series(value: Any, where: str) -> numpy.ndarray:
             is_json = value.lstrip().startswith("[")
             numbers = json.loads(value) if is_json else value.replace(",", " ").split()
         series = numpy.array(numbers, dtype=numpy.float64)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise DataError(where, expected, got=f"{value!r:.60}") from None
+    except RecursionError:
+        raise DataError(where, expected, got="values that are nested too deeply") from None
     if series.ndim == 1:
         series = series[:, None]
     if series.ndim != 2 or not series.size:

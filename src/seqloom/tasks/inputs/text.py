@@ -7,21 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, TypeVar, final
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, final
 
 import numpy
+from pydantic import ConfigDict, Field, RootModel
 from torch import Tensor
 
 from seqloom.data.tables.examples import Examples
 from seqloom.data.tables.records import EncodedExamples, Records
 from seqloom.data.text.char_ngrams import CharNgrams
 from seqloom.data.text.split_texts import fit_split, split_texts
-from seqloom.data.text.vocabulary import Unit, Vocabulary
+from seqloom.data.text.vocabulary import UNKNOWN, Unit, Vocabulary
 from seqloom.data.text.word_vectors import WordVectors, read_vectors
-from seqloom.data.text.words import new_words, split_words
+from seqloom.data.text.words import new_words, split_words, splits_into_words
 from seqloom.errors import ConfigError, DataError
 from seqloom.models.word_embedding import WordEmbeddingConfig
 from seqloom.progress import phase
+from seqloom.stored import Count, StoredNames, read_stored
 from seqloom.tasks.inputs.base import Front, TargetReader
 from seqloom.tasks.rows import EncodedRow, EncodedTexts, SelectedRows, encode_selected, select_rows
 
@@ -48,6 +50,12 @@ class VectorsSummary(NamedTuple):
     size: int
     words: int
     """Words of the vocabulary that have a vector"""
+
+
+class _StoredSummary(RootModel[tuple[str, Annotated[int, Field(ge=1, le=1 << 20)], Count]]):
+    """`VectorsSummary` in a run folder."""
+
+    model_config = ConfigDict(strict=True, defer_build=True)
 
 
 @final
@@ -125,8 +133,12 @@ class TextInput:
         subwords, summary = (folder / name for name in (SUBWORDS, VECTORS))
         return cls(
             Vocabulary.load(folder / TOKENIZER),
-            CharNgrams.from_json(subwords.read_text(encoding="utf-8")) if subwords.exists() else None,
-            json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else None,
+            CharNgrams(read_stored(subwords, StoredNames, "expected the subwords of a run").root)
+            if subwords.exists()
+            else None,
+            read_stored(summary, _StoredSummary, "expected the vectors of a run").root
+            if summary.exists()
+            else None,
         )
 
     @property
@@ -232,6 +244,14 @@ class TextInput:
     def summarize(self, value: Any, where: str) -> str:
         """The whole text."""
         return str(value)
+
+    def name_steps(self, value: Any, count: int) -> list[str]:
+        """The tokens, those that the vocabulary does not know too."""
+        if splits_into_words(self.vocabulary):
+            tokens = split_words(self.vocabulary, value)
+        else:
+            tokens = [self.vocabulary.decode([token]) for token in self.vocabulary.encode(value)]
+        return tokens or [UNKNOWN] * count
 
 
 def _fit_vocabulary(examples: Examples, unit: Unit, size: int | None) -> Vocabulary:

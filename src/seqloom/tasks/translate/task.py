@@ -34,7 +34,8 @@ from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, Task, loss_score
 from seqloom.tasks.model_config import CellType, RecurrentModelConfig
 from seqloom.tasks.rows import accept_columns
-from seqloom.tasks.seq2seq import attention_weights, decode_encoded, scheduled_sampling
+from seqloom.tasks.seq2seq import attention_weights, decode_encoded, read_target, scheduled_sampling
+from seqloom.tasks.tracing import ForwardPass
 from seqloom.tasks.translate.preparation import COLUMNS, EncodedText, PairBatch, Preparation, read_pair
 from seqloom.tasks.translate.toy_data import write_toy_data_files
 from seqloom.tasks.translate.vocabulary import END
@@ -207,6 +208,26 @@ class Translate(Task):
             "source_tokens": preparation.source_vocabulary.words(source.numbers),
             "tokens": preparation.target_vocabulary.words([*row, END]),
         }
+
+    def forward_pass(
+        self, model: Any, value: Any, item: EncodedText, context: Context, target: str | None = None
+    ) -> ForwardPass:
+        """The encoder reads a text; the decoder what it writes itself, greedily, or a target."""
+        del value
+        preparation: Preparation = context.preparation
+        source, lengths = pad([item.numbers], END).to(model.device), lengths_of([item.numbers])
+        if target is None:
+            greedy = context.decoding.model_copy(update={"num_beams": 1})
+            row = translate(model, source, lengths.to(model.device), greedy)[1][0]
+        else:
+            row = preparation.encode_target(target).numbers[:-1].tolist()
+
+        def run() -> Tensor | None:
+            encoded = model.encode(source, lengths.to(model.device))
+            return read_target(model, encoded, [END, *row])
+
+        steps = preparation.source_vocabulary.words(item.numbers)
+        return ForwardPass(steps, run, preparation.target_vocabulary.words([END, *row]))
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
         """Nats and perplexity of a token, and BLEU and chrF of decoded translations."""

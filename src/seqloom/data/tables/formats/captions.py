@@ -156,7 +156,7 @@ def _read_karpathy(
 ) -> Iterator[Row]:
     try:
         images = json.loads(_read_text(part.path))["images"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(part.path, "expected JSON with a list `images`", got=str(error)[:100]) from None
     without_split = 0
     for number, image in enumerate(images, 1):
