@@ -218,7 +218,7 @@ def build_model(config: RunConfig, preparation: Preparation) -> nn.Module:
 
 def build_without_memory(config: RunConfig, preparation: Preparation) -> nn.Module:
     """The model of a run as shapes alone, on torch's device without memory."""
-    with torch.device("meta"), _NoRandomValues():
+    with torch.device("meta"), _Described():
         return config.task.build(preparation, config.model)
 
 
