@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from seqloom.data.tables.formats.file import MAX_CHARACTERS
 from seqloom.errors import ConfigError, DataError, RunError
 from seqloom.inference.decoding_options import decoding_options
+from seqloom.inference.inputs import check_size
 from seqloom.inference.stopping import stop_texts, until
 from seqloom.progress import phase
 from seqloom.runs import run_folder
@@ -68,10 +68,7 @@ class Predictor:
         with phase("encoding", total=len(inputs)) as encoding:
             for place, value in enumerate(encoding.count(inputs)):
                 try:
-                    if isinstance(value, str) and len(value) > MAX_CHARACTERS:
-                        expected = f"an input must have at most {MAX_CHARACTERS:,} characters"
-                        raise DataError("predict", expected, got=f"{len(value):,}")
-                    items.append(self.preparation.encode(value))
+                    items.append(self.preparation.encode(check_size(value)))
                     places.append(place)
                 except DataError as error:
                     if strict:
