@@ -61,7 +61,8 @@ def test_connectivity_of_many_units_is_estimated() -> None:
     estimated = measure_connectivity(stack, x, num_directions=8)
     seen = exact > 1e-3 * exact.max()
     ratio = estimated[seen] / exact[seen]
-    assert 0.85 < ratio.median() < 1.15  # of 8 of 32 directions, over some thousand pairs
+    # The same 8 of 32 directions for all pairs.
+    assert 0.7 < ratio.median() < 1.4
     assert 0.2 < ratio.min() < ratio.max() < 2.0
 
 

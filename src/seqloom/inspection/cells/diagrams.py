@@ -52,10 +52,10 @@ LSTM = Diagram(
         Box("hidden", 575, 255, "h", "state"),
     ],
     lines=[
-        [(68, 60), (151, 60)],
+        [(73, 60), (151, 60)],
         [(179, 60), (326, 60)],
-        [(354, 60), (552, 60)],
-        [(68, 255), (405, 255)],
+        [(354, 60), (547, 60)],
+        [(73, 255), (405, 255)],
         [(165, 255), (165, 208)],
         [(245, 255), (245, 208)],
         [(325, 255), (325, 208)],
@@ -67,7 +67,7 @@ LSTM = Diagram(
         [(470, 60), (470, 96)],
         [(470, 124), (470, 151)],
         [(405, 172), (405, 165), (456, 165)],
-        [(470, 179), (470, 255), (552, 255)],
+        [(470, 179), (470, 255), (547, 255)],
     ],
 )
 GRU = Diagram(
@@ -84,9 +84,9 @@ GRU = Diagram(
         Box("candidate", 430, 190, "new n"),
     ],
     lines=[
-        [(68, 60), (236, 60)],
+        [(73, 60), (236, 60)],
         [(264, 60), (416, 60)],
-        [(444, 60), (552, 60)],
+        [(444, 60), (547, 60)],
         [(105, 60), (105, 125), (136, 125)],
         [(105, 125), (105, 255), (430, 255)],
         [(150, 255), (150, 208)],
@@ -129,7 +129,7 @@ def _draw_box(box: Box, number: str) -> str:
         value = f'<text class="value beside" x="{box.x + 20:g}" y="{box.y - 10:g}">{text(number)}</text>'
     else:
         below = -3
-        shape = _rectangle(box, 37, 18, 4) if box.kind == "gate" else _rectangle(box, 23, 18, 18)
+        shape = _rectangle(box, 37, 18, 4) if box.kind == "gate" else _rectangle(box, 28, 18, 18)
         value = f'<text class="value" x="{box.x:g}" y="{box.y + 12:g}">{text(number)}</text>'
     label = f'<text x="{box.x:g}" y="{box.y + below:g}">{text(box.label)}</text>'
     return f'<g class="{box.kind}">{shape}{label}{value}</g>'

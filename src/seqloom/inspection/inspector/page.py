@@ -16,6 +16,7 @@ from seqloom.pages import (
     Html,
     Series,
     columns,
+    element,
     footer_here,
     heat_strip,
     line_chart,
@@ -28,10 +29,10 @@ from seqloom.pages import (
     text,
 )
 
-MAX_BYTES = 240_000
+MAX_BYTES = 180_000
 """Of the values of units that are in a page"""
-MAX_STRIP = 160
-"""Steps of a static strip or of a table of connections"""
+MAX_STRIP, MAX_SQUARE = 160, 100
+"""Steps of a strip, and of the table of what each step depends on"""
 MAX_CELL_STEPS = 24
 NUM_UNITS = 6
 LSTM_VALUES = {"input", "forget", "candidate", "output", "cell", "hidden"}
@@ -51,16 +52,21 @@ def draw_inspection(inspection: Inspection) -> str:
     if "attention" in trace:
         parts.append(_draw_attention(inspection))
     parts += _draw_cell(inspection)
-    answer = inspection.answer.text.strip()
-    value = inspection.value if len(inspection.value) <= 160 else f"{inspection.value[:160]} …"
+    answer, value = _cut(inspection.answer.text), _cut(inspection.value)
     command = f"seqloom inspect {shlex.quote(inspection.run)} {shlex.quote(value)} --out page.html"
     return render_page(
         f"Inside {inspection.run.rstrip('/').rpartition('/')[2]}",
         parts,
-        lead=f"To “{value}” the model answers: {answer[:300] or 'nothing'}",
+        lead=f"To “{value}” the model answers “{answer}”.",
         footer=footer_here(command),
         data={"units": [score._asdict() for score in inspection.units]},
     )
+
+
+def _cut(words: str, most: int = 90) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(words.split())
+    return line if len(line) <= most else f"{line[:most]} …"
 
 
 def _draw_reader(inspection: Inspection) -> Html:
@@ -102,7 +108,7 @@ def _draw_reader(inspection: Inspection) -> Html:
     )
     static = ""
     if norms is not None:
-        few = min(shown, MAX_STRIP)
+        few = min(shown, MAX_SQUARE)
         static = heat_strip(
             norms[:few, :few].tolist(),
             title="What each step (row) depends on (column)",
@@ -123,24 +129,24 @@ def _draw_units(inspection: Inspection) -> Html:
             ),
             "rises" if score.sign > 0 else "falls",
             score.score,
+            "other steps" if score.is_held_out else "the same steps",
             score.chosen_by,
         )
         for score in scores
     ]
-    held_out = all(score.is_held_out for score in scores)
     note = (
         "A score of 1 tells every step with the property from every step without it (twice the area under "
-        "the ROC curve, less one); of a number it is the rank correlation. "
-    )
-    note += (
-        "Units were chosen by the first half of the steps and scored on the second."
-        if held_out
-        else "Where a half has too few steps of a kind, units were chosen and scored on all of them: such a "
-        "score flatters."
+        "the ROC curve, less one); of a number it is the rank correlation. Units were chosen by the first "
+        "half of the steps and scored on the second; where a half has too few steps of a kind, by all of "
+        "them, which flatters the score."
     )
     return section(
         "Units that follow a property best",
-        table(["property", "unit", "with it, it", "score", "score it was chosen by"], rows, note=note),
+        table(
+            ["property", "unit", "with it, it", "score", "measured on", "score it was chosen by"],
+            rows,
+            note=note,
+        ),
         _draw_strips(inspection, scores[:NUM_UNITS]),
         lead=_best_in_words(scores[0]),
     )
@@ -233,29 +239,31 @@ def _draw_expected(expected: Expected, task: str) -> list[Html]:
 
 
 def _draw_running(running: Running) -> Html:
-    def mark(words: Sequence[str], wrong: int | None) -> Html:
-        between = " " if any(len(word) > 3 for word in running.came) else ""
-        shown = [word.replace("\n", "↵") for word in words[:MAX_STRIP]]
+    between = " " if any(len(word) > 3 for word in running.came) else ""
+
+    def draw(words: Sequence[str], wrong: int | None) -> Html:
         parts = [
-            f"<mark>{text(word)}</mark>" if place == wrong else text(word) for place, word in enumerate(shown)
+            f"<mark>{text(word)}</mark>" if place == wrong else text(word)
+            for place, word in enumerate(words[:MAX_STRIP])
         ]
-        return Html(f'<span class="mono">{between.join(parts)}</span>')
+        return Html(f"<pre>{between.join(parts)}</pre>")
 
     def at(wrong: int | None) -> str:
         return "never" if wrong is None else f"at step {wrong}"
 
     right = sum(one == other for one, other in zip(running.forced, running.came, strict=False))
     share = percent(right / len(running.came)) if running.came else "–"
-    rows = [
-        ("what came", mark(running.came, None), ""),
-        ("told what came", mark(running.forced, running.forced_wrong), at(running.forced_wrong)),
-        ("by itself", mark(running.free, running.free_wrong), at(running.free_wrong)),
-    ]
-    lead = (
-        f"By itself it first leaves what came {at(running.free_wrong)}. "
-        f"Told at each step what came before, its most likely next is right in {share} of steps."
+    return section(
+        "Told what came, and by itself",
+        element("h3", f"What came after the first {running.told:,} steps" if running.told else "What came"),
+        draw(running.came, None),
+        element("h3", f"Told what came before, its most likely next: wrong {at(running.forced_wrong)}"),
+        draw(running.forced, running.forced_wrong),
+        element("h3", f"By itself: wrong {at(running.free_wrong)}"),
+        draw(running.free, running.free_wrong),
+        lead=f"Told at each step what came before, it is right in {share} of steps. By itself it first leaves "
+        f"what came {at(running.free_wrong)}.",
     )
-    return section("Told what came, and by itself", table(["way", "text", "first wrong"], rows), lead=lead)
 
 
 def _draw_attention(inspection: Inspection) -> Html:

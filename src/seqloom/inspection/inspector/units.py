@@ -80,7 +80,7 @@ def _ranks(values: numpy.ndarray) -> numpy.ndarray:
 def best_units(
     arrays: Mapping[str, numpy.ndarray], properties: Sequence[Property], most: int = 1
 ) -> list[UnitScore]:
-    """For each property the units that follow it best, the best property first.
+    """For each property the units that follow it best; first those that were scored on other steps.
 
     They are chosen on the first half of the steps and scored on the second, so that the best of many is not
     the luckiest; on all steps where a half has too few.
@@ -107,7 +107,7 @@ def best_units(
                 )
                 ranked.append(result)
         scores += sorted(ranked, key=lambda result: -result.chosen_by)[:most]
-    return sorted(scores, key=lambda result: -result.score)
+    return sorted(scores, key=lambda result: (not result.is_held_out, -result.score))
 
 
 def _is_enough(one: Property) -> bool:

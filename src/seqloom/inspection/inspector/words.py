@@ -59,7 +59,7 @@ def _describe_connectivity(norms: numpy.ndarray, steps: Sequence[str]) -> Iterat
     yield f"step {len(norms) - 1} depends most on {words}"
     reach = half_reach(norms)
     if reach is not None:
-        yield f"half of what a step depends on is within {number(reach)} steps before it"
+        yield f"half of what a step depends on is within {reach:g} steps before it"
 
 
 def half_reach(norms: numpy.ndarray) -> float | None:
