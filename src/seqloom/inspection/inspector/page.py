@@ -261,7 +261,7 @@ def _draw_running(running: Running) -> Html:
         draw(running.forced, running.forced_wrong),
         element("h3", f"By itself: wrong {at(running.free_wrong)}"),
         draw(running.free, running.free_wrong),
-        lead=f"Told at each step what came before, it is right in {share} of steps. By itself it first leaves "
+        lead=f"Told at each step what came before, it is right in {share} of steps. By itself it leaves "
         f"what came {at(running.free_wrong)}.",
     )
 
