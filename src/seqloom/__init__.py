@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from seqloom.inference.predictor import Predictor, load
     from seqloom.inference.training import train
     from seqloom.inspection.comparison import compare
+    from seqloom.inspection.diagnosis import diagnose
     from seqloom.layers.convert import convert_recurrent
     from seqloom.layers.recurrent import GRU, LSTM, RNN
     from seqloom.tasks.toy_data import toy_data
@@ -30,6 +31,7 @@ _HOMES = {
     "load": "seqloom.inference.predictor",
     "train": "seqloom.inference.training",
     "compare": "seqloom.inspection.comparison",
+    "diagnose": "seqloom.inspection.diagnosis",
     "toy_data": "seqloom.tasks.toy_data",
     "SeqloomError": "seqloom.errors",
     "DataError": "seqloom.errors",
@@ -50,6 +52,7 @@ __all__ = [
     "__version__",
     "compare",
     "convert_recurrent",
+    "diagnose",
     "load",
     "toy_data",
     "train",
