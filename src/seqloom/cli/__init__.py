@@ -24,6 +24,7 @@ VERBS = {
     "toy-data": "Write a small made-up data set for a task.",
     "train": "Train a model on a file or folder of data.",
     "evaluate": "Measure a trained model on data, beside a baseline.",
+    "diagnose": "Say why a model does not learn, what it remembers, and what to try first.",
     "check": "Check a trained model on its data: whether its score can be trusted.",
     "predict": "Answer texts, recordings, pictures, clips or tables with a trained model.",
     "generate": "Continue a prompt with a language model.",
