@@ -2,7 +2,7 @@
 
     python docs/pictures.py report=runs/reviews/report.html inspect=inside.html
 
-writes docs/pictures/report-light.png, report-dark.png and so on. It needs playwright, Pillow and Debian's chromium.
+writes docs/pictures/report-light.png, report-dark.png and so on. It needs playwright, Pillow and chromium.
 """
 
 from __future__ import annotations
