@@ -25,6 +25,7 @@ VERBS = {
     "train": "Train a model on a file or folder of data.",
     "evaluate": "Measure a trained model on data, beside a baseline.",
     "check": "Check a trained model on its data: whether its score can be trusted.",
+    "diagnose": "Say why a model does not learn, what it remembers, and what to try first.",
     "predict": "Answer texts, recordings, pictures, clips or tables with a trained model.",
     "generate": "Continue a prompt with a language model.",
     "translate": "Translate standard input, line by line.",
