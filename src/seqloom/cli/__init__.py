@@ -33,6 +33,7 @@ VERBS = {
     "caption": "Write captions of pictures.",
     "compose": "Write a tune, from nothing or on from a primer.",
     "forecast": "Go on with series: the next steps of each, with bands.",
+    "inspect": "Look at what a trained model does with one input, step by step.",
     "compare": "Compare cells and directions on data, of equal size and over several seeds.",
 }
 """Every verb with its summary, which is the first line of its function's docstring."""
