@@ -32,6 +32,7 @@ VERBS = {
     "compose": "Write a tune, from nothing or on from a primer.",
     "forecast": "Go on with series: the next steps of each, with bands.",
     "compare": "Compare cells and directions on data, of equal size and over several seeds.",
+    "claims": "Measure the 34 statements of a textbook chapter on this machine.",
 }
 """Every verb with its summary, which is the first line of its function's docstring."""
 
