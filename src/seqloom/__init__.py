@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from seqloom.decoding.options import DecodingOptions
     from seqloom.errors import ConfigError, DataError, RunError, SeqloomError
     from seqloom.inference.predictor import Predictor, load
+    from seqloom.inspection.checks.checking import check
     from seqloom.inspection.comparison import compare
     from seqloom.inspection.training import train
     from seqloom.layers.convert import convert_recurrent
@@ -29,6 +30,7 @@ _HOMES = {
     "Predictor": "seqloom.inference.predictor",
     "load": "seqloom.inference.predictor",
     "train": "seqloom.inspection.training",
+    "check": "seqloom.inspection.checks.checking",
     "compare": "seqloom.inspection.comparison",
     "toy_data": "seqloom.tasks.toy_data",
     "SeqloomError": "seqloom.errors",
@@ -48,6 +50,7 @@ __all__ = [
     "RunError",
     "SeqloomError",
     "__version__",
+    "check",
     "compare",
     "convert_recurrent",
     "load",

@@ -24,6 +24,7 @@ VERBS = {
     "toy-data": "Write a small made-up data set for a task.",
     "train": "Train a model on a file or folder of data.",
     "evaluate": "Measure a trained model on data, beside a baseline.",
+    "check": "Check a trained model on its data: whether its score can be trusted.",
     "predict": "Answer texts, recordings, pictures, clips or tables with a trained model.",
     "generate": "Continue a prompt with a language model.",
     "translate": "Translate standard input, line by line.",
@@ -35,6 +36,9 @@ VERBS = {
     "claims": "Measure the 34 statements of a textbook chapter on this machine.",
 }
 """Every verb with its summary, which is the first line of its function's docstring."""
+
+INSPECTION = ("diagnose", "inspect", "check", "compare", "claims")
+"""The verbs of `cli/inspection/`"""
 
 PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
 """Without rich, help and completion start faster."""
@@ -60,7 +64,8 @@ class Verbs(TyperGroup):
         """
         if cmd_name not in VERBS:
             raise ConfigError("seqloom", f"unknown verb `{cmd_name}`", hint=nearest(cmd_name, VERBS))
-        command = import_module(f"seqloom.cli.{cmd_name.replace('-', '_')}").command
+        package = "seqloom.cli.inspection" if cmd_name in INSPECTION else "seqloom.cli"
+        command = import_module(f"{package}.{cmd_name.replace('-', '_')}").command
 
         @wraps(command)
         def run(**arguments: Any) -> None:

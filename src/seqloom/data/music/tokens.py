@@ -7,6 +7,7 @@ its notes, from low to high, a pitch, a velocity if those of the data differ, an
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -15,14 +16,18 @@ import numpy
 
 from seqloom.data.music.tune import DEFAULT_VELOCITY, DURATION, ONSET, PITCH, VELOCITY, Tune, make_tune
 from seqloom.data.music.tune import TimeSignature as Signature
+from seqloom.data.text.stored_vocabulary import is_like
 from seqloom.errors import DataError, RunError
 from seqloom.optional import import_optional
+from seqloom.stored import DAMAGED, parse_json, read_text
 
 LOWEST, HIGHEST = 21, 108
 """The keys of a piano"""
 SIGNATURES = {2: [2, 3, 4], 4: [1, 2, 3, 4, 5, 6, 7], 8: [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]}
 """Numerators by denominator"""
 NUM_VELOCITIES = 16
+MAX_POSITIONS, MAX_BEATS = 48, 64
+"""Of a beat, and of the longest duration"""
 SPECIAL = ("PAD", "BOS", "EOS")
 
 
@@ -126,13 +131,27 @@ class TuneTokenizer:
             RunError: the file is missing or damaged.
             ConfigError: MidiTok is not installed.
         """
-        miditok = import_optional("miditok", "music")
-        try:
-            if json.loads(path.read_text(encoding="utf-8"))["tokenization"] != "REMI":
-                raise ValueError("another tokenization than REMI")
-            return cls(miditok.REMI(params=path))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RunError(path, "expected a tokenizer of MidiTok", got=f"{error!s:.200}") from None
+        expected = "expected a tokenizer of MidiTok"
+        content = parse_json(read_text(path, expected), path, expected)
+        config = content.get("config") if isinstance(content, dict) else None
+        resolution = config.get("beat_res") if isinstance(config, dict) else None
+        match = (
+            re.fullmatch(r"0_(\d{1,2})", next(iter(resolution)))
+            if isinstance(resolution, dict) and resolution
+            else None
+        )
+        if config is None or match is None:
+            raise RunError(path, expected, got="none", hint=DAMAGED)
+        positions, has_velocities = resolution[match[0]], config.get("use_velocities")
+        is_usual = (
+            type(positions) is int and 1 <= positions <= MAX_POSITIONS and 1 <= int(match[1]) <= MAX_BEATS
+        )
+        tokenizer = cls.make(positions, int(match[1]), has_velocities is True) if is_usual else None
+        if tokenizer is None or not is_like(
+            config, parse_json(tokenizer.to_json(), path, expected)["config"]
+        ):
+            raise RunError(path, expected, got="one that is not as this package makes them", hint=DAMAGED)
+        return tokenizer
 
     def to_json(self) -> str:
         """MidiTok's own file, `miditok.REMI(params=…)` reads it."""
