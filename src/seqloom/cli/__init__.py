@@ -35,6 +35,7 @@ VERBS = {
     "forecast": "Go on with series: the next steps of each, with bands.",
     "inspect": "Look at what a trained model does with one input, step by step.",
     "compare": "Compare cells and directions on data, of equal size and over several seeds.",
+    "claims": "Measure the 34 statements of a textbook chapter on this machine.",
 }
 """Every verb with its summary, which is the first line of its function's docstring."""
 
