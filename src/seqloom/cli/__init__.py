@@ -36,6 +36,9 @@ VERBS = {
 }
 """Every verb with its summary, which is the first line of its function's docstring."""
 
+INSPECTION = ("diagnose", "inspect", "check", "compare", "claims")
+"""The verbs of `cli/inspection/`"""
+
 PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
 """Without rich, help and completion start faster."""
 
@@ -60,7 +63,8 @@ class Verbs(TyperGroup):
         """
         if cmd_name not in VERBS:
             raise ConfigError("seqloom", f"unknown verb `{cmd_name}`", hint=nearest(cmd_name, VERBS))
-        command = import_module(f"seqloom.cli.{cmd_name.replace('-', '_')}").command
+        package = "seqloom.cli.inspection" if cmd_name in INSPECTION else "seqloom.cli"
+        command = import_module(f"{package}.{cmd_name.replace('-', '_')}").command
 
         @wraps(command)
         def run(**arguments: Any) -> None:

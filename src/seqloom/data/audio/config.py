@@ -6,7 +6,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from seqloom.data.audio.features import MAX_FRAMES, MAX_RATE_HZ, FeatureOptions
+from seqloom.data.audio.features import MAX_FRAMES, FeatureOptions
+from seqloom.data.audio.files import MAX_RATE_HZ, MIN_RATE_HZ
 from seqloom.data.audio.spec_augment import SpecAugment
 from seqloom.settings import StrictConfig
 
@@ -17,7 +18,7 @@ NotNegativeInt: TypeAlias = Annotated[int, Field(ge=0)]
 class AudioConfig(StrictConfig):
     """The `data.*` keys of recordings; a task may have defaults of its own."""
 
-    sample_rate_hz: Annotated[int, Field(ge=1000, le=MAX_RATE_HZ)] | None = None
+    sample_rate_hz: Annotated[int, Field(ge=MIN_RATE_HZ, le=MAX_RATE_HZ)] | None = None
     """Recordings of another rate are resampled. None: the rate of the first training recording."""
     num_mels: Annotated[int, Field(ge=1, le=256)] = 64
     """Frequency bands of the log-mel features."""

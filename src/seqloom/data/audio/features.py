@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy
 
+from seqloom.data.audio.files import MAX_RATE_HZ
 from seqloom.errors import ConfigError
 from seqloom.optional import import_optional
 
-MAX_RATE_HZ = 1_000_000
 MAX_FRAMES = 1000
 """Of a step, and as many that it looks ahead"""
 

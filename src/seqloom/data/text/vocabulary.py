@@ -6,6 +6,7 @@ All four are models of Hugging Face `tokenizers`, saved as `tokenizer.json`, whi
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,10 +20,14 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from seqloom.data.text.stored_vocabulary import EXPECTED, read_tokenizer
 from seqloom.errors import ConfigError, RunError
 
+log = logging.getLogger("seqloom")
+
 Unit: TypeAlias = Literal["character", "byte", "word", "bpe"]
 
 UNKNOWN = "<unk>"
 END_OF_LINE = "<eos>"
+MAX_CHARACTERS = 20_000
+"""Of a vocabulary, unless more are asked for: a model computes a number for each at every step"""
 ENCODE_CHARACTERS = 4096
 """A long text is encoded in parts of about this length, at line ends, in parallel and in little memory."""
 
@@ -53,7 +58,7 @@ class Vocabulary:
                 `<eos>` at line ends, as in the Penn Treebank; or `bpe` (byte-level byte-pair encoding).
             texts: the training text, in chunks.
             size: maximum number of tokens, the unknown token included; the most frequent are taken. None:
-                8,000 for `bpe`, 50,000 for `word`, no limit for `character`.
+                8,000 for `bpe`, 50,000 for `word`, 20,000 and the unknown one for `character`.
 
         Raises:
             ConfigError: a size that is too small for the unit, or any size for `byte`.
@@ -139,7 +144,14 @@ def _build_character(texts: Iterable[str], size: int | None) -> Tokenizer:
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text)
-    characters = sorted(_most_frequent(counts, None if size is None else size - 1))
+    if size is None and len(counts) > MAX_CHARACTERS:
+        log.warning(
+            "of %s different characters the %s most frequent are learnt, the others are unknown ones "
+            "(data.vocabulary_size=N: so many)",
+            f"{len(counts):,}",
+            f"{MAX_CHARACTERS:,}",
+        )
+    characters = sorted(_most_frequent(counts, MAX_CHARACTERS if size is None else size - 1))
     tokenizer = _make_word_level([UNKNOWN, *characters])
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     tokenizer.decoder = decoders.Fuse()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Self, final
 
@@ -69,7 +70,7 @@ class Preparation:
 
     def files(self) -> dict[str, str]:
         """The labels, and the files of the input."""
-        labels = json.dumps({"input": self.input.kind, **self.labels._asdict()})
+        labels = json.dumps({"input": self.input.kind, **asdict(self.labels)})
         return {LABELS: labels, **self.input.files()}
 
     def describe(self) -> str:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from seqloom.data.audio.config import AudioConfig, Milliseconds
 from seqloom.data.audio.feature_cache import FeatureCache
-from seqloom.data.audio.features import MAX_FRAMES, MAX_RATE_HZ, FeatureOptions, check_options
+from seqloom.data.audio.features import MAX_FRAMES, FeatureOptions, check_options
+from seqloom.data.audio.files import MAX_RATE_HZ
 from seqloom.data.audio.normalizer import Normalizer
 from seqloom.data.audio.recordings import first_sample_rate, recording_path
 from seqloom.data.audio.spec_augment import SpecAugment

@@ -23,7 +23,8 @@ from seqloom.data.text.words import new_words, split_words, splits_into_words
 from seqloom.errors import ConfigError, DataError
 from seqloom.models.word_embedding import WordEmbeddingConfig
 from seqloom.progress import phase
-from seqloom.stored import Count, StoredNames, read_stored
+from seqloom.stored import Count, read_stored
+from seqloom.stored import read_text as read_text_of_run
 from seqloom.tasks.inputs.base import Front, TargetReader
 from seqloom.tasks.rows import EncodedRow, EncodedTexts, SelectedRows, encode_selected, select_rows
 
@@ -133,7 +134,7 @@ class TextInput:
         subwords, summary = (folder / name for name in (SUBWORDS, VECTORS))
         return cls(
             Vocabulary.load(folder / TOKENIZER),
-            CharNgrams(read_stored(subwords, StoredNames, "expected the subwords of a run").root)
+            CharNgrams.from_json(read_text_of_run(subwords, "expected the subwords of a run"), subwords)
             if subwords.exists()
             else None,
             read_stored(summary, _StoredSummary, "expected the vectors of a run").root

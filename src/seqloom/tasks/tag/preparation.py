@@ -16,6 +16,7 @@ from torch import Tensor
 from seqloom.data.batching import IGNORE_INDEX, Batching, Source
 from seqloom.data.bucketing import Buckets
 from seqloom.data.padding import lengths_of, pad
+from seqloom.data.tables.formats.conll import MAX_TOKENS
 from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.data.text.vocabulary import UNKNOWN
 from seqloom.errors import DataError, nearest
@@ -92,6 +93,9 @@ def read_tokens(where: object, value: Any) -> tuple[str, ...]:
     tokens = value.split() if isinstance(value, str) else value
     if not isinstance(tokens, Sequence) or not all(isinstance(token, str) and token for token in tokens):
         raise DataError(where, "tokens must be a list of texts, none empty", got=f"{value!r:.60}")
+    if len(tokens) > MAX_TOKENS:
+        expected = f"a sentence must have at most {MAX_TOKENS:,} tokens"
+        raise DataError(where, expected, got=f"{len(tokens):,}")
     if not tokens:
         raise DataError(where, "expected at least one token", got="an empty sentence")
     return tuple(tokens)

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from seqloom.data.tables.formats.file import Row, TableFile
+from seqloom.data.tables.formats.file import MAX_LINE, TOO_LONG, Row, TableFile, bounded_lines
 from seqloom.errors import DataError
 
 CHUNK_CHARACTERS = 1 << 18
-MAX_VALUE_CHARACTERS = 1 << 28
+MAX_VALUE_CHARACTERS = MAX_LINE
 """A value of a list that has no end by then has none."""
 MAX_DEPTH = 64
 """Of lists and objects within one another"""
@@ -21,10 +21,13 @@ DELIMITER = re.compile(r"\s*(\S)\s*")
 def read_jsonl(file: TableFile) -> Iterator[Row]:
     """The rows of a file with an object a line."""
     with file.open_text() as text:
-        for number, line in enumerate(text, 1):
+        for number, line in enumerate(bounded_lines(text), 1):
+            place = f"{file.path}, line {number}"
+            if line is None:
+                yield Row(place, {}, DataError(place, TOO_LONG))
+                continue
             if not line.strip():
                 continue
-            place = f"{file.path}, line {number}"
             try:
                 value = json.loads(line)
                 _check(line, value)
