@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from seqloom.cli.diagnose import KEYS
 
 import seqloom
+from seqloom.cli.inspection.diagnose import KEYS
 from seqloom.inference.predictor import Predictor
 from seqloom.inspection.diagnosis.verdicts import NAMES
 
