@@ -71,6 +71,7 @@ _CLAIMS = (
         16,
         "What makes the difference is a memory cell that holds information for long.",
         long_lags.cell_holds,
+        half_true=True,
     ),
     Claim(17, "An LSTM has four interacting layers.", gates.has_four_layers, is_thing=True),
     Claim(18, "Three of them are gates: input, forget and output.", gates.has_three_gates, is_thing=True),
