@@ -105,8 +105,8 @@ def cell_holds(bench: Bench) -> Finding:
         recall.append(score_memory(model, problem, problem.examples(TEST_ROWS, STEPS, seed)))
     return Finding(
         "two sequences that differ in their first symbol alone, through an untrained LSTM with gates for a "
-        f"lag of {LAG} and an untrained plain RNN, 3 seeds: how far apart the cell or the state is {LAG} steps "
-        f"later; plain RNNs trained to recall the symbol after {SHORT_LAG} steps, and asked after {STEPS}",
+        f"lag of {LAG} and an untrained plain RNN, 3 seeds: how far apart the cell or the state is {LAG} "
+        f"steps later; plain RNNs trained to recall the symbol after {SHORT_LAG} steps, asked after {STEPS}",
         (
             least(f"left in the LSTM's cell after {LAG} steps", left["LSTM"], 1e-3),
             most("left in the plain RNN's state", left["RNN"], 1e-6),
