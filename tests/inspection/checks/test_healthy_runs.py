@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,10 +43,14 @@ APPLICABLE = {
 FOR_ALL = {"repeats", "save-and-load", "kernels", "precisions"}
 SLOW = ("tag", "transcribe")
 """Tasks whose toy data takes seconds to read"""
-PARAMETERS = [
-    pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in (*TASKS, "rolls")
-]
-TWO_WAY = ("classify", "tag", "transcribe")
+
+
+def as_parameters(names: Iterable[str]) -> list[Any]:
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in names]
+
+
+TWO_WAY = as_parameters(("classify", "tag", "transcribe"))
+"""Tasks whose models read both ways, if nobody asks for one direction"""
 
 
 class Run(NamedTuple):
@@ -68,7 +73,7 @@ def write_rolls(path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=PARAMETERS)
+@pytest.fixture(scope="module", params=as_parameters((*TASKS, "rolls")))
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A task's toy data, and an untrained model of it."""
     name: str = request.param
@@ -92,11 +97,10 @@ def test_no_check_of_a_healthy_model_fails(run: Run) -> None:
     assert passed >= APPLICABLE[name] | FOR_ALL
 
 
+@pytest.mark.parametrize("run", TWO_WAY, indirect=True)
 def test_models_of_one_direction_are_causal(run: Run) -> None:
     """Those that read both ways unless one direction is asked for."""
     name, predictor, path = run
-    if name not in TWO_WAY:
-        pytest.skip("its model reads one way anyhow, which the test above checks")
     two_way = answers(predictor, path, "chunks", "causality")
     assert {check.result for check in two_way.values()} == {"not applicable"}
     assert two_way["causality"].evidence == "layers.0 reads both ways"

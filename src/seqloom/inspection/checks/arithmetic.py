@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -55,20 +56,20 @@ def _kernel_layers(model: nn.Module) -> list[Any]:
 def check_precisions(subject: Subject) -> Finding:
     """The mean loss of the sample in float32, float64 and bfloat16."""
     _require_repeatable(subject)
-    means = {"float32": _mean(subject.evaluate(subject.sample.batch))}
+    losses = {"float32": subject.evaluate(subject.sample.batch)}
     refused = []
     if subject.exact is not None:
-        means["float64"] = _mean(subject.exact(subject.sample.batch))
+        losses["float64"] = subject.exact(subject.sample.batch)
     else:
         refused.append("float64")
-    device = next((parameter.device.type for parameter in subject.model.parameters()), "cpu")
     try:
-        with torch.autocast(device, torch.bfloat16):
-            means["bfloat16"] = _mean(subject.evaluate(subject.sample.batch))
+        with torch.autocast(subject.device.type, torch.bfloat16):
+            losses["bfloat16"] = subject.evaluate(subject.sample.batch)
     except (RuntimeError, ConfigError):
         refused.append("bfloat16")
-    if len(means) < 2:
+    if len(losses) < 2:
         raise NotApplicableError("it computes in float32 only")
+    means = _means(losses)
     usual = means["float32"]
     gaps = {name: _relative(usual, mean) for name, mean in means.items() if name != "float32"}
     passed = math.isfinite(usual) and all(gap <= PRECISION_ALLOWED[name] for name, gap in gaps.items())
@@ -79,8 +80,13 @@ def check_precisions(subject: Subject) -> Finding:
     return Finding(passed, evidence, {"nats_per_unit": means, "difference": gaps, "refused": refused})
 
 
-def _mean(loss: Loss) -> float:
-    return float(loss.nats.double().sum() / loss.units.sum())
+def _means(losses: Mapping[str, Loss]) -> dict[str, float]:
+    """Nats a unit by precision, without rows that are infinite in all of them: they are impossible."""
+    is_possible = torch.stack([loss.nats.isfinite() for loss in losses.values()]).any(0)
+    return {
+        name: float(loss.nats[is_possible].double().sum() / loss.units[is_possible].sum())
+        for name, loss in losses.items()
+    }
 
 
 def _relative(usual: float, other: float) -> float:

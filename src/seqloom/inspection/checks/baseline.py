@@ -14,8 +14,9 @@ from seqloom.runs.run_folder import training_seconds
 def check_baseline(subject: Subject) -> Finding:
     """The whole split by both, with rows drawn for both together (paired bootstrap)."""
     window = subject.predictor.config.training.window
-    source = subject.source(Batching(BATCH_SIZE, window, training=False))
-    rows = measure(subject.task, subject.model, source, subject.model.device, subject.context)
+    batching = Batching(BATCH_SIZE, window, training=False)
+    source = subject.preparation.source(subject.data, subject.split, batching)
+    rows = measure(subject.task, subject.model, source, subject.device, subject.context)
     seconds = training_seconds(subject.predictor.folder)
     report = make_report(
         subject.task, subject.preparation, subject.data, subject.split, rows, (), subject.seed, seconds

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from seqloom.data.batching import Batching
 from seqloom.errors import ConfigError, DataError, RunError, nearest, one_line
 from seqloom.inference.predictor import Predictor, load
 from seqloom.inspection.checks.finding import Check, CheckReport, CheckResult, NotApplicableError
@@ -67,6 +68,7 @@ def check(
     if split not in (*splits.splits, "all"):
         raise DataError(data, f"expected a split named {split}", got=", ".join(splits.splits))
     subject = Subject(predictor, splits, split, seed)
+    subject.source(Batching(1, training=False))  # data that cannot be used is no fault of the model
     wanted = [check for check in CHECKS if not only or check.name in only]
     with torch.device("cpu"), phase("checking", total=len(wanted)) as checking:
         results = [answer(item, subject) for item in checking.count(wanted)]

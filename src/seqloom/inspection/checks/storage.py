@@ -31,8 +31,7 @@ def check_save_and_load(subject: Subject) -> Finding:
     if preparation.files() != subject.predictor.preparation.files():
         return Finding(False, "the preparation read again writes other files")
     expected, actual = (
-        subject.evaluate_by(each, subject.sample.batch)
-        for each in (subject.model, model.to(subject.model.device))
+        subject.evaluate_by(each, subject.sample.batch) for each in (subject.model, model.to(subject.device))
     )
     gap = float((expected.nats - actual.nats).abs().nan_to_num().max())
     is_same = torch.equal(expected.nats.nan_to_num(), actual.nats.nan_to_num())
