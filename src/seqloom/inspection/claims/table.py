@@ -46,7 +46,12 @@ _CLAIMS = (
     Claim(7, "Sentiment analysis is many-to-one.", tasks.classifies, is_thing=True),
     Claim(8, "Machine translation is many-to-many.", tasks.translates, is_thing=True),
     Claim(9, "Music generation is one-to-many.", tasks.composes, is_thing=True),
-    Claim(10, "An RNN is slow to compute, and its memory is short.", recurrence.is_slow_and_forgets),
+    Claim(
+        10,
+        "An RNN is slow to compute, and its memory is short.",
+        recurrence.is_slow_and_forgets,
+        half_true=True,
+    ),
     Claim(
         11,
         "Gradients vanish in backpropagation through time, so that learning stops.",
