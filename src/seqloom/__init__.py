@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from seqloom.inference.predictor import Predictor, load
     from seqloom.inspection.checks.checking import check
     from seqloom.inspection.comparison import compare
+    from seqloom.inspection.diagnosis import diagnose
     from seqloom.inspection.training import train
     from seqloom.layers.convert import convert_recurrent
     from seqloom.layers.recurrent import GRU, LSTM, RNN
@@ -32,6 +33,7 @@ _HOMES = {
     "train": "seqloom.inspection.training",
     "check": "seqloom.inspection.checks.checking",
     "compare": "seqloom.inspection.comparison",
+    "diagnose": "seqloom.inspection.diagnosis",
     "toy_data": "seqloom.tasks.toy_data",
     "SeqloomError": "seqloom.errors",
     "DataError": "seqloom.errors",
@@ -53,6 +55,7 @@ __all__ = [
     "check",
     "compare",
     "convert_recurrent",
+    "diagnose",
     "load",
     "toy_data",
     "train",

@@ -24,7 +24,6 @@ VERBS = {
     "toy-data": "Write a small made-up data set for a task.",
     "train": "Train a model on a file or folder of data.",
     "evaluate": "Measure a trained model on data, beside a baseline.",
-    "check": "Check a trained model on its data: whether its score can be trusted.",
     "predict": "Answer texts, recordings, pictures, clips or tables with a trained model.",
     "generate": "Continue a prompt with a language model.",
     "translate": "Translate standard input, line by line.",
@@ -32,7 +31,11 @@ VERBS = {
     "caption": "Write captions of pictures.",
     "compose": "Write a tune, from nothing or on from a primer.",
     "forecast": "Go on with series: the next steps of each, with bands.",
+    "diagnose": "Say why a model does not learn, what it remembers, and what to try first.",
+    "inspect": "Look at what a trained model does with one input, step by step.",
+    "check": "Check a trained model on its data: whether its score can be trusted.",
     "compare": "Compare cells and directions on data, of equal size and over several seeds.",
+    "claims": "Measure the 34 statements of a textbook chapter on this machine.",
 }
 """Every verb with its summary, which is the first line of its function's docstring."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import seqloom
 from seqloom.errors import one_line
-from seqloom.evaluation.report import Report, describe_baseline, verdict
+from seqloom.evaluation.report import AHEAD, BETTER, NOT_BETTER, Report, describe_baseline, verdict
 from seqloom.files import write_atomically
 from seqloom.runs.config import RunConfig
 from seqloom.runs.example import Answered
@@ -93,6 +93,17 @@ Measured on the {report.split} split, with 95 % bootstrap intervals in brackets:
 {page}- `resume/`: the last checkpoint, for `seqloom train --out {shlex.quote(name)} --resume`
 """
     write_atomically(folder / CARD, text)
+
+
+def read_verdict(folder: Path) -> bool | None:
+    """Whether the report of a run says that the model is better than the baseline; None: it says nothing."""
+    try:
+        text = (folder / CARD).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    if NOT_BETTER in text or AHEAD in text:
+        return False
+    return True if BETTER in text else None
 
 
 def metadata(name: str, config: RunConfig, preparation: Preparation, report: Report) -> dict[str, Any]:

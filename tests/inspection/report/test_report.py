@@ -18,7 +18,7 @@ from seqloom.runs.run_folder import REPORT
 from seqloom.tasks import TASKS, task_named
 
 TINY = {"model.hidden_size": 16, "model.num_layers": 1, "training.log_every": 1}
-USUAL = ("How good it is", "The course of the training", "What was trained")
+USUAL = ("How good it is", "Verdict", "The course of the training", "What was trained")
 ALSO = {
     "generate": ("An example",),
     "classify": ("Confusion", "Worst mistakes", "Examples"),
@@ -98,6 +98,16 @@ def test_a_page_that_cannot_be_written_loses_no_training(
     assert not path.exists()
     assert model.predict(["a fine film"])[0].text in ("good", "bad")
     assert REPORT not in (tmp_path / "run" / "README.md").read_text()
+
+
+def test_a_training_of_no_use_is_named(tmp_path: Path) -> None:
+    rows = "".join(
+        f"word{number % 7} other{number % 5},{'good' if number % 2 else 'bad'}\n" for number in range(200)
+    )
+    (tmp_path / "a.csv").write_text(f"text,label\n{rows}")
+    seqloom.train(tmp_path / "a.csv", settings={**TINY, "training.max_steps": 2}, out=tmp_path / "run")
+    page = (tmp_path / "run" / REPORT).read_text(encoding="utf-8")
+    assert "<h3>not better than the baseline</h3>" in page
 
 
 def test_many_labels_show_the_most_frequent_mistakes() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from seqloom.evaluation.report import describe_baseline, verdict
 from seqloom.inspection.report.course import draw_course, read_course
 from seqloom.inspection.report.examples import draw_examples
+from seqloom.inspection.report.findings import draw_verdicts
 from seqloom.inspection.report.scores import draw_details, draw_scores
 from seqloom.inspection.report.setup import draw_setup
 from seqloom.pages import footer_here, paragraph, render_page, section
@@ -38,6 +39,7 @@ def draw_report(finished: Finished) -> str:
             lead=f"It stopped at {state.stop_reason}, step {state.step:,}; {describe_best(state)}.",
         ),
     ]
+    parts.insert(1, draw_verdicts(finished))
     parts += draw_details(report.details)
     parts += draw_examples(finished)
     parts.append(section("What was trained", draw_setup(finished)))

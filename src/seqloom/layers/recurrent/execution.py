@@ -29,7 +29,8 @@ class DirectionTrace(NamedTuple):
         start: the initial state, h (B, P) or LSTMState.
         lengths: (B,) int64 on the CPU; None: T for every row.
         hidden: (T, B, P).
-        gates: the named tuple of the cell's gate values.
+        gates: the named tuple of the cell's gate values, (T, B, H) each.
+        output: (T, B, P times directions), the tensor that is read of the layer, of both directions.
     """
 
     input: Tensor
@@ -37,14 +38,16 @@ class DirectionTrace(NamedTuple):
     lengths: Tensor | None
     hidden: Tensor
     gates: Gates
+    output: Tensor
 
 
 def run_layers(
-    layer: Layer, batch: Batch, kernel: str, *, want_gates: bool
+    layer: Layer, batch: Batch, kernel: str, *, want_trace: bool = False, want_gates: bool = True
 ) -> tuple[Tensor, Any, list[DirectionTrace]]:
     """Run a layer on any kernel: output (as `layer.batch_first` says), state, and its trace if requested."""
+    want_gates = want_gates and want_trace
     if kernel == "native":
-        return _run_native(layer, batch, want_gates=want_gates)
+        return _run_native(layer, batch, want_trace, want_gates)
     directions = 1 + layer.bidirectional
     weights = run_weights(layer)
     x = batch.input.transpose(0, 1) if layer.batch_first else batch.input
@@ -59,10 +62,13 @@ def run_layers(
             for k in range(first, first + directions)
         ]
         results = _run(kernel, layer, requests, batch.lengths, want_gates)
-        for request, result in zip(requests, results, strict=True) if want_gates else ():
-            gates = result.gates or recompute_gates(request, result.output)
-            traces.append(DirectionTrace(x, request.state, batch.lengths, result.output, gates))
         x = torch.cat([result.output for result in results], dim=-1) if directions == 2 else results[0].output
+        for request, result in zip(requests, results, strict=True) if want_trace else ():
+            gates = result.gates
+            if want_gates and gates is None:
+                gates = recompute_gates(request, result.output)
+            hidden = result.output
+            traces.append(DirectionTrace(request.input, request.state, batch.lengths, hidden, gates, x))
         states += [result.state for result in results]
     return x.transpose(0, 1) if layer.batch_first else x, _stack(states), traces
 
@@ -86,7 +92,9 @@ def zoneout(layer: Layer) -> Zoneout | None:
     return Zoneout(hidden, cell, layer.training) if hidden or cell else None
 
 
-def _run_native(layer: Layer, batch: Batch, *, want_gates: bool) -> tuple[Tensor, Any, list[DirectionTrace]]:
+def _run_native(
+    layer: Layer, batch: Batch, want_trace: bool, want_gates: bool
+) -> tuple[Tensor, Any, list[DirectionTrace]]:
     D, L = 1 + layer.bidirectional, len(layer.parameter_names)
     x = batch.input.transpose(0, 1) if layer.batch_first else batch.input
     # The library takes weights and states in float32, and converts a float32 input to bfloat16 while reading
@@ -112,8 +120,8 @@ def _run_native(layer: Layer, batch: Batch, *, want_gates: bool) -> tuple[Tensor
         # Between layers time comes first, so that dropout draws the same mask for every kernel.
         is_last = k + D == L
         output, h_n, c_n, values = recurrence(run, layer.batch_first and is_last, want_gates, is_last)
-        if want_gates:
-            gates = _native_gates(run, output, values, output_dtype)
+        if want_trace:
+            gates = _native_gates(run, output, values, output_dtype) if want_gates else [None] * D
             traces += _native_traces(run, output, gates, output_dtype)
         states.append(_cast(h_n, dtype) if c_n is None else LSTMState(_cast(h_n, dtype), _cast(c_n, dtype)))
         x = output
@@ -158,7 +166,8 @@ def _native_traces(run: Run, output: Tensor, gates: list[Gates], dtype: torch.dt
     traces = []
     for d, part in enumerate(output.chunk(len(run.h), dim=-1)):
         start = run.h[d] if run.c is None else LSTMState(run.h[d], run.c[d])
-        traces.append(DirectionTrace(run.input, start, run.lengths, _cast(part, dtype), gates[d]))
+        hidden = _cast(part, dtype)
+        traces.append(DirectionTrace(run.input, start, run.lengths, hidden, gates[d], output))
     return traces
 
 

@@ -55,7 +55,7 @@ def forward(layer: Layer, input: Any, state: Any, lengths: Lengths) -> tuple[Any
     batch = normalize_inputs(layer, input, state, lengths)
     kernel = _choose_for_batch(layer, batch).kernel
     if kernel != "torch":
-        output, new, _ = run_layers(layer, batch, kernel, want_gates=False)
+        output, new, _ = run_layers(layer, batch, kernel)
     elif batch.lengths is None:
         output, new = torch_backend.run(torch_stack(layer, batch.input), batch.input, batch.state)
     else:
@@ -121,7 +121,7 @@ def trace(layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = Non
     (('i', 'f', 'g', 'o', 'c'), torch.Size([5, 2, 4]), True)
     """
     batch = normalize_inputs(layer, input, state, lengths)
-    output, new, traces = run_layers(layer, batch, _choose_for_batch(layer, batch).kernel, want_gates=True)
+    output, new, traces = run_layers(layer, batch, _choose_for_batch(layer, batch).kernel, want_trace=True)
     gates = [direction.gates for direction in traces]
     if layer.batch_first:
         gates = [type(g)(*(value.transpose(0, 1) for value in g)) for g in gates]
@@ -130,17 +130,21 @@ def trace(layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = Non
     return Trace(*restore_layout(layer, batch, output, new), tuple(gates))
 
 
-def trace_layers(layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = None) -> LayersTrace:
+def trace_layers(
+    layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = None, *, want_gates: bool = True
+) -> LayersTrace:
     """Run as `forward` does, and return what each direction of each layer read and computed, time first.
 
     Args:
         input, state, lengths: as for `trace`.
+        want_gates: False: gates are None, which spares their computation where gradients are needed.
 
     Raises:
         DataError: as `forward`.
     """
     batch = normalize_inputs(layer, input, state, lengths)
-    output, new, traces = run_layers(layer, batch, _choose_for_batch(layer, batch).kernel, want_gates=True)
+    kernel = _choose_for_batch(layer, batch).kernel
+    output, new, traces = run_layers(layer, batch, kernel, want_trace=True, want_gates=want_gates)
     return LayersTrace(*restore_layout(layer, batch, output, new), traces)
 
 
@@ -235,7 +239,7 @@ def _forward_packed(
     else:
         padded, row_lengths = pad_packed_sequence(PackedSequence(data, batch_sizes), layer.batch_first)
         batch = Batch(padded, state, row_lengths, batched=True)
-        output, new, _ = run_layers(layer, batch, kernel, want_gates=False)
+        output, new, _ = run_layers(layer, batch, kernel)
         output = pack_padded_sequence(output, row_lengths, layer.batch_first).data
     if unsorted_indices is not None:
         new = select_rows(new, unsorted_indices)

@@ -31,6 +31,9 @@ def value_of(call: Call, name: str) -> Tensor:
 class Recording:
     """The calls of every place of a module, in their order.
 
+    `calls` and `states` are by the name of the place: what it computed, and the state (L, B, …) that its
+    layer returned.
+
     Args:
         named: the places, as `places` names them.
     """
@@ -38,6 +41,7 @@ class Recording:
     def __init__(self, named: dict[str, Place]) -> None:
         self.places = named
         self.calls: dict[str, list[Call]] = {name: [] for name in named}
+        self.states: dict[str, list[Any]] = {name: [] for name in named}
 
     def values(self) -> dict[str, Tensor]:
         """Every value by its full name, (T, B, …): what consecutive calls of a layer computed is joined.
@@ -56,8 +60,12 @@ class Recording:
 
 
 @contextmanager
-def record(module: nn.Module) -> Iterator[Recording]:
+def record(module: nn.Module, *, want_gates: bool = True) -> Iterator[Recording]:
     """Record what the recurrent layers of `module` compute while it runs; their results are the same.
+
+    Args:
+        module: with layers of seqloom anywhere in it.
+        want_gates: False: gates are not computed, which takes time where gradients are needed.
 
     >>> from seqloom.layers.recurrent import LSTM
     >>> model = nn.ModuleDict({"encoder": LSTM(3, 4, num_layers=2)})
@@ -71,7 +79,7 @@ def record(module: nn.Module) -> Iterator[Recording]:
     for name, place in recording.places.items():
         names.setdefault(place.layer, []).append(name)
     for layer, of_layer in names.items():
-        layer.forward = _recorder(layer, of_layer, recording)
+        layer.forward = _recorder(layer, of_layer, recording, want_gates)
     try:
         yield recording
     finally:
@@ -79,7 +87,9 @@ def record(module: nn.Module) -> Iterator[Recording]:
             del layer.forward
 
 
-def _recorder(layer: Layer, names: list[str], recording: Recording) -> Callable[..., tuple[Any, Any]]:
+def _recorder(
+    layer: Layer, names: list[str], recording: Recording, want_gates: bool
+) -> Callable[..., tuple[Any, Any]]:
     """What takes the place of a layer's `forward`."""
 
     def forward(input: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
@@ -88,9 +98,10 @@ def _recorder(layer: Layer, names: list[str], recording: Recording) -> Callable[
             output, state = forward(padded, hx, counts)
             is_sorted = input.sorted_indices is None
             return pack_padded_sequence(output, counts, layer.batch_first, is_sorted), state
-        traced = trace_layers(layer, input, hx, lengths)
+        traced = trace_layers(layer, input, hx, lengths, want_gates=want_gates)
         for name, call in zip(names, traced.calls, strict=True):
             recording.calls[name].append(call)
+            recording.states[name].append(traced.state)
         return traced.output, traced.state
 
     return forward

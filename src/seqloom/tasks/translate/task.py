@@ -36,7 +36,7 @@ from seqloom.tasks.model_config import CellType, RecurrentModelConfig
 from seqloom.tasks.next_token import perplexity, sum_target_nats
 from seqloom.tasks.rows import accept_columns
 from seqloom.tasks.seq2seq import attention_weights, decode_encoded, read_target, scheduled_sampling
-from seqloom.tasks.tracing import ForwardPass
+from seqloom.tasks.tracing import ForwardPass, StepOutputs
 from seqloom.tasks.translate.preparation import COLUMNS, EncodedText, PairBatch, Preparation, read_pair
 from seqloom.tasks.translate.toy_data import write_toy_data_files
 from seqloom.tasks.translate.vocabulary import END
@@ -226,6 +226,22 @@ class Translate(Task):
 
         steps = preparation.source_vocabulary.words(item.numbers)
         return ForwardPass(steps, run, preparation.target_vocabulary.words([END, *row]))
+
+    def step_outputs(
+        self, model: Any, item: EncodedText, context: Context, target: str | None = None
+    ) -> StepOutputs:
+        """The next token of a target after each; of what the model writes itself without one."""
+        preparation: Preparation = context.preparation
+        source, lengths = pad([item.numbers], END).to(model.device), lengths_of([item.numbers])
+        encoded = model.encode(source, lengths.to(model.device))
+        greedy = context.decoding.model_copy(update={"num_beams": 1})
+        free = [*translate(model, source, lengths.to(model.device), greedy)[1][0], END]
+        row = free if target is None else preparation.encode_target(target).numbers.tolist()
+        inputs = torch.tensor([[END, *row[:-1]]], device=model.device)
+        scores = model.logits(model.decode(inputs, encoded.start, encoded).features)[0]
+        words = preparation.target_vocabulary.words
+        names = words(list(range(scores.shape[-1])))
+        return StepOutputs(words([END, *row[:-1]]), names, scores.float().log_softmax(-1).cpu(), row, free, 0)
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
         """Nats and perplexity of a token, and BLEU and chrF of decoded translations."""
