@@ -28,6 +28,6 @@ def test_an_interrupted_reading_leaves_nothing(tmp_path: Path) -> None:
     assert process.returncode == 130, errors
     assert out == ""
     lines = [line for line in errors.splitlines() if "%" not in line]
-    assert lines == ["seqloom: interrupted while reading reviews.csv"]
+    assert lines == ["seqloom: interrupted while reading reviews.csv; there is no run folder yet"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "reviews.csv"]
     assert list((cache / "tables").iterdir()) == []
