@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -61,3 +64,52 @@ def data_dir() -> Path:
     path = Path(folder)
     assert path.is_dir(), f"SEQLOOM_DATA must be a folder. Got {folder!r}."
     return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium; without it the test is skipped."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("chromium is not installed (apt-get install chromium)")
+    with sync_api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        chromium = playwright.chromium.launch(executable_path=executable, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def look_at(browser: Any) -> Callable[[Path], list[str]]:
+    """What is wrong with a page, light on a phone and dark on a laptop: empty for a good one."""
+    import axe_playwright_python
+
+    axe = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+    def look(path: Path, width: int, scheme: str, rules: str) -> list[str]:
+        faults: list[str] = []
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page.on("console", lambda message: faults.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        page.on("request", lambda request: faults.append(f"request: {request.url[:200]}"))
+        address = path.resolve().as_uri()
+        page.goto(address)
+        own = f"request: {address[:200]}"
+        faults[:] = [fault for fault in faults if fault != own and not fault.startswith("request: data:")]
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            faults.append(f"wider than {width} pixels")
+        page.evaluate(axe)
+        violations = page.evaluate(f"axe.run(document, {rules})")["violations"]
+        faults += [
+            f"axe at {width} pixels, {violation['id']}: {violation['nodes'][0]['html'][:120]}"
+            for violation in violations
+            if violation["impact"] in ("serious", "critical")
+        ]
+        page.close()
+        return faults
+
+    # Nothing else is different in the dark.
+    contrast = "{runOnly: ['color-contrast'], resultTypes: ['violations']}"
+    every = "{resultTypes: ['violations']}"
+    return lambda path: look(path, 390, "light", every) + look(path, 1280, "dark", contrast)

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from seqloom.decoding.options import DecodingOptions
     from seqloom.errors import ConfigError, DataError, RunError, SeqloomError
     from seqloom.inference.predictor import Predictor, load
-    from seqloom.inference.training import train
+    from seqloom.inspection.checks.checking import check
+    from seqloom.inspection.comparison import compare
+    from seqloom.inspection.diagnosis import diagnose
+    from seqloom.inspection.training import train
     from seqloom.layers.convert import convert_recurrent
     from seqloom.layers.recurrent import GRU, LSTM, RNN
     from seqloom.tasks.toy_data import toy_data
@@ -27,7 +30,10 @@ _HOMES = {
     "DecodingOptions": "seqloom.decoding.options",
     "Predictor": "seqloom.inference.predictor",
     "load": "seqloom.inference.predictor",
-    "train": "seqloom.inference.training",
+    "train": "seqloom.inspection.training",
+    "check": "seqloom.inspection.checks.checking",
+    "compare": "seqloom.inspection.comparison",
+    "diagnose": "seqloom.inspection.diagnosis",
     "toy_data": "seqloom.tasks.toy_data",
     "SeqloomError": "seqloom.errors",
     "DataError": "seqloom.errors",
@@ -46,7 +52,10 @@ __all__ = [
     "RunError",
     "SeqloomError",
     "__version__",
+    "check",
+    "compare",
     "convert_recurrent",
+    "diagnose",
     "load",
     "toy_data",
     "train",

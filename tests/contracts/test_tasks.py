@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +17,10 @@ from seqloom.baselines.budget import Budget
 from seqloom.data.batching import Batching
 from seqloom.data.read import read
 from seqloom.data.series.table import SeriesTable
+from seqloom.errors import ConfigError
 from seqloom.evaluation.measure import measure
 from seqloom.evaluation.pairing import pair_rows
+from seqloom.inference.predictor import Predictor
 from seqloom.models.recurrent_stack import RecurrentStack
 from seqloom.runs.config import RunConfig, resolve
 from seqloom.tasks import TASKS, infer, task_named
@@ -287,6 +290,54 @@ def test_an_answer_depends_on_its_own_input_only(case: Case) -> None:
         assert alone.text == answer.text
         assert "\n" not in answer.text
         json.dumps(dict(answer.details))
+
+
+def test_its_model_can_be_traced_and_clamped(case: Case) -> None:
+    """Its steps have names, its values the names of docs/inspect.md, and an answer is the same as before."""
+    folder, model = case.data.path, case.model()
+    predictor = Predictor(folder, case.config, "", case.preparation, model)
+    value = _traced_input(case)
+    (before,) = predictor.predict([value])
+    trace = predictor.trace(value)
+    assert all(isinstance(step, str) and step for step in [*trace.steps, *trace.written])
+    for name, tensor in trace.items():
+        assert tensor.dtype == torch.float32
+        assert tensor.device.type == "cpu"
+        assert tensor.isfinite().all()
+        if not name.startswith("speller."):
+            assert len(tensor) == len(trace.steps_of(name)) > 1, name
+    _, row = next(line for line in _documented_layers() if line[0] == case.task.name)
+    patterns = [f"{name}.*".replace(".N", ".*").replace(".M", ".*") for name in row]
+    for name in set(trace) - {"attention"}:
+        assert any(fnmatchcase(name, pattern) for pattern in patterns), f"{name} is not in docs/inspect.md"
+    if "attention" in trace:
+        assert trace["attention"].shape == (len(trace.written), len(trace.steps))
+        torch.testing.assert_close(trace["attention"].sum(1), torch.ones(len(trace.written)))
+    hidden = next(name for name in trace if name.endswith(".hidden"))
+    with predictor.clamp({hidden: 0.0}):
+        # the least that the compiled kernel's sigmoid can be is 1e-38
+        assert predictor.trace(value, [hidden])[hidden].abs().max() < 1e-37
+    assert predictor.predict([value])[0].text == before.text
+    with pytest.raises(ConfigError, match=re.escape(f"Did you mean `{hidden}`?")):
+        predictor.trace(value, [hidden[:-1]])
+    if not trace.written:
+        with pytest.raises(ConfigError, match="a target is for a model with a decoder"):
+            predictor.trace(value, target="a")
+
+
+def _traced_input(case: Case) -> Any:
+    if case.task.name == "generate":
+        return "a text that is read"
+    if case.task.name == "compose":
+        return next(iter(case.data.path.rglob("*.mid")))
+    return _inputs(case)[0]
+
+
+def _documented_layers() -> list[tuple[str, list[str]]]:
+    """The second table of docs/inspect.md: tasks, and the names of their layers."""
+    text = (Path(__file__).parents[2] / "docs/inspect.md").read_text().split("| task | layers |")[1]
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", text, flags=re.MULTILINE)
+    return [(task, re.findall(r"`([\w.]+)`", names)) for task, names in rows]
 
 
 def test_answers_do_not_depend_on_torch_default_device(case: Case) -> None:

@@ -242,3 +242,43 @@ def test_weights_of_another_model_are_refused(copied: Path) -> None:
 def test_nothing_to_load(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"nowhere: expected a run folder\. Got no such folder\."):
         seqloom.load(tmp_path / "nowhere")
+
+
+def test_a_trace_has_a_row_for_each_character(trained: Predictor) -> None:
+    trace = trained.trace("the fox", ["*.forget", "layers.1.cell.7"])
+    assert trace.steps == list("the fox")
+    assert list(trace) == ["layers.0.forget", "layers.1.forget", "layers.1.cell.7"]
+    assert trace["layers.0.forget"].shape == (7, 32)
+    whole = trained.trace("the fox")
+    assert torch.equal(trace["layers.1.cell.7"], whole["layers.1.cell"][:, 7])
+    h = whole["layers.1.output"] * whole["layers.1.cell"].tanh()
+    torch.testing.assert_close(h, whole["layers.1.hidden"], rtol=0, atol=1e-6)  # float32
+    assert trace.written == []
+
+
+def test_names_that_do_not_exist_name_the_nearest(trained: Predictor) -> None:
+    with pytest.raises(ConfigError, match=r"Got layers\.0\.forgot\. Did you mean `layers\.0\.forget`\?"):
+        trained.trace("the", ["layers.0.forgot"])
+    with pytest.raises(
+        ConfigError, match=r"has units 0 to 31\. Got 32\. Did you mean `layers\.0\.cell\.31`\?"
+    ):
+        trained.trace("the", ["layers.0.cell.32"])
+    with pytest.raises(ConfigError, match="expected a model with attention"):
+        trained.trace("the", ["attention"])
+    with pytest.raises(ConfigError, match=r"a traced value\. Got layers\.1\.forget\. Did you mean"):
+        trained.trace("the", ["layers.0.forget"])["layers.1.forget"]
+
+
+def test_a_clamp_holds_in_every_decoder(trained: Predictor) -> None:
+    """The compiled one packs its weights anew; so does a report."""
+    options = {"max_new_tokens": 30, "temperature": 0}
+    before = trained.generate("the quick", **options)
+    text = trained.folder.parent / "text.txt"
+    report = trained.evaluate(text)
+    with trained.clamp({"*.forget": 0.0, "*.input": 0.0}):
+        without_memory = trained.generate("the quick", **options)
+        assert isinstance(without_memory, str)
+        assert len(set(without_memory[1:])) == 1  # nothing is kept, and nothing is read
+        assert trained.evaluate(text).metrics != report.metrics
+    assert trained.generate("the quick", **options) == before
+    assert trained.evaluate(text).metrics == report.metrics

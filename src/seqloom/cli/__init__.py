@@ -35,8 +35,16 @@ VERBS = {
     "caption": "Write captions of pictures.",
     "compose": "Write a tune, from nothing or on from a primer.",
     "forecast": "Go on with series: the next steps of each, with bands.",
+    "diagnose": "Say why a model does not learn, what it remembers, and what to try first.",
+    "inspect": "Look at what a trained model does with one input, step by step.",
+    "check": "Check a trained model on its data: whether its score can be trusted.",
+    "compare": "Compare cells and directions on data, of equal size and over several seeds.",
+    "claims": "Measure the 34 statements of a textbook chapter on this machine.",
 }
 """Every verb with its summary, which is the first line of its function's docstring."""
+
+INSPECTION = ("diagnose", "inspect", "check", "compare", "claims")
+"""The verbs of `cli/inspection/`"""
 
 PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
 """Without rich, help and completion start faster."""
@@ -66,7 +74,8 @@ class Verbs(TyperGroup):
         """
         if cmd_name not in VERBS:
             raise ConfigError("seqloom", f"unknown verb `{cmd_name}`", hint=nearest(cmd_name, VERBS))
-        command = import_module(f"seqloom.cli.{cmd_name.replace('-', '_')}").command
+        package = "seqloom.cli.inspection" if cmd_name in INSPECTION else "seqloom.cli"
+        command = import_module(f"{package}.{cmd_name.replace('-', '_')}").command
 
         @wraps(command)
         def run(**arguments: Any) -> None:

@@ -16,6 +16,11 @@ from seqloom.evaluation.pairing import pair_rows
 from seqloom.progress import phase
 from seqloom.tasks.base import Comparison, Context, Data, Metric, Preparation, Rows, Task
 
+BETTER = "The model is better than the baseline"
+AHEAD = "The model is ahead of the baseline"
+NOT_BETTER = "The model is not better than the baseline"
+"""How the three verdicts of a report begin"""
+
 
 class Report(NamedTuple):
     """How good a model is on a split."""
@@ -170,15 +175,15 @@ def verdict(report: Report) -> str:
     if report.is_better:
         least, most = sorted(map(abs, report.difference or (0.0, 0.0)))
         by = f", by {least:.4g} to {most:.4g} in {name}" if report.difference else ""
-        return f"The model is better than the baseline, {report.baseline_name}{by}."
+        return f"{BETTER}, {report.baseline_name}{by}."
     if value > baseline if higher else value < baseline:
         reason = "of the difference holds 0" if report.difference else f"of its {name} holds the baseline's"
         return (
-            f"The model is ahead of the baseline, {report.baseline_name}, but that may be chance: the "
+            f"{AHEAD}, {report.baseline_name}, but that may be chance: the "
             f"interval {reason}. Train it longer, or measure it on more data."
         )
     hint = "Train it longer, or use the baseline."
-    return f"The model is not better than the baseline, {report.baseline_name}. {hint}"
+    return f"{NOT_BETTER}, {report.baseline_name}. {hint}"
 
 
 def describe_baseline(report: Report) -> str:

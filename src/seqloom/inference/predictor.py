@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import torch
 
-from seqloom.data.tables.formats.file import MAX_CHARACTERS
 from seqloom.errors import ConfigError, DataError, RunError
 from seqloom.inference.decoding_options import decoding_options
+from seqloom.inference.inputs import check_size
 from seqloom.inference.stopping import stop_texts, until
 from seqloom.progress import phase
 from seqloom.runs import run_folder
@@ -22,6 +23,7 @@ from seqloom.tasks.forecasting import Forecast, ForecastRequest
 if TYPE_CHECKING:
     from seqloom.data.music.tune import Tune
     from seqloom.evaluation.report import Report
+    from seqloom.inference.tracing import Trace
 
 
 @final
@@ -66,10 +68,7 @@ class Predictor:
         with phase("encoding", total=len(inputs)) as encoding:
             for place, value in enumerate(encoding.count(inputs)):
                 try:
-                    if isinstance(value, str) and len(value) > MAX_CHARACTERS:
-                        expected = f"an input must have at most {MAX_CHARACTERS:,} characters"
-                        raise DataError("predict", expected, got=f"{len(value):,}")
-                    items.append(self.preparation.encode(value))
+                    items.append(self.preparation.encode(check_size(value)))
                     places.append(place)
                 except DataError as error:
                     if strict:
@@ -79,6 +78,43 @@ class Predictor:
         for place, output in zip(places, outputs, strict=True):
             answers[place] = output
         return answers
+
+    def trace(self, value: Any, names: Sequence[str] | None = None, *, target: str | None = None) -> Trace:
+        """What the recurrent layers compute while the model reads one input, at every step.
+
+        Args:
+            value: an input, as for `predict`; of a model that writes text or music, a prompt.
+            names: of values, such as `layers.0.forget`, `*.hidden`, `attention`, or, of one unit,
+                `layers.0.cell.12`; None: all.
+            target: what the decoder reads, if there is one; None: its own most likely output.
+
+        Raises:
+            DataError: the input cannot be used.
+            ConfigError: a name that does not exist, of which the nearest is named; a target without decoder.
+            RunError: the model has no recurrent layers.
+
+        >>> model.trace("a fine film", ["*.forget"])["layers.0.forget"].shape    # doctest: +SKIP
+        torch.Size([3, 128])
+        """
+        from seqloom.inference.tracing import trace_input
+
+        return trace_input(self, value, names, target)
+
+    def clamp(self, values: Mapping[str, Any]) -> AbstractContextManager[None]:
+        """Set gates or states to numbers for as long as a block runs, whatever the model does in it.
+
+        Args:
+            values: by the names of `trace`: a number, or one for each unit.
+
+        Raises:
+            ConfigError: a name that does not exist, or a number that the value cannot have.
+
+        >>> with model.clamp({"layers.0.forget": 0.0}):    # doctest: +SKIP
+        ...     model.predict(["a fine film"])
+        """
+        from seqloom.layers.tracing import clamp
+
+        return clamp(self.model, values)
 
     def read_inputs(
         self,
@@ -327,34 +363,10 @@ class Predictor:
             DataError: the data cannot be read, is not of the type that the task reads, or has no such split.
             ConfigError: a key that does not exist or is out of its range; `refit` of no forecasts.
         """
-        from seqloom.data.batching import Batching
-        from seqloom.data.bucketing import BATCH_SIZE
-        from seqloom.evaluation.measure import measure
-        from seqloom.evaluation.report import make_report, with_comparison
+        from seqloom.inference.evaluating import EvaluationRequest, evaluate_data
 
-        context = self.context(**decoding)
-        splits = self.config.task.divide(self.preparation, self.config.read(data, strict, reading))
-        log(f"data: {data} ({splits.describe()})")
-        batching = Batching(BATCH_SIZE, self.config.training.window, training=False)
-        if split is None:
-            is_training_data = self.preparation.source(splits, "train", batching).digest == self._digest
-            split = "test" if "test" in splits.splits else "validation" if is_training_data else "all"
-        if split not in (*splits.splits, "all"):
-            raise DataError(data, f"expected a split named {split}", got=", ".join(splits.splits))
-        preparation = self.config.task.evaluated(self.preparation, context.decoding)
-        source = preparation.source(splits, split, batching)
-        if refit is None:
-            rows = measure(self.config.task, self.model, source, self.model.device, context)
-        else:
-            from seqloom.inference.refitting import measure_refitted
-
-            rows = measure_refitted(self.folder, preparation, splits, split, refit, context, log)
-        seconds = run_folder.training_seconds(self.folder)
-        task = self.config.task
-        report = make_report(task, preparation, splits, split, rows, source.skipped, seed, seconds)
-        if refit is not None and report.baseline:
-            report = report._replace(remarks=[*report.remarks, "the baseline is not refitted"])
-        return with_comparison(report, task, self.model, splits, context)
+        request = EvaluationRequest(split, seed, strict, reading, refit)
+        return evaluate_data(self, Path(data), request, self._digest, log, decoding)
 
     def _language_model(self) -> TextGeneration:
         task: object = self.config.task

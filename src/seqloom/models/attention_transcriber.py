@@ -54,6 +54,20 @@ class EncoderOutput(NamedTuple):
     logits: Logits
 
 
+class DecoderOutput(NamedTuple):
+    """The decoder's output for some tokens.
+
+    Fields:
+        logits: (B, U, V) of the next ones.
+        weights: (B, U, T) of the attention.
+        state: after the last token of each row.
+    """
+
+    logits: Logits
+    weights: Tensor
+    state: DecoderState
+
+
 @final
 class AttentionTranscriber(nn.Module):
     """Write the text of a recording symbol by symbol. Number 0 begins and ends it.
@@ -111,7 +125,14 @@ class AttentionTranscriber(nn.Module):
     def step(
         self, tokens: Tokens, state: DecoderState, encoded: EncoderOutput, lengths: Lengths = None
     ) -> tuple[Logits, DecoderState]:
-        """Read `tokens` (B, U) on from `state`: the logits (B, U, V) of the next ones, and the new state.
+        """Read `tokens` (B, U) on from `state`: the logits (B, U, V) of the next ones, and the new state."""
+        decoded = self.decode(tokens, state, encoded, lengths)
+        return decoded.logits, decoded.state
+
+    def decode(
+        self, tokens: Tokens, state: DecoderState, encoded: EncoderOutput, lengths: Lengths = None
+    ) -> DecoderOutput:
+        """Read `tokens` (B, U) on from `state`.
 
         Args:
             tokens: symbols of each row; a text begins with 0.
@@ -126,10 +147,10 @@ class AttentionTranscriber(nn.Module):
         # While every row has its own memory, as in training, nothing is copied.
         unmoved = state.rows is encoded.start.rows
         memory = encoded.memory if unmoved else encoded.memory.rows(state.rows[0])
-        context, _ = self.attention(hidden, memory)
+        context, weights = self.attention(hidden, memory)
         features = torch.tanh(self.combine(torch.cat([context.to(hidden.dtype), hidden], -1)))
         logits = self.output(drop(features, dropouts.output, dropouts.locked))
-        return logits, DecoderState(layer_state, state.rows)
+        return DecoderOutput(logits, weights, DecoderState(layer_state, state.rows))
 
     def forward(
         self, features: Tensor, lengths: Lengths, tokens: Tokens, token_lengths: Lengths

@@ -9,11 +9,11 @@ from typing import Any
 
 import seqloom
 from seqloom.errors import one_line
-from seqloom.evaluation.report import Report, describe_baseline, verdict
+from seqloom.evaluation.report import AHEAD, BETTER, NOT_BETTER, Report, describe_baseline, verdict
 from seqloom.files import write_atomically
 from seqloom.runs.config import RunConfig
 from seqloom.runs.example import Answered
-from seqloom.runs.run_folder import CARD
+from seqloom.runs.run_folder import CARD, REPORT
 from seqloom.runs.usage import usage
 from seqloom.runs.yaml_values import write_yaml
 from seqloom.tasks.base import Preparation
@@ -48,6 +48,7 @@ def write_card(
     data_name = one_line(Path(report.data).resolve().name)
     picked = f", by its {best_metric}" if best_metric else ""
     better = verdict(report)
+    page = f"- `{REPORT}`: the course, the scores and the mistakes as a page\n" * (folder / REPORT).exists()
     front_matter = write_yaml(metadata(name, config, preparation, report))
     text = f"""---
 {front_matter}---
@@ -89,9 +90,20 @@ Measured on the {report.split} split, with 95 % bootstrap intervals in brackets:
 - `config.json`: every setting
 - `model.safetensors`: the weights at the best validation{picked}
 - `metrics.jsonl`: losses and metrics in the course of the training
-- `resume/`: the last checkpoint, for `seqloom train --out {shlex.quote(name)} --resume`
+{page}- `resume/`: the last checkpoint, for `seqloom train --out {shlex.quote(name)} --resume`
 """
     write_atomically(folder / CARD, text)
+
+
+def read_verdict(folder: Path) -> bool | None:
+    """Whether the report of a run says that the model is better than the baseline; None: it says nothing."""
+    try:
+        text = (folder / CARD).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    if NOT_BETTER in text or AHEAD in text:
+        return False
+    return True if BETTER in text else None
 
 
 def metadata(name: str, config: RunConfig, preparation: Preparation, report: Report) -> dict[str, Any]:

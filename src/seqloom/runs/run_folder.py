@@ -30,6 +30,7 @@ from seqloom.tasks.base import LoadedRun, Preparation
 
 FORMAT = 2
 CONFIG, MODEL, METRICS, CARD = "config.json", "model.safetensors", "metrics.jsonl", "README.md"
+REPORT = "report.html"
 
 MAX_NUMBERS = 4096
 """That a model without memory counts in memory"""
@@ -221,6 +222,12 @@ def build_model(config: RunConfig, preparation: Preparation) -> nn.Module:
         return config.task.build(preparation, config.model)
 
 
+def build_without_memory(config: RunConfig, preparation: Preparation) -> nn.Module:
+    """The model of a run as shapes alone, on torch's device without memory."""
+    with torch.device("meta"), _Described():
+        return config.task.build(preparation, config.model)
+
+
 def load_model(folder: Path, model: nn.Module) -> None:
     """Load `model.safetensors` into `model`.
 
@@ -242,8 +249,7 @@ def load_trained(folder: Path, config: RunConfig, preparation: Preparation) -> n
     """
     path = _trained_weights(folder)
     try:
-        with torch.device("meta"), _Described():
-            described = config.task.build(preparation, config.model)
+        described = build_without_memory(config, preparation)
     except (RuntimeError, TypeError, OverflowError, ConfigError) as error:  # of torch: sizes beyond 64 bits
         got = str(error).partition("\n")[0].removesuffix(".")
         raise RunError(folder / CONFIG, "must describe a model that can be built", got=got) from None

@@ -21,8 +21,8 @@ from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.columns import Layout
 from seqloom.data.tables.records import EncodedExamples, Example, Records
 from seqloom.data.text.split_texts import fit_split, split_texts
-from seqloom.data.text.vocabulary import Vocabulary
-from seqloom.data.text.words import new_words
+from seqloom.data.text.vocabulary import UNKNOWN, Vocabulary
+from seqloom.data.text.words import new_words, split_words
 from seqloom.errors import DataError
 from seqloom.models.dropout import Dropouts
 from seqloom.models.sequence_classifier import SequenceClassifier
@@ -41,6 +41,7 @@ from seqloom.tasks.rows import (
     select_rows,
     targets_of,
 )
+from seqloom.tasks.tracing import ForwardPass, refuse_target
 
 TOKENIZER, VALUES = "tokenizer.json", "values.json"
 
@@ -224,6 +225,18 @@ class LabeledTextTask(Task):
             return [self.answer(row, values) for row in outputs.float().cpu()]
 
         return map_by_length(items, [len(item) for item in items], run)
+
+    def forward_pass(
+        self, model: Any, value: str, item: numpy.ndarray, context: Context, target: str | None = None
+    ) -> ForwardPass:
+        """The model reads a text, word by word."""
+        refuse_target(self.name, target)
+        words = split_words(context.preparation.vocabulary, value) or [UNKNOWN]
+
+        def run() -> None:
+            model(pad([item]).to(model.device), lengths_of([item]).to(model.device))
+
+        return ForwardPass(words, run)
 
     def baseline(
         self, preparation: TextPreparation, data: Records, split: str, budget: Budget = UNLIMITED

@@ -88,6 +88,13 @@ def attention_weights(
     ]
 
 
+def read_target(model: Any, encoded: Any, tokens: Sequence[int]) -> Tensor | None:
+    """Let the decoder read the tokens of one row, the start first: the attention weights (T, S), if any."""
+    inputs = torch.tensor([list(tokens)], device=model.device)
+    weights = model.decode(inputs, encoded.start, encoded).weights
+    return None if weights is None else weights[0]
+
+
 @torch.no_grad()
 def scheduled_sampling(
     model: EncoderDecoder, encoded: EncoderOutput, inputs: Tensor, probability: float

@@ -51,6 +51,13 @@ def print_report(report: Report) -> None:
         _print_detail(console, name, detail)
 
 
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, narrowed to the terminal."""
+    from rich.console import Console
+
+    _print_table(Console(markup=False, highlight=False, emoji=False), header, rows)
+
+
 def _print_detail(console: Console, name: str, detail: Any) -> None:
     """By its form: counts by expected and predicted label, a table of numbers, lines, or one value."""
     if isinstance(detail, Mapping) and detail and all(isinstance(row, Mapping) for row in detail.values()):

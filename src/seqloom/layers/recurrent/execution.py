@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,18 +21,39 @@ from seqloom.layers.recurrent.parameters import Layer, flat_weights, run_weights
 from seqloom.state import map_state
 
 
+class DirectionTrace(NamedTuple):
+    """What one direction of one layer read and computed, time first.
+
+    Fields:
+        input: (T, B, I).
+        start: the initial state, h (B, P) or LSTMState.
+        lengths: (B,) int64 on the CPU; None: T for every row.
+        hidden: (T, B, P).
+        gates: the named tuple of the cell's gate values, (T, B, H) each.
+        output: (T, B, P times directions), the tensor that is read of the layer, of both directions.
+    """
+
+    input: Tensor
+    start: Tensor | LSTMState
+    lengths: Tensor | None
+    hidden: Tensor
+    gates: Gates
+    output: Tensor
+
+
 def run_layers(
-    layer: Layer, batch: Batch, kernel: str, *, want_gates: bool
-) -> tuple[Tensor, Any, list[Gates]]:
-    """Run a layer on any kernel: output (as `layer.batch_first` says), state, and gates if requested."""
+    layer: Layer, batch: Batch, kernel: str, *, want_trace: bool = False, want_gates: bool = True
+) -> tuple[Tensor, Any, list[DirectionTrace]]:
+    """Run a layer on any kernel: output (as `layer.batch_first` says), state, and its trace if requested."""
+    want_gates = want_gates and want_trace
     if kernel == "native":
-        return _run_native(layer, batch, want_gates=want_gates)
+        return _run_native(layer, batch, want_trace, want_gates)
     directions = 1 + layer.bidirectional
     weights = run_weights(layer)
     x = batch.input.transpose(0, 1) if layer.batch_first else batch.input
     lengths = None if batch.lengths is None else batch.lengths.to(x.device)
     states: list[Tensor | LSTMState] = []
-    gates: list[Gates] = []
+    traces: list[DirectionTrace] = []
     for first in range(0, layer.num_layers * directions, directions):
         if first and layer.dropout:
             x = F.dropout(x, layer.dropout, layer.training)
@@ -42,10 +63,14 @@ def run_layers(
         ]
         results = _run(kernel, layer, requests, batch.lengths, want_gates)
         x = torch.cat([result.output for result in results], dim=-1) if directions == 2 else results[0].output
+        for request, result in zip(requests, results, strict=True) if want_trace else ():
+            gates = result.gates
+            if want_gates and gates is None:
+                gates = recompute_gates(request, result.output)
+            hidden = result.output
+            traces.append(DirectionTrace(request.input, request.state, batch.lengths, hidden, gates, x))
         states += [result.state for result in results]
-        if want_gates:
-            gates += [r.gates or recompute_gates(q, r.output) for q, r in zip(requests, results, strict=True)]
-    return x.transpose(0, 1) if layer.batch_first else x, _stack(states), gates
+    return x.transpose(0, 1) if layer.batch_first else x, _stack(states), traces
 
 
 def torch_stack(layer: Layer, input: Tensor, weights: list[Tensor] | None = None) -> torch_backend.Stack:
@@ -67,7 +92,9 @@ def zoneout(layer: Layer) -> Zoneout | None:
     return Zoneout(hidden, cell, layer.training) if hidden or cell else None
 
 
-def _run_native(layer: Layer, batch: Batch, *, want_gates: bool) -> tuple[Tensor, Any, list[Gates]]:
+def _run_native(
+    layer: Layer, batch: Batch, want_trace: bool, want_gates: bool
+) -> tuple[Tensor, Any, list[DirectionTrace]]:
     D, L = 1 + layer.bidirectional, len(layer.parameter_names)
     x = batch.input.transpose(0, 1) if layer.batch_first else batch.input
     # The library takes weights and states in float32, and converts a float32 input to bfloat16 while reading
@@ -81,7 +108,7 @@ def _run_native(layer: Layer, batch: Batch, *, want_gates: bool) -> tuple[Tensor
     weights = [_cast(weight) for weight in flat_weights(layer)]
     per_direction = len(weights) // L
     states: list[Any] = []
-    gates: list[Gates] = []
+    traces: list[DirectionTrace] = []
     for k in range(0, L, D):
         if k and layer.dropout:
             x = F.dropout(x, layer.dropout, layer.training)
@@ -93,12 +120,13 @@ def _run_native(layer: Layer, batch: Batch, *, want_gates: bool) -> tuple[Tensor
         # Between layers time comes first, so that dropout draws the same mask for every kernel.
         is_last = k + D == L
         output, h_n, c_n, values = recurrence(run, layer.batch_first and is_last, want_gates, is_last)
-        if want_gates:
-            gates += _native_gates(run, output, values, output_dtype)
+        if want_trace:
+            gates = _native_gates(run, output, values, output_dtype) if want_gates else [None] * D
+            traces += _native_traces(run, output, gates, output_dtype)
         states.append(_cast(h_n, dtype) if c_n is None else LSTMState(_cast(h_n, dtype), _cast(c_n, dtype)))
         x = output
     x = _cast(x, output_dtype)
-    return x.transpose(0, 1) if layer.batch_first else x, _concatenate(states), gates
+    return x.transpose(0, 1) if layer.batch_first else x, _concatenate(states), traces
 
 
 def _cast(tensor: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -132,6 +160,15 @@ def _native_gates(run: Run, output: Tensor, saved: Tensor | None, dtype: torch.d
         gates = recompute_gates(Request(run.cell, x.float(), state, w, run.lengths, reverse=d == 1), part)
         recomputed.append(_cast_gates(gates, dtype))
     return recomputed
+
+
+def _native_traces(run: Run, output: Tensor, gates: list[Gates], dtype: torch.dtype) -> list[DirectionTrace]:
+    traces = []
+    for d, part in enumerate(output.chunk(len(run.h), dim=-1)):
+        start = run.h[d] if run.c is None else LSTMState(run.h[d], run.c[d])
+        hidden = _cast(part, dtype)
+        traces.append(DirectionTrace(run.input, start, run.lengths, hidden, gates[d], output))
+    return traces
 
 
 def _cast_gates(gates: Gates, dtype: torch.dtype) -> Gates:

@@ -16,7 +16,7 @@ from seqloom.kernels.native import library
 from seqloom.kernels.recurrence import Gates
 from seqloom.kernels.selection import KernelChoice, choose, native_is_faster, requested_kernel
 from seqloom.layers.masking import Lengths
-from seqloom.layers.recurrent.execution import run_layers, torch_stack, zoneout
+from seqloom.layers.recurrent.execution import DirectionTrace, run_layers, torch_stack, zoneout
 from seqloom.layers.recurrent.inputs import (
     Batch,
     check_packed,
@@ -40,6 +40,14 @@ class Trace(NamedTuple):
     """One named tuple for each direction of each layer, in the order of the state's first dimension"""
 
 
+class LayersTrace(NamedTuple):
+    """The results of a layer, and what each direction of each layer read and computed."""
+
+    output: Tensor
+    state: Tensor | LSTMState
+    calls: list[DirectionTrace]
+
+
 def forward(layer: Layer, input: Any, state: Any, lengths: Lengths) -> tuple[Any, Any]:
     """Run the layer as torch.nn's `forward` does, and with `lengths`."""
     if isinstance(input, PackedSequence):
@@ -47,7 +55,7 @@ def forward(layer: Layer, input: Any, state: Any, lengths: Lengths) -> tuple[Any
     batch = normalize_inputs(layer, input, state, lengths)
     kernel = _choose_for_batch(layer, batch).kernel
     if kernel != "torch":
-        output, new, _ = run_layers(layer, batch, kernel, want_gates=False)
+        output, new, _ = run_layers(layer, batch, kernel)
     elif batch.lengths is None:
         output, new = torch_backend.run(torch_stack(layer, batch.input), batch.input, batch.state)
     else:
@@ -113,12 +121,31 @@ def trace(layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = Non
     (('i', 'f', 'g', 'o', 'c'), torch.Size([5, 2, 4]), True)
     """
     batch = normalize_inputs(layer, input, state, lengths)
-    output, new, gates = run_layers(layer, batch, _choose_for_batch(layer, batch).kernel, want_gates=True)
+    output, new, traces = run_layers(layer, batch, _choose_for_batch(layer, batch).kernel, want_trace=True)
+    gates = [direction.gates for direction in traces]
     if layer.batch_first:
         gates = [type(g)(*(value.transpose(0, 1) for value in g)) for g in gates]
     if not batch.batched:
         gates = [type(g)(*(value.squeeze(0 if layer.batch_first else 1) for value in g)) for g in gates]
     return Trace(*restore_layout(layer, batch, output, new), tuple(gates))
+
+
+def trace_layers(
+    layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = None, *, want_gates: bool = True
+) -> LayersTrace:
+    """Run as `forward` does, and return what each direction of each layer read and computed, time first.
+
+    Args:
+        input, state, lengths: as for `trace`.
+        want_gates: False: gates are None, which spares their computation where gradients are needed.
+
+    Raises:
+        DataError: as `forward`.
+    """
+    batch = normalize_inputs(layer, input, state, lengths)
+    kernel = _choose_for_batch(layer, batch).kernel
+    output, new, traces = run_layers(layer, batch, kernel, want_trace=True, want_gates=want_gates)
+    return LayersTrace(*restore_layout(layer, batch, output, new), traces)
 
 
 def choice(layer: Layer, input: Tensor, lengths: Lengths = None) -> KernelChoice:
@@ -212,7 +239,7 @@ def _forward_packed(
     else:
         padded, row_lengths = pad_packed_sequence(PackedSequence(data, batch_sizes), layer.batch_first)
         batch = Batch(padded, state, row_lengths, batched=True)
-        output, new, _ = run_layers(layer, batch, kernel, want_gates=False)
+        output, new, _ = run_layers(layer, batch, kernel)
         output = pack_padded_sequence(output, row_lengths, layer.batch_first).data
     if unsorted_indices is not None:
         new = select_rows(new, unsorted_indices)

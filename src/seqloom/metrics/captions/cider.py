@@ -55,28 +55,32 @@ class DocumentFrequencies:
 
     Args:
         references: the texts of each picture.
+        end: a word that every text is taken to end with, such as `<end>`; None: none.
 
     >>> frequencies = DocumentFrequencies([["a red dog"], ["a blue cat"], ["a green bird"]])
     >>> frequencies.score("a red dog", ["a red dog"]), frequencies.score("a", ["a red dog"])
     (7.5, 0.0)
     """
 
-    def __init__(self, references: Iterable[Sequence[str]]) -> None:
-        self._pictures = 0
+    def __init__(self, references: Iterable[Sequence[str]], end: str | None = None) -> None:
+        self._pictures, self._end = 0, [] if end is None else [end]
         self._counts: Counter[NGram] = Counter()
         for texts in references:
             self._pictures += 1
-            self._counts.update({ngram for text in texts for ngram in count_all_ngrams(tokenize(text))})
+            self._counts.update({ngram for text in texts for ngram in count_all_ngrams(self._words(text))})
         self._log_pictures = math.log(max(self._pictures, 1))
 
     def score(self, caption: str, references: Sequence[str]) -> float:
         """CIDEr-D of a caption, from 0 to 10, against the references of its picture."""
-        return self.score_words(tokenize(caption), [tokenize(text) for text in references])
+        return self.score_words(self._words(caption), [self._words(text) for text in references])
 
     def score_words(self, caption: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-        """As `score`, of words that are tokenized already."""
+        """As `score`, of words that are tokenized already, with their end where there is one."""
         candidate = self._vector(caption)
         return sum(_similarity(candidate, self._vector(words)) for words in references) / len(references)
+
+    def _words(self, text: str) -> list[str]:
+        return [*tokenize(text), *self._end]
 
     def _vector(self, words: Sequence[str]) -> _Vector:
         weights: list[dict[NGram, float]] = [{} for _ in range(MAX_ORDER)]

@@ -19,6 +19,7 @@ from seqloom.metrics.captions.cider import DocumentFrequencies
 from seqloom.models.captioning.memory import END
 from seqloom.tasks.caption.pictures import PictureInput
 
+END_WORD = "<end>"
 MIRROR_DRAW = 2
 """Beside 0 and 1, by which batches are drawn"""
 
@@ -42,7 +43,8 @@ class CaptionBatch(NamedTuple):
         targets: (N, T) int64, which end with it; beyond, `IGNORE_INDEX`.
         references: the captions of each picture.
         names: of the files, for reports.
-        frequencies: gives the document frequencies of the split, which training does not need.
+        frequencies: gives the document frequencies of the split; in training its captions end with
+            `END_WORD`, so that a reward counts whether a caption ends where a reference does.
     """
 
     pictures: Tensor
@@ -52,6 +54,21 @@ class CaptionBatch(NamedTuple):
     references: tuple[tuple[str, ...], ...]
     names: tuple[str, ...]
     frequencies: Callable[[], DocumentFrequencies]
+
+    def take(self, rows: numpy.ndarray) -> CaptionBatch:
+        """Some pictures (n,), in this order, each with all its captions."""
+        captions = [torch.nonzero(self.owners == int(row))[:, 0] for row in rows]
+        owners = numpy.repeat(numpy.arange(len(rows)), [len(numbers) for numbers in captions])
+        chosen = torch.cat(captions)
+        return CaptionBatch(
+            self.pictures[torch.from_numpy(rows)],
+            torch.from_numpy(owners),
+            self.inputs[chosen],
+            self.targets[chosen],
+            tuple(self.references[row] for row in rows),
+            tuple(self.names[row] for row in rows),
+            self.frequencies,
+        )
 
 
 @final
@@ -119,7 +136,8 @@ class CaptionSource:
 
     @cached_property
     def _frequencies(self) -> DocumentFrequencies:
-        return DocumentFrequencies(item.texts for item in self._items)
+        end = END_WORD if self._batching.training else None
+        return DocumentFrequencies((item.texts for item in self._items), end)
 
 
 def _compute_digest(items: Sequence[CaptionedPicture]) -> str:

@@ -85,6 +85,11 @@ class LossConfig(StrictConfig):
 
     label_smoothing: Probability = 0.0
     """Share of a word's probability that goes to all words alike in training."""
+    self_critical: Probability = 0.0
+    """Share of the training, at its end, in which the loss is no longer cross-entropy but minus the expected
+    CIDEr-D of captions that the model draws (self-critical training)."""
+    self_critical_samples: Annotated[int, Field(ge=2, le=100)] = 5
+    """Captions drawn of each picture in self-critical training."""
 
 
 class DecodingConfig(StrictConfig):

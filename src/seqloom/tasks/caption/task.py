@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -10,6 +9,7 @@ from typing import Any, final
 
 import numpy
 import torch
+from torch import Tensor
 
 from seqloom.baselines.budget import UNLIMITED, Budget
 from seqloom.data.batching import IGNORE_INDEX
@@ -28,9 +28,12 @@ from seqloom.tasks.caption.config import TRANSFORMER, DataConfig, DecodingConfig
 from seqloom.tasks.caption.pictures import PictureToCaption
 from seqloom.tasks.caption.preparation import COLUMNS, Preparation
 from seqloom.tasks.caption.scores import caption_details, caption_scores, count_caption_matches
+from seqloom.tasks.caption.self_critical import self_critical_loss
 from seqloom.tasks.caption.toy_data import write_toy_data_files
+from seqloom.tasks.next_token import perplexity, sum_target_nats
 from seqloom.tasks.rows import accept_columns
-from seqloom.tasks.seq2seq import attention_weights, decode_encoded
+from seqloom.tasks.seq2seq import attention_weights, decode_encoded, read_target
+from seqloom.tasks.tracing import ForwardPass
 
 
 def write_captions(model: Any, encoded: PictureMemory, decoding: DecodingConfig) -> list[list[int]]:
@@ -84,23 +87,23 @@ class Caption(Task):
         return Captioner(preparation.pictures.new_encoder(), decoder)
 
     def loss(self, model: Any, batch: CaptionBatch, state: State | None, context: Context) -> Loss:
-        """Cross-entropy of each word given those before it, summed over the captions of a picture."""
+        """Cross-entropy of each word given those before it, summed over the captions of a picture; towards
+        the end of the training, where it is asked for, minus the expected CIDEr-D of drawn captions."""
+        if model.training and context.progress >= 1 - context.loss.self_critical < 1:
+            return self_critical_loss(model, batch, context)
         return self._compute_loss(model, batch, model.encode(batch.pictures), context)
 
     def _compute_loss(
         self, model: Any, batch: CaptionBatch, encoded: PictureMemory, context: Context
     ) -> Loss:
         smoothing = context.loss.label_smoothing if model.training else 0.0
-        valid = batch.targets != IGNORE_INDEX
-        lengths = valid.sum(1)
+        lengths = (batch.targets != IGNORE_INDEX).sum(1)
         start = select_rows(encoded.start, batch.owners)
         features = model.decode(batch.inputs, start, encoded, lengths).features
-        # Only valid words go through the output layer, which costs as much as all the rest.
-        nats = model.nats(features[valid], batch.targets[valid], smoothing)
-        rows = batch.owners.repeat_interleave(lengths)
         pictures = len(batch.pictures)
         units = lengths.new_zeros(pictures).index_add(0, batch.owners, lengths)
-        return Loss(nats.new_zeros(pictures).index_add(0, rows, nats), units)
+        nats = sum_target_nats(model, features, batch.targets, smoothing, batch.owners, pictures)
+        return Loss(nats, units)
 
     def evaluate_batch(self, model: Any, batch: CaptionBatch, state: State | None, context: Context) -> Loss:
         """The loss, and what the model's own captions share with the references."""
@@ -142,6 +145,26 @@ class Caption(Task):
 
         return map_by_length(items, [1] * len(items), run)
 
+    def forward_pass(
+        self, model: Any, value: Any, item: PictureToCaption, context: Context, target: str | None = None
+    ) -> ForwardPass:
+        """The decoder reads the caption that it writes itself by the most likely words, or a target."""
+        del value
+        preparation: Preparation = context.preparation
+        pictures = preparation.pictures.to_tensor(item.values[None]).to(model.device)
+        if target is None:
+            greedy = context.decoding.model_copy(update={"num_beams": 1})
+            (row,) = write_captions(model, model.encode(pictures), greedy)
+        else:
+            row = preparation.vocabulary.encode(target)[:-1].tolist()
+        height, width = preparation.pictures.map_size
+
+        def run() -> Tensor | None:
+            return read_target(model, model.encode(pictures), [END, *row])
+
+        places = [f"row {y + 1}, column {x + 1}" for y in range(height) for x in range(width)]
+        return ForwardPass(places, run, preparation.vocabulary.tokens([END, *row]))
+
     def view(self, preparation: Preparation, path: Path) -> numpy.ndarray:
         """The part of a picture that the model reads, (H, W, 3) uint8."""
         return preparation.pictures.preprocessing.read(path)[0].transpose(1, 2, 0)
@@ -150,7 +173,7 @@ class Caption(Task):
         """Nats and perplexity of a word, and BLEU, CIDEr and ROUGE-L of decoded captions."""
         scores = loss_score(rows, unit)
         if scores:
-            scores["perplexity"] = math.exp(min(rows.mean(), 700))
+            scores["perplexity"] = perplexity(rows.mean())
         return scores | caption_scores(rows)
 
     def primary_metric(self, scores: Mapping[str, float]) -> Metric:

@@ -55,6 +55,7 @@ from seqloom.tasks.inputs.kinds import input_kind, toy_data_of
 from seqloom.tasks.inputs.text import TextInput
 from seqloom.tasks.model_config import CellType, RecurrentModelConfig
 from seqloom.tasks.rows import RowBatch, targets_of, texts_of
+from seqloom.tasks.tracing import ForwardPass, refuse_target
 
 MAX_MISTAKES = 10
 """Mistakes that a report shows."""
@@ -210,6 +211,17 @@ class Classify(Task):
             return [_output(labels, *row) for row in rows]
 
         return map_by_length(items, [len(item) for item in items], run)
+
+    def forward_pass(
+        self, model: SequenceClassifier, value: Any, item: Any, context: Context, target: str | None = None
+    ) -> ForwardPass:
+        """The model reads an input, step by step."""
+        refuse_target(self.name, target)
+
+        def run() -> None:
+            model(pad([item]).to(model.device), lengths_of([item]).to(model.device))
+
+        return ForwardPass(context.preparation.input.name_steps(value, len(item)), run)
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
         """Nats, accuracy (multi-label, all labels of a row must be right), and F1."""

@@ -20,6 +20,7 @@ from seqloom.data.music.tune import Tune
 from seqloom.errors import RunError
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Preparation
+from seqloom.tasks.tracing import ForwardPass
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -78,6 +79,10 @@ class Kind(Protocol):
         `context.decoding` says how many bars are added, and how they are sampled. Each tune depends on its
         own primer and the seed only.
         """
+        ...
+
+    def forward_pass(self, model: Any, tune: Tune, context: Context) -> ForwardPass:
+        """The pass of the model over a tune."""
         ...
 
     def baseline(self, preparation: Any, data: Music, split: str, budget: Budget) -> Baseline | None:

@@ -20,6 +20,7 @@ from seqloom.tasks.base import Baseline, Context, Loss, Output, Rows, Task
 from seqloom.tasks.compose.config import DataConfig, DecodingConfig, ModelConfig
 from seqloom.tasks.compose.kinds import MusicPreparation, kind_named, kind_of_run
 from seqloom.tasks.compose.output import describe
+from seqloom.tasks.tracing import ForwardPass, refuse_target
 
 
 @final
@@ -72,6 +73,14 @@ class Compose(Task):
     def compose(self, model: Any, primers: Sequence[Tune | None], context: Context) -> list[Tune]:
         """A tune for each primer, which is its beginning; None: from nothing."""
         return kind_named(context.preparation.kind).compose(model, primers, context)
+
+    def forward_pass(
+        self, model: Any, value: Any, item: Tune, context: Context, target: str | None = None
+    ) -> ForwardPass:
+        """The model reads a tune, event by event, or frame by frame."""
+        del value
+        refuse_target(self.name, target)
+        return kind_named(context.preparation.kind).forward_pass(model, item, context)
 
     def details(self, rows: Rows) -> Mapping[str, Any]:
         """Of frames, the loss as others average it."""

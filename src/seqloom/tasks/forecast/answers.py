@@ -15,6 +15,7 @@ from seqloom.tasks.forecast.batches import ForecastBatch
 from seqloom.tasks.forecast.predicting import column_names, predict_batch
 from seqloom.tasks.forecast.preparation import Preparation
 from seqloom.tasks.forecast.scaling import window_scale
+from seqloom.tasks.tracing import ForwardPass
 
 
 def answer_items(model: ForecastEnsemble, items: Sequence[numpy.ndarray], context: Context) -> list[Output]:
@@ -31,6 +32,17 @@ def answer_items(model: ForecastEnsemble, items: Sequence[numpy.ndarray], contex
         text = " ".join(f"{value:.6g}" for value in values[0])
         outputs.append(Output(text, dict(zip(names, values, strict=False))))
     return outputs
+
+
+def pass_over(model: ForecastEnsemble, y: numpy.ndarray, context: Context) -> ForwardPass:
+    """The pass of a model over the last steps (T,) of a series."""
+    steps = context.preparation.shape.context
+    batch = _batch_of(y, context.preparation).to(model.device)
+
+    def run() -> None:
+        model(batch.history, steps)
+
+    return ForwardPass([f"{value:.6g}" for value in y[-steps:].tolist()], run)
 
 
 def _batch_of(y: numpy.ndarray, preparation: Preparation) -> ForecastBatch:

@@ -27,7 +27,7 @@ from seqloom.tasks.base import (
     Task,
     loss_score,
 )
-from seqloom.tasks.forecast.answers import answer_items
+from seqloom.tasks.forecast.answers import answer_items, pass_over
 from seqloom.tasks.forecast.baseline import best_baseline
 from seqloom.tasks.forecast.batches import ForecastBatch
 from seqloom.tasks.forecast.calibration import calibrate
@@ -41,6 +41,7 @@ from seqloom.tasks.forecast.tables import forecast_table
 from seqloom.tasks.forecast.toy_data import write_toy_data_files
 from seqloom.tasks.forecasting import BacktestStage, ForecastRequest
 from seqloom.tasks.forecasting import Forecast as Answer
+from seqloom.tasks.tracing import ForwardPass, refuse_target
 
 MAX_LINEAR_STEPS = 336
 LEVEL_WEIGHT = 13.0
@@ -164,6 +165,14 @@ class Forecast(Task):
     ) -> list[Output]:
         """The next steps of series that are lists of numbers."""
         return answer_items(model, items, context)
+
+    def forward_pass(
+        self, model: Any, value: Any, item: numpy.ndarray, context: Context, target: str | None = None
+    ) -> ForwardPass:
+        """The model reads the last steps of a series, as many as in training."""
+        del value
+        refuse_target(self.name, target)
+        return pass_over(model, item, context)
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
         """Nats, and errors by the names that M4, GluonTS and neuralforecast give them."""

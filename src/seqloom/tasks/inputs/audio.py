@@ -187,6 +187,11 @@ class AudioInput:
         """The name of a recording."""
         return value.name if isinstance(value, Path) else str(value)
 
+    def name_steps(self, value: Any, count: int) -> list[str]:
+        """The time at which each begins."""
+        step_ms = self.options.frame_shift_ms * self.options.stacked_frames
+        return [f"{number * step_ms / 1000:.2f} s" for number in range(count)]
+
 
 def _read_features(cache: FeatureCache, value: Any, where: str, is_stored: bool = True) -> numpy.ndarray:
     path = recording_path(value, where)

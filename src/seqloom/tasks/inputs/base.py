@@ -157,6 +157,10 @@ class Input(Protocol):
         """An input for a report: a whole text, the name of a file."""
         ...
 
+    def name_steps(self, value: Any, count: int) -> list[str]:
+        """What a person calls each of the `count` steps of an input: its word, its time."""
+        ...
+
 
 @runtime_checkable
 class PerhapsWhole(Protocol):

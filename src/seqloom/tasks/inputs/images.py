@@ -188,6 +188,10 @@ class ImageInput:
         """The name of a picture."""
         return value.name if isinstance(value, Path) else str(value)
 
+    def name_steps(self, value: Any, count: int) -> list[str]:
+        """Rows or pixels by number, from 1."""
+        return [f"{self.read_as.removesuffix('s')} {number + 1}" for number in range(count)]
+
     def _add(self, data: Records, split: str) -> None:
         self.cache.add(picture_paths(data, split), f"pictures of {split}")
 

@@ -135,6 +135,10 @@ class SeriesInput:
         size = " x ".join(f"{length:,}" for length in series.shape)
         return f"{Path(where).name}: {size} numbers, {series.min():.4g} to {series.max():.4g}"
 
+    def name_steps(self, value: Any, count: int) -> list[str]:
+        """The numbers of each."""
+        return [" ".join(f"{number:.4g}" for number in step) for step in read_series(value, "series")[:count]]
+
 
 def read_series(value: Any, where: str) -> numpy.ndarray:
     """A list of numbers, or of lists of as many numbers each, or either as text: (T, F) float64.

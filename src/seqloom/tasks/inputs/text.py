@@ -17,9 +17,9 @@ from seqloom.data.tables.examples import Examples
 from seqloom.data.tables.records import EncodedExamples, Records
 from seqloom.data.text.char_ngrams import CharNgrams
 from seqloom.data.text.split_texts import fit_split, split_texts
-from seqloom.data.text.vocabulary import Unit, Vocabulary
+from seqloom.data.text.vocabulary import UNKNOWN, Unit, Vocabulary
 from seqloom.data.text.word_vectors import WordVectors, read_vectors
-from seqloom.data.text.words import new_words, split_words
+from seqloom.data.text.words import new_words, split_words, splits_into_words
 from seqloom.errors import ConfigError, DataError
 from seqloom.models.word_embedding import WordEmbeddingConfig
 from seqloom.progress import phase
@@ -245,6 +245,14 @@ class TextInput:
     def summarize(self, value: Any, where: str) -> str:
         """The whole text."""
         return str(value)
+
+    def name_steps(self, value: Any, count: int) -> list[str]:
+        """The tokens, those that the vocabulary does not know too."""
+        if splits_into_words(self.vocabulary):
+            tokens = split_words(self.vocabulary, value)
+        else:
+            tokens = [self.vocabulary.decode([token]) for token in self.vocabulary.encode(value)]
+        return tokens or [UNKNOWN] * count
 
 
 def _fit_vocabulary(examples: Examples, unit: Unit, size: int | None) -> Vocabulary:

@@ -189,3 +189,7 @@ class VideoInput:
     def summarize(self, value: Any, where: str) -> str:
         """The name of a clip."""
         return value.name if isinstance(value, Path) else str(value)
+
+    def name_steps(self, value: Any, count: int) -> list[str]:
+        """The time of each frame."""
+        return [f"{number / self.options.frames_per_second:.2f} s" for number in range(count)]

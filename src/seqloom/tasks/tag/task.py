@@ -34,6 +34,7 @@ from seqloom.tasks.tag.preparation import (
 )
 from seqloom.tasks.tag.schemes import Scheme
 from seqloom.tasks.tag.toy_data import write_toy_data_files
+from seqloom.tasks.tracing import ForwardPass, StepOutputs, refuse_target
 
 
 class ModelConfig(RecurrentModelConfig):
@@ -147,6 +148,28 @@ class Tag(Task):
             ]
 
         return map_by_length(items, [len(item.tokens) for item in items], run)
+
+    def forward_pass(
+        self, model: Any, value: Any, item: TaggedSentence, context: Context, target: str | None = None
+    ) -> ForwardPass:
+        """The model reads a sentence, token by token; the speller, all its tokens at once."""
+        del value, context
+        refuse_target(self.name, target)
+        words, lengths, characters = (part.to(model.device) for part in collate([item])[:3])
+
+        def run() -> None:
+            model(words, lengths, None, characters)
+
+        return ForwardPass(item.tokens, run)
+
+    def step_outputs(
+        self, model: Any, item: TaggedSentence, context: Context, target: str | None = None
+    ) -> StepOutputs:
+        """How likely each tag is after each token, by its score alone, without what a CRF adds."""
+        refuse_target(self.name, target)
+        words, lengths, characters = (part.to(model.device) for part in collate([item])[:3])
+        scores = model(words, lengths, None, characters).emissions[0].float().log_softmax(-1).cpu()
+        return StepOutputs(item.tokens, context.preparation.tags, scores, [-1] * len(item.tokens))
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
         """Loss, accuracy, and by a scheme precision, recall and F1 of whole entities."""

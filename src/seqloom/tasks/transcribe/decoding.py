@@ -10,17 +10,19 @@ import torch
 from torch import Tensor
 
 from seqloom.data.audio.features import log_mel_stream
+from seqloom.data.padding import lengths_of, pad
 from seqloom.decoding.ctc.beam import CTCBeamOptions, ctc_beam_search
 from seqloom.decoding.ctc.greedy import BLANK, ctc_greedy_decode, ctc_greedy_decode_step
-from seqloom.errors import ConfigError
+from seqloom.errors import ConfigError, DataError
 from seqloom.models.ctc_transcriber import CTCTranscriber
 from seqloom.state import State
 from seqloom.tasks.base import Context
 from seqloom.tasks.inputs.audio import AudioInput
-from seqloom.tasks.seq2seq import decode_encoded
+from seqloom.tasks.seq2seq import decode_encoded, read_target
+from seqloom.tasks.tracing import ForwardPass, StepOutputs, refuse_target
 from seqloom.tasks.transcribe.language_models import make_scorer
 from seqloom.tasks.transcribe.preparation import Preparation
-from seqloom.tasks.transcribe.utterances import single_spaced
+from seqloom.tasks.transcribe.utterances import Recording, single_spaced
 
 
 def decode_symbols(model: Any, encoded: Any, lengths: Tensor, context: Context) -> list[list[int]]:
@@ -44,6 +46,49 @@ def decode_symbols(model: Any, encoded: Any, lengths: Tensor, context: Context) 
     scorer = None if name is None else make_scorer(name, context.preparation, context.load_run)
     scores = encoded.to(torch.promote_types(encoded.dtype, torch.float32))
     return [row[0].symbols for row in ctc_beam_search(scores.log_softmax(-1), lengths, options, scorer)]
+
+
+def pass_over(model: Any, value: Any, item: Recording, context: Context, target: str | None) -> ForwardPass:
+    """What `Traceable.forward_pass` says, of a transcriber."""
+    preparation: Preparation = context.preparation
+    normalized = preparation.normalize(item)
+    features, lengths = pad([normalized]).to(model.device), lengths_of([normalized]).to(model.device)
+    steps = preparation.input.name_steps(value, len(normalized))
+    if context.model.decoder == "ctc":
+        refuse_target("transcribe", target)
+
+        def run_ctc() -> None:
+            model(features, lengths)
+
+        return ForwardPass(steps, run_ctc)
+    if target is None:
+        greedy = context._replace(decoding=context.decoding.model_copy(update={"num_beams": 1}))
+        (row,) = decode_symbols(model, model.encode(features, lengths), lengths, greedy)
+    else:
+        row = preparation.vocabulary.encode(target)
+        if BLANK in row or not row:
+            expected = f"the target must be made of the {preparation.unit}s of the training split"
+            raise DataError("trace", expected, got=f"{target!r:.60}")
+
+    def run() -> Tensor | None:
+        encoded = model.encode(features, lengths)
+        return read_target(model, encoded, [BLANK, *row])
+
+    return ForwardPass(steps, run, ["<start>", *map(preparation.symbol, row)])
+
+
+def symbols_by_step(
+    model: CTCTranscriber, item: Recording, context: Context, target: str | None
+) -> StepOutputs:
+    """What `Expecting.step_outputs` says, of CTC."""
+    refuse_target("transcribe", target)
+    preparation: Preparation = context.preparation
+    normalized = preparation.normalize(item)
+    features, lengths = pad([normalized]).to(model.device), lengths_of([normalized]).to(model.device)
+    scores = model(features, lengths)[0].float().log_softmax(-1).cpu()
+    names = ["<blank>", *map(preparation.symbol, range(1, scores.shape[-1]))]
+    steps = [f"frame {number}" for number in range(len(scores))]
+    return StepOutputs(steps, names, scores, [-1] * len(scores))
 
 
 def stream_text(model: CTCTranscriber, chunks: Iterable[numpy.ndarray], context: Context) -> Iterator[str]:

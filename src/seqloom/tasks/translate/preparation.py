@@ -153,6 +153,16 @@ class Preparation:
             raise DataError("translate", "the input must be a text that is not empty", got=value)
         return self._encode_text(value, self.source_vocabulary)
 
+    def encode_target(self, value: str) -> EncodedText:
+        """A translation, encoded.
+
+        Raises:
+            DataError: it is no text, or only white space.
+        """
+        if not isinstance(value, str) or not value.strip():
+            raise DataError("translate", "the target must be a text that is not empty", got=value)
+        return self._encode_text(value, self.target_vocabulary)
+
     def source(self, data: Records, split: str, batching: Batching) -> Source:
         """Batches of pairs of near length."""
         items, skipped, lengths, digest = encode_examples(data, split, self._encode_pair, _measure)

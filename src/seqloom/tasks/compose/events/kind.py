@@ -26,6 +26,7 @@ from seqloom.tasks.compose.config import DataConfig, ModelConfig
 from seqloom.tasks.compose.events.preparation import Preparation
 from seqloom.tasks.compose.events.writing import bigram_step, write_tunes
 from seqloom.tasks.next_token import next_token_loss
+from seqloom.tasks.tracing import ForwardPass
 
 
 @final
@@ -76,6 +77,17 @@ class Events:
         return write_tunes(
             model.step, None, context.preparation, primers, context.decoding, seeds, model.device
         )
+
+    def forward_pass(self, model: LanguageModel, tune: Tune, context: Context) -> ForwardPass:
+        """The model reads a tune, event by event, from its start."""
+        tokenizer = context.preparation.tokenizer
+        tokens = tokenizer.encode(tune).tokens[:-1].astype(numpy.int64)  # what follows the end is not modeled
+
+        def run() -> None:
+            model(torch.from_numpy(tokens)[None].to(model.device))
+
+        names = (tokenizer.names[token].removesuffix("_None") for token in tokens)
+        return ForwardPass([name.replace("_", " ") for name in names], run)
 
     def baseline(self, preparation: Preparation, data: Music, split: str, budget: Budget) -> Baseline | None:
         """A bigram model of tokens (Kneser-Ney)."""

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from seqloom.baselines.budget import Budget
 from seqloom.baselines.markov_keys import MarkovKeys
 from seqloom.data.music.dataset import Music
-from seqloom.data.music.rolls.roll import NUM_KEYS
+from seqloom.data.music.rolls.roll import LOWEST_KEY, NUM_KEYS
 from seqloom.data.music.rolls.sampling import sample_music
-from seqloom.data.music.rolls.tunes import tune_of_frames
-from seqloom.data.music.tune import Tune
+from seqloom.data.music.rolls.tunes import frames_of_tune, tune_of_frames
+from seqloom.data.music.tune import Tune, pitch_name
 from seqloom.models.dropout import Dropouts
 from seqloom.models.rolls.roll_model import RollConfig, RollModel
 from seqloom.models.rolls.sampling import KeySampling
@@ -28,6 +28,7 @@ from seqloom.tasks.compose.config import DataConfig, ModelConfig
 from seqloom.tasks.compose.frames.batches import RollBatch
 from seqloom.tasks.compose.frames.composing import compose_tunes, sample_rolls
 from seqloom.tasks.compose.frames.preparation import RollPreparation, read_split
+from seqloom.tasks.tracing import ForwardPass
 
 FIRST_NATS = "first_nats"
 """Of the frame that is not scored: the name of a count that rows of frames have"""
@@ -83,6 +84,17 @@ class Frames:
     def compose(self, model: RollModel, primers: Sequence[Tune | None], context: Context) -> list[Tune]:
         """The bars that follow each primer, frame by frame."""
         return compose_tunes(model, primers, context.preparation.meter, context.decoding)
+
+    def forward_pass(self, model: RollModel, tune: Tune, context: Context) -> ForwardPass:
+        """The model reads a tune, frame by frame; where keys are tied, each has a row of its own."""
+        frames = frames_of_tune(tune, context.preparation.meter.frames_per_quarter)
+
+        def run() -> None:
+            model.step(torch.from_numpy(frames)[None].to(model.device, model.unheard.dtype))
+
+        keys = (frame.nonzero()[0].tolist() for frame in frames)
+        steps = [" ".join(pitch_name(LOWEST_KEY + key) for key in sounding) or "silence" for sounding in keys]
+        return ForwardPass(steps, run)
 
     def baseline(
         self, preparation: RollPreparation, data: Music, split: str, budget: Budget

@@ -1,0 +1,167 @@
+r"""The gradient of the loss with respect to a state so many steps earlier, by where it enters a layer.
+
+.. math::
+
+    \delta_t &= \frac{\partial L}{\partial h_t} \text{ as it comes from above, not through later steps} \\
+    g_{t,k} &= \delta_t \, J_t J_{t-1} \cdots J_{t-k+1}, \quad
+    J_s = \frac{\partial (h_s, c_s)}{\partial (h_{s-1}, c_{s-1})}
+
+One such chain for each step t and lag k is what RNNbow shows (Cashman et al., 2017). Their sum over t is the
+whole gradient with respect to the state of a step. A few entries are drawn, and followed back together;
+numbers are scaled at every lag, so that nothing underflows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy
+import torch
+from torch import Tensor
+
+from seqloom.inspection.diagnosis.direction import Direction, in_order
+from seqloom.layers.tracing import Recording
+
+NUM_ENTRIES = 24
+MAX_LAG = 100
+SMALL = 0.01
+"""The share of a gradient, or of a bit, that counts as gone"""
+
+
+class GradientByLag(NamedTuple):
+    """How much of a gradient is left so many steps earlier, lag 0 first.
+
+    Fields:
+        share: (K + 1,) of the norm at lag 0, in the mean over the entries that have this lag.
+        hidden, cell: (K + 1,) mean norms with respect to h and c; `cell` is empty without a cell.
+        entries: (N, K + 1) norms of each entry; NaN beyond a row's start.
+        decay: the factor a step, of a line through the logarithms; NaN below lag 2.
+        gone_after: the first lag at which less than 1 % is left; None: there is none.
+    """
+
+    share: numpy.ndarray
+    hidden: numpy.ndarray
+    cell: numpy.ndarray
+    entries: numpy.ndarray
+    decay: float
+    gone_after: int | None
+
+    @property
+    def max_lag(self) -> int:
+        """The greatest lag that was measured."""
+        return len(self.share) - 1
+
+
+def entering_gradients(recording: Recording, name: str, direction: Direction, number: int = 0) -> Tensor:
+    """δ (T, B, size), in the order of the direction, of a loss whose backward pass has run.
+
+    Args:
+        recording: of a module whose outputs retain their gradients.
+        name: of the place.
+        direction: of the same call.
+        number: of the call.
+    """
+    place, call = direction.place, recording.calls[name][number]
+    T, B, P = call.hidden.shape
+    entering = call.hidden.new_zeros(T, B, direction.size)
+    whole = call.output.grad
+    if whole is not None:
+        part = whole.chunk(1 + place.layer.bidirectional, -1)[int(place.is_reverse)]
+        entering[..., :P] = in_order(part, place, direction.lengths)
+    state = recording.states[name][number]
+    last = (direction.lengths - 1).clamp(min=0)
+    rows = torch.arange(B, device="cpu")[direction.lengths > 0]
+    for tensor, columns in zip(_tensors(state), (slice(0, P), slice(P, None)), strict=False):
+        if tensor.grad is not None:
+            entering[last[rows], rows, columns] += tensor.grad[place.number][rows]
+    return entering
+
+
+def draw_and_follow(
+    direction: Direction,
+    entering: Tensor,
+    generator: torch.Generator,
+    max_lag: int = MAX_LAG,
+    num_entries: int = NUM_ENTRIES,
+) -> tuple[numpy.ndarray, numpy.ndarray] | None:
+    """Follow the gradients of a few entries back.
+
+    Args:
+        direction: the states.
+        entering: δ (T, B, size), as `entering_gradients` gives it.
+        generator: draws the entries; those with a long past come first.
+        max_lag: K at most; no row need have as many steps.
+        num_entries: N at most.
+
+    Returns:
+        Norms (N, K + 1) with respect to h and to c; None where no gradient enters.
+    """
+    norms = entering.norm(dim=-1)
+    valid = torch.arange(len(norms), device="cpu").unsqueeze(1) < direction.lengths
+    steps, rows = torch.nonzero((norms > 0) & valid, as_tuple=True)
+    if not len(steps):
+        return None
+    longest = int(steps.max()) + 1  # lags up to the state before a row's first step
+    max_lag = min(max_lag, longest)
+    far = torch.nonzero(steps + 1 >= min(max_lag, (longest + 1) // 2 + 1)).flatten()
+    chosen = far[torch.randperm(len(far), generator=generator, device="cpu")[:num_entries]]
+    steps, rows = steps[chosen], rows[chosen]
+    return follow_back(direction, entering[steps, rows], steps, rows, max_lag)
+
+
+def follow_back(
+    direction: Direction, gradients: Tensor, steps: Tensor, rows: Tensor, max_lag: int
+) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Norms (N, K + 1) with respect to h and c, of gradients (N, size) after steps (N,) of rows (N,)."""
+    P = direction.h.shape[-1]
+    hidden, cell = (numpy.full((len(steps), max_lag + 1), math.nan) for _ in range(2))
+    logs = torch.zeros(len(steps), dtype=torch.float64)
+    for lag in range(max_lag + 1):
+        active = steps + 1 - lag >= 0
+        if lag:
+            at = (steps - lag + 1).clamp(min=0)
+            products, before = direction.products[at, rows], direction.state(at, rows)
+            gradients = direction.pull_back(products, before, gradients)
+        norm = gradients.double().norm(dim=-1)
+        for table, part in ((hidden, gradients[:, :P]), (cell, gradients[:, P:])):
+            values = part.double().norm(dim=-1) * logs.exp()
+            table[active.numpy(), lag] = values[active].numpy()
+        scale = torch.where((norm > 0) & norm.isfinite(), norm, torch.ones_like(norm))
+        gradients, logs = gradients / scale.unsqueeze(-1).to(gradients), logs + scale.log()
+    return hidden, cell
+
+
+def gradient_by_lag(parts: Sequence[tuple[numpy.ndarray, numpy.ndarray]]) -> GradientByLag | None:
+    """What the entries of several batches, as `draw_and_follow` gives them, come to; None where none is."""
+    if not parts:
+        return None
+    width = max(hidden.shape[1] for hidden, _ in parts)
+    hidden, cell = (
+        numpy.concatenate([_widen(table, width) for table in tables]) for tables in zip(*parts, strict=True)
+    )
+    has_cell = bool(numpy.nansum(cell) > 0)
+    both = numpy.sqrt(hidden**2 + numpy.nan_to_num(cell) ** 2)
+    there = ~numpy.isnan(both)
+    first = numpy.where(there, both[:, :1], 0.0).sum(0)
+    share = numpy.where(there, both, 0.0).sum(0) / first
+    lags = numpy.arange(len(share))
+    usable = (share > 0) & numpy.isfinite(share)
+    decay = math.nan
+    if usable.sum() > 2:
+        slope = numpy.polyfit(lags[usable], numpy.log(share[usable]), 1)[0]
+        decay = math.exp(slope)
+    gone = numpy.flatnonzero(share < SMALL)
+    means = [numpy.nanmean(table, 0) for table in (hidden, cell)]
+    gone_after = int(gone[0]) if len(gone) else None
+    return GradientByLag(share, means[0], means[1] if has_cell else numpy.zeros(0), both, decay, gone_after)
+
+
+def _widen(table: numpy.ndarray, width: int) -> numpy.ndarray:
+    """With columns of NaN up to a width."""
+    return numpy.pad(table, ((0, 0), (0, width - table.shape[1])), constant_values=math.nan)
+
+
+def _tensors(state: Any) -> list[Tensor]:
+    return [state] if isinstance(state, Tensor) else list(state)

@@ -1,0 +1,132 @@
+"""A sample of the batches that a run learns from, and its losses as functions of no arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqloom.data.batching import Batching, to_device
+from seqloom.data.tables.records import Records
+from seqloom.errors import RunError
+from seqloom.state import State, detach
+from seqloom.training import checkpoint
+
+if TYPE_CHECKING:
+    from seqloom.inference.predictor import Predictor
+
+MAX_ROWS = 32
+"""Of a batch of the sample"""
+MAX_COMPARED = 20_000
+"""Rows of a split that are compared with those of another"""
+
+
+class Sample(NamedTuple):
+    """Batches of the training split.
+
+    Fields:
+        losses: nats per unit of each batch, with the state that it begins from.
+        rows: of all of them.
+        carries_state: whether rows go on from batch to batch.
+        data: its path.
+        split: its name.
+        shared: the share of test inputs, or of those of validation, that training has too; None: not known.
+    """
+
+    losses: list[Callable[[], Tensor]]
+    rows: int
+    carries_state: bool
+    data: Path
+    split: str
+    shared: float | None
+
+
+def draw_sample(
+    run: Predictor,
+    data: Path | str | None,
+    num_batches: int,
+    *,
+    strict: bool,
+    reading: Mapping[str, Any] | None,
+    log: Callable[[str], object],
+) -> Sample:
+    """The first batches of an epoch, as training reads them.
+
+    Args:
+        run: the trained model.
+        data: a file or folder; None: what it was trained on.
+        num_batches: how many.
+        strict: whether one bad row raises.
+        reading: how tables are read.
+        log: called with a line about the data.
+
+    Raises:
+        RunError: the data of the training is not there any more.
+        DataError: the data cannot be read, or is that of another task.
+    """
+    config, task = run.config, run.config.task
+    path = training_data(run.folder) if data is None else Path(data)
+    splits = task.divide(run.preparation, config.read(path, strict, reading))
+    log(f"data: {path} ({splits.describe()})")
+    training = config.training
+    batching = Batching(
+        min(training.batch_size, MAX_ROWS),
+        training.window,
+        training.seed,
+        batch_units=training.batch_units,
+        max_units=training.max_units,
+    )
+    source = run.preparation.source(splits, "train", batching)
+    context = config.context(run.preparation)
+    losses: list[Callable[[], Tensor]] = []
+    rows, state = 0, None
+    for batch in islice(source.batches(0), num_batches):
+        placed = to_device(batch, run.model.device)
+        losses.append(_loss_of(run, placed, state, context))
+        with torch.no_grad():
+            loss = task.loss(run.model, placed, state, context)
+        rows += len(loss.nats)
+        state = detach(loss.state) if source.carries_state and loss.state is not None else None
+    return Sample(losses, rows, source.carries_state, path, "train", shared_inputs(splits, run))
+
+
+def training_data(folder: Path) -> Path:
+    """Where the data lies that a run was trained on.
+
+    Raises:
+        RunError: the run folder does not say it, or it is not there any more.
+    """
+    expected, got = "expected DATA, the examples to diagnose it with", "none"
+    if (folder / checkpoint.FILE).exists():
+        path = checkpoint.data_path(folder)
+        if path.exists():
+            return path
+        got = f"none, and nothing is at {path} any more"
+    raise RunError(folder, expected, got=got)
+
+
+def shared_inputs(splits: Any, run: Predictor) -> float | None:
+    """The share of the held-out inputs that training has too, of tables; None of other data."""
+    if not isinstance(splits, Records):
+        return None
+    held_out = "test" if "test" in splits.splits else "validation"
+    column = run.preparation.column
+    known = {_key(row.fields.get(column)) for row in islice(splits.examples("train"), MAX_COMPARED)}
+    tested = [_key(row.fields.get(column)) for row in islice(splits.examples(held_out), MAX_COMPARED)]
+    return sum(key in known for key in tested) / len(tested) if tested else None
+
+
+def _key(value: Any) -> str:
+    return str(value)
+
+
+def _loss_of(run: Predictor, batch: Any, state: State | None, context: Any) -> Callable[[], Tensor]:
+    def compute() -> Tensor:
+        loss = run.config.task.loss(run.model, batch, state, context)
+        return loss.nats.sum() / loss.units.sum().clamp(min=1)
+
+    return compute

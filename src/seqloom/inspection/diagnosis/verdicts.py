@@ -1,0 +1,318 @@
+"""What is wrong, by name: each verdict with its evidence, and the one change to try first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from statistics import median
+from typing import NamedTuple
+
+from seqloom.inspection.diagnosis.history import History
+from seqloom.inspection.diagnosis.horizon import Horizon
+from seqloom.inspection.diagnosis.place import PlaceDiagnosis
+
+NAMES = (
+    "healthy",
+    "exploding",
+    "vanishing",
+    "saturated",
+    "dead",
+    "short-sighted",
+    "undertrained",
+    "overfit",
+    "not better than the baseline",
+    "leaking",
+)
+
+FAILURES = ("not better than the baseline", "undertrained", "exploding")
+"""Verdicts of a history beside which a gradient that vanishes is a reason"""
+MIN_LAGS = 8
+"""Lags below which nothing is said about a decay"""
+GROWTH = 10.0
+"""Of a gradient with the lag, above which it explodes"""
+ALWAYS_VANISHED = 2
+"""A gradient that is gone after so many steps is named even where the model is good"""
+NEAR = 0.25
+"""Of the lags that there are: what is gone before that is gone early"""
+SATURATED = 0.95
+"""Of steps and units"""
+STUCK = 0.5
+"""Of steps and units of a tanh layer"""
+DEAD = 0.5
+"""Of units"""
+CUT = 0.25
+"""Of a gradient that is left where the window ends: the window cuts it"""
+EARLY = 0.8
+"""Of the steps; the rest is the end of a training"""
+STILL_FALLING = 0.1
+"""Of the whole drop of the loss, at the end of a training"""
+RISE = 0.15
+"""Of the drop in training, by which validation rises"""
+GAP = 0.5
+"""Of the drop in training that validation does not have"""
+LEARNED = 0.05
+"""Of the first loss: a training that lowers it by less has not begun to learn"""
+WORSE = 0.1
+"""Of the first loss: a rise that is no noise"""
+LEAP = 30.0
+"""Of a norm over the median"""
+LEAKED = 0.2
+"""Of held-out inputs"""
+
+
+class Verdict(NamedTuple):
+    """A finding.
+
+    Fields:
+        name: one of `NAMES`.
+        evidence: the numbers that say so, in a sentence.
+        advice: the one change to try first.
+    """
+
+    name: str
+    evidence: str
+    advice: str
+
+
+class Circumstances(NamedTuple):
+    """What a verdict needs to know of a run beside its numbers.
+
+    Fields:
+        is_better: whether its report says that it is better than the baseline; None: it is not known.
+        carries_state: whether long sequences are cut into windows.
+        window: steps of a window.
+        learning_rate: of the training.
+        gradient_clip: its limit; None: none.
+        shared: the share of test inputs that training has too; None: it is not known.
+    """
+
+    is_better: bool | None = None
+    carries_state: bool = False
+    window: int = 0
+    learning_rate: float = math.nan
+    gradient_clip: float | None = None
+    shared: float | None = None
+
+
+UNKNOWN = Circumstances()
+OPEN_FORGET = "Start the forget gates open (forget_gate_bias=1 of the layer), or set model.cell_type=gru"
+CLIP = "Set training.gradient_clip=1"
+REGULARIZE = "Add data, or set model.dropout higher"
+
+
+def judge(
+    places: Mapping[str, PlaceDiagnosis],
+    history: History | None = None,
+    horizon: Horizon | None = None,
+    circumstances: Circumstances = UNKNOWN,
+) -> list[Verdict]:
+    """All that is wrong, or that nothing is.
+
+    Args:
+        places: what was measured of each direction of each layer.
+        history: of the training; None: there is none, and a decay alone decides.
+        horizon: what memory is worth.
+        circumstances: of the run.
+    """
+    of_history = [] if history is None else verdicts_of_history(history, circumstances)
+    has_failed = history is None or any(verdict.name in FAILURES for verdict in of_history)
+    verdicts = [
+        *_exploding(places, of_history, circumstances),
+        *_vanishing(places, has_failed, horizon),
+        *_saturated(places),
+        *_dead(places),
+        *_short_sighted(places, circumstances),
+        *(verdict for verdict in of_history if verdict.name != "exploding"),
+        *_leaking(circumstances),
+    ]
+    return verdicts or [_healthy(places, horizon)]
+
+
+def verdicts_of_history(history: History, circumstances: Circumstances = UNKNOWN) -> list[Verdict]:
+    """What the records of a training and its report say by themselves; empty where that is nothing bad."""
+    verdicts = _broken(history, circumstances)
+    if circumstances.is_better is False:
+        evidence = "its report on held-out data is not better than the baseline's by more than chance"
+        advice = "Look at the labels and at how the data is split, then train longer"
+        verdicts.append(Verdict("not better than the baseline", evidence, advice))
+    overfit = _overfit(history)
+    return [*verdicts, *(overfit or _undertrained(history))]
+
+
+def _broken(history: History, circumstances: Circumstances) -> list[Verdict]:
+    """A loss that rises, or a gradient that leaps where nothing clips it."""
+    train, norms, rate = history.train.values, history.norms.values, circumstances.learning_rate
+    slower = (
+        f"Set training.learning_rate={rate / 10:g}" if rate == rate else "Take a tenth of the learning rate"
+    )
+    if len(train) > 2:
+        least, noise = min(train), WORSE * abs(train[0])
+        if train[-1] - least > max(noise, 0.5 * (train[0] - least)):
+            evidence = f"the training loss rose from {least:.3g} to {train[-1]:.3g} nats"
+            return [Verdict("exploding", evidence, slower)]
+    late = norms[len(norms) // 2 :]
+    if len(norms) >= 4 and circumstances.gradient_clip is None and max(late) > LEAP * median(norms):
+        evidence = (
+            f"the gradient's norm leaps to {max(late):.3g} from a median of {median(norms):.3g}, unclipped"
+        )
+        return [Verdict("exploding", evidence, CLIP)]
+    return []
+
+
+def _overfit(history: History) -> list[Verdict]:
+    """Validation that rises while training falls, or that never took part in it."""
+    train, validation = history.train.values, history.validation.values
+    if len(train) < 2 or not validation:
+        return []
+    first, last, best, end = train[0], train[-1], min(validation), validation[-1]
+    learned = first - last
+    if learned <= LEARNED * abs(first):
+        return []
+    if len(validation) >= 3 and end - best > RISE * learned and last < best:
+        evidence = f"validation rose from {best:.3g} to {end:.3g} nats while training fell to {last:.3g}"
+        return [Verdict("overfit", evidence, REGULARIZE)]
+    if best - last > GAP * learned:
+        evidence = f"training fell from {first:.3g} to {last:.3g} nats, validation only to {best:.3g}"
+        return [Verdict("overfit", evidence, REGULARIZE)]
+    return []
+
+
+def _undertrained(history: History) -> list[Verdict]:
+    """By the validation losses, or, where there are few, by those of training."""
+    curve = history.validation if len(history.validation.values) >= 5 else history.train
+    if len(curve.values) < 5 or not history.train.values:
+        return []
+    start, least, end = max(history.train.values[0], curve.values[0]), min(curve.values), curve.steps[-1]
+    pairs = zip(curve.steps, curve.values, strict=True)
+    before = min((value for step, value in pairs if step <= EARLY * end), default=start)
+    whole, late = start - least, before - least
+    if whole < LEARNED * abs(start):
+        evidence = (
+            f"the loss fell by {100 * whole / abs(start):.1f} % only, from {start:.3g} to {least:.3g} nats"
+        )
+        advice = "Set a higher training.learning_rate, then train longer"
+        return [Verdict("undertrained", evidence, advice)]
+    if late > STILL_FALLING * whole:
+        evidence = (
+            f"the last fifth of the steps still took {100 * late / whole:.0f} % of all that the loss fell"
+        )
+        return [Verdict("undertrained", evidence, f"Train longer: training.max_steps={2 * end}")]
+    return []
+
+
+def _exploding(
+    places: Mapping[str, PlaceDiagnosis], of_history: list[Verdict], circumstances: Circumstances
+) -> list[Verdict]:
+    for name, place in places.items():
+        lags = place.gradient
+        if lags is None or lags.max_lag < MIN_LAGS:
+            continue
+        advice = CLIP if circumstances.gradient_clip is None else "Take a tenth of training.learning_rate"
+        most = float(lags.share.max())
+        if most > GROWTH:
+            evidence = (
+                f"{name}: {int(lags.share.argmax())} steps back the gradient is {most:.3g} times as large"
+            )
+            return [Verdict("exploding", evidence, advice)]
+        if place.product is not None and place.product > GROWTH:
+            evidence = f"{name}: the product of {place.product_steps} step Jacobians is {place.product:.3g}"
+            return [Verdict("exploding", evidence, advice)]
+    return [verdict for verdict in of_history if verdict.name == "exploding"]
+
+
+def _vanishing(
+    places: Mapping[str, PlaceDiagnosis], has_failed: bool, horizon: Horizon | None
+) -> list[Verdict]:
+    """Of the place that is worst; where a model has learned, only what is gone at once.
+
+    A gradient that reaches much further than the memory that the model uses is not what is in its way.
+    """
+    worst: tuple[int, str] | None = None
+    for name, place in places.items():
+        lags = place.gradient
+        if lags is None or lags.max_lag < MIN_LAGS or lags.gone_after is None:
+            continue
+        limit = ALWAYS_VANISHED
+        if has_failed and horizon is None:
+            limit = lags.max_lag
+        elif has_failed and horizon is not None and 2 * (horizon.steps or lags.max_lag) >= lags.gone_after:
+            limit = max(limit, int(NEAR * lags.max_lag))
+        if lags.gone_after <= limit and (worst is None or lags.gone_after < worst[0]):
+            worst = (lags.gone_after, name)
+    if worst is None:
+        return []
+    gone, name = worst
+    place = places[name]
+    lags = place.gradient
+    assert lags is not None
+    evidence = f"{name}: after {gone} steps less than 1 % of the gradient is left, {lags.decay:.2g} a step"
+    if place.product is not None:
+        evidence += f"; the product of {place.product_steps} step Jacobians is {place.product:.2g}"
+    other = {"lstm": OPEN_FORGET, "rnn": "Set model.cell_type=lstm"}
+    advice = other.get(place.cell, "Set model.layer_norm=true")
+    return [Verdict("vanishing", evidence, advice)]
+
+
+def _saturated(places: Mapping[str, PlaceDiagnosis]) -> list[Verdict]:
+    for name, place in places.items():
+        for gate in place.gates:
+            low, high = float(gate.low.mean()), float(gate.high.mean())
+            keeps_all = gate.name == "forget" and high > low  # which is how a cell remembers
+            if max(low, high) <= SATURATED or keeps_all:
+                continue
+            side, share = ("below 0.1", low) if low > high else ("above 0.9", high)
+            evidence = (
+                f"{name}.{gate.name} is {side} at {100 * share:.0f} % of steps and units, "
+                f"{gate.means.mean():.2g} in the mean"
+            )
+            is_shut = gate.name == "forget" and low > high
+            advice = OPEN_FORGET if is_shut else "Start its bias at 0, with a lower training.learning_rate"
+            return [Verdict("saturated", evidence, advice)]
+        if place.units.stuck > STUCK:
+            share = 100 * place.units.stuck
+            evidence = f"{name}: |h| is above 0.97 at {share:.0f} % of steps and units, where tanh is flat"
+            return [Verdict("saturated", evidence, "Take a tenth of training.learning_rate")]
+    return []
+
+
+def _dead(places: Mapping[str, PlaceDiagnosis]) -> list[Verdict]:
+    for name, place in places.items():
+        units = place.units
+        dead, copies = len(units.dead), len(units.duplicates)
+        if dead + copies > DEAD * units.count:
+            evidence = f"{name}: of {units.count} units {dead} never move, {copies} repeat another"
+            advice = "Train from new weights: another training.seed, a lower training.learning_rate"
+            return [Verdict("dead", evidence, advice)]
+    return []
+
+
+def _short_sighted(places: Mapping[str, PlaceDiagnosis], circumstances: Circumstances) -> list[Verdict]:
+    """A window that ends where the gradient has not."""
+    window = circumstances.window
+    for name, place in places.items() if circumstances.carries_state else ():
+        lags = place.gradient
+        if lags is not None and lags.max_lag >= window and float(lags.share[window - 1]) > CUT:
+            left = 100 * float(lags.share[window - 1])
+            evidence = f"{name}: the window of {window} steps ends while {left:.0f} % of the gradient is left"
+            return [Verdict("short-sighted", evidence, f"Set training.window={4 * window}")]
+    return []
+
+
+def _leaking(circumstances: Circumstances) -> list[Verdict]:
+    shared = circumstances.shared
+    if shared is None or shared <= LEAKED:
+        return []
+    evidence = f"{100 * shared:.0f} % of the held-out inputs are in the training split too"
+    return [Verdict("leaking", evidence, "Take them out of one of the two, and evaluate again")]
+
+
+def _healthy(places: Mapping[str, PlaceDiagnosis], horizon: Horizon | None) -> Verdict:
+    parts = []
+    measured = [(name, place.gradient) for name, place in places.items() if place.gradient is not None]
+    if measured:
+        name, lags = max(measured, key=lambda pair: pair[1].gone_after or math.inf)
+        reach = f"after {lags.gone_after} steps" if lags.gone_after else f"in none of {lags.max_lag} steps"
+        parts.append(f"{name}: the gradient falls below 1 % {reach}")
+    if horizon is not None and horizon.steps is not None:
+        parts.append(f"a memory of {horizon.steps} steps explains 95 % of what memory explains")
+    return Verdict("healthy", "; ".join(parts) or "nothing stands out", "Nothing needs to change")

@@ -1,0 +1,107 @@
+"""Record what recurrent layers read and compute in the calls of a module, on the kernels that they run on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from seqloom.layers.recurrent.execution import DirectionTrace
+from seqloom.layers.recurrent.forward import trace_layers
+from seqloom.layers.recurrent.parameters import Layer
+from seqloom.layers.tracing.names import HIDDEN, LETTERS, Place, places
+
+Call: TypeAlias = DirectionTrace
+"""One call of one direction of a layer"""
+
+
+def value_of(call: Call, name: str) -> Tensor:
+    """A value (T, B, …) of a call by its name: `forget`, `cell`, `hidden` …"""
+    if name == HIDDEN:
+        return call.hidden
+    letters = {LETTERS.get(letter, letter): letter for letter in call.gates._fields}
+    return getattr(call.gates, letters[name])
+
+
+@final
+class Recording:
+    """The calls of every place of a module, in their order.
+
+    `calls` and `states` are by the name of the place: what it computed, and the state (L, B, …) that its
+    layer returned.
+
+    Args:
+        named: the places, as `places` names them.
+    """
+
+    def __init__(self, named: dict[str, Place]) -> None:
+        self.places = named
+        self.calls: dict[str, list[Call]] = {name: [] for name in named}
+        self.states: dict[str, list[Any]] = {name: [] for name in named}
+
+    def values(self) -> dict[str, Tensor]:
+        """Every value by its full name, (T, B, …): what consecutive calls of a layer computed is joined.
+
+        Raises:
+            ValueError: calls of one layer had other numbers of rows.
+        """
+        joined: dict[str, Tensor] = {}
+        for name, calls in self.calls.items():
+            for value in self.places[name].sizes if calls else ():
+                parts = [value_of(call, value) for call in calls]
+                if len({part.shape[1] for part in parts}) > 1:
+                    raise ValueError(f"{name} was called with other numbers of rows.")
+                joined[f"{name}.{value}"] = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return joined
+
+
+@contextmanager
+def record(module: nn.Module, *, want_gates: bool = True) -> Iterator[Recording]:
+    """Record what the recurrent layers of `module` compute while it runs; their results are the same.
+
+    Args:
+        module: with layers of seqloom anywhere in it.
+        want_gates: False: gates are not computed, which takes time where gradients are needed.
+
+    >>> from seqloom.layers.recurrent import LSTM
+    >>> model = nn.ModuleDict({"encoder": LSTM(3, 4, num_layers=2)})
+    >>> with record(model) as recording:
+    ...     output, state = model["encoder"](torch.randn(5, 2, 3))
+    >>> torch.equal(recording.values()["encoder.layers.1.hidden"], output)
+    True
+    """
+    recording = Recording(places(module))
+    names: dict[Layer, list[str]] = {}
+    for name, place in recording.places.items():
+        names.setdefault(place.layer, []).append(name)
+    for layer, of_layer in names.items():
+        layer.forward = _recorder(layer, of_layer, recording, want_gates)
+    try:
+        yield recording
+    finally:
+        for layer in names:
+            del layer.forward
+
+
+def _recorder(
+    layer: Layer, names: list[str], recording: Recording, want_gates: bool
+) -> Callable[..., tuple[Any, Any]]:
+    """What takes the place of a layer's `forward`."""
+
+    def forward(input: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
+        if isinstance(input, PackedSequence):
+            padded, counts = pad_packed_sequence(input, layer.batch_first)
+            output, state = forward(padded, hx, counts)
+            is_sorted = input.sorted_indices is None
+            return pack_padded_sequence(output, counts, layer.batch_first, is_sorted), state
+        traced = trace_layers(layer, input, hx, lengths, want_gates=want_gates)
+        for name, call in zip(names, traced.calls, strict=True):
+            recording.calls[name].append(call)
+            recording.states[name].append(traced.state)
+        return traced.output, traced.state
+
+    return forward

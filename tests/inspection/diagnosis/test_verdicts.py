@@ -1,0 +1,159 @@
+"""Planted faults are named, each by its own verdict; layers and histories without one are healthy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from seqloom.inspection.diagnosis import Circumstances, History, judge, measure_module, verdicts_of_history
+from seqloom.inspection.diagnosis.history import Curve
+from seqloom.inspection.diagnosis.verdicts import NAMES
+from seqloom.layers.recurrent import GRU, LSTM, RNN
+
+T, B, I, H = 40, 8, 6, 24  # noqa: E741
+
+
+def verdict_names(layer: Any, x: torch.Tensor | None = None) -> list[str]:
+    x = torch.randn(T, B, I) if x is None else x
+    places = measure_module(layer.eval(), [lambda: layer(x)[0].square().sum()])
+    return [verdict.name for verdict in judge(places)]
+
+
+def with_gate(layer: Any, gate: int, bias: float) -> Any:
+    """A layer whose gate begins with a bias."""
+    with torch.no_grad():
+        layer.bias_ih_l0[gate * H : (gate + 1) * H] = bias
+    return layer
+
+
+def scaled(layer: Any, factor: float, name: str = "weight_hh_l0") -> Any:
+    with torch.no_grad():
+        getattr(layer, name).mul_(factor)
+    return layer
+
+
+def dead() -> Any:
+    return scaled(scaled(RNN(I, H, nonlinearity="relu"), 0.0), 0.0, "weight_ih_l0")
+
+
+def doubled(layer: Any) -> Any:
+    """Every unit has the weights of the first."""
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            for block in parameter.split(H):
+                block.copy_(block[:1].expand_as(block))
+    return layer
+
+
+FAULTS: dict[str, tuple[Callable[[], Any], str]] = {
+    "forget bias -5": (lambda: LSTM(I, H, forget_gate_bias=-5.0), "saturated"),
+    "input gate shut": (lambda: with_gate(LSTM(I, H), 0, -6.0), "saturated"),
+    "output gate open": (lambda: with_gate(LSTM(I, H), 3, 6.0), "saturated"),
+    "update gate open": (lambda: with_gate(GRU(I, H), 1, 8.0), "saturated"),
+    "update gate shut": (lambda: with_gate(GRU(I, H), 1, -8.0), "saturated"),
+    "tanh of large sums": (lambda: scaled(scaled(RNN(I, H), 20.0), 20.0, "weight_ih_l0"), "saturated"),
+    "small radius": (lambda: scaled(RNN(I, H, orthogonal_init=True), 0.1), "vanishing"),
+    "small radius, gated": (lambda: scaled(GRU(I, H), 0.1), "vanishing"),
+    "relu of radius 1.4": (
+        lambda: scaled(RNN(I, H, nonlinearity="relu", orthogonal_init=True), 2.0),
+        "exploding",
+    ),
+    "dead layer": (dead, "dead"),
+    "duplicate units": (lambda: doubled(RNN(I, H)), "dead"),
+    "duplicate units, gated": (lambda: doubled(LSTM(I, H)), "dead"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_of_a_layer_is_named(name: str) -> None:
+    build, verdict = FAULTS[name]
+    assert verdict in verdict_names(build())
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        LSTM(I, H, forget_gate_bias=3.0),
+        LSTM(I, H, forget_gate_bias=3.0, bidirectional=True),
+        RNN(I, H, orthogonal_init=True, bias=False),
+    ],
+    ids=["lstm", "lstm-both-ways", "rnn-orthogonal"],
+)
+def test_a_layer_that_remembers_is_healthy(layer: Any) -> None:
+    assert verdict_names(layer, 0.02 * torch.randn(T, B, I)) == ["healthy"]
+
+
+def curve(values: list[float]) -> Curve:
+    return Curve(tuple(range(10, 10 * len(values) + 10, 10)), tuple(values))
+
+
+LEARNED = [3.0, 1.5, 0.9, 0.7, 0.62, 0.6, 0.59, 0.585, 0.583, 0.582]
+STEADY = curve([1.0] * 10)
+HISTORIES: dict[str, tuple[History, Circumstances, list[str]]] = {
+    "good": (History(curve(LEARNED), curve([v + 0.1 for v in LEARNED]), STEADY), Circumstances(True), []),
+    "rising": (
+        History(curve([3.0, 2.0, 1.5, 4.0, 8.0]), Curve(), STEADY),
+        Circumstances(learning_rate=0.1),
+        ["exploding"],
+    ),
+    "leaping, unclipped": (
+        History(curve(LEARNED), curve(LEARNED), curve([1.0] * 8 + [900.0, 1.0])),
+        Circumstances(True),
+        ["exploding"],
+    ),
+    "leaping, clipped": (
+        History(curve(LEARNED), curve(LEARNED), curve([1.0] * 8 + [900.0, 1.0])),
+        Circumstances(True, gradient_clip=1.0),
+        [],
+    ),
+    "unmoved": (History(curve([3.0, 2.99, 2.99, 2.98, 2.98])), Circumstances(), ["undertrained"]),
+    "still falling": (History(curve([3.0, 2.6, 2.2, 1.8, 1.4])), Circumstances(), ["undertrained"]),
+    "validation rises": (
+        History(curve(LEARNED), curve([2.5, 1.4, 1.3, 1.5, 1.9])),
+        Circumstances(True),
+        ["overfit"],
+    ),
+    "validation never learned": (
+        History(curve(LEARNED), curve([2.9, 2.8, 2.8, 2.85, 2.8])),
+        Circumstances(False),
+        ["not better than the baseline", "overfit"],
+    ),
+    "nothing recorded": (History(), Circumstances(), []),
+    "one record": (History(curve([3.0])), Circumstances(), []),
+}
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_a_history_says_by_itself_what_went_wrong(name: str) -> None:
+    history, circumstances, expected = HISTORIES[name]
+    verdicts = verdicts_of_history(history, circumstances)
+    assert [verdict.name for verdict in verdicts] == expected
+    assert all(verdict.name in NAMES and verdict.evidence and verdict.advice for verdict in verdicts)
+
+
+def test_a_rising_loss_asks_for_a_tenth_of_its_rate() -> None:
+    history, circumstances, _ = HISTORIES["rising"]
+    (verdict,) = verdicts_of_history(history, circumstances)
+    assert verdict.evidence == "the training loss rose from 1.5 to 8 nats"
+    assert verdict.advice == "Set training.learning_rate=0.01"
+
+
+def test_held_out_inputs_that_training_has_are_leaking() -> None:
+    layer, x = RNN(I, H, orthogonal_init=True, bias=False).eval(), 0.02 * torch.randn(T, B, I)
+    places = measure_module(layer, [lambda: layer(x)[0].square().sum()])
+    names = [verdict.name for verdict in judge(places, circumstances=Circumstances(shared=0.5))]
+    assert names == ["leaking"]
+    assert [v.name for v in judge(places, circumstances=Circumstances(shared=0.1))] == ["healthy"]
+
+
+def test_a_window_that_cuts_the_gradient_is_short_sighted() -> None:
+    layer, x = RNN(I, H, orthogonal_init=True, bias=False).eval(), 0.02 * torch.randn(T, B, I)
+    places = measure_module(layer, [lambda: layer(x)[0].square().sum()])
+    cut = Circumstances(is_better=True, carries_state=True, window=10)
+    (verdict,) = judge(places, circumstances=cut)
+    assert verdict.name == "short-sighted"
+    assert verdict.advice == "Set training.window=40"
+    assert [v.name for v in judge(places, circumstances=cut._replace(carries_state=False))] == ["healthy"]
