@@ -62,6 +62,23 @@ def test_json_has_every_check_with_its_numbers(folder: Path) -> None:
     assert shared["numbers"] == {"shared": 4, "measured": 12, "learnt": 30, "share": 4 / 12}
 
 
+def test_a_page_has_what_failed_first(folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "checks.html"
+    done = seqloom("check", "run", "reviews", "--out", page, cwd=folder)
+    assert done.returncode == 1
+    text = page.read_text()
+    assert text.startswith("<!doctype html>")
+    assert text.index("What failed") < text.index('id="shared-examples"') < text.index("What passed")
+    assert "4 of 12 examples of test are among 30 of training" in text
+    assert "seqloom check run reviews --split test" in text
+    assert "Failed: shared-examples, baseline." in text
+    done = seqloom("check", "run", "reviews", "--out", page, cwd=folder)
+    assert (done.returncode, page.read_text()) == (2, text)
+    assert "--overwrite" in done.stderr
+    done = seqloom("check", "run", "reviews", "--out", tmp_path / "checks.txt", cwd=folder)
+    assert "--out: expected a name that ends in .html. Got " in done.stderr
+
+
 def test_checks_that_pass_have_exit_code_0(folder: Path) -> None:
     done = seqloom("check", "run", "reviews", "--only", "padding", "--only", "repeats", cwd=folder)
     assert done.returncode == 0

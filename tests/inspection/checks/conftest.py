@@ -13,7 +13,7 @@ from seqloom.data.batching import Batching
 from seqloom.inference.predictor import Predictor
 from seqloom.inspection.checks.checking import answer
 from seqloom.inspection.checks.finding import CheckResult
-from seqloom.inspection.checks.subject import Subject
+from seqloom.inspection.checks.sampling.subject import Subject
 from seqloom.inspection.checks.table import CHECKS
 from seqloom.runs.config import resolve
 from seqloom.tasks import task_named

@@ -7,7 +7,7 @@ from typing import Any
 
 from seqloom.errors import DataError
 from seqloom.inspection.checks.finding import Finding, NotApplicableError
-from seqloom.inspection.checks.subject import Subject
+from seqloom.inspection.checks.sampling.subject import Subject
 from seqloom.tasks.captioning import Captioning
 
 MOST_INPUTS, FEWEST_INPUTS = 64, 8

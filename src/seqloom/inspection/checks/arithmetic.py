@@ -13,7 +13,7 @@ from torch import nn
 from seqloom.errors import ConfigError
 from seqloom.inspection.checks.finding import Finding, NotApplicableError
 from seqloom.inspection.checks.invariance import Gap, measure_gap
-from seqloom.inspection.checks.subject import Subject
+from seqloom.inspection.checks.sampling.subject import Subject
 from seqloom.kernels.selection import KERNELS
 from seqloom.tasks.base import Loss
 

@@ -7,7 +7,7 @@ from seqloom.data.bucketing import BATCH_SIZE
 from seqloom.evaluation.measure import measure
 from seqloom.evaluation.report import make_report
 from seqloom.inspection.checks.finding import Finding, NotApplicableError
-from seqloom.inspection.checks.subject import Subject
+from seqloom.inspection.checks.sampling.subject import Subject
 from seqloom.runs.run_folder import training_seconds
 
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seqloom.inspection.checks.batches import cut_steps, named_tensors, step_counts, swap_futures
 from seqloom.inspection.checks.chunks import recurrent_layers
 from seqloom.inspection.checks.finding import Finding, NotApplicableError
 from seqloom.inspection.checks.invariance import ALLOWED
-from seqloom.inspection.checks.subject import Subject
+from seqloom.inspection.checks.sampling.batches import cut_steps, named_tensors, step_counts, swap_futures
+from seqloom.inspection.checks.sampling.subject import Subject
 
 MIN_STEPS = 4
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)

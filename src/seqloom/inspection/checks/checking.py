@@ -12,7 +12,7 @@ from seqloom.data.batching import Batching
 from seqloom.errors import ConfigError, DataError, RunError, nearest, one_line
 from seqloom.inference.predictor import Predictor, load
 from seqloom.inspection.checks.finding import Check, CheckReport, CheckResult, NotApplicableError
-from seqloom.inspection.checks.subject import Subject
+from seqloom.inspection.checks.sampling.subject import Subject
 from seqloom.inspection.checks.table import CHECKS
 from seqloom.progress import phase
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seqloom.inspection.checks.batches import cut_steps, step_counts
 from seqloom.inspection.checks.finding import Finding, NotApplicableError
 from seqloom.inspection.checks.invariance import Gap, judge, measure_gap
-from seqloom.inspection.checks.subject import Evaluate, Sample, Subject
+from seqloom.inspection.checks.sampling.batches import cut_steps, step_counts
+from seqloom.inspection.checks.sampling.subject import Evaluate, Sample, Subject
 from seqloom.state import map_state
 from seqloom.tasks.base import Loss
 

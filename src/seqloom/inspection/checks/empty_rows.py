@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqloom.inspection.checks.batches import is_lengths, map_tensors, named_tensors
 from seqloom.inspection.checks.finding import Finding, NotApplicableError
 from seqloom.inspection.checks.invariance import Gap, judge, measure_gap
-from seqloom.inspection.checks.subject import Evaluate, Subject
+from seqloom.inspection.checks.sampling.batches import is_lengths, map_tensors, named_tensors
+from seqloom.inspection.checks.sampling.subject import Evaluate, Subject
 
 
 def check_empty_rows(subject: Subject) -> Finding:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from seqloom.inspection.checks.subject import Subject
+    from seqloom.inspection.checks.sampling.subject import Subject
 
 Result: TypeAlias = Literal["pass", "fail", "not applicable"]
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from seqloom.inspection.checks.batches import named_tensors
 from seqloom.inspection.checks.finding import Finding, NotApplicableError
-from seqloom.inspection.checks.subject import REPEATS, Evaluate, Sample, Subject
+from seqloom.inspection.checks.sampling.batches import named_tensors
+from seqloom.inspection.checks.sampling.subject import REPEATS, Evaluate, Sample, Subject
 from seqloom.tasks.base import Loss
 
 ALLOWED = 1e-4

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy
 
 from seqloom.inspection.checks.finding import Finding, NotApplicableError
-from seqloom.inspection.checks.subject import Subject
+from seqloom.inspection.checks.sampling.subject import Subject
 from seqloom.tasks.forecasting import Forecasting, ForecastRequest, PicturedSeries
 
 MOST_SERIES = 500

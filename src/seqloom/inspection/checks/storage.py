@@ -11,7 +11,7 @@ from torch import nn
 
 from seqloom.errors import SeqloomError
 from seqloom.inspection.checks.finding import Finding, NotApplicableError
-from seqloom.inspection.checks.subject import Subject
+from seqloom.inspection.checks.sampling.subject import Subject
 from seqloom.runs import run_folder, weights
 
 

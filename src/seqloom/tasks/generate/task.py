@@ -34,7 +34,7 @@ from seqloom.tasks.generate.native_decoder import compiled_decoder
 from seqloom.tasks.generate.preparation import TOKENIZER, DataConfig, Preparation
 from seqloom.tasks.generate.toy_data import write_toy_data_files
 from seqloom.tasks.model_config import RecurrentModelConfig
-from seqloom.tasks.next_token import next_token_loss
+from seqloom.tasks.next_token import next_token_loss, perplexity
 from seqloom.tasks.tracing import ForwardPass, StepOutputs, refuse_target
 
 PREFILL_CHUNK = 1024
@@ -216,7 +216,7 @@ class Generate(Task):
         nats = rows.mean()
         scores = {f"loss_nats_per_{unit}": nats, f"bits_per_{unit}": nats / math.log(2)}
         if unit in ("word", "token"):
-            scores["perplexity"] = math.exp(min(nats, 700))
+            scores["perplexity"] = perplexity(nats)
         return scores
 
     def baseline(

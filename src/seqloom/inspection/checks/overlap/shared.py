@@ -7,7 +7,7 @@ from itertools import islice
 from seqloom.inspection.checks.finding import Finding, NotApplicableError
 from seqloom.inspection.checks.overlap.near_duplicates import SIMILARITY, find_near
 from seqloom.inspection.checks.overlap.pieces import read_pieces
-from seqloom.inspection.checks.subject import Subject
+from seqloom.inspection.checks.sampling.subject import Subject
 
 ALLOWED_SHARED = 0.01
 """Of the examples: short texts occur twice by themselves"""

@@ -15,8 +15,8 @@ from seqloom.data.batching import Batching, Shard, Source, Spanned, to_device
 from seqloom.data.tables.examples import Examples
 from seqloom.errors import DataError
 from seqloom.inference.predictor import Predictor
-from seqloom.inspection.checks.batches import as_float64, take_rows
 from seqloom.inspection.checks.finding import NotApplicableError
+from seqloom.inspection.checks.sampling.batches import as_float64, take_rows
 from seqloom.tasks.base import Context, Loss, Preparation, Task
 
 ROWS = 16
