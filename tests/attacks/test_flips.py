@@ -43,7 +43,7 @@ def damages(folder: Path, seed: str, few: int) -> list[tuple[Path, random.Random
 def test_a_model_answers_the_same_or_says_why_not(small_run: SmallRun, tmp_path: Path) -> None:
     copy = small_run.copy(tmp_path / "run")
     expected, before = answer(copy), peak_kib()
-    for file, choice in damages(copy.folder, "answer", 8):
+    for file, choice in damages(copy.folder, "answer", 4):
         content = file.read_bytes()
         damaged, name = flipped(content, choice)
         file.write_bytes(damaged)
@@ -98,7 +98,7 @@ def check_resumed(name: str, few: int, tmp_path: Path) -> None:
 
 
 def test_a_training_resumes_to_the_same_or_says_why_not(tmp_path: Path) -> None:
-    check_resumed("generate", 8, tmp_path)
+    check_resumed("generate", 6, tmp_path)
 
 
 @pytest.mark.slow

@@ -5,7 +5,10 @@ A verb's file is imported when the verb is used, and heavy packages when it runs
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
+import os
 import sys
 from functools import wraps
 from importlib import import_module
@@ -18,6 +21,7 @@ from seqloom.errors import ConfigError, SeqloomError, nearest
 
 USER_ERROR = 2
 INTERRUPTED = 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 VERBS = {
     "demo": "Train on Python's own help texts for a minute, and generate text.",
@@ -50,6 +54,10 @@ class InterruptionError(Exception):
     """Ctrl-C, with notes on what it interrupted and how to go on."""
 
 
+class ReaderGoneError(Exception):
+    """Whoever read standard output has had enough, as `head` has."""
+
+
 @final
 class Verbs(TyperGroup):
     """The verbs, each built when it is asked for."""
@@ -75,6 +83,8 @@ class Verbs(TyperGroup):
                 command(**arguments)
             except KeyboardInterrupt as interruption:  # typer says nothing of it
                 raise InterruptionError(*getattr(interruption, "__notes__", ())) from None
+            except BrokenPipeError:  # typer ends with 1
+                raise ReaderGoneError from None
 
         verb = typer.Typer(**PLAIN, context_settings={"help_option_names": ["-h", "--help"]})
         verb.command(cmd_name)(run)
@@ -102,11 +112,12 @@ def start() -> None:
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit code 2."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may not be able to show every character
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        _run()
     except SeqloomError as error:
         print(f"seqloom: {error}", file=sys.stderr)
         sys.exit(USER_ERROR)
@@ -114,10 +125,38 @@ def main() -> None:
         parts = [f" {note}" if note.startswith("while ") else f"; {note}" for note in interruption.args]
         print("seqloom: interrupted" + "".join(parts), file=sys.stderr)
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone; Python would complain about it at exit
+    except (ReaderGoneError, BrokenPipeError):
+        _discard_output()  # or Python would complain about it at exit
         sys.exit(0)
     except OSError as error:  # a name that is too long, a disk that is full, a file that may not be read
+        hint = "; ".join(getattr(error, "__notes__", ()))
         where = error.filename if error.filename is not None else "files"
-        print(f"seqloom: {ConfigError(where, error.strerror or str(error))}", file=sys.stderr)
+        if error.filename is None and error.errno in FULL:  # a file has its name there
+            where = "standard output"
+            _discard_output()
+        print(f"seqloom: {ConfigError(where, error.strerror or str(error), hint=hint)}", file=sys.stderr)
         sys.exit(USER_ERROR)
+
+
+def _run() -> None:
+    try:
+        app()
+    except SystemExit as leaving:
+        if not leaving.code:
+            sys.stdout.flush()  # which may fail only now
+        raise
+
+
+def _open_closed_streams() -> None:
+    """Open what a caller has closed: else the next file that is opened would get what is printed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def _discard_output() -> None:
+    """Send what is still to be written nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -85,10 +85,14 @@ def command(
     )
     if not PartialState().is_main_process:
         return
-    if as_json:
-        print_json({"run": str(folder), **report.to_dict()})
-        return
-    print_report(report)
+    try:
+        if as_json:
+            print_json({"run": str(folder), **report.to_dict()})
+            return
+        print_report(report)
+    except OSError as error:
+        error.add_note(f"Nothing is lost: the run is in {folder}, and its report in {folder / 'README.md'}")
+        raise
     if (folder / REPORT).exists():
         log(f"page: {folder / REPORT}")
     log(f"next: {usage_of(folder).command}")

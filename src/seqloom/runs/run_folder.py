@@ -162,14 +162,20 @@ def lock(folder: Path) -> RunLock:
         RunError: it is no run folder, or another process trains it.
     """
     read_config(folder)
-    (folder / "resume").mkdir(exist_ok=True)
+    try:
+        (folder / "resume").mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder / "resume", error) from None
     return RunLock(folder)
 
 
 def reopen(folder: Path, config: RunConfig, digest: str) -> None:
     """Before a training resumes: write its configuration as it is now, and remove the last report."""
     write_config(folder, config, digest)
-    (folder / CARD).unlink(missing_ok=True)
+    try:
+        (folder / CARD).unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(folder / CARD, error) from None
 
 
 def read_config(folder: Path) -> tuple[RunConfig, str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +88,14 @@ def train(
             folder, resumed = _choose_folder(Path(data), out, is_main), None
             for left in remove_abandoned(folder) if is_main else ():
                 log(f"removed {left}, which a training has left that was killed before it could be resumed")
-            job = new_job(Path(data), task, layers, log, strict)
-        trainer = Trainer(job, accelerator, resumed)
+            with _noted("there is no run folder yet"):
+                job = new_job(Path(data), task, layers, log, strict)
+        with _noted("there is no run folder yet" if resumed is None else f"{folder} is as it was"):
+            trainer = Trainer(job, accelerator, resumed)
         if resumed is None:
-            if (lock := _create_folder(folder, job, trainer, accelerator)) is not None:
+            with _noted("there is no run folder yet"):
+                lock = _create_folder(folder, job, trainer, accelerator)
+            if lock is not None:
                 locks.callback(lock.release)
         else:
             _refuse_finished(folder, trainer)
@@ -102,26 +106,38 @@ def train(
         callbacks = _callbacks(folder, job.config, trainer.state) if is_main else []
         bar = ProgressBar() if show_progress and is_main else None
         callbacks += [bar] if bar is not None else []
+        go_on = f"seqloom train --out {shlex.quote(str(folder))} --resume"
         try:
             with nullcontext() if bar is None else listen(bar):
-                state = trainer.run(folder, callbacks)
+                with _noted(f"saved; go on with: {go_on}"):
+                    state = trainer.run(folder, callbacks)
                 log(f"stopped at {state.stop_reason}, step {state.step:,}; {describe_best(state)}")
                 accelerator.wait_for_everyone()
-                report, rows, job = _report_best(folder, job, trainer)
-            if is_main:
-                example = answer_example(job.config, job.preparation, job.data, report.split, trainer.model)
-                if at_end is not None:
-                    at_end(Finished(folder, job, trainer.model.eval(), state, report, rows, example), log)
-                write_card(folder, job.config, job.preparation, report, state.best_metric, example)
-        except KeyboardInterrupt as interruption:
-            interruption.add_note(
-                f"saved; go on with: seqloom train --out {shlex.quote(str(folder))} --resume"
-            )
-            raise
+                with _noted(f"the model is trained and saved; for its report: {go_on}"):
+                    report, rows, job = _report_best(folder, job, trainer)
+            with _noted(f"the model is trained and saved; for its report: {go_on}"):
+                if is_main:
+                    example = answer_example(
+                        job.config, job.preparation, job.data, report.split, trainer.model
+                    )
+                    if at_end is not None:
+                        model = trainer.model.eval()
+                        at_end(Finished(folder, job, model, state, report, rows, example), log)
+                    write_card(folder, job.config, job.preparation, report, state.best_metric, example)
         finally:
             for callback in callbacks:
                 callback.close()
         return folder, report
+
+
+@contextmanager
+def _noted(note: str) -> Iterator[None]:
+    """Say, where Ctrl-C ends the context, what is there."""
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        interruption.add_note(note)
+        raise
 
 
 def _choose_folder(data: Path, out: Path | str | None, is_main: bool) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,11 @@ import seqloom
 from seqloom.inspection.report import writing
 from seqloom.inspection.report.scores import draw_confusion, draw_details
 from seqloom.runs.run_folder import REPORT
-from seqloom.tasks import TASKS, task_named
+from seqloom.tasks import TASKS
 
-TINY = {"model.hidden_size": 16, "model.num_layers": 1, "training.log_every": 1}
+TINY = {"model.hidden_size": 8, "model.num_layers": 1, "training.log_every": 1}
+SMALL = ("classify", "translate")
+"""Tasks whose data is a few rows in these tests; toy data of the others takes longer."""
 USUAL = ("How good it is", "Verdict", "The course of the training", "What was trained")
 ALSO = {
     "generate": ("An example",),
@@ -29,23 +30,6 @@ ALSO = {
 }
 ELSEWHERE = {"caption", "transcribe"}
 """Their own tests train a model anyway."""
-SHORT = ("classify", "translate")
-
-
-def train_toy(name: str, folder: Path) -> tuple[Path, list[str]]:
-    """The run folder of a moment's training, and what was said."""
-    (folder / "toy").mkdir()
-    task_named(name).write_toy_data(folder / "toy", 0)
-    lines: list[str] = []
-    settings = {**TINY, "training.max_steps": 4, "training.validate_every": 2}
-    run = seqloom.train(folder / "toy", task=name, settings=settings, out=folder / "run", log=lines.append)
-    return run.folder, lines
-
-
-@pytest.fixture(scope="module")
-def train_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, list[str]]]:
-    """A run folder of a task, and what its training said."""
-    return cache(lambda name: train_toy(name, tmp_path_factory.mktemp(name)))
 
 
 @pytest.fixture
@@ -58,7 +42,7 @@ def test_every_task_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in SHORT else pytest.mark.slow) for name in ALSO]
+    "name", [pytest.param(name, marks=[] if name in SMALL else pytest.mark.slow) for name in ALSO]
 )
 def test_it_shows_what_each_task_has(name: str, train_once: Callable[[str], tuple[Path, list[str]]]) -> None:
     folder, lines = train_once(name)
@@ -101,11 +85,10 @@ def test_a_page_that_cannot_be_written_loses_no_training(
 
 
 def test_a_training_of_no_use_is_named(tmp_path: Path) -> None:
-    rows = "".join(
-        f"word{number % 7} other{number % 5},{'good' if number % 2 else 'bad'}\n" for number in range(200)
-    )
+    rows = "".join(f"a fine film {number},good\na dull film {number},bad\n" for number in range(100))
     (tmp_path / "a.csv").write_text(f"text,label\n{rows}")
-    seqloom.train(tmp_path / "a.csv", settings={**TINY, "training.max_steps": 2}, out=tmp_path / "run")
+    settings = {**TINY, "training.max_steps": 2, "training.learning_rate": 1e-6}
+    seqloom.train(tmp_path / "a.csv", settings=settings, out=tmp_path / "run")
     page = (tmp_path / "run" / REPORT).read_text(encoding="utf-8")
     assert "<h3>not better than the baseline</h3>" in page
 

@@ -134,24 +134,24 @@ class TuneTokenizer:
         expected = "expected a tokenizer of MidiTok"
         content = parse_json(read_text(path, expected), path, expected)
         config = content.get("config") if isinstance(content, dict) else None
-        resolution = config.get("beat_res") if isinstance(config, dict) else None
-        match = (
-            re.fullmatch(r"0_(\d{1,2})", next(iter(resolution)))
-            if isinstance(resolution, dict) and resolution
-            else None
-        )
-        if config is None or match is None:
-            raise RunError(path, expected, got="none", hint=DAMAGED)
-        positions, has_velocities = resolution[match[0]], config.get("use_velocities")
-        is_usual = (
-            type(positions) is int and 1 <= positions <= MAX_POSITIONS and 1 <= int(match[1]) <= MAX_BEATS
-        )
-        tokenizer = cls.make(positions, int(match[1]), has_velocities is True) if is_usual else None
-        if tokenizer is None or not is_like(
-            config, parse_json(tokenizer.to_json(), path, expected)["config"]
-        ):
+        tokenizer = cls._like(config) if isinstance(config, dict) else None
+        if tokenizer is None or not is_like(config, json.loads(tokenizer.to_json())["config"]):
             raise RunError(path, expected, got="one that is not as this package makes them", hint=DAMAGED)
         return tokenizer
+
+    @classmethod
+    def _like(cls, config: dict[str, Any]) -> TuneTokenizer | None:
+        """One that is made anew with the few settings that may differ; None where they are out of bounds."""
+        resolution = config.get("beat_res")
+        if not isinstance(resolution, dict) or len(resolution) != 1:
+            return None
+        ((beats, positions),) = resolution.items()
+        match = re.fullmatch(r"0_(\d{1,2})", beats)
+        if match is None or type(positions) is not int or not 1 <= positions <= MAX_POSITIONS:
+            return None
+        if not 1 <= int(match[1]) <= MAX_BEATS:
+            return None
+        return cls.make(positions, int(match[1]), config.get("use_velocities") is True)
 
     def to_json(self) -> str:
         """MidiTok's own file, `miditok.REMI(params=…)` reads it."""

@@ -229,8 +229,8 @@ def read_claims(path: Path) -> dict[str, Any]:
             text = unescape(match[1]) if match else ""
         content = json.loads(text)
         for claim in content["claims"]:
-            claim["number"], claim["verdict"], claim["checks"]
-        content["machine"]["processor"]
+            _ = claim["number"], claim["verdict"], claim["checks"]
+        _ = content["machine"]["processor"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         got = error.strerror if isinstance(error, OSError) else "another file"
         raise DataError(

@@ -46,7 +46,12 @@ _CLAIMS = (
     Claim(7, "Sentiment analysis is many-to-one.", tasks.classifies, is_thing=True),
     Claim(8, "Machine translation is many-to-many.", tasks.translates, is_thing=True),
     Claim(9, "Music generation is one-to-many.", tasks.composes, is_thing=True),
-    Claim(10, "An RNN is slow to compute, and its memory is short.", recurrence.is_slow_and_forgets),
+    Claim(
+        10,
+        "An RNN is slow to compute, and its memory is short.",
+        recurrence.is_slow_and_forgets,
+        half_true=True,
+    ),
     Claim(
         11,
         "Gradients vanish in backpropagation through time, so that learning stops.",
@@ -71,6 +76,7 @@ _CLAIMS = (
         16,
         "What makes the difference is a memory cell that holds information for long.",
         long_lags.cell_holds,
+        half_true=True,
     ),
     Claim(17, "An LSTM has four interacting layers.", gates.has_four_layers, is_thing=True),
     Claim(18, "Three of them are gates: input, forget and output.", gates.has_three_gates, is_thing=True),

@@ -57,13 +57,10 @@ def record_stacks(model: nn.Module) -> Iterator[list[StackCall]]:
             handle.remove()
 
 
-def choose_call(calls: list[StackCall]) -> StackCall | None:
-    """The call that reads the input whole: the first of one row that is the only one of its stack."""
-    names = [call.name for call in calls]
-    for call in calls:
-        if names.count(call.name) == 1 and call.x.dim() == 3 and call.x.shape[1] == 1 and len(call.x) > 1:
-            return call
-    return None
+def choose_call(calls: list[StackCall], steps: int) -> StackCall | None:
+    """The call that reads so many steps of one row, of the first stack that has one; its last such call."""
+    whole = [call for call in calls if call.x.dim() == 3 and call.x.shape[:2] == (steps, 1)]
+    return next((call for call in reversed(whole) if call.name == whole[0].name), None)
 
 
 def measure_connectivity(

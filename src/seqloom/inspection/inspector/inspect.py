@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy
 import torch
 
 from seqloom.errors import ConfigError, RunError
+from seqloom.inference.attention_page import AttentionPicture
 from seqloom.inspection.inspector.connectivity import choose_call, measure_connectivity, record_stacks
 from seqloom.inspection.inspector.difference import Difference, compare_traces
 from seqloom.inspection.inspector.expecting import Expected, read_expected
@@ -16,6 +18,7 @@ from seqloom.inspection.inspector.properties import Property, find_properties, m
 from seqloom.inspection.inspector.units import Match, UnitScore, best_units, match_units, select_units
 from seqloom.layers.tracing import match_names
 from seqloom.tasks.base import Output
+from seqloom.tasks.captioning import Captioning
 
 if TYPE_CHECKING:
     from seqloom.inference.predictor import Predictor
@@ -46,6 +49,7 @@ class Inspection(NamedTuple):
         value: the input, as text.
         answer: the model's answer.
         trace: every value by name.
+        steps: that are looked at: the input's, or those that a decoder wrote where no layer reads the input.
         connectivity: (T, T), the norm of d output / d input, of the first steps; None where no stack reads
             the input whole.
         connected_stack: which stack that is of.
@@ -54,6 +58,7 @@ class Inspection(NamedTuple):
         selection: of steps, if any were chosen.
         other: how another input differs, if there was one.
         unit: the value and the unit that were asked for.
+        looks: at what in a picture each word of its caption looked; None where there is no picture.
     """
 
     run: str
@@ -61,6 +66,7 @@ class Inspection(NamedTuple):
     value: str
     answer: Output
     trace: Trace
+    steps: list[str]
     connectivity: numpy.ndarray | None
     connected_stack: str
     units: list[UnitScore]
@@ -68,6 +74,7 @@ class Inspection(NamedTuple):
     selection: Selection | None = None
     other: Difference | None = None
     unit: tuple[str, int] | None = None
+    looks: AttentionPicture | None = None
 
 
 def inspect(
@@ -104,16 +111,17 @@ def inspect(
     with record_stacks(run.model) as calls:
         trace = run.trace(value, target=target)
     chosen_unit = None if unit is None else _resolve(trace, unit)
-    arrays = _watched(trace)
+    steps = trace.steps if _watched(trace, trace.steps) else trace.written
+    arrays = _watched(trace, steps)
     if not arrays:
         raise RunError(run.folder, "expected a model whose layers read the input step by step", got="none")
-    call = choose_call(calls)
+    call = choose_call(calls, len(steps))
     norms = None
     if call is not None:
         state = call.state
         norms = measure_connectivity(call.stack, call.x[:MAX_CONNECTED], state).numpy()
     (answer,) = _answer(run, value)
-    properties = _properties(trace.steps, answer, property)
+    properties = _properties(steps, answer, property)
     units = best_units(arrays, properties)
     if chosen_unit is None and units:
         chosen_unit = (units[0].name, units[0].unit)
@@ -129,6 +137,7 @@ def inspect(
         value=f"{value}",
         answer=answer,
         trace=trace,
+        steps=list(steps),
         connectivity=norms,
         connected_stack="" if call is None else call.name,
         units=units,
@@ -136,7 +145,19 @@ def inspect(
         selection=selection,
         other=difference,
         unit=chosen_unit,
+        looks=_looks(run, value),
     )
+
+
+def _looks(run: Predictor, value: Any) -> AttentionPicture | None:
+    """What each word of a caption looked at."""
+    task: object = run.config.task
+    if not isinstance(task, Captioning) or getattr(run.config.model, "attention", "none") == "none":
+        return None
+    (output,) = run.predict([value], attention=True)
+    details, path = output.details, Path(value)
+    words, weights, places = details["tokens"][:-1], details["attention"], tuple(details["places"])
+    return AttentionPicture(path.name, task.view(run.preparation, path), output.text, words, weights, places)
 
 
 @torch.inference_mode()
@@ -146,12 +167,12 @@ def _answer(run: Predictor, value: Any) -> list[Output]:
     return run.predict([value], **short)
 
 
-def _watched(trace: Trace) -> dict[str, numpy.ndarray]:
-    """Hidden states and cells (T, H) of layers that take as many steps as the input has."""
+def _watched(trace: Trace, steps: Sequence[str]) -> dict[str, numpy.ndarray]:
+    """Hidden states and cells (T, H) of layers that take these steps."""
     return {
         name: values.numpy()
         for name, values in trace.items()
-        if name.rpartition(".")[2] in WATCHED and values.dim() == 2 and len(values) == len(trace.steps)
+        if name.rpartition(".")[2] in WATCHED and values.dim() == 2 and len(values) == len(steps)
     }
 
 

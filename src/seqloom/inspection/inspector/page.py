@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy
 
+from seqloom.inference.attention_page import draw_looks
 from seqloom.inspection.cells import cell_stepper
 from seqloom.inspection.inspector.difference import Difference
 from seqloom.inspection.inspector.expecting import Expected, Running
@@ -49,7 +50,10 @@ def draw_inspection(inspection: Inspection) -> str:
         parts.append(_draw_difference(inspection, inspection.other))
     if inspection.expected is not None:
         parts += _draw_expected(inspection.expected, inspection.task)
-    if "attention" in trace:
+    if inspection.looks is not None:
+        looks = draw_looks(inspection.looks, 0)
+        parts.append(section("Attention", looks, lead="The brighter a place, the greater its weight."))
+    elif "attention" in trace:
         parts.append(_draw_attention(inspection))
     parts += _draw_cell(inspection)
     answer, value = _cut(inspection.answer.text), _cut(inspection.value)
@@ -70,22 +74,22 @@ def _cut(words: str, most: int = 90) -> str:
 
 
 def _draw_reader(inspection: Inspection) -> Html:
-    trace, norms = inspection.trace, inspection.connectivity
+    trace, steps, norms = inspection.trace, inspection.steps, inspection.connectivity
     arrays = {
         name: values.numpy()
         for name, values in trace.items()
-        if name != "attention" and values.dim() == 2 and len(values) == len(trace.steps)
+        if name != "attention" and values.dim() == 2 and len(values) == len(steps)
     }
     width = sum(values.shape[1] for values in arrays.values())
-    shown = min(len(trace.steps), max(MAX_BYTES // max(width, 1), 16))
+    shown = min(len(steps), max(MAX_BYTES // max(width, 1), 16))
     if norms is not None:
         shown = min(shown, len(norms))
     likely = inspection.expected.likely[:shown] if inspection.expected is not None else []
-    if inspection.expected is not None and len(inspection.expected.steps) != len(trace.steps):
+    if inspection.expected is not None and len(inspection.expected.steps) != len(steps):
         likely = []
     notes = []
-    if shown < len(trace.steps):
-        notes.append(f"The first {shown:,} of {len(trace.steps):,} steps are shown.")
+    if shown < len(steps):
+        notes.append(f"The first {shown:,} of {len(steps):,} steps are shown.")
     if norms is not None:
         notes.append(
             "What a step depends on is the norm of the derivative of its output with respect to what was "
@@ -97,7 +101,7 @@ def _draw_reader(inspection: Inspection) -> Html:
     )
     start = inspection.unit if inspection.unit and inspection.unit[0] in arrays else None
     body = reader(
-        trace.steps[:shown],
+        steps[:shown],
         title="The input, step by step",
         values={name: values[:shown].tolist() for name, values in arrays.items()},
         depends=None if norms is None else norms[:shown, :shown].tolist(),
@@ -112,8 +116,8 @@ def _draw_reader(inspection: Inspection) -> Html:
         static = heat_strip(
             norms[:few, :few].tolist(),
             title="What each step (row) depends on (column)",
-            row_names=[f"{place} {step}" for place, step in enumerate(trace.steps[:few])],
-            column_names=trace.steps[:few],
+            row_names=[f"{place} {step}" for place, step in enumerate(steps[:few])],
+            column_names=steps[:few],
         )
     return section("What each step depends on", body, static)
 
@@ -160,8 +164,8 @@ def _best_in_words(best: UnitScore) -> str:
 
 
 def _draw_strips(inspection: Inspection, scores: Sequence[UnitScore]) -> Html:
-    trace = inspection.trace
-    few = min(len(trace.steps), MAX_STRIP)
+    trace, steps = inspection.trace, inspection.steps
+    few = min(len(steps), MAX_STRIP)
     rows, names = [], []
     for score in scores:
         values = trace[score.name][:few, score.unit].numpy()
@@ -172,10 +176,10 @@ def _draw_strips(inspection: Inspection, scores: Sequence[UnitScore]) -> Html:
         rows,
         title="These units, each as a share of its greatest value",
         row_names=names,
-        column_names=trace.steps[:few],
+        column_names=steps[:few],
         low=-1.0,
         high=1.0,
-        note="" if few == len(trace.steps) else f"The first {few} steps.",
+        note="" if few == len(steps) else f"The first {few} steps.",
     )
 
 

@@ -60,6 +60,8 @@ def find_properties(steps: Sequence[str], labels: Sequence[str] = ()) -> list[Pr
         Property(f"label {label}", numpy.array([one == label for one in labels], dtype=float))
         for label in frequent[:MAX_LABELS]
     ]
+    if (numbers := _numbers(steps)) is not None:
+        candidates.append(Property("the value", numbers, is_number=True))
     candidates.append(
         Property("position in the input", numpy.arange(len(steps), dtype=float), is_number=True)
     )
@@ -114,6 +116,15 @@ def _inside(steps: Sequence[str], opening: str, closing: str) -> numpy.ndarray:
         for character in step:
             depth = max(depth + (character == opening) - (character == closing), 0)
     return numpy.array(values, dtype=float)
+
+
+def _numbers(steps: Sequence[str]) -> numpy.ndarray | None:
+    """The steps of a series; None where they are no numbers."""
+    try:
+        values = numpy.array([float(step) for step in steps])
+    except ValueError:
+        return None
+    return values if numpy.isfinite(values).all() else None
 
 
 def _since(steps: Sequence[str], ends: str) -> numpy.ndarray:

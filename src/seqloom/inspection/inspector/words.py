@@ -19,9 +19,9 @@ def describe(inspection: Inspection) -> Iterator[str]:
     """Lines for a person."""
     trace = inspection.trace
     yield f"answer: {one_line(inspection.answer.text)}"
-    yield f"steps: {len(trace.steps):,}, values: {', '.join(trace)}"
+    yield f"steps: {len(inspection.steps):,}, values: {', '.join(trace)}"
     if inspection.connectivity is not None:
-        yield from _describe_connectivity(inspection.connectivity, trace.steps)
+        yield from _describe_connectivity(inspection.connectivity, inspection.steps)
     for score in inspection.units[:MAX_LINES]:
         verb = "rises" if score.sign > 0 else "falls"
         where = "held-out steps" if score.is_held_out else "the steps it was chosen by"
@@ -32,7 +32,7 @@ def describe(inspection: Inspection) -> Iterator[str]:
         units = ", ".join(map(str, chosen.units)) or "none"
         yield f"on in steps {chosen.start}:{chosen.end} of {chosen.name}: units {units}"
         for match in chosen.matches:
-            words = one_line("".join(trace.steps[match.start : match.end]))
+            words = one_line("".join(inspection.steps[match.start : match.end]))
             yield f"  also {match.start}:{match.end} {words!r}: {match.share:.0%} of them"
     if inspection.expected is not None and inspection.expected.running is not None:
         running = inspection.expected.running
@@ -59,7 +59,8 @@ def _describe_connectivity(norms: numpy.ndarray, steps: Sequence[str]) -> Iterat
     yield f"step {len(norms) - 1} depends most on {words}"
     reach = half_reach(norms)
     if reach is not None:
-        yield f"half of what a step depends on is within {reach:g} steps before it"
+        where = "its own input" if reach < 1 else f"within {reach:g} steps before it"
+        yield f"half of what a step depends on is {where}"
 
 
 def half_reach(norms: numpy.ndarray) -> float | None:
@@ -91,7 +92,7 @@ def to_json(inspection: Inspection) -> dict[str, Any]:
         "task": inspection.task,
         "input": inspection.value,
         "answer": inspection.answer.text,
-        "steps": trace.steps,
+        "steps": inspection.steps,
         "values": {name: list(values.shape) for name, values in trace.items()},
         "depends": depends,
         "half_reach_steps": None if norms is None else half_reach(norms),

@@ -293,7 +293,8 @@ class Classify(Task):
 
 def _most_frequent(labels: Labels, expected: numpy.ndarray) -> Baseline:
     """The most frequent label for every row; none, where a row may have any number."""
-    correct = ~expected.any(1) if labels.multi_label else expected == numpy.argmax(labels.counts)
+    rights = ~expected.any(1) if labels.multi_label else expected == numpy.argmax(labels.counts)
+    correct = numpy.asarray(rights, dtype=bool)
     ones = numpy.ones(len(expected), dtype=numpy.int64)
     name = "no label" if labels.multi_label else "most frequent label"
     return Baseline(name, Rows(numpy.full(len(expected), numpy.nan), ones, {"correct": correct}))

@@ -125,7 +125,8 @@ class Preparation:
                 expected = f"expected tokens of {name}-{TOKENIZER}, which are {len(vocabulary):,}"
                 raise RunError(path, expected, got=max(numbers), hint=DAMAGED)
             languages.append(TranslationVocabulary(unit, vocabulary, numbers))
-        return cls(*languages, lowercase)
+        source, target = languages
+        return cls(source, target, lowercase)
 
     def files(self) -> dict[str, str]:
         """The tokenizer of each language, and which of its tokens occur in it."""

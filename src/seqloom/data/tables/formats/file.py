@@ -32,13 +32,16 @@ def bounded_lines(file: IO[AnyText], most: int = MAX_LINE) -> Iterator[AnyText |
     ['ab\\n', None, 'c']
     """
     while line := file.readline(most + 1):
-        end = "\n" if isinstance(line, str) else b"\n"
-        if len(line) <= most or line.endswith(end):
+        if len(line) <= most or _is_ended(line):
             yield line
             continue
-        while (rest := file.readline(most)) and not rest.endswith(end):
+        while (rest := file.readline(most)) and not _is_ended(rest):
             pass
         yield None
+
+
+def _is_ended(line: str | bytes) -> bool:
+    return line.endswith("\n") if isinstance(line, str) else line.endswith(b"\n")
 
 
 def check_lengths(row: Row) -> Row:

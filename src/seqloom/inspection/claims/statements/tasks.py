@@ -35,7 +35,8 @@ SEEDS = 3
 
 def small_run(bench: Bench, task: str, **settings: Any) -> ToyRun:
     """A training of seconds on a task's made-up data."""
-    return bench.toy(task, **{**SMALL[task], **settings})
+    merged: dict[str, Any] = {**SMALL[task], **settings}
+    return bench.toy(task, **merged)
 
 
 def reads_or_writes_sequences(bench: Bench) -> Finding:

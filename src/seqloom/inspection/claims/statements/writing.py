@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import torch
@@ -51,7 +52,8 @@ def encoder_extracts_features(bench: Bench) -> Finding:
             float(resnet(torch.randn(1, 3, 64, 64)).shape[1]),
             float(pretrained(torch.randn(1, 3, 224, 224)).shape[1]),
         ]
-    names = len(run.job.preparation.labels.names)
+    preparation: Any = run.job.preparation
+    names = len(preparation.labels.names)
     return Finding(
         f"drawings of {names} shapes, classified from the features of a CNN after 30 steps; a ResNet of "
         "transformers and a pretrained EfficientNet-Lite0, run",
@@ -113,7 +115,8 @@ def loss_is_cross_entropy(bench: Bench) -> Finding:
         run.job.data, "validation", Batching(8, training.window, training=False)
     )
     errors = []
-    for batch, _ in zip(source.batches(0), range(3), strict=False):
+    batches: list[Any] = list(islice(source.batches(0), 3))
+    for batch in batches:
         with torch.no_grad():
             loss = run.job.config.task.loss(
                 run.run.model, batch, None, run.job.config.context(run.job.preparation)
