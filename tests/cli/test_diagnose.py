@@ -10,6 +10,7 @@ import pytest
 
 import seqloom
 from seqloom.cli.inspection.diagnose import KEYS
+from seqloom.errors import RunError
 from seqloom.inference.predictor import Predictor
 from seqloom.inspection.diagnosis.verdicts import NAMES
 
@@ -99,3 +100,14 @@ def test_mistakes_are_one_line(trained: Predictor, tmp_path: Path) -> None:
     newer.mkdir()
     (newer / "config.json").write_text(json.dumps({**content, "format": 99}))
     assert "expected format 2. Got format 99" in error(newer)
+
+
+def test_weights_that_are_no_numbers_are_named(trained: Predictor) -> None:
+    bias = trained.model.get_parameter("output.bias")
+    before = bias.detach().clone()
+    try:
+        bias.data[0] = float("nan")
+        with pytest.raises(RunError, match=r"the weights output\.bias must be finite numbers\. Got NaN"):
+            seqloom.diagnose(trained)
+    finally:
+        bias.data.copy_(before)

@@ -89,19 +89,24 @@ def embed_json(key: str, value: Any) -> Html:
     >>> embed_json("data", {"end": "</script>", "loss": float("nan")})
     '<script type="application/json" id="data">{"end":"\\u003c/script\\u003e","loss":null}</script>'
     """
-    content = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    content = json.dumps(finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         content = content.replace(character, f"\\u{ord(character):04x}")
     return Html(f'<script type="application/json" id="{text(key)}">{content}</script>')
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """A JSON value with null for each number that is not finite.
+
+    >>> finite({"loss": [1.0, float("nan")]})
+    {'loss': [1.0, None]}
+    """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value
 
 

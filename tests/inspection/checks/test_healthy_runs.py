@@ -15,7 +15,7 @@ from seqloom.inference.predictor import Predictor
 from seqloom.inspection.checks.table import CHECKS
 from seqloom.tasks import TASKS, task_named
 
-from .conftest import answers, untrained
+from .conftest import answers, sentence, untrained
 
 TRAINED_ONLY = {"baseline", "answers", "lagged-copy"}
 NAMES = [check.name for check in CHECKS if check.name not in TRAINED_ONLY]
@@ -151,3 +151,15 @@ def test_no_check_of_a_trained_model_fails(name: str, tmp_path: Path) -> None:
     report = seqloom.check(model, path)
     assert {check.name: check.evidence for check in report.checks if check.result == "fail"} == {}
     assert report["baseline"].result == "pass"
+
+
+def test_a_decoder_is_causal_where_targets_are_as_long_as_sources(tmp_path: Path) -> None:
+    """Its encoder reads both ways, over as many steps."""
+    generator, folder = random.Random(0), tmp_path / "pairs"
+    folder.mkdir()
+    for split, count in {"train": 30, "validation": 8, "test": 20}.items():
+        pairs = [(text := sentence(generator), text[::-1]) for _ in range(count)]
+        (folder / f"{split}.tsv").write_text("source\ttarget\n" + "".join(f"{a}\t{b}\n" for a, b in pairs))
+    predictor = untrained("translate", folder, tmp_path, model=SMALL, data={"unit": "character"})
+    result = answers(predictor, folder, "causality")["causality"]
+    assert (result.result, result.numbers.get("modules", 0) > 2) == ("pass", True)

@@ -101,6 +101,14 @@ class Overflowing(Reader):
         return pooled + (300 * pooled.abs() + 60).exp().sum(1, keepdim=True).log() / 1000
 
 
+class NotANumber(Reader):
+    """Of some rows, in every precision."""
+
+    def pool(self, h: Tensor, lengths: Tensor) -> Tensor:
+        is_odd = (lengths % 2 == 1)[:, None]
+        return super().pool(h, lengths).masked_fill(is_odd, torch.nan)
+
+
 class WrongKernel(nn.Module):
     """A layer whose fast kernel is another function."""
 
@@ -139,6 +147,7 @@ def test_a_correct_module_fails_no_check(classifier: Predictor, texts: Path) -> 
         (DroppedAlike, {"batch-size"}),
         (DividedByLength, {"empty-rows"}),
         (Overflowing, {"precisions"}),
+        (NotANumber, {"precisions"}),
         (WithWrongKernel, {"kernels"}),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",

@@ -13,7 +13,7 @@ from seqloom.cells.lstm import LSTMState
 from seqloom.cells.spec import CELLS
 from seqloom.inspection.diagnosis import judge, measure_module
 from seqloom.inspection.diagnosis.direction import Direction, direction_of
-from seqloom.inspection.diagnosis.gradients import Entries, entering_gradients, follow_back
+from seqloom.inspection.diagnosis.gradients import Entries, draw_entries, entering_gradients, follow_back
 from seqloom.inspection.diagnosis.measuring import choose_places
 from seqloom.layers.recurrent import GRU, LSTM, RNN
 from seqloom.layers.tracing import Recording, record
@@ -171,3 +171,40 @@ def test_nothing_underflows() -> None:
     assert numpy.isfinite(place.gradient.share).all()
     assert place.gradient.share[300] == pytest.approx(1e-300, rel=0.2)
     assert place.gradient.decay == pytest.approx(0.1, rel=0.01)
+
+
+def test_a_default_device_changes_no_number() -> None:
+    layer, x, start = scaled_rnn(0.9)
+    losses = [lambda: layer(x, start)[0][-1].sum()]
+    expected = measure_module(layer, losses)["layers.0"].as_json()
+    with torch.device("meta"):
+        assert measure_module(layer, losses)["layers.0"].as_json() == expected
+
+
+def test_states_that_overflow_are_an_explosion() -> None:
+    """The norm of the product of 1,100 Jacobians of radius 3 is no float64, nor is the loss's gradient."""
+    layer = RNN(1, 4, nonlinearity="relu", orthogonal_init=True, dtype=torch.float64).eval()
+    with torch.no_grad():
+        layer.weight_hh_l0.copy_(3 * torch.eye(4))
+    x = torch.ones(1100, 1, 1, dtype=torch.float64)
+    (place,) = measure_module(layer, [lambda: layer(x)[0][-1].sum()]).values()
+    assert place.product == numpy.inf
+    assert [verdict.name for verdict in judge({"layers.0": place})][0] == "exploding"
+
+
+def test_only_rows_with_entries_are_kept() -> None:
+    """A sample of long batches would take gigabytes."""
+    layer, x = LSTM(I, H).eval(), torch.randn(20, 32, I)
+    with record(layer) as recording:
+        layer(x)
+    direction = direction_of(recording.places["layers.0"], recording.calls["layers.0"][0])
+    entering = torch.randn(20, 32, direction.size)
+    drawn = draw_entries(direction, entering, torch.Generator().manual_seed(0), num_entries=4)
+    assert drawn is not None
+    assert drawn.direction.h.shape[1] <= 4
+    assert torch.equal(drawn.direction.lengths[drawn.rows], torch.full((4,), 20))
+    for number, (step, row) in enumerate(zip(drawn.steps, drawn.rows, strict=True)):
+        (whole,) = torch.nonzero((entering[step] == drawn.gradients[number]).all(-1))[:, 0].tolist()
+        assert torch.equal(drawn.direction.h[:, row], direction.h[:, whole])
+        assert torch.equal(drawn.direction.products[:, row], direction.products[:, whole])
+        assert torch.equal(drawn.direction.c[:, row], direction.c[:, whole])

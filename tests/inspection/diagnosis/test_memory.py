@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seqloom.inspection.diagnosis import measure_module
+from seqloom.inspection.diagnosis import judge, measure_module
 from seqloom.inspection.diagnosis.horizon import measure_horizon, short_memory
 from seqloom.layers.recurrent import GRU, LSTM, RNN
 from seqloom.layers.tracing import clamp
@@ -118,6 +119,23 @@ def test_rows_of_no_steps_and_of_one() -> None:
     (empty,) = measure_module(layer, [lambda: loss([0, 0])]).values()
     assert (empty.gradient, empty.planted, empty.product) == (None, None, None)
     (single,) = measure_module(layer, [lambda: loss([1, 0])]).values()
+    assert [verdict.name for verdict in judge({"layers.0": empty})] == ["healthy"]
     assert single.planted is None
     assert single.gradient is not None
     assert single.gradient.max_lag == 1
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_packed_rows_and_single_ones_are_forgotten_alike(batch_first: bool) -> None:
+    layer = LSTM(I, H, batch_first=batch_first, dtype=torch.float64)
+    x = torch.randn(T, B, I, dtype=torch.float64)
+    read = x.transpose(0, 1) if batch_first else x
+    with short_memory(layer, 2):
+        expected, state = layer(read, lengths=LENGTHS)
+        packed, last = layer(pack_padded_sequence(read, LENGTHS, batch_first, enforce_sorted=False))
+        single, end = layer(x[:, 0])
+    output, _ = pad_packed_sequence(packed, batch_first)
+    torch.testing.assert_close(output, expected, **CLOSE)
+    torch.testing.assert_close(tuple(last), tuple(state), **CLOSE)
+    torch.testing.assert_close(single, expected[0] if batch_first else expected[:, 0], **CLOSE)
+    torch.testing.assert_close(tuple(end), tuple(part[:, 0] for part in state), **CLOSE)

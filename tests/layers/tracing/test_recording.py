@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -92,3 +94,32 @@ def test_layers_are_let_go_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError), record(layer):
         raise ZeroDivisionError
     assert "forward" not in layer[0].__dict__
+
+
+def test_recordings_within_one_another_have_the_same() -> None:
+    layer, x = LSTM(I, H), torch.randn(T, B, I)
+    with record(layer) as outer:
+        layer(x)
+        with record(layer, want_gates=False) as inner:
+            layer(x)
+        layer(x)
+    assert [len(recording.calls["layers.0"]) for recording in (outer, inner)] == [3, 1]
+    assert "forward" not in layer.__dict__
+
+
+def test_a_recording_has_what_its_own_thread_computes() -> None:
+    """Whichever begins and ends first."""
+    layer, x = LSTM(I, H), torch.randn(T, B, I)
+    with ThreadPoolExecutor(1) as other:
+        theirs, mine = ExitStack(), ExitStack()
+        first = other.submit(theirs.enter_context, record(layer)).result()
+        second = mine.enter_context(record(layer))
+        other.submit(layer, x).result()
+        layer(x)
+        other.submit(theirs.close).result()
+        layer(x)
+        other.submit(layer, x).result()
+        mine.close()
+    assert len(first.calls["layers.0"]) == 1
+    assert len(second.calls["layers.0"]) == 2
+    assert "forward" not in layer.__dict__

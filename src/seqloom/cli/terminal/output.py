@@ -19,8 +19,10 @@ def log(line: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print the one JSON object on standard output."""
-    print(json.dumps(value), flush=True)
+    """Print the one JSON object on standard output; a number that is not finite, which JSON has not, is null."""
+    from seqloom.pages.page import finite
+
+    print(json.dumps(finite(value), allow_nan=False), flush=True)
 
 
 def print_answers(answers: Sequence[Output]) -> None:

@@ -81,8 +81,9 @@ def check_precisions(subject: Subject) -> Finding:
 
 
 def _means(losses: Mapping[str, Loss]) -> dict[str, float]:
-    """Nats a unit by precision, without rows that are infinite in all of them: they are impossible."""
-    is_possible = torch.stack([loss.nats.isfinite() for loss in losses.values()]).any(0)
+    """Nats a unit by precision, without rows that are infinite in all of them: they are impossible. A row of
+    NaN is none of these."""
+    is_possible = ~torch.stack([loss.nats.isinf() for loss in losses.values()]).all(0)
     return {
         name: float(loss.nats[is_possible].double().sum() / loss.units[is_possible].sum())
         for name, loss in losses.items()

@@ -12,7 +12,13 @@ from torch import Tensor, nn
 from seqloom.inspection.checks.chunks import recurrent_layers
 from seqloom.inspection.checks.finding import Finding, NotApplicableError, figure
 from seqloom.inspection.checks.invariance import ALLOWED
-from seqloom.inspection.checks.sampling.batches import cut_steps, named_tensors, step_counts, swap_futures
+from seqloom.inspection.checks.sampling.batches import (
+    cut_steps,
+    named_tensors,
+    step_counts,
+    swap_futures,
+    tell_apart,
+)
 from seqloom.inspection.checks.sampling.subject import Subject
 
 MIN_STEPS = 4
@@ -38,8 +44,9 @@ def check_causality(subject: Subject) -> Finding:
         raise NotApplicableError("it takes two rows, which are given one another's futures")
     both = [name for name, layer in recurrent_layers(subject.model) if layer.bidirectional]
     modules, compared, two_way, looks_ahead = 0, 0, "", ""
-    for count in step_counts(sample.batch):
-        batch, steps = _with_other_steps(subject.model, sample.batch, sample.size, count)
+    sequences = tell_apart(sample.batch)
+    for count in step_counts(sequences):
+        batch, steps = _with_other_steps(subject.model, sequences, sample.size, count)
         if steps < MIN_STEPS:
             continue
         step = steps // 2

@@ -104,7 +104,8 @@ def diagnose(
         log: called with a line about the data.
 
     Raises:
-        RunError: it is no run folder; it has no recurrent layers; its data is needed and has moved.
+        RunError: it is no run folder; it has no recurrent layers, or weights that are not finite; its data is
+            needed and has moved.
         DataError: the data cannot be read, or is that of another task.
         ConfigError: no layer of that name, of which the nearest is named.
 
@@ -120,6 +121,7 @@ def diagnose(
     if not named_places(model):
         raise RunError(predictor.folder, "expected a model with recurrent layers", got="one without")
     choose_places(model, layers)
+    _require_finite(predictor)
     sample = draw_sample(predictor, data, num_batches, strict=strict, reading=reading, log=log)
     with phase("measuring gradients"):
         places = measure_module(model, sample.losses, pattern=layers, seed=seed)
@@ -148,6 +150,14 @@ def diagnose(
         circumstances,
         judge(places, history, horizon, circumstances),
     )
+
+
+def _require_finite(run: Predictor) -> None:
+    for name, parameter in run.model.named_parameters():
+        if not bool(parameter.isfinite().all()):
+            expected = f"the weights {name} must be finite numbers"
+            hint = "Nothing can be measured of it: train again with a tenth of training.learning_rate"
+            raise RunError(run.folder, expected, got="NaN or infinity", hint=hint)
 
 
 def _horizon(model: Any, sample: Sample, places: Mapping[str, PlaceDiagnosis]) -> Horizon:

@@ -42,6 +42,13 @@ class Direction(NamedTuple):
         """Numbers of a state: P, and H more of a cell that has one."""
         return self.h.shape[-1] + (0 if self.c is None else self.c.shape[-1])
 
+    def of_rows(self, rows: Tensor) -> Direction:
+        """Of some rows only, so that the others need not be kept."""
+        c = None if self.c is None else self.c[:, rows]
+        return self._replace(
+            products=self.products[:, rows], h=self.h[:, rows], c=c, lengths=self.lengths[rows]
+        )
+
     def state(self, steps: Tensor, rows: Tensor) -> Tensor:
         """The states (N, size) before steps (N,) of rows (N,), h and c beside one another."""
         h = self.h[steps, rows]

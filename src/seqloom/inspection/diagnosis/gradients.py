@@ -123,7 +123,8 @@ def draw_entries(
     far = torch.nonzero(steps + 1 >= min(max_lag, longest, (longest + 1) // 2 + 1)).flatten()
     chosen = far[torch.randperm(len(far), generator=generator, device="cpu")[:num_entries]]
     steps, rows = steps[chosen], rows[chosen]
-    return Entries(direction, entering[steps, rows], steps, rows)
+    of_rows, places = rows.unique(return_inverse=True)
+    return Entries(direction.of_rows(of_rows), entering[steps, rows], steps, places)
 
 
 def follow_back(parts: Sequence[Entries], max_lag: int) -> tuple[numpy.ndarray, numpy.ndarray]:
@@ -162,7 +163,8 @@ def gradient_by_lag(parts: Sequence[Entries], max_lag: int = MAX_LAG) -> Gradien
     both = numpy.sqrt(hidden**2 + numpy.nan_to_num(cell) ** 2)
     there = ~numpy.isnan(both)
     first = numpy.where(there, both[:, :1], 0.0).sum(0)
-    share = numpy.where(there, both, 0.0).sum(0) / first
+    with numpy.errstate(invalid="ignore"):  # of gradients that are not finite
+        share = numpy.where(there, both, 0.0).sum(0) / first
     lags = numpy.arange(len(share))
     usable = (share > 0) & numpy.isfinite(share)
     decay = math.nan

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy
+from pydantic_core import from_json
 
 from seqloom.runs.run_folder import METRICS
+from seqloom.stored import LARGEST, MAX_COUNT, read_bytes
 
 LOSS = "loss_nats_per_"
 
@@ -42,17 +43,19 @@ class History(NamedTuple):
 def read_history(folder: Path) -> History:
     """The history of a run folder; of one without records, an empty one. Damaged lines are passed over."""
     try:
-        lines = (folder / METRICS).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_bytes(folder / METRICS).splitlines()
     except OSError:
         return History()
     records = [record for line in lines if (record := _record(line)) is not None]
     train = [record for record in records if record["split"] == "train"]
     norms: dict[str, list[float]] = {}
     for record in train:
-        for name, norm in record.get("gradient_norms", {}).items():
-            norms.setdefault(name, []).append(float(norm))
+        by_name = record.get("gradient_norms")
+        for name, norm in by_name.items() if isinstance(by_name, dict) else ():
+            if _is_number(norm):
+                norms.setdefault(name, []).append(float(norm))
     medians = {name: float(numpy.median(values)) for name, values in norms.items()}
-    shares = [float(record["clipped_share"]) for record in train if "clipped_share" in record]
+    shares = [float(share) for record in train if _is_number(share := record.get("clipped_share"))]
     return History(
         _curve(train, LOSS),
         _curve([record for record in records if record["split"] == "validation"], LOSS),
@@ -62,12 +65,19 @@ def read_history(folder: Path) -> History:
     )
 
 
-def _record(line: str) -> dict[str, Any] | None:
+def _record(line: bytes) -> dict[str, Any] | None:
     try:
-        record = json.loads(line)
-    except ValueError:
+        record = from_json(line)
+    except ValueError:  # of what is nested too deeply, too
         return None
-    return record if isinstance(record, dict) and "split" in record and "step" in record else None
+    if not isinstance(record, dict) or "split" not in record:
+        return None
+    step = record.get("step")
+    return record if isinstance(step, int) and 0 <= step <= MAX_COUNT else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) <= LARGEST
 
 
 def _curve(records: Sequence[Mapping[str, Any]], key: str) -> Curve:
@@ -75,6 +85,6 @@ def _curve(records: Sequence[Mapping[str, Any]], key: str) -> Curve:
     points = []
     for record in records:
         names = [name for name in record if name == key or (key == LOSS and name.startswith(LOSS))]
-        if names and isinstance(record[names[0]], int | float):
-            points.append((int(record["step"]), float(record[names[0]])))
+        if names and _is_number(record[names[0]]):
+            points.append((record["step"], float(record[names[0]])))
     return Curve(*(tuple(column) for column in zip(*points, strict=True))) if points else Curve()

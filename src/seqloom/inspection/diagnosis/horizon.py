@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from seqloom.cells.lstm import LSTMState
 from seqloom.layers.recurrent.generic import LAYER_CLASSES
@@ -93,7 +94,17 @@ def _forgetful(layer: Layer, forward: Callable[..., Any], reach: int) -> Callabl
     stride = max(reach, 1)
     width = 2 * reach or 1
 
-    def forget(input: Tensor, hx: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
+    def forget(input: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
+        if isinstance(input, PackedSequence):
+            padded, valid = pad_packed_sequence(input, layer.batch_first)
+            output, state = forget(padded, hx, valid)
+            is_sorted = input.sorted_indices is None
+            return pack_padded_sequence(output, valid, layer.batch_first, is_sorted), state
+        if input.dim() == 2:
+            batch = int(not layer.batch_first)
+            start = None if hx is None else map_state(lambda part: part.unsqueeze(1), hx)
+            output, state = forget(input.unsqueeze(batch), start)
+            return output.squeeze(batch), map_state(lambda part: part.squeeze(1), state)
         x = input.transpose(0, 1) if layer.batch_first else input
         T, B = x.shape[:2]
         if stride >= T:

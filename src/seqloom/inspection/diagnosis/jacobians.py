@@ -76,22 +76,25 @@ def product_norm(direction: Direction, row: int, num_steps: int | None = None) -
     length = int(direction.lengths[row])
     if direction.size > MAX_PRODUCT or CELLS[direction.place.layer.cell].cell_type != "rnn" or not length:
         return None
-    product, log = torch.eye(direction.size, dtype=torch.float64), 0.0
+    product, log = torch.eye(direction.size, dtype=torch.float64, device="cpu"), 0.0
     for step in range(length - min(num_steps or length, length), length):
         product = step_jacobian(direction, step, row).double() @ product
         scale = float(product.norm())
         if not 0 < scale < float("inf"):
             return scale
         product, log = product / scale, log + float(numpy.log(scale))
-    return float(torch.linalg.matrix_norm(product, 2) * numpy.exp(log))
+    with numpy.errstate(over="ignore"):
+        return float(torch.linalg.matrix_norm(product, 2)) * float(numpy.exp(log))
 
 
 def spectrum(name: str, matrix: Tensor) -> Spectrum:
-    """Singular values and spectral radius of a square matrix.
+    """Singular values and spectral radius of a square matrix; NaN where it holds a number that is not finite.
 
     >>> round(spectrum("rotation", torch.tensor([[0.0, -0.9], [0.9, 0.0]])).radius, 6)
     0.9
     """
+    if not bool(matrix.isfinite().all()):
+        return Spectrum(name, numpy.full(len(matrix), math.nan), math.nan)
     return Spectrum(name, torch.linalg.svdvals(matrix).numpy(), spectral_radius(matrix))
 
 

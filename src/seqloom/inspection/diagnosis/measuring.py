@@ -80,7 +80,8 @@ def measure_module(
                 continue
             number = largest(computed)
             call = computed[number]
-            calls[name].append(call)
+            if len(calls[name]) < NUM_GATED:
+                calls[name].append(call)
             direction = direction_of(place, call)
             entering = entering_gradients(recording, name, direction, number)
             drawn = draw_entries(direction, entering, generator, max_lag, share)

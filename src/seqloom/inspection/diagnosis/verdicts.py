@@ -211,10 +211,9 @@ def _exploding(
             continue
         advice = CLIP if circumstances.gradient_clip is None else "Take a tenth of training.learning_rate"
         most = float(lags.share.max())
-        if most > GROWTH:
-            evidence = (
-                f"{name}: {int(lags.share.argmax())} steps back the gradient is {most:.3g} times as large"
-            )
+        if not most <= GROWTH:  # NaN is not
+            size = f"{most:.3g} times as large" if math.isfinite(most) else "no finite number"
+            evidence = f"{name}: {int(lags.share.argmax())} steps back the gradient is {size}"
             return [Verdict("exploding", evidence, advice)]
         # The state of a gated cell has parts of other sizes, whose Jacobians have large singular values.
         if place.cell == "rnn" and place.product is not None and place.product > GROWTH:
@@ -261,7 +260,7 @@ def _saturated(places: Mapping[str, PlaceDiagnosis]) -> list[Verdict]:
         for gate in place.gates:
             low, high = float(gate.low.mean()), float(gate.high.mean())
             keeps_all = gate.name == "forget" and high > low  # which is how a cell remembers
-            if max(low, high) <= SATURATED or keeps_all:
+            if not max(low, high) > SATURATED or keeps_all:  # numbers of no steps are none
                 continue
             side, share = ("below 0.1", low) if low > high else ("above 0.9", high)
             evidence = (

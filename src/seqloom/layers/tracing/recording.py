@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias, final
+from typing import Any, NamedTuple, TypeAlias, final
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +65,8 @@ class Recording:
 def record(module: nn.Module, *, want_gates: bool = True) -> Iterator[Recording]:
     """Record what the recurrent layers of `module` compute while it runs; their results are the same.
 
+    Only what the thread computes that records: others may use the module, and record too.
+
     Args:
         module: with layers of seqloom anywhere in it.
         want_gates: False: gates are not computed, which takes time where gradients are needed.
@@ -78,30 +82,61 @@ def record(module: nn.Module, *, want_gates: bool = True) -> Iterator[Recording]
     names: dict[Layer, list[str]] = {}
     for name, place in recording.places.items():
         names.setdefault(place.layer, []).append(name)
-    for layer, of_layer in names.items():
-        layer.forward = _recorder(layer, of_layer, recording, want_gates)
+    owner = threading.get_ident()
+    recorders = {
+        layer: _Recorder(owner, of_layer, recording, want_gates) for layer, of_layer in names.items()
+    }
+    with _LOCK:
+        for layer, recorder in recorders.items():
+            if layer not in _recorders:
+                layer.forward = _recorded(layer, layer.forward)
+            _recorders[layer] = (*_recorders.get(layer, ()), recorder)
     try:
         yield recording
     finally:
-        for layer in names:
-            del layer.forward
+        with _LOCK:
+            for layer, recorder in recorders.items():
+                rest = tuple(other for other in _recorders[layer] if other is not recorder)
+                if rest:
+                    _recorders[layer] = rest
+                else:
+                    del _recorders[layer]
+                    del layer.forward
 
 
-def _recorder(
-    layer: Layer, names: list[str], recording: Recording, want_gates: bool
-) -> Callable[..., tuple[Any, Any]]:
-    """What takes the place of a layer's `forward`."""
+class _Recorder(NamedTuple):
+    """What a thread records of a layer."""
+
+    owner: int
+    names: Sequence[str]
+    recording: Recording
+    want_gates: bool
+
+
+_LOCK = threading.Lock()
+_recorders: WeakKeyDictionary[nn.Module, tuple[_Recorder, ...]] = WeakKeyDictionary()
+"""Of the layers that are recorded now, by any thread"""
+
+
+def _recorded(layer: Layer, usual: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]]:
+    """What takes the place of a layer's `forward`, whoever records it."""
 
     def forward(input: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
+        here = threading.get_ident()
+        recorders = [recorder for recorder in _recorders.get(layer, ()) if recorder.owner == here]
+        if not recorders:
+            return usual(input, hx, lengths=lengths)
         if isinstance(input, PackedSequence):
             padded, counts = pad_packed_sequence(input, layer.batch_first)
             output, state = forward(padded, hx, counts)
             is_sorted = input.sorted_indices is None
             return pack_padded_sequence(output, counts, layer.batch_first, is_sorted), state
+        want_gates = any(recorder.want_gates for recorder in recorders)
         traced = trace_layers(layer, input, hx, lengths, want_gates=want_gates)
-        for name, call in zip(names, traced.calls, strict=True):
-            recording.calls[name].append(call)
-            recording.states[name].append(traced.state)
+        for _, names, recording, _ in recorders:
+            for name, call in zip(names, traced.calls, strict=True):
+                recording.calls[name].append(call)
+                recording.states[name].append(traced.state)
         return traced.output, traced.state
 
     return forward

@@ -99,6 +99,39 @@ def cut_steps(batch: Any, start: int, stop: int, steps: int) -> Any:
     return map_tensors(batch, cut)
 
 
+def tell_apart(batch: Any) -> Any:
+    """A batch in which sequences with lengths of their own, such as `source` of `source_lengths`, have other
+    numbers of steps than the rest: fewer, where they had as many. Steps are known by their number.
+
+    >>> from seqloom.tasks.translate.preparation import PairBatch
+    >>> source = torch.tensor([[1, 2, 3], [4, 5, 0]])
+    >>> pairs = PairBatch(source, torch.tensor([3, 2]), source, source, ())
+    >>> [tuple(tensor.shape) for _, tensor in named_tensors(tell_apart(pairs))]
+    [(2, 2), (2,), (2, 3), (2, 3)]
+    """
+    names = [name for name, tensor in named_tensors(batch) if is_lengths(name, tensor)]
+    for stem in (name.removesuffix("_lengths") for name in names if name != "lengths"):
+        batch = _shorten(batch, stem)
+    return batch
+
+
+def _shorten(batch: Any, stem: str) -> Any:
+    """Cut the sequences whose name begins so to a number of steps that no other has."""
+    steps = [(name.startswith(stem), t.shape[1]) for name, t in named_tensors(batch) if t.dim() > 1]
+    own = {count for is_own, count in steps if is_own}
+    others = {count for is_own, count in steps if not is_own}
+    fewer = next((count for count in range(max(own, default=0), 0, -1) if count not in others), 0)
+    if not own & others or len(own) > 1 or not fewer:
+        return batch
+
+    def cut(name: str, tensor: Tensor) -> Tensor:
+        if not name.startswith(stem):
+            return tensor
+        return tensor.clamp(max=fewer) if is_lengths(name, tensor) else tensor[:, :fewer]
+
+    return map_tensors(batch, cut)
+
+
 def swap_futures(batch: Any, step: int, steps: int) -> Any:
     """Give every row the steps from `step` on of the row before it, in what has so many `steps`.
 
