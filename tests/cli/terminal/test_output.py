@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from seqloom.cli.terminal.output import print_json
 from seqloom.cli.terminal.report import print_report
 from seqloom.evaluation.report import Report
 from seqloom.tasks.base import Metric
@@ -64,3 +66,12 @@ def test_a_character_that_the_terminal_cannot_show_is_escaped(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert done.stdout == b"z\\xf6lf \\u65e5 \\udcfc\n"
     assert done.stderr == b"\\u65e5\n"
+
+
+def test_what_is_printed_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON has no NaN and no infinity, though Python would write and read them."""
+    print_json({"decay": float("nan"), "norms": [1.5, float("inf")]})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "decay": None,
+        "norms": [1.5, None],
+    }

@@ -189,7 +189,7 @@ def test_states_that_overflow_are_an_explosion() -> None:
     x = torch.ones(1100, 1, 1, dtype=torch.float64)
     (place,) = measure_module(layer, [lambda: layer(x)[0][-1].sum()]).values()
     assert place.product == numpy.inf
-    assert [verdict.name for verdict in judge({"layers.0": place})][0] == "exploding"
+    assert judge({"layers.0": place})[0].name == "exploding"
 
 
 def test_only_rows_with_entries_are_kept() -> None:

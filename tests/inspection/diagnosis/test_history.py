@@ -30,9 +30,7 @@ HOSTILE = [
 @pytest.mark.parametrize("line", HOSTILE, ids=lambda line: line[-40:])
 def test_a_damaged_record_is_passed_over(tmp_path: Path, line: str) -> None:
     (tmp_path / METRICS).write_text(f"{GOOD}\n{line}\n")
-    assert read_history(tmp_path) == History(
-        Curve((1,), (2.5,)), by_parameter={"w": 1.0}, clipped_share=0.5
-    )
+    assert read_history(tmp_path) == History(Curve((1,), (2.5,)), by_parameter={"w": 1.0}, clipped_share=0.5)
 
 
 def test_what_is_no_file_has_no_history(tmp_path: Path) -> None:

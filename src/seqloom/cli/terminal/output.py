@@ -19,7 +19,7 @@ def log(line: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print the one JSON object on standard output; a number that is not finite, which JSON has not, is null."""
+    """Print the one JSON object on standard output; a number that is not finite is null there."""
     from seqloom.pages.page import finite
 
     print(json.dumps(finite(value), allow_nan=False), flush=True)
