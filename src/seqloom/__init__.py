@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from seqloom.decoding.options import DecodingOptions
     from seqloom.errors import ConfigError, DataError, RunError, SeqloomError
     from seqloom.inference.predictor import Predictor, load
-    from seqloom.inference.training import train
+    from seqloom.inspection.checks.checking import check
     from seqloom.inspection.comparison import compare
     from seqloom.inspection.diagnosis import diagnose
+    from seqloom.inspection.inspector import inspect
+    from seqloom.inspection.training import train
     from seqloom.layers.convert import convert_recurrent
     from seqloom.layers.recurrent import GRU, LSTM, RNN
     from seqloom.tasks.toy_data import toy_data
@@ -29,9 +31,11 @@ _HOMES = {
     "DecodingOptions": "seqloom.decoding.options",
     "Predictor": "seqloom.inference.predictor",
     "load": "seqloom.inference.predictor",
-    "train": "seqloom.inference.training",
+    "train": "seqloom.inspection.training",
+    "check": "seqloom.inspection.checks.checking",
     "compare": "seqloom.inspection.comparison",
     "diagnose": "seqloom.inspection.diagnosis",
+    "inspect": "seqloom.inspection.inspector",
     "toy_data": "seqloom.tasks.toy_data",
     "SeqloomError": "seqloom.errors",
     "DataError": "seqloom.errors",
@@ -50,9 +54,11 @@ __all__ = [
     "RunError",
     "SeqloomError",
     "__version__",
+    "check",
     "compare",
     "convert_recurrent",
     "diagnose",
+    "inspect",
     "load",
     "toy_data",
     "train",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 import seqloom
+
+from .runs import KINDS, SmallRun, make_run
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +43,15 @@ def little_memory() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limit)
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], SmallRun]:
+    """A small run folder of a kind, made when it is first asked for."""
+    return cache(lambda kind: make_run(kind, tmp_path_factory.mktemp(kind)))
+
+
+@pytest.fixture(params=KINDS)
+def small_run(request: pytest.FixtureRequest, runs: Callable[[str], SmallRun]) -> SmallRun:
+    """A small run folder of each kind."""
+    return runs(request.param)

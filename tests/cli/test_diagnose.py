@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import seqloom
-from seqloom.cli.diagnose import KEYS
+from seqloom.cli.inspection.diagnose import KEYS
 from seqloom.inference.predictor import Predictor
 from seqloom.inspection.diagnosis.verdicts import NAMES
 

@@ -70,7 +70,7 @@ def test_files_and_json(run: Path, sales: Path, tmp_path: Path) -> None:
     text = page.read_text()
     assert text.count("<svg") == 2
     assert "trained for 4 steps: later ones go on from the forecast itself" in text
-    assert "2024-03-06, mean" in text
+    assert "2024-03-06\nforecast" in text
     assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
     for option, file in (("--out", table), ("--plot", page)):
         before = file.read_bytes()

@@ -21,13 +21,15 @@ def test_an_interrupted_reading_leaves_nothing(tmp_path: Path) -> None:
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         end = time.monotonic() + 120
-        while not list(cache.glob("tables/.partial-*")) and process.poll() is None and time.monotonic() < end:
+        while (
+            not list(cache.glob("tables/.partial-*/*")) and process.poll() is None and time.monotonic() < end
+        ):
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert out == ""
     lines = [line for line in errors.splitlines() if "%" not in line]
-    assert lines == ["seqloom: interrupted while reading reviews.csv"]
+    assert lines == ["seqloom: interrupted while reading reviews.csv; there is no run folder yet"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "reviews.csv"]
     assert list((cache / "tables").iterdir()) == []

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from seqloom.cli import main
-from seqloom.inference.training import train
+from seqloom.inspection.training import train
 from seqloom.tasks.transcribe.toy_data import RATE_HZ, synthesize
 
 SETTINGS = (

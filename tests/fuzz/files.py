@@ -6,7 +6,9 @@ import gzip
 import io
 import json
 import os
+import struct
 import wave
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ SUFFIXES = (
     ".gz",
     ".xyz",
     ".mid",
+    ".png",
     "",
 )
 COLUMNS = ("text", "label", "labels", "source", "target", "tokens", "tags", "values", "file", "file_name")
@@ -64,6 +67,19 @@ def _wav(samples: numpy.ndarray, rate: int = 8000) -> bytes:
     return content.getvalue()
 
 
+def _png(pixels: numpy.ndarray) -> bytes:
+    """A picture (H, W, 3) uint8 as the simplest PNG there is."""
+    height, width = pixels.shape[:2]
+    lines = numpy.concatenate([numpy.zeros((height, 1), numpy.uint8), pixels.reshape(height, -1)], axis=1)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = {b"IHDR": header, b"IDAT": zlib.compress(lines.tobytes()), b"IEND": b""}
+    chunks = (
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in parts.items()
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
 def _parquet(rows: list[dict[str, Any]]) -> bytes:
     content = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), content)
@@ -86,6 +102,7 @@ SALES = [
     for day in range(56)
 ]
 PAIRS = [(f"a red house {n}", f"ein rotes Haus {n}") for n in range(ROWS)]
+SQUARE = numpy.kron(numpy.eye(2, dtype=numpy.uint8), numpy.full((12, 12), 200, numpy.uint8))[..., None]
 MELODY = [(24 * step, 24, 60 + 5 * step % 12) for step in range(8)]
 SEEDS = {
     "text.txt": b"the quick brown fox jumps over the lazy dog.\n" * 20,
@@ -100,6 +117,7 @@ SEEDS = {
     "tags.conll": b"Anna B-PER\nlives O\nin O\nBonn B-LOC\n\n" * ROWS,
     "pairs.tsv": ("source\ttarget\n" + "".join(f"{a}\t{b}\n" for a, b in PAIRS)).encode(),
     "tone.wav": _wav(TONE),
+    "square.png": _png(SQUARE.repeat(3, 2)),
     "tune.mid": midi_bytes(make_tune(MELODY, 24)),
     "vectors.txt": b"fine 0.1 0.2 0.3\ndull 1 2 3\nfilm -1 -2 -3\n",
 }
@@ -113,6 +131,16 @@ def write_recordings(folder: Path, column: str) -> None:
     for number in range(8):
         (folder / f"{number}.wav").write_bytes(_wav(TONE * (1 + number % 2) // 2))
         lines.append(f"{number}.wav,{'yes' if number % 2 else 'no'}")
+    (folder / "metadata.csv").write_text("\n".join(lines) + "\n")
+
+
+def write_pictures(folder: Path) -> None:
+    """A folder of pictures with two captions each."""
+    folder.mkdir()
+    lines = ["file_name,text"]
+    for number in range(8):
+        (folder / f"{number}.png").write_bytes(_png((SQUARE // (1 + number)).repeat(3, 2)))
+        lines += [f"{number}.png,a square of {word} paint" for word in ("gray", "old")]
     (folder / "metadata.csv").write_text("\n".join(lines) + "\n")
 
 

@@ -16,8 +16,9 @@ from .conftest import SMALL, SMALL_MODEL, check_verb, examples, new_folder, opti
 from .files import ANY_TEXT, COLUMNS, FILES, SEEDS, TOKENS, damaged, data_paths, write_files
 
 ENCODINGS = st.sampled_from(["utf-8", "utf-8", "ascii"])
-TASKS = ("compose", "forecast", "generate", "classify", "tag", "translate", "transcribe")
-MODELS = ("generate", "classify", "series", "tag", "translate", "audio", "transcribe", "compose", "forecast")
+TASKS = ("compose", "forecast", "generate", "classify", "tag", "translate", "caption", "transcribe")
+TEXT_MODELS = ("generate", "classify", "series", "tag", "translate")
+MODELS = (*TEXT_MODELS, "audio", "transcribe", "compose", "caption", "forecast")
 PIPES = st.one_of(
     st.binary(max_size=60),
     st.lists(st.one_of(TOKENS, st.binary(max_size=8), st.just(b"a fine film\n")), max_size=8).map(b"".join),
@@ -138,6 +139,39 @@ def test_transcribe(runs: Path, files: list[tuple[str, bytes]], encoding: str) -
             (folder / f"{number}{suffix}").write_bytes(content)
         names = [f"{number}{suffix}" for number, (suffix, _) in enumerate(files)]
         check_verb(folder, "transcribe", "--", str(runs / "transcribe"), *names, encoding=encoding)
+
+
+@examples(15)
+@given(FILES | st.tuples(st.just(".png"), damaged(SEEDS["square.png"])), st.booleans(), ENCODINGS)
+@example((".jsonl", b'{"file": "a\\u0000b"}\n'), False, "utf-8")
+@example((".png", SEEDS["square.png"]), True, "ascii")
+def test_caption(runs: Path, picture: tuple[str, bytes], as_json: bool, encoding: str) -> None:
+    with new_folder() as folder:
+        (folder / f"picture{picture[0]}").write_bytes(picture[1])
+        chosen = ["--json", "--attention", "looked.html"] if as_json else []
+        arguments = ["caption", *chosen, "--", str(runs / "caption"), f"picture{picture[0]}"]
+        done = check_verb(folder, *arguments, encoding=encoding)
+        if as_json and done.code == 0:
+            json.loads(done.stdout)
+
+
+@examples(6)
+@given(data_paths(), st.sampled_from(MODELS), st.booleans(), ENCODINGS)
+@example({"data.csv": SEEDS["reviews.csv"]}, "classify", True, "utf-8")
+@example({"data.conll": SEEDS["tags.conll"]}, "tag", False, "ascii")
+@example({"data.csv": SEEDS["sales.csv"]}, "forecast", True, "utf-8")
+@example({"data.tsv": SEEDS["pairs.tsv"]}, "translate", False, "utf-8")
+@example({"data.txt": SEEDS["text.txt"]}, "generate", True, "utf-8")
+@example({"da\nta [/b] \udcff.csv": SEEDS["reviews.csv"]}, "classify", False, "ascii")
+@example({"a.mid": SEEDS["tune.mid"], "b.mid": SEEDS["tune.mid"]}, "compose", True, "utf-8")
+def test_check(runs: Path, files: dict[str, bytes], model: str, as_json: bool, encoding: str) -> None:
+    with new_folder() as folder:
+        path = write_files(folder, files)
+        chosen = ["--json"] if as_json else []
+        arguments = ["check", *chosen, "--", str(runs / model), path]
+        done = check_verb(folder, *arguments, encoding=encoding, may_fail=True)
+        if as_json and done.code < 2:
+            assert json.loads(done.stdout)["passed"] == (done.code == 0)
 
 
 @examples(10)

@@ -30,6 +30,7 @@ def command(
     from seqloom.cli.terminal.report import print_report
     from seqloom.data.text.python_help import python_help_file
     from seqloom.inference.predictor import load
+    from seqloom.inspection.report.writing import write_report
     from seqloom.runs import run_folder
     from seqloom.training.sizing import choose_size, measure_speed
     from seqloom.training.train import train
@@ -43,7 +44,9 @@ def command(
     log(f"size: {sizing}")
     settings = [f"training.max_minutes={seconds / 60}", f"training.seed={seed}", *sizing.settings()]
     folder = out or run_folder.free_name(Path("demo"))
-    folder, report = train(data, settings=settings, out=folder, log=log, show_progress=True)
+    folder, report = train(
+        data, settings=settings, out=folder, log=log, show_progress=True, at_end=write_report
+    )
     text = load(folder).generate("The ", max_new_tokens=400, temperature=0.7, seed=seed)
     if as_json:
         print_json({"run": str(folder), **report.to_dict(), "text": f"The {text}"})

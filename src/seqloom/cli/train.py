@@ -65,6 +65,8 @@ def command(
 
     from seqloom.cli.terminal.output import log, print_json
     from seqloom.cli.terminal.report import print_report
+    from seqloom.inspection.report.writing import write_report
+    from seqloom.runs.run_folder import REPORT
     from seqloom.runs.usage import usage_of
     from seqloom.training.train import train
 
@@ -79,11 +81,18 @@ def command(
         strict=strict,
         log=log,
         show_progress=True,
+        at_end=write_report,
     )
     if not PartialState().is_main_process:
         return
-    if as_json:
-        print_json({"run": str(folder), **report.to_dict()})
-        return
-    print_report(report)
+    try:
+        if as_json:
+            print_json({"run": str(folder), **report.to_dict()})
+            return
+        print_report(report)
+    except OSError as error:
+        error.add_note(f"Nothing is lost: the run is in {folder}, and its report in {folder / 'README.md'}")
+        raise
+    if (folder / REPORT).exists():
+        log(f"page: {folder / REPORT}")
     log(f"next: {usage_of(folder).command}")

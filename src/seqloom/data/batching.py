@@ -97,6 +97,15 @@ class Spanned(Protocol):
         ...
 
 
+@runtime_checkable
+class Selectable(Protocol):
+    """A batch that gives some of its rows by itself, where its tensors have other rows than its examples."""
+
+    def take(self, rows: numpy.ndarray) -> Any:
+        """The rows of these numbers, in this order, repeats allowed, with their padding."""
+        ...
+
+
 class Window(NamedTuple):
     """A window of parallel streams, (B, T): input tokens, and as targets the token after each of them."""
 

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Protocol, final
 
 from seqloom.data.encoding import APPLE_DOUBLE
 from seqloom.errors import DataError
+from seqloom.stored import open_file
 
 MAX_GROWTH = 100
 """A file may grow to this many times its size: text compresses to a tenth, a bomb to a thousandth."""
@@ -64,15 +65,22 @@ def open_content(path: Path) -> Iterator[BinaryIO]:
     """Open the content of a file, decompressed where the file is compressed.
 
     Raises:
-        DataError: it is damaged, or grows beyond its limit.
+        DataError: it cannot be read, is damaged, or grows beyond its limit.
     """
-    with path.open("rb") as file:
+    with _open(path) as file:
         if not is_compressed(path):
             yield file
             return
         limit = max(MAX_SMALL_BYTES, MAX_GROWTH * path.stat().st_size)
         with FORMATS[path.suffix.lower()](file) as content:
             yield io.BufferedReader(_Bounded(content, limit, path), 1 << 16)
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return open_file(path)
+    except OSError as error:
+        raise DataError(path, "expected a file that can be read", got=error.strerror or str(error)) from None
 
 
 @final

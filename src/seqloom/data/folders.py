@@ -98,6 +98,16 @@ def list_files(folder: Path) -> DataFiles:
     return DataFiles(folder, tuple(sorted(files)), tuple(sorted(left_out)))
 
 
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path, as it is written, is in a folder; links in the folder may lead anywhere.
+
+    >>> is_inside(Path("data/a/../b.wav"), Path("data")), is_inside(Path("data/../b.wav"), Path("data"))
+    (True, False)
+    """
+    absolute = Path(os.path.abspath(path))
+    return absolute.is_relative_to(os.path.abspath(folder)) or absolute.is_relative_to(folder.resolve())
+
+
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:

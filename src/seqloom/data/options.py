@@ -64,6 +64,8 @@ class ReadOptions(StrictConfig):
     header: bool | None = None
     """Whether the first line of `.csv` and `.tsv` files names the columns; else they are named 1, 2 and so
     on. null: it does, except in layouts that are known to have none."""
+    files_outside: bool = False
+    """Whether a `metadata.csv` may name files outside the folder of the data."""
     names: Names = Field(default_factory=dict)
     """What numbers stand for, by column, as in `{label: [negative, positive]}`. Those that a Parquet file or
     the README.md of a data set gives are read by themselves."""

@@ -5,29 +5,16 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import NamedTuple
 
 import numpy
 
 from seqloom.optional import import_optional
+from seqloom.pages import Html, paragraph, render_page, section, text
 
 JPEG_QUALITY = 85
 DIM = 0.82
 """How dark the place is that a word looked at least"""
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2733; --soft: #6b7785; --page: #fff; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6ebf0; --soft: #9aa6b2; --page: #12181f; } }
-body { margin: 0 auto; padding: 16px; max-width: 960px; background: var(--page); color: var(--ink);
-  font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.25rem; } h2 { font-size: 1.1rem; margin: 1.8em 0 .4em; overflow-wrap: anywhere; }
-p { color: var(--soft); font-size: .875rem; margin: .2em 0 .8em; overflow-wrap: anywhere; }
-ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(128px, 1fr)); gap: 10px; padding: 0;
-  list-style: none; }
-figure { margin: 0; } figcaption { text-align: center; font-size: .875rem; }
-svg { width: 100%; height: auto; display: block; border-radius: 4px; }
-.store { position: absolute; width: 0; height: 0; }
-"""
 
 
 class AttentionPicture(NamedTuple):
@@ -52,18 +39,24 @@ class AttentionPicture(NamedTuple):
 
 def draw_attention_page(pictures: Iterable[AttentionPicture]) -> str:
     """An HTML page with every picture, whole and as each word of its caption looked at it."""
-    sections = "".join(_section(number, picture) for number, picture in enumerate(pictures))
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>What each word looked at</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        "<h1>What each word looked at</h1>\n"
-        "<p>The brighter a place, the greater its weight when the word was chosen.</p>\n"
-        f"{sections}</body>\n</html>\n"
-    )
+    lead = "The brighter a place, the greater its weight when the word was chosen."
+    sections = [draw_attention(picture, number) for number, picture in enumerate(pictures)]
+    return render_page("What each word looked at", sections, lead=lead)
 
 
-def _section(number: int, picture: AttentionPicture) -> str:
+def draw_attention(picture: AttentionPicture, number: int) -> Html:
+    """A section with a picture, whole and as each word looked at it; no other of the page has its number."""
+    title = picture.caption or "(no word)"
+    return section(title, draw_looks(picture, number), anchor=f"looked-{number}")
+
+
+def draw_looks(picture: AttentionPicture, number: int) -> Html:
+    """A picture, whole and as each word looked at it.
+
+    Args:
+        picture: with its caption.
+        number: that no other picture of the page has.
+    """
     height, width = picture.pixels.shape[:2]
     key = f"picture{number}"
     image = f'<image id="{key}" width="{width}" height="{height}" href="{_data_uri(picture.pixels)}"/>'
@@ -75,15 +68,14 @@ def _section(number: int, picture: AttentionPicture) -> str:
         for word, row in rows
     ]
     items = "".join(f"<li>{figure}</li>\n" for figure in [whole, *looked])
-    title = escape(picture.caption) or "(no word)"
-    return f"<h2>{title}</h2>\n<p>{escape(picture.name)}</p>\n{store}\n<ul>\n{items}</ul>\n"
+    return Html(f'{paragraph(picture.name, "note")}{store}\n<ul class="pictures">\n{items}</ul>\n')
 
 
 def _figure(key: str, size: tuple[int, int], shade: str, word: str) -> str:
     height, width = size
-    label = escape(word, quote=True)
+    label = text(word)
     svg = f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
-    return f'<figure>{svg}<use href="#{key}"/>{shade}</svg><figcaption>{escape(word)}</figcaption></figure>'
+    return f'<figure>{svg}<use href="#{key}"/>{shade}</svg><figcaption>{label}</figcaption></figure>'
 
 
 def _shade(row: Sequence[float], places: tuple[int, int], size: tuple[int, int]) -> str:

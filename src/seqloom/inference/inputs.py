@@ -11,11 +11,24 @@ from typing import Any
 from seqloom.data.encoding import check_encodable, encoding_error, split_lines
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.tables.columns import ANY_COLUMNS, ExpectedColumns
+from seqloom.data.tables.formats.file import MAX_CHARACTERS
 from seqloom.errors import DataError
 
 IF_TEXT = "If it is a text, say so with --text"
 SUFFIX = re.compile(r"\w\.[A-Za-z][A-Za-z0-9]{1,6}$")
 PATH_STARTS = ("./", "../", "~/", "/")
+
+
+def check_size(value: Any) -> Any:
+    """The input itself.
+
+    Raises:
+        DataError: it is a text that is too long.
+    """
+    if isinstance(value, str) and len(value) > MAX_CHARACTERS:
+        expected = f"an input must have at most {MAX_CHARACTERS:,} characters"
+        raise DataError("predict", expected, got=f"{len(value):,}")
+    return value
 
 
 def inputs_of(

@@ -11,6 +11,7 @@ import torch
 
 from seqloom.errors import ConfigError, DataError, RunError
 from seqloom.inference.decoding_options import decoding_options
+from seqloom.inference.inputs import check_size
 from seqloom.inference.stopping import stop_texts, until
 from seqloom.progress import phase
 from seqloom.runs import run_folder
@@ -67,7 +68,7 @@ class Predictor:
         with phase("encoding", total=len(inputs)) as encoding:
             for place, value in enumerate(encoding.count(inputs)):
                 try:
-                    items.append(self.preparation.encode(value))
+                    items.append(self.preparation.encode(check_size(value)))
                     places.append(place)
                 except DataError as error:
                     if strict:

@@ -19,6 +19,7 @@ from seqloom.pages.frames import Frame, slider, stepper
 from seqloom.pages.html import Html, element, join, paragraph, text
 from seqloom.pages.numbers import number, percent
 from seqloom.pages.page import columns, embed_json, render_page, section
+from seqloom.pages.reader import reader
 from seqloom.pages.tables import table
 from seqloom.pages.tiles import Tile, status, tiles
 
@@ -48,6 +49,7 @@ __all__ = [
     "status",
     "slider",
     "stepper",
+    "reader",
     "Frame",
     "Footer",
     "footer_here",

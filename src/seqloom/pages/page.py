@@ -49,7 +49,7 @@ def render_page(
         '<meta name="color-scheme" content="light dark">\n'
         f'<link rel="icon" href="data:,">\n<title>{text(title)}</title>\n'
         f"<style>{_asset('page.css')}</style>\n</head>\n<body>\n{body}\n{_footer(footer)}{embedded}\n"
-        f"<script>{_asset('page.js')}</script>\n</body>\n</html>\n"
+        f"<script>{_script(body)}</script>\n</body>\n</html>\n"
     )
 
 
@@ -125,6 +125,12 @@ def _footer(footer: Footer | None) -> str:
     if footer.command:
         lines.insert(0, Html(f"<p>Made by <code>{text(footer.command)}</code></p>"))
     return f"<footer>{join(lines)}</footer>\n"
+
+
+def _script(body: str) -> str:
+    """What a page does, with the reader where it has one."""
+    files = ["page.js", *(["reader.js"] if 'class="reader"' in body else [])]
+    return '"use strict";\n(() => {\n' + "\n".join(map(_asset, files)) + "})();\n"
 
 
 @cache

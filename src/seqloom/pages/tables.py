@@ -20,7 +20,7 @@ def table(
     """Rows of texts and numbers; a wide one scrolls by itself.
 
     Args:
-        header: a name for each column.
+        header: a name for each column; names that are empty: a table without a header.
         rows: cells: numbers, texts, or `Html`.
         title: above the table.
         shades: how strongly cells are colored, 0 to 1, by row and column: a confusion.
@@ -48,11 +48,12 @@ def table(
         cells = "".join(_cell(cell, place, shades.get((turn, place))) for place, cell in enumerate(row))
         body += f"<tr>{cells}</tr>"
     caption = element("caption", title) if title else ""
+    titles = f"<thead><tr>{head}</tr></thead>" if any(header) else ""
     name = text(title or "Table")
     foot = paragraph(note, "note") if note else ""
     return Html(
         f'<div class="scroll" role="group" tabindex="0" aria-label="{name}"><table>{caption}'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{foot}"
+        f"{titles}<tbody>{body}</tbody></table></div>{foot}"
     )
 
 

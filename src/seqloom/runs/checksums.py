@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seqloom.errors import RunError
+from seqloom.stored import read_bytes
 
 KEY = "checksums"
 OWN = "config.json"
@@ -41,7 +42,10 @@ def sign(content: Mapping[str, Any], files: Mapping[str, list[str]]) -> dict[str
 
 def signed_files(content: Mapping[str, Any]) -> dict[str, list[str]]:
     """The checksums of the other files, of signed content; empty in a run folder of an earlier version."""
-    return {name: list(sums) for name, sums in dict(content.get(KEY) or {}).items() if name != OWN}
+    sums = content.get(KEY)
+    if not isinstance(sums, dict):
+        return {}
+    return {name: list(part) for name, part in sums.items() if name != OWN and isinstance(part, list)}
 
 
 def verify_content(path: Path, content: Mapping[str, Any]) -> None:
@@ -66,8 +70,11 @@ def verify_files(folder: Path, files: Mapping[str, list[str]]) -> None:
     """
     for name, sums in files.items():
         path = folder / name
+        if Path(name).name != name:
+            expected = "must have the checksums of files that are beside it"
+            raise RunError(folder / OWN, expected, got=name, hint=EDITED)
         try:
-            found = f"{zlib.crc32(path.read_bytes()):08x}"
+            found = f"{zlib.crc32(read_bytes(path)):08x}"
         except OSError as error:
             got = error.strerror or str(error)
             raise RunError(path, "expected a file of the run folder", got=got, hint=DAMAGED) from None

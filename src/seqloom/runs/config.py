@@ -15,6 +15,7 @@ from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.tables.columns import ExpectedColumns
 from seqloom.errors import ConfigError, nearest
 from seqloom.settings import PositiveInt, Probability, StrictConfig
+from seqloom.stored import read_bytes
 from seqloom.tasks.base import Context, LoadedRun, Preparation, Task
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -272,10 +273,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     from seqloom.runs.yaml_values import YAMLError, parse_yaml
 
     try:
-        content = parse_yaml(path.read_text(encoding="utf-8"))
+        content = parse_yaml(read_bytes(path).decode())
     except OSError as error:
         raise ConfigError(path, "expected a YAML file", got=error.strerror or "nothing") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
         place = getattr(error, "problem_mark", None)
         where = f"{path}, line {place.line + 1}" if place else str(path)
         raise ConfigError(where, "must be YAML", got=getattr(error, "problem", None) or str(error)) from None
@@ -303,7 +304,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
             raise ConfigError("--set", "expected part.key=value, as in training.batch_size=32", got=setting)
         try:
             merge(nested, nest(name.strip(), value if PUNCTUATION.fullmatch(value) else parse_yaml(value)))
-        except YAMLError:
+        except (YAMLError, RecursionError):
             raise ConfigError(
                 "--set", f"the value of {name} must be a number, a word or a list", got=value
             ) from None

@@ -48,7 +48,7 @@ def answer_example(
     was_training = model.training
     model.eval()
     try:
-        for value in islice(_inputs(data, split, preparation.column), MAX_TRIED):
+        for value in islice(read_inputs(data, split, preparation.column), MAX_TRIED):
             shown = _shorten(value, PROMPT_WORDS if isinstance(task, TextGeneration) else MAX_WORDS)
             if shown is None:
                 continue
@@ -62,7 +62,14 @@ def answer_example(
     return None
 
 
-def _inputs(data: Data, split: str, column: str) -> Iterator[Any]:
+def read_inputs(data: Data, split: str, column: str) -> Iterator[Any]:
+    """The inputs of a split, as a user would give them, in their order.
+
+    Args:
+        data: of any kind.
+        split: its name.
+        column: of a table, which holds the inputs.
+    """
     if isinstance(data, Records):
         yield from (example.fields.get(column) for example in data.examples(split))
     elif isinstance(data, Music):

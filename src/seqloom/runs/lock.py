@@ -44,11 +44,14 @@ class RunLock:
                 got=holder or "no name of it",
                 hint="Wait until it is done, stop it, or name another folder with --out",
             )
-        self._file.truncate(0)
-        self._file.write(f"process {os.getpid()} on {os.uname().nodename}\n".encode())
-        self._file.flush()
-        for part in (folder, folder / FILE.parent):
-            remove_partial(part)
+        try:
+            self._file.truncate(0)
+            os.write(self._file.fileno(), f"process {os.getpid()} on {os.uname().nodename}\n".encode())
+            for part in (folder, folder / FILE.parent):
+                remove_partial(part)
+        except OSError as error:
+            self._file.close()
+            raise cannot_write(folder / FILE, error) from None
 
     def release(self) -> None:
         """Let another process train."""

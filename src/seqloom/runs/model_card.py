@@ -13,7 +13,7 @@ from seqloom.evaluation.report import AHEAD, BETTER, NOT_BETTER, Report, describ
 from seqloom.files import write_atomically
 from seqloom.runs.config import RunConfig
 from seqloom.runs.example import Answered
-from seqloom.runs.run_folder import CARD
+from seqloom.runs.run_folder import CARD, REPORT
 from seqloom.runs.usage import usage
 from seqloom.runs.yaml_values import write_yaml
 from seqloom.tasks.base import Preparation
@@ -48,6 +48,7 @@ def write_card(
     data_name = one_line(Path(report.data).resolve().name)
     picked = f", by its {best_metric}" if best_metric else ""
     better = verdict(report)
+    page = f"- `{REPORT}`: the course, the scores and the mistakes as a page\n" * (folder / REPORT).exists()
     front_matter = write_yaml(metadata(name, config, preparation, report))
     text = f"""---
 {front_matter}---
@@ -89,7 +90,7 @@ Measured on the {report.split} split, with 95 % bootstrap intervals in brackets:
 - `config.json`: every setting
 - `model.safetensors`: the weights at the best validation{picked}
 - `metrics.jsonl`: losses and metrics in the course of the training
-- `resume/`: the last checkpoint, for `seqloom train --out {shlex.quote(name)} --resume`
+{page}- `resume/`: the last checkpoint, for `seqloom train --out {shlex.quote(name)} --resume`
 """
     write_atomically(folder / CARD, text)
 

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, final
@@ -24,12 +24,16 @@ from seqloom.files import cannot_write, write_atomically
 from seqloom.runs import checksums, format_1, weights
 from seqloom.runs.config import PARTS, RunConfig, resolve
 from seqloom.runs.lock import RunLock
+from seqloom.stored import read_bytes
 from seqloom.tasks import task_named
 from seqloom.tasks.base import LoadedRun, Preparation
 
 FORMAT = 2
 CONFIG, MODEL, METRICS, CARD = "config.json", "model.safetensors", "metrics.jsonl", "README.md"
+REPORT = "report.html"
 
+MAX_NUMBERS = 4096
+"""That a model without memory counts in memory"""
 LAST_BYTES = 1 << 20
 """Of `metrics.jsonl`, in which its last record is."""
 
@@ -131,7 +135,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         RunError: there is none, or it is damaged.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_bytes(path))
         is_newer = content["format"] > FORMAT
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         got = "no config.json" if isinstance(error, FileNotFoundError) else f"{type(error).__name__}: {error}"
@@ -158,14 +162,20 @@ def lock(folder: Path) -> RunLock:
         RunError: it is no run folder, or another process trains it.
     """
     read_config(folder)
-    (folder / "resume").mkdir(exist_ok=True)
+    try:
+        (folder / "resume").mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder / "resume", error) from None
     return RunLock(folder)
 
 
 def reopen(folder: Path, config: RunConfig, digest: str) -> None:
     """Before a training resumes: write its configuration as it is now, and remove the last report."""
     write_config(folder, config, digest)
-    (folder / CARD).unlink(missing_ok=True)
+    try:
+        (folder / CARD).unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(folder / CARD, error) from None
 
 
 def read_config(folder: Path) -> tuple[RunConfig, str]:
@@ -214,7 +224,7 @@ def build_model(config: RunConfig, preparation: Preparation) -> nn.Module:
 
 def build_without_memory(config: RunConfig, preparation: Preparation) -> nn.Module:
     """The model of a run as shapes alone, on torch's device without memory."""
-    with torch.device("meta"), _NoRandomValues():
+    with torch.device("meta"), _Described():
         return config.task.build(preparation, config.model)
 
 
@@ -250,13 +260,23 @@ def load_trained(folder: Path, config: RunConfig, preparation: Preparation) -> n
 
 
 @final
-class _NoRandomValues(TorchFunctionMode):
-    """Draws no normal values, for which, without memory, torch would import its compiler."""
+class _Described(TorchFunctionMode):
+    """Computes nothing for which, without memory, torch would import its compiler, which takes seconds.
+
+    Normal values are not drawn; the few numbers that a model counts up to are in memory.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
         if func is torch.Tensor.normal_ or func is nn.init.normal_:
-            return args[0] if args else (kwargs or {})["tensor"]
-        return func(*args, **(kwargs or {}))
+            return args[0] if args else kwargs["tensor"]
+        if func is torch.arange and all(type(value) is int for value in args):
+            numbers: Sequence[Any] = range(*args)
+        else:
+            numbers = args[0] if func is torch.tensor and isinstance(args[0], list) else ()
+        if 0 < len(numbers) <= MAX_NUMBERS:
+            kwargs.setdefault("device", "cpu")
+        return func(*args, **kwargs)
 
 
 def _trained_weights(folder: Path) -> Path:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from seqloom.errors import RunError
 from seqloom.files import cannot_write, replace_atomically
+from seqloom.stored import open_file
 
 DAMAGED = "The file was damaged on its way or on the disk; copy it again"
 
@@ -60,7 +61,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     try:
         while True:
-            with path.open("rb") as checked:
+            with open_file(path) as checked:
                 _verify(path, checked)
                 with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
                     metadata = file.metadata() or {}
@@ -70,7 +71,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
                     return tensors, metadata
             # A training has replaced the file in between: what was read is not what was checked.
     except (SafetensorError, OSError) as error:
-        raise RunError(path, "expected a safetensors file", got=str(error) or "nothing") from None
+        raise _no_weights(path, error) from None
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -80,10 +81,10 @@ def read_metadata(path: Path) -> dict[str, str]:
         RunError: it is missing, or no safetensors file.
     """
     try:
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with open_file(path), safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
             return file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise RunError(path, "expected a safetensors file", got=str(error) or "nothing") from None
+        raise _no_weights(path, error) from None
 
 
 def _verify(path: Path, file: BinaryIO) -> None:
@@ -133,10 +134,15 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         RunError: it is missing, or no safetensors file.
     """
     try:
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with open_file(path), safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise RunError(path, "expected a safetensors file", got=str(error) or "nothing") from None
+        raise _no_weights(path, error) from None
+
+
+def _no_weights(path: Path, error: Exception) -> RunError:
+    got = (error.strerror if isinstance(error, OSError) else None) or str(error) or "nothing"
+    return RunError(path, "expected a safetensors file", got=got)
 
 
 def require_shapes(model: nn.Module, shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:

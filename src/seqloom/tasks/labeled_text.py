@@ -6,11 +6,11 @@ import json
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple, final
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, final
 
 import numpy
 import torch
-from pydantic import Field
+from pydantic import ConfigDict, Field, RootModel, model_validator
 from torch import Tensor
 
 from seqloom.baselines.budget import UNLIMITED, Budget
@@ -23,12 +23,13 @@ from seqloom.data.tables.records import EncodedExamples, Example, Records
 from seqloom.data.text.split_texts import fit_split, split_texts
 from seqloom.data.text.vocabulary import UNKNOWN, Vocabulary
 from seqloom.data.text.words import new_words, split_words
-from seqloom.errors import DataError, RunError
+from seqloom.errors import DataError
 from seqloom.models.dropout import Dropouts
 from seqloom.models.sequence_classifier import SequenceClassifier
 from seqloom.models.word_embedding import WordEmbeddingConfig
 from seqloom.settings import PositiveInt, StrictConfig
 from seqloom.state import State
+from seqloom.stored import read_stored, require_distinct
 from seqloom.tasks.base import Baseline, Context, Loss, Output, Rows, Task
 from seqloom.tasks.model_config import CellType, RecurrentModelConfig
 from seqloom.tasks.rows import (
@@ -58,6 +59,17 @@ class TextModelConfig(RecurrentModelConfig):
     cell_type: CellType = "gru"
     embedding_size: PositiveInt = 64
     """Width of a token's vector."""
+
+
+class _StoredTargets(RootModel[list[str | int | float]]):
+    """`Targets.values` in a run folder."""
+
+    model_config = ConfigDict(strict=True, defer_build=True)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        require_distinct(self.root)
+        return self
 
 
 class Targets(NamedTuple):
@@ -188,10 +200,7 @@ class LabeledTextTask(Task):
 
     def restore(self, folder: Path, config: TextDataConfig) -> TextPreparation:
         """Read the vocabulary and the values of a run folder."""
-        try:
-            values = tuple(json.loads((folder / VALUES).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise RunError(folder / VALUES, "expected the values of a run", got=str(error)) from None
+        values = tuple(read_stored(folder / VALUES, _StoredTargets, "expected the values of a run").root)
         vocabulary = Vocabulary.load(folder / TOKENIZER)
         return TextPreparation(vocabulary, Targets(self.target_column, values, self.read_target))
 

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from seqloom.data.images.config import ImageConfig
 from seqloom.data.images.feature_cache import Extractor, FeatureCache
-from seqloom.data.images.preprocessing import Preprocessing
+from seqloom.data.images.preprocessing import Level, Preprocessing, Side
 from seqloom.errors import RunError
 from seqloom.models.image_encoders.encoder import ImageEncoder
 from seqloom.models.image_encoders.loading import build_encoder, digest_of, load_encoder
+from seqloom.stored import Name, StoredValue, read_stored
 
 FILE = "pictures.json"
 """In a run folder: the encoder's settings, and the preprocessing"""
@@ -29,6 +30,44 @@ WEIGHTS, PREFIX = "model.safetensors", "encoder."
 TOGETHER = 2
 """Pictures that are encoded together. The last bits of a convolution depend on the shape of its input and on
 the number of threads: with one of each, a picture's features are the same whoever shares its batch."""
+
+
+class _StoredFormat(StoredValue):
+    """`ImageFormat` in a run folder."""
+
+    size: tuple[Side, Side]
+    mean: tuple[Level, Level, Level]
+    deviation: tuple[Level, Level, Level]
+
+
+class _StoredEncoder(StoredValue):
+    """What `ImageEncoder.settings` gives."""
+
+    name: Name
+    format: _StoredFormat | None = None
+    config: dict[Name, Any] | None = None
+    """Of a ResNet, which checks it"""
+
+    def settings(self) -> dict[str, Any]:
+        """For `build_encoder`."""
+        return self.model_dump(exclude_none=True)
+
+
+class StoredPictures(StoredValue):
+    """How pictures are read, in a run folder."""
+
+    preprocessing: Preprocessing
+    encoder: _StoredEncoder | None = None
+    """None: one that is trained with the model"""
+
+
+def read_pictures(path: Path) -> StoredPictures:
+    """How the pictures of a run are read.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    return read_stored(path, StoredPictures, "expected the preprocessing of pictures")
 
 
 @final
@@ -75,20 +114,17 @@ class EncodedPictures:
             RunError: a file is missing or damaged.
         """
         path = folder / FILE
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            preprocessing = Preprocessing.model_validate_json(json.dumps(content["preprocessing"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            got = " ".join(str(error).split())[:160]
-            raise RunError(path, "expected the preprocessing of pictures", got=got) from None
+        stored = read_pictures(path)
+        preprocessing = stored.preprocessing
         weights = _read_weights(folder / WEIGHTS, prefix)
         if weights is None:
             return cls(load_encoder(config.encoder, config.encoder_weights), preprocessing, mirrored)
         try:
             # Without memory first: the file must have the sizes that its settings describe.
-            described: Any = build_encoder(content["encoder"], device="meta")
+            settings = {} if stored.encoder is None else stored.encoder.settings()
+            described: Any = build_encoder(settings, device="meta")
             described.load_state_dict({name: tensor.to("meta") for name, tensor in weights.items()})
-            encoder: Any = build_encoder(content["encoder"])
+            encoder: Any = build_encoder(settings)
             encoder.load_state_dict(weights)
         except (RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
             got = " ".join(str(error).split())[:160]

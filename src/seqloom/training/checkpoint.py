@@ -91,7 +91,7 @@ def data_path(folder: Path) -> Path:
     path = folder / FILE
     try:
         return Path(json.loads(weights.read_metadata(path)["data"])["path"])
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         got = f"{type(error).__name__}: {error}"
         raise RunError(path, "expected a checkpoint of this version", got=got) from None
 
@@ -102,7 +102,12 @@ def _load(path: Path) -> Checkpoint:
         # Checkpoints of earlier versions call it the position.
         state = TrainingState.from_dict(json.loads(metadata.get("state") or metadata["position"]))
         data = json.loads(metadata["data"])
+        path_before, digest = data["path"], data["digest"]
+        if not isinstance(path_before, str) or not isinstance(digest, str):
+            raise TypeError("data that is named by no text")
         count = int(metadata["processes"])
+        if not 1 <= count <= max(len(tensors), 1):
+            raise ValueError(f"{count} processes")
         model, average = (
             {name.removeprefix(kind): tensor for name, tensor in tensors.items() if name.startswith(kind)}
             for kind in ("model.", "average.")
@@ -116,12 +121,12 @@ def _load(path: Path) -> Checkpoint:
                 optimizer.setdefault(int(number), {})[key] = tensor
             elif kind == "process":
                 processes[int(number)][int(key)] = tensor
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, RecursionError) as error:
         raise RunError(
             path, "expected a checkpoint of this version", got=f"{type(error).__name__}: {error}"
         ) from None
     ordered = [[process[place] for place in sorted(process)] for process in processes]
-    return Checkpoint(state, data["path"], data["digest"], model, optimizer, ordered, average)
+    return Checkpoint(state, path_before, digest, model, optimizer, ordered, average)
 
 
 def refuse_other_training(checkpoint: Checkpoint, data_digest: str, num_processes: int) -> None:
@@ -151,7 +156,17 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer | Optimizers) -> dict[int
 def restore_optimizer(
     optimizer: torch.optim.Optimizer | Optimizers, tensors: dict[int, dict[str, Tensor]]
 ) -> None:
-    """Put back what `optimizer_tensors` read."""
+    """Put back what `optimizer_tensors` read.
+
+    Raises:
+        ValueError: a tensor has not the shape of its parameter, which kernels take it to have.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for number, values in tensors.items():
+        shape = parameters[number].shape if 0 <= number < len(parameters) else None
+        for key, tensor in values.items():
+            if tensor.shape not in ((), shape) or not tensor.is_floating_point():
+                raise ValueError(f"another shape or type of {key} of parameter {number}")
     saved: dict[str, Any] = optimizer.state_dict()
     saved["state"] = tensors
     optimizer.load_state_dict(saved)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from seqloom.runs.config import RunConfig, read_yaml
 from seqloom.runs.example import answer_example
 from seqloom.runs.lock import RunLock, remove_abandoned
 from seqloom.runs.model_card import write_card
+from seqloom.tasks.base import Rows
 from seqloom.training.job import Job, folder_to_resume, nested_settings, new_job, resumed_job
 from seqloom.training.monitoring.callbacks import Callback, MetricsFile, TensorBoard
+from seqloom.training.monitoring.finished import AtEnd, Finished
 from seqloom.training.monitoring.progress import ProgressBar
 from seqloom.training.monitoring.summary import describe_best, summary
 from seqloom.training.state import TrainingState
@@ -40,8 +42,21 @@ def train(
     strict: bool = False,
     log: Callable[[str], object] = str,
     show_progress: bool = False,
+    at_end: AtEnd | None = None,
 ) -> tuple[Path, Report]:
     """Train a model; `seqloom.train` explains the arguments and loads the model too.
+
+    Args:
+        data: what is learnt from.
+        task: its name.
+        config: a file of settings.
+        settings: over that file's.
+        out: the run folder.
+        resume: whether to go on with it.
+        strict: whether one bad row raises.
+        log: called with each line.
+        show_progress: draw a progress bar.
+        at_end: called in the main process with the training that is over, before its model card is written.
 
     Returns:
         The run folder, and the report on its test split, or validation split where there is no test split.
@@ -73,10 +88,14 @@ def train(
             folder, resumed = _choose_folder(Path(data), out, is_main), None
             for left in remove_abandoned(folder) if is_main else ():
                 log(f"removed {left}, which a training has left that was killed before it could be resumed")
-            job = new_job(Path(data), task, layers, log, strict)
-        trainer = Trainer(job, accelerator, resumed)
+            with _noted("there is no run folder yet"):
+                job = new_job(Path(data), task, layers, log, strict)
+        with _noted("there is no run folder yet" if resumed is None else f"{folder} is as it was"):
+            trainer = Trainer(job, accelerator, resumed)
         if resumed is None:
-            if (lock := _create_folder(folder, job, trainer, accelerator)) is not None:
+            with _noted("there is no run folder yet"):
+                lock = _create_folder(folder, job, trainer, accelerator)
+            if lock is not None:
                 locks.callback(lock.release)
         else:
             _refuse_finished(folder, trainer)
@@ -87,24 +106,38 @@ def train(
         callbacks = _callbacks(folder, job.config, trainer.state) if is_main else []
         bar = ProgressBar() if show_progress and is_main else None
         callbacks += [bar] if bar is not None else []
+        go_on = f"seqloom train --out {shlex.quote(str(folder))} --resume"
         try:
             with nullcontext() if bar is None else listen(bar):
-                state = trainer.run(folder, callbacks)
+                with _noted(f"saved; go on with: {go_on}"):
+                    state = trainer.run(folder, callbacks)
                 log(f"stopped at {state.stop_reason}, step {state.step:,}; {describe_best(state)}")
                 accelerator.wait_for_everyone()
-                report = _report_best(folder, job, trainer)
-            if is_main:
-                example = answer_example(job.config, job.preparation, job.data, report.split, trainer.model)
-                write_card(folder, job.config, job.preparation, report, state.best_metric, example)
-        except KeyboardInterrupt as interruption:
-            interruption.add_note(
-                f"saved; go on with: seqloom train --out {shlex.quote(str(folder))} --resume"
-            )
-            raise
+                with _noted(f"the model is trained and saved; for its report: {go_on}"):
+                    report, rows, job = _report_best(folder, job, trainer)
+            with _noted(f"the model is trained and saved; for its report: {go_on}"):
+                if is_main:
+                    example = answer_example(
+                        job.config, job.preparation, job.data, report.split, trainer.model
+                    )
+                    if at_end is not None:
+                        model = trainer.model.eval()
+                        at_end(Finished(folder, job, model, state, report, rows, example), log)
+                    write_card(folder, job.config, job.preparation, report, state.best_metric, example)
         finally:
             for callback in callbacks:
                 callback.close()
         return folder, report
+
+
+@contextmanager
+def _noted(note: str) -> Iterator[None]:
+    """Say, where Ctrl-C ends the context, what is there."""
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        interruption.add_note(note)
+        raise
 
 
 def _choose_folder(data: Path, out: Path | str | None, is_main: bool) -> Path:
@@ -151,8 +184,8 @@ def _callbacks(folder: Path, config: RunConfig, state: TrainingState) -> list[Ca
     return callbacks
 
 
-def _report_best(folder: Path, job: Job, trainer: Trainer) -> Report:
-    """Measure the best weights, on the test split where there is one."""
+def _report_best(folder: Path, job: Job, trainer: Trainer) -> tuple[Report, Rows, Job]:
+    """Measure the best weights, on the test split where there is one; the job with what was calibrated."""
     run_folder.load_model(folder, trainer.model)
     job, validation = _calibrate(folder, job, trainer)
     split = "test" if "test" in job.data.splits else "validation"
@@ -166,7 +199,7 @@ def _report_best(folder: Path, job: Job, trainer: Trainer) -> Report:
         job.config.task, preparation, job.data, split, rows, skipped=skipped, seconds=seconds
     )
     context = job.config.context(job.preparation)
-    return with_comparison(report, job.config.task, trainer.model, job.data, context)
+    return with_comparison(report, job.config.task, trainer.model, job.data, context), rows, job
 
 
 def _calibrate(folder: Path, job: Job, trainer: Trainer) -> tuple[Job, Validation]:

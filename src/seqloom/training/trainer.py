@@ -258,11 +258,15 @@ class Trainer:
         checkpoint.refuse_other_training(resumed, self.source.digest, shard.world_size)
         self.state = resumed.state
         weights.load_state(self.model, resumed.model, checkpoint.FILE)
-        checkpoint.restore_optimizer(self._optimizer, resumed.optimizer)
-        if self._average is not None:
-            self._average.restore(resumed.average)
-        random_state, *carried = resumed.processes[shard.rank]
-        checkpoint.restore_random_state(random_state, device)
-        if carried:
-            structure = self.model.initial_state(1)  # type: ignore[operator]
-            self._carried = with_tensors(structure, [tensor.to(device) for tensor in carried])
+        try:
+            checkpoint.restore_optimizer(self._optimizer, resumed.optimizer)
+            if self._average is not None:
+                self._average.restore(resumed.average)
+            random_state, *carried = resumed.processes[shard.rank]
+            checkpoint.restore_random_state(random_state, device)
+            if carried:
+                structure = self.model.initial_state(1)  # type: ignore[operator]
+                self._carried = with_tensors(structure, [tensor.to(device) for tensor in carried])
+        except (RuntimeError, ValueError, TypeError, LookupError, StopIteration) as error:
+            got = str(error).partition("\n")[0] or type(error).__name__
+            raise RunError(checkpoint.FILE, "must be a checkpoint of this training", got=got) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from seqloom.errors import ConfigError, RunError
 from seqloom.inspection.comparison import Comparison, compare
 from seqloom.inspection.comparison.comparison import HEADER
 from seqloom.inspection.comparison.measures import gradient_reach, measure_steps, saved_bytes
+from seqloom.inspection.comparison.page import write_comparison
 from seqloom.inspection.comparison.statistics import compare_means
 from seqloom.layers.recurrent import LSTM, RNN
 
@@ -156,5 +158,15 @@ def test_command(
         main()
     assert left.value.code in (0, None)
     printed = capsys.readouterr().out
+    page = (data.parent / "runs" / "comparison.html").read_text()
+    assert "seqloom compare" in page
+    assert '"larger_than_spread"' in page
+    assert (data.parent / "runs" / "lstm-one-0" / "report.html").exists()
     assert "lstm-both" in printed
     assert "target: " in printed
+
+
+def test_the_page_is_sound(
+    tmp_path: Path, compared: tuple[Comparison, list[str]], look_at: Callable[[Path], list[str]]
+) -> None:
+    assert look_at(write_comparison(tmp_path, compared[0], "seqloom compare reviews.csv")) == []

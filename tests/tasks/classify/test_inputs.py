@@ -123,7 +123,7 @@ def test_a_run_folder_of_before_loads(sounds: Path, tmp_path: Path) -> None:
     restored = TASK.restore(tmp_path, DataConfig())
     assert numpy.array_equal(restored.encode(sounds / "test/high/1.wav"), expected)
     (tmp_path / "features.json").write_text('{"hertz": 8000}')
-    with pytest.raises(RunError, match=r"features\.json: expected features of a run\. Got TypeError"):
+    with pytest.raises(RunError, match=r"features\.json: expected features of a run\. Got sample_rate_hz: "):
         TASK.restore(tmp_path, DataConfig())
 
 

@@ -131,7 +131,7 @@ def test_damaged_options_are_one_line(data: Records, tmp_path: Path) -> None:
     files = {**preparation.files(), "clips.json": '{"rate": 25}'}
     for name, content in files.items():
         (tmp_path / name).write_text(content)
-    with pytest.raises(RunError, match=r"clips\.json: expected options of clips\. Got KeyError: 'options'"):
+    with pytest.raises(RunError, match=r"clips\.json: expected options of clips\. Got options: Field"):
         restore_from(tmp_path)
 
 

@@ -18,7 +18,7 @@ from seqloom.data.audio.normalizer import Normalizer
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.errors import ConfigError, RunError
 from seqloom.inference.predictor import load
-from seqloom.inference.training import train
+from seqloom.inspection.training import train
 from seqloom.runs.run_folder import load_run
 from seqloom.tasks.inputs.audio import AudioInput
 from seqloom.tasks.transcribe.language_models import make_scorer

@@ -141,7 +141,7 @@ def test_a_preparation_is_restored_from_its_files(unit: str, shared: bool, tmp_p
 
 def test_a_damaged_preparation_is_named(tmp_path: Path) -> None:
     (tmp_path / "tokens.json").write_text("{")
-    with pytest.raises(RunError, match=r"tokens\.json: expected a JSON file"):
+    with pytest.raises(RunError, match=r"tokens\.json: expected the tokens of two languages"):
         TASK.restore(tmp_path, resolve(TASK, []).data)
 
 

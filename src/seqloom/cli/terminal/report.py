@@ -19,6 +19,8 @@ MAX_LABELS = 10
 MAX_CONFUSIONS = 10
 MAX_TABLE_ROWS = 30
 MAX_LABEL_CELLS = 16
+MIN_TABLE_CELLS = 40
+"""Of a terminal"""
 MIN_VALUE_CELLS = 8
 """Of a text that is shortened to make room for the others of its line"""
 
@@ -114,9 +116,19 @@ def _print_numbers(console: Console, name: str, table: Mapping[str, Mapping[str,
 def _print_table(
     console: Console, header: Sequence[str], rows: Sequence[Sequence[str]], must_fit: bool = False
 ) -> bool:
-    """Print a table, narrowed to the terminal; whether it was printed: with `must_fit` only if it fits."""
+    """Print a table, narrowed to the terminal; whether it was printed: with `must_fit` only if it fits.
+
+    Where no table has room it is lines.
+    """
     from rich.table import Table
 
+    if console.width < MIN_TABLE_CELLS and not must_fit:
+        for first, *cells in rows:
+            _print_line(console, shorten(first, console.width))
+            for title, cell in zip(header[1:], cells, strict=True):
+                named = f"  {one_line(title)} {cell}"
+                _print_line(console, named if _cells(named) <= console.width else f"  {cell}")
+        return True
     table = Table(shorten(header[0], 2 * MAX_LABEL_CELLS))
     for title in header[1:]:
         table.add_column(shorten(title, 2 * MAX_LABEL_CELLS), justify="right", overflow="fold")

@@ -6,9 +6,10 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from seqloom.data.audio.features import FeatureOptions
+from seqloom.data.audio.features import MAX_FRAMES, FeatureOptions
+from seqloom.data.audio.files import MAX_RATE_HZ, MIN_RATE_HZ
 from seqloom.data.audio.spec_augment import SpecAugment
-from seqloom.settings import PositiveInt, StrictConfig
+from seqloom.settings import StrictConfig
 
 Milliseconds: TypeAlias = Annotated[float, Field(gt=0, le=1000)]
 NotNegativeInt: TypeAlias = Annotated[int, Field(ge=0)]
@@ -17,7 +18,7 @@ NotNegativeInt: TypeAlias = Annotated[int, Field(ge=0)]
 class AudioConfig(StrictConfig):
     """The `data.*` keys of recordings; a task may have defaults of its own."""
 
-    sample_rate_hz: Annotated[int, Field(ge=1000)] | None = None
+    sample_rate_hz: Annotated[int, Field(ge=MIN_RATE_HZ, le=MAX_RATE_HZ)] | None = None
     """Recordings of another rate are resampled. None: the rate of the first training recording."""
     num_mels: Annotated[int, Field(ge=1, le=256)] = 64
     """Frequency bands of the log-mel features."""
@@ -25,9 +26,9 @@ class AudioConfig(StrictConfig):
     """Length of the window that a frame of features is computed from."""
     frame_shift_ms: Milliseconds = 10.0
     """From the start of one frame to that of the next."""
-    stacked_frames: PositiveInt = 1
+    stacked_frames: Annotated[int, Field(ge=1, le=MAX_FRAMES)] = 1
     """Frames that make one step of the model."""
-    lookahead_frames: NotNegativeInt = 0
+    lookahead_frames: Annotated[int, Field(ge=0, le=MAX_FRAMES)] = 0
     """Frames after its own that a step sees too, for a model of one direction. They delay a stream."""
     spec_augment: bool = False
     """Whether stretches of time and bands of frequency are masked in training (SpecAugment)."""

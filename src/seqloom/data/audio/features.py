@@ -12,7 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy
 
+from seqloom.data.audio.files import MAX_RATE_HZ
+from seqloom.errors import ConfigError
 from seqloom.optional import import_optional
+
+MAX_FRAMES = 1000
+"""Of a step, and as many that it looks ahead"""
 
 
 class FeatureOptions(NamedTuple):
@@ -99,7 +104,31 @@ def log_mel_stream(chunks: Iterable[numpy.ndarray], options: FeatureOptions) -> 
         pending = pending[steps * options.stacked_frames :]
 
 
+def check_options(options: FeatureOptions) -> None:
+    """Refuse options with which the library would compute nothing, or divide by zero.
+
+    Raises:
+        ConfigError: it would.
+
+    >>> try:
+    ...     check_options(FeatureOptions(frame_shift_ms=0.01))
+    ... except ConfigError as error:
+    ...     print(error)
+    data.frame_shift_ms: must be at least one sample, 0.0625 ms at 16000 Hz. Got 0.01.
+    """
+    _make_extractor(options)
+
+
 def _make_extractor(options: FeatureOptions) -> Any:
+    rate = options.sample_rate_hz
+    if not 1 <= rate <= MAX_RATE_HZ:
+        raise ConfigError("data.sample_rate_hz", f"must be from 1 to {MAX_RATE_HZ:,}", got=rate)
+    for name, fewest in (("frame_shift_ms", 1), ("frame_length_ms", 2)):
+        value, least = getattr(options, name), fewest * 1000 / rate
+        if not value >= least:
+            samples = "one sample" if fewest == 1 else f"{fewest} samples"
+            expected = f"must be at least {samples}, {least:g} ms at {rate} Hz"
+            raise ConfigError(f"data.{name}", expected, got=value)
     package = import_optional("kaldi_native_fbank", "speech")
     fbank_options = package.FbankOptions()
     fbank_options.frame_opts.samp_freq = options.sample_rate_hz
@@ -109,4 +138,8 @@ def _make_extractor(options: FeatureOptions) -> Any:
     # No frame is padded at the edges: so no frame depends on where the recording ends.
     fbank_options.frame_opts.snip_edges = True
     fbank_options.mel_opts.num_bins = options.num_mels
-    return package.OnlineFbank(fbank_options)
+    try:
+        return package.OnlineFbank(fbank_options)
+    except (ValueError, TypeError, RuntimeError) as error:
+        expected = "must be options of features that can be computed"
+        raise ConfigError("data", expected, got=f"{options.num_mels} mels: {error}") from None

@@ -20,6 +20,10 @@ PCM_SCALE = 32768
 """Full scale of 16-bit samples, which becomes 1."""
 UNKNOWN_SIZE = 0x7FFF0000
 """A size in a header from here on means 'unknown': programs that write to a pipe put such a value there."""
+MIN_RATE_HZ, MAX_RATE_HZ = 1000, 1_000_000
+"""Of a recording: a second of one of 1 Hz would become 16,000 samples"""
+MAX_LEVEL = 1_000_000
+"""Of samples that are scaled otherwise, as 16-bit numbers are; squares of larger ones overflow"""
 READ_BYTES = 1 << 16
 FORMATS = "audio, such as wav, flac or ogg"
 
@@ -84,6 +88,9 @@ def read_audio(path: Path, sample_rate_hz: int | None = None, where: object = No
     if len(samples) < num_frames or _is_truncated(libsndfile_log):
         got = f"one truncated after {len(samples) / rate:.2f} s"
         raise _unusable(where, path, "a complete audio file", got)
+    if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
+        expected = f"a sample rate from {MIN_RATE_HZ:,} to {MAX_RATE_HZ:,} Hz"
+        raise _unusable(where, path, expected, f"{rate:,} Hz")
     conversions: tuple[str, ...] = ()
     mono = samples[:, 0]
     if samples.shape[1] > 1:
@@ -108,6 +115,9 @@ def _check_samples(where: object, path: Path, samples: numpy.ndarray) -> None:
         raise _unusable(where, path, "audible sound", "no samples")
     if not numpy.isfinite(samples).all():
         raise _unusable(where, path, "finite samples", "nan or inf")
+    if max(-samples.min(), samples.max()) > MAX_LEVEL:
+        got = f"{max(-samples.min(), samples.max()):g}"
+        raise _unusable(where, path, f"samples of at most {MAX_LEVEL:,}, where 1 is full scale", got)
     if samples.min() == samples.max():
         raise _unusable(where, path, "audible sound", "silence from start to end")
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple, final
+from typing import Annotated, Literal, NamedTuple, Self, TypeAlias, final
 
 import numpy
+from pydantic import Field, model_validator
 
+from seqloom.errors import RunError
+from seqloom.stored import Name, Number, StoredValue, mistake, parse_stored
+
+_Numbers: TypeAlias = Annotated[list[Number], Field(min_length=1)]
 MIN_STD = 0.1
 """A nearly constant feature, such as a mel band above a microphone's range, is not amplified to noise."""
 
@@ -89,14 +94,42 @@ class Normalizer:
         return json.dumps(parts, default=numpy.ndarray.tolist)
 
     @classmethod
-    def from_json(cls, text: str) -> Normalizer:
-        """Read back what `to_json` wrote."""
-        parts = json.loads(text)
-        speakers = {name: _parse_statistics(values) for name, values in parts["speakers"].items()}
-        return cls(_parse_statistics(parts["overall"]), speakers)
+    def from_json(cls, text: str, where: object = "normalizer", size: int | None = None) -> Normalizer:
+        """Read back what `to_json` wrote.
+
+        Args:
+            text: JSON.
+            where: the file, for an error.
+            size: how many features there must be; None: any number.
+
+        Raises:
+            RunError: it is something else, or there are not as many features.
+        """
+        expected = "expected mean and deviation of features"
+        stored = parse_stored(text, _StoredNormalizer, where, expected)
+        if size not in (None, len(stored.overall[0])):
+            raise RunError(where, f"{expected}, {size} of them", got=len(stored.overall[0]))
+        speakers = {name: _parse_statistics(values) for name, values in stored.speakers.items()}
+        return cls(_parse_statistics(stored.overall), speakers)
 
 
-def _parse_statistics(values: list[list[float]]) -> Statistics:
+class _StoredNormalizer(StoredValue):
+    """What `to_json` writes: means and deviations of as many features each."""
+
+    overall: tuple[_Numbers, _Numbers]
+    speakers: dict[Name | Literal[""], tuple[_Numbers, _Numbers]]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        parts = [self.overall, *self.speakers.values()]
+        if {len(values) for part in parts for values in part} != {len(self.overall[0])}:
+            raise mistake("numbers of features that differ")
+        if not all(numpy.float32(deviation) > 0 for _, deviations in parts for deviation in deviations):
+            raise mistake("a deviation that is not above 0")
+        return self
+
+
+def _parse_statistics(values: tuple[list[float], list[float]]) -> Statistics:
     mean, std = (numpy.array(part, dtype=numpy.float32) for part in values)
     return Statistics(mean, std)
 

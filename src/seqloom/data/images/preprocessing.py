@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 import numpy
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from seqloom.data.images.files import Picture, read_picture
 from seqloom.optional import import_optional
 from seqloom.settings import StrictConfig
+from seqloom.stored import mistake
 
 MAX_VALUE = 255
 Side: TypeAlias = Annotated[int, Field(ge=1, le=1024)]
+Level: TypeAlias = Annotated[float, Field(ge=-1000, le=1000)]
 
 
 class Preprocessing(StrictConfig):
@@ -29,10 +31,16 @@ class Preprocessing(StrictConfig):
     crop: Literal["center", "none"] = "center"
     """`center`: the largest part around the middle that has the proportions of `size`; `none`: all of it,
     stretched."""
-    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    mean: tuple[Level, ...] = Field(default=(0.5, 0.5, 0.5), min_length=1, max_length=3)
     """Of each channel, between 0 and 1: three for red, green and blue, one for gray."""
-    deviation: tuple[Annotated[float, Field(gt=0)], ...] = (0.5, 0.5, 0.5)
+    deviation: tuple[Annotated[float, Field(ge=1e-6, le=1000)], ...] = (0.5, 0.5, 0.5)
     """What each channel is divided by."""
+
+    @model_validator(mode="after")
+    def _check_channels(self) -> Self:
+        if len(self.mean) not in (1, 3) or len(self.deviation) != len(self.mean):
+            raise mistake("numbers that are not of one channel or of three")
+        return self
 
     @property
     def shape(self) -> tuple[int, int, int]:

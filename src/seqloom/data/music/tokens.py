@@ -7,6 +7,7 @@ its notes, from low to high, a pitch, a velocity if those of the data differ, an
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -15,14 +16,18 @@ import numpy
 
 from seqloom.data.music.tune import DEFAULT_VELOCITY, DURATION, ONSET, PITCH, VELOCITY, Tune, make_tune
 from seqloom.data.music.tune import TimeSignature as Signature
+from seqloom.data.text.stored_vocabulary import is_like
 from seqloom.errors import DataError, RunError
 from seqloom.optional import import_optional
+from seqloom.stored import DAMAGED, parse_json, read_text
 
 LOWEST, HIGHEST = 21, 108
 """The keys of a piano"""
 SIGNATURES = {2: [2, 3, 4], 4: [1, 2, 3, 4, 5, 6, 7], 8: [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]}
 """Numerators by denominator"""
 NUM_VELOCITIES = 16
+MAX_POSITIONS, MAX_BEATS = 48, 64
+"""Of a beat, and of the longest duration"""
 SPECIAL = ("PAD", "BOS", "EOS")
 
 
@@ -126,13 +131,27 @@ class TuneTokenizer:
             RunError: the file is missing or damaged.
             ConfigError: MidiTok is not installed.
         """
-        miditok = import_optional("miditok", "music")
-        try:
-            if json.loads(path.read_text(encoding="utf-8"))["tokenization"] != "REMI":
-                raise ValueError("another tokenization than REMI")
-            return cls(miditok.REMI(params=path))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RunError(path, "expected a tokenizer of MidiTok", got=f"{error!s:.200}") from None
+        expected = "expected a tokenizer of MidiTok"
+        content = parse_json(read_text(path, expected), path, expected)
+        config = content.get("config") if isinstance(content, dict) else None
+        tokenizer = cls._like(config) if isinstance(config, dict) else None
+        if tokenizer is None or not is_like(config, json.loads(tokenizer.to_json())["config"]):
+            raise RunError(path, expected, got="one that is not as this package makes them", hint=DAMAGED)
+        return tokenizer
+
+    @classmethod
+    def _like(cls, config: dict[str, Any]) -> TuneTokenizer | None:
+        """One that is made anew with the few settings that may differ; None where they are out of bounds."""
+        resolution = config.get("beat_res")
+        if not isinstance(resolution, dict) or len(resolution) != 1:
+            return None
+        ((beats, positions),) = resolution.items()
+        match = re.fullmatch(r"0_(\d{1,2})", beats)
+        if match is None or type(positions) is not int or not 1 <= positions <= MAX_POSITIONS:
+            return None
+        if not 1 <= int(match[1]) <= MAX_BEATS:
+            return None
+        return cls.make(positions, int(match[1]), config.get("use_velocities") is True)
 
     def to_json(self) -> str:
         """MidiTok's own file, `miditok.REMI(params=…)` reads it."""

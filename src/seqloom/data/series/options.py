@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
 from seqloom.settings import PositiveInt, StrictConfig
 
+MAX_STEPS = 1 << 20
+Steps: TypeAlias = Annotated[int, Field(ge=1, le=MAX_STEPS)]
+"""Of a horizon or a season: a model computes as many numbers at each step"""
 Fill = Literal["forward", "interpolate", "zero"]
 
 
 class SeriesConfig(StrictConfig):
     """The `data.*` keys of a task that reads series."""
 
-    horizon: PositiveInt | None = None
+    horizon: Steps | None = None
     """Steps to forecast. null: the length of a test or validation file, if all series have the same; else
     what the M4 competition asked for at this frequency: hourly 48, daily 14, weekly 13, monthly 18, quarterly
     8, yearly 6; else two seasons, or 12 steps."""
     frequency: str | None = None
     """How far steps are apart, as pandas spells it, old or new: `h` or `H`, `15min`, `D`, `B`, `W`, `MS`,
     `Q`, `Y`. null: by the dates. Where `ds` are integers it tells the season and the horizon."""
-    season: PositiveInt | None = None
+    season: Steps | None = None
     """Steps after which the pattern repeats. null: by the frequency, hourly 24, daily 7, monthly 12 and so
     on; 1, which is none, where `ds` are integers."""
     target: str | None = None

@@ -45,7 +45,7 @@ def _names_of_parquet(table: Path) -> Iterator[tuple[str, list[str]]]:
     try:
         metadata = parquet.read_schema(table).metadata or {}
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
-    except (arrow.ArrowException, OSError, ValueError, KeyError, TypeError):
+    except (arrow.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError):
         return
     for column, feature in features.items() if isinstance(features, dict) else ():
         inner = feature.get("feature", feature) if isinstance(feature, dict) else feature
@@ -65,7 +65,7 @@ def _names_of_readme(readme: Path) -> Iterator[tuple[str, list[str]]]:
 
     try:
         content = yaml.safe_load(head)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         return
     infos = content.get("dataset_info") if isinstance(content, dict) else None
     named: dict[str, list[list[str]]] = {}

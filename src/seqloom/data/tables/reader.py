@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, final
 
 from seqloom.data.compression import content_suffix
+from seqloom.data.folders import is_inside
 from seqloom.data.options import READ_DEFAULTS, ReadOptions, setting
 from seqloom.data.tables.columns import (
     ANY_COLUMNS,
@@ -25,6 +26,7 @@ from seqloom.data.tables.formats.file import Row
 from seqloom.data.tables.formats.speech import clips_folder, is_metadata
 from seqloom.data.tables.formats.table import read_table
 from seqloom.data.tables.label_names import find_names, name_value
+from seqloom.errors import DataError
 
 CONLL_SUFFIXES = (".conll", ".conllu")
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
@@ -84,6 +86,19 @@ class TableReader:
         """Keep a remark, once."""
         if remark:
             self.remarks.setdefault(remark)
+
+    def check_place(self, row: Row, name: Path) -> Row:
+        """A row, or the error that the file which it names is not in the folder of the data.
+
+        Args:
+            row: with the path of a file.
+            name: the path as it is written, whose links are not followed.
+        """
+        if self.options.files_outside or self.folder is None or is_inside(name, self.folder):
+            return row
+        expected = f"`file` must be in {self.folder}"
+        hint = f"If you trust the table: {setting('data.files_outside', 'true')}"
+        return Row(row.place, {}, DataError(row.place, expected, got=str(name), hint=hint))
 
     def has_targets(self, table: Path) -> bool:
         """Whether a row that was read of a table has something to predict: a label, tags, a target."""

@@ -188,6 +188,7 @@ def rows_of(table: Path, reader: TableReader) -> Iterator[Row]:
                 bad = DataError(row.place, "`file` must be the path of a file", got=got)
                 yield Row(row.place, {}, bad)
                 continue
-            yield Row(row.place, {**row.fields, "file": file})
+            named = Row(row.place, {**row.fields, "file": file})
+            yield reader.check_place(named, table.parent / name) if names_files else named
         else:
             yield row

@@ -9,6 +9,8 @@ from typing import final
 
 import numpy
 
+from seqloom.stored import StoredNames, parse_stored
+
 SIZES = (3, 4, 5)
 """Characters of an n-gram, the boundary symbols < and > included."""
 MIN_WORDS = 3
@@ -56,9 +58,13 @@ class CharNgrams:
         return json.dumps(self.ngrams, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> CharNgrams:
-        """Read back what `to_json` wrote."""
-        return cls(json.loads(text))
+    def from_json(cls, text: str, where: object = "subwords") -> CharNgrams:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            RunError: it is something else.
+        """
+        return cls(parse_stored(text, StoredNames, where, "expected the subwords of a run").root)
 
 
 def extract_ngrams(word: str) -> list[str]:

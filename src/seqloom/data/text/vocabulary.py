@@ -6,21 +6,28 @@ All four are models of Hugging Face `tokenizers`, saved as `tokenizer.json`, whi
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
 import numpy
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from seqloom.data.text.stored_vocabulary import EXPECTED, read_tokenizer
 from seqloom.errors import ConfigError, RunError
+
+log = logging.getLogger("seqloom")
 
 Unit: TypeAlias = Literal["character", "byte", "word", "bpe"]
 
 UNKNOWN = "<unk>"
 END_OF_LINE = "<eos>"
+MAX_CHARACTERS = 20_000
+"""Of a vocabulary, unless more are asked for: a model computes a number for each at every step"""
 ENCODE_CHARACTERS = 4096
 """A long text is encoded in parts of about this length, at line ends, in parallel and in little memory."""
 
@@ -51,7 +58,7 @@ class Vocabulary:
                 `<eos>` at line ends, as in the Penn Treebank; or `bpe` (byte-level byte-pair encoding).
             texts: the training text, in chunks.
             size: maximum number of tokens, the unknown token included; the most frequent are taken. None:
-                8,000 for `bpe`, 50,000 for `word`, no limit for `character`.
+                8,000 for `bpe`, 50,000 for `word`, 20,000 and the unknown one for `character`.
 
         Raises:
             ConfigError: a size that is too small for the unit, or any size for `byte`.
@@ -74,10 +81,11 @@ class Vocabulary:
         Raises:
             RunError: it is missing or damaged.
         """
+        text = read_tokenizer(path, _usual_tokenizers(), UNKNOWN)
         try:
-            return cls(Tokenizer.from_file(str(path)))
+            return cls(Tokenizer.from_str(text))
         except Exception as error:  # tokenizers raises the bare class
-            raise RunError(path, "expected a tokenizer.json", got=str(error)) from None
+            raise RunError(path, EXPECTED, got=str(error)) from None
 
     def to_json(self) -> str:
         """The content of a `tokenizer.json`, for `load`."""
@@ -136,7 +144,14 @@ def _build_character(texts: Iterable[str], size: int | None) -> Tokenizer:
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text)
-    characters = sorted(_most_frequent(counts, None if size is None else size - 1))
+    if size is None and len(counts) > MAX_CHARACTERS:
+        log.warning(
+            "of %s different characters the %s most frequent are learnt, the others are unknown ones "
+            "(data.vocabulary_size=N: so many)",
+            f"{len(counts):,}",
+            f"{MAX_CHARACTERS:,}",
+        )
+    characters = sorted(_most_frequent(counts, MAX_CHARACTERS if size is None else size - 1))
     tokenizer = _make_word_level([UNKNOWN, *characters])
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     tokenizer.decoder = decoders.Fuse()
@@ -176,6 +191,14 @@ def _build_bpe(texts: Iterable[str], size: int | None) -> Tokenizer:
     trainer = trainers.BpeTrainer(vocab_size=size or 8_000, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
+
+
+@cache
+def _usual_tokenizers() -> tuple[str, ...]:
+    """One of each kind: those of this module, and that of `words.py`."""
+    from seqloom.data.text.words import new_words  # which needs this module
+
+    return (*(build([], None).to_str() for build in _BUILDERS.values()), new_words().to_json())
 
 
 _BUILDERS = {"character": _build_character, "byte": _build_byte, "word": _build_word, "bpe": _build_bpe}

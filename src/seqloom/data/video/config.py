@@ -11,6 +11,9 @@ from seqloom.data.video.augmentation import ClipAugmentation
 from seqloom.data.video.crop import EXPECTED, parse_crop
 from seqloom.settings import PositiveInt, StrictConfig
 
+MAX_RATE = 1000
+"""Frames a second"""
+
 
 def _check_crop(text: str) -> str:
     if parse_crop(text) is None:
@@ -24,7 +27,7 @@ CropText: TypeAlias = Annotated[str, AfterValidator(_check_crop)]
 class VideoConfig(StrictConfig):
     """The `data.*` keys of clips; a task may have defaults of its own."""
 
-    frames_per_second: Annotated[float, Field(gt=0, le=1000)] | None = None
+    frames_per_second: Annotated[float, Field(gt=0, le=MAX_RATE)] | None = None
     """Clips of another rate are sampled at this one. None: the rate of the first training clip."""
     crop: CropText | None = None
     """`top,left,height,width` in pixels; `auto`, the part of each clip below the middle that moves most, a

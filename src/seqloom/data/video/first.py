@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seqloom.data.audio.recordings import recording_path
 from seqloom.data.tables.records import Example, Records, encode_first
-from seqloom.data.video.config import VideoConfig
+from seqloom.data.video.config import MAX_RATE, VideoConfig
 from seqloom.data.video.crop import parse_crop
 from seqloom.data.video.files import MAX_PIXELS, ClipOptions, ClipShape, read_shape
 from seqloom.errors import ConfigError
@@ -36,7 +36,7 @@ def first_options(data: Records, config: VideoConfig) -> ClipOptions:
         expected = f"must leave a frame of 1 to {MAX_PIXELS:,} pixels"
         hint = "" if not height * width else "Set data.crop or data.downsampling"
         raise ConfigError("data.downsampling", expected, got=f"{width} x {height}", hint=hint)
-    rate = config.frames_per_second or shape.frames_per_second
+    rate = config.frames_per_second or min(shape.frames_per_second, MAX_RATE)
     return ClipOptions(rate, height, width, config.crop, config.downsampling, config.color)
 
 

@@ -13,6 +13,7 @@ from seqloom.evaluation.report import Report
 from seqloom.files import write_atomically
 from seqloom.inference.predictor import load
 from seqloom.inspection.comparison.variants import Variant
+from seqloom.inspection.report.writing import write_report
 from seqloom.runs import run_folder
 from seqloom.runs.config import PARTS, RunConfig
 from seqloom.training.job import Job
@@ -96,12 +97,17 @@ def _finish(
     if (folder / run_folder.CARD).exists():
         return load(folder).evaluate(data)
     if folder.exists():
-        _, report = train(data, out=folder, resume=True, show_progress=show_progress)
+        _, report = train(data, out=folder, resume=True, show_progress=show_progress, at_end=write_report)
     else:
         log(f"{place}training {folder.name}, {config.model.hidden_size} units")
         settings = {key: value for key, value in _flat(config).items() if key != "task"}
         _, report = train(
-            data, task=config.task.name, settings=settings, out=folder, show_progress=show_progress
+            data,
+            task=config.task.name,
+            settings=settings,
+            out=folder,
+            show_progress=show_progress,
+            at_end=write_report,
         )
     name, _ = report.primary_metric
     log(f"{place}{folder.name}: {name} {report.metrics[name]:.4f} ({report.split})")

@@ -22,7 +22,12 @@ from seqloom.optional import import_optional
 log = logging.getLogger("seqloom")
 
 PREPROCESSOR = "preprocessor_config.json"
-MAX_BLOCKS = 1000
+MAX_BLOCKS, MAX_WIDTH = 1000, 1 << 16
+KEYS = (
+    *("depths", "hidden_sizes", "embedding_size", "num_channels", "layer_type", "hidden_act"),
+    *("downsample_in_first_stage", "downsample_in_bottleneck"),
+)
+"""Of the configuration, what the network depends on"""
 
 
 @final
@@ -38,8 +43,8 @@ class ResNet(nn.Module):
     def __init__(self, name: str, config: dict[str, Any], format: ImageFormat) -> None:
         super().__init__()
         transformers = import_optional("transformers", "vision")
-        if sum(config.get("depths", ())) > MAX_BLOCKS:
-            raise ConfigError(name, f"must have at most {MAX_BLOCKS} blocks", got=f"{config['depths']}")
+        config = {key: value for key, value in config.items() if key in KEYS}
+        _check_config(name, config)
         self.name, self.format, self._config = name, format, config
         self.network = transformers.ResNetModel(transformers.ResNetConfig(**config))
         self.num_channels = int(self.network.config.hidden_sizes[-1])
@@ -96,10 +101,24 @@ class ResNet(nn.Module):
         return flatten_map(self.network(images).last_hidden_state)
 
 
+def _check_config(name: str, config: dict[str, Any]) -> None:
+    """Refuse sizes that are none, and too many blocks.
+
+    Raises:
+        ConfigError: there are such.
+    """
+    for key in ("depths", "hidden_sizes", "embedding_size", "num_channels"):
+        value = config.get(key, 1)
+        numbers = value if isinstance(value, list | tuple) else [value]
+        if not numbers or not all(type(number) is int and 0 < number <= MAX_WIDTH for number in numbers):
+            raise ConfigError(name, f"{key} must be numbers from 1 to {MAX_WIDTH:,}", got=f"{value!r:.60}")
+    if len(config.get("depths", ())) > MAX_BLOCKS or sum(config.get("depths", ())) > MAX_BLOCKS:
+        raise ConfigError(name, f"must have at most {MAX_BLOCKS} blocks", got=f"{config['depths']!r:.60}")
+
+
 def _plain(config: dict[str, Any]) -> dict[str, Any]:
-    """What JSON has a form for, without what transformers notes of itself."""
-    own = ("model_type", "transformers_version", "architectures", "_name_or_path", "dtype", "torch_dtype")
-    return json.loads(json.dumps({key: value for key, value in config.items() if key not in own}))
+    """What the network depends on, as JSON has it."""
+    return json.loads(json.dumps({key: value for key, value in config.items() if key in KEYS}))
 
 
 def _read_format(name: str, transformers: Any) -> ImageFormat:

@@ -44,12 +44,14 @@ class Series(NamedTuple):
         x: its places, in rising order.
         y: its values; NaN and None leave a gap.
         bands: ranges around it, the widest first.
+        color: its place among the colors; None: its place among the series.
     """
 
     name: str
     x: Sequence[float]
     y: Sequence[float | None]
     bands: Sequence[Band] = ()
+    color: int | None = None
 
 
 class Mark(NamedTuple):
@@ -95,25 +97,28 @@ def line_chart(
     (True, True)
     """
     levels = levels or {}
+    colors = [place if one.color is None else one.color for place, one in enumerate(series)]
     xs = [x for one in series for x in one.x] + [mark.x for mark in marks]
     ys = [y for one in series for y in _values(one)] + list(levels.values())
     x_scale = fit_scale(xs, x_log, margin=0.0)
     y_scale = Scale(*y_range, y_log) if y_range else fit_scale(ys, y_log)
     axes = Axes(x_scale, y_scale, x_label, y_label, _spread_names(x_names))
     drawn = [_mark_line(axes, mark) for mark in marks] + [_level_line(axes, y) for y in levels.values()]
-    for place, one in reversed(list(enumerate(series))):
-        drawn += [_band(axes, one, band, place) for band in one.bands]
-        drawn.append(_line(axes, one, place))
+    for color, one in reversed(list(zip(colors, series, strict=True))):
+        drawn += [_band(axes, one, band, color) for band in one.bands]
+        drawn.append(_line(axes, one, color))
     drawn += draw_targets(axes, list(_columns(series, x_names, x_label)))
     dropped = sum(not y_scale.holds(y) and y == y for one in series for y in _values(one)) if y_log else 0
     if dropped:
         note = f"{note} {dropped:,} values that are not above 0 are left out.".strip()
     named = [one.name for one in series]
     is_direct = 1 < len(series) <= MAX_DIRECT
-    labels = [*_end_labels(axes, series, height)] if is_direct else []
+    labels = [*_end_labels(axes, series, colors, height)] if is_direct else []
     labels += [*_level_labels(axes, levels), *_mark_labels(axes, marks)]
     plot = draw_plot(axes, drawn, labels=labels, summary=_summary(title, series), height=height)
-    return draw_figure(title, plot, legend=draw_legend(named), note=note, kind="direct" if is_direct else "")
+    return draw_figure(
+        title, plot, legend=draw_legend(named, colors), note=note, kind="direct" if is_direct else ""
+    )
 
 
 def _values(series: Series) -> Iterable[float]:
@@ -122,7 +127,7 @@ def _values(series: Series) -> Iterable[float]:
         yield from (*band.low, *band.high)
 
 
-def _line(axes: Axes, series: Series, place: int) -> str:
+def _line(axes: Axes, series: Series, color_place: int) -> str:
     """Broken where a value is missing; a value with none beside it is a dot."""
     runs: list[list[tuple[float, float]]] = [[]]
     for x, y in zip(series.x, series.y, strict=True):
@@ -133,7 +138,7 @@ def _line(axes: Axes, series: Series, place: int) -> str:
     runs = [thin(run) for run in runs if run]
     path = "".join("M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in run) for run in runs if len(run) > 1)
     dots = "".join(f"M{run[0][0]:.2f} {run[0][1]:.2f}h0" for run in runs if len(run) == 1)
-    color = color_class(place)
+    color = color_class(color_place)
     line = f'<path class="line {color}" d="{path}"/>' if path else ""
     return line + (f'<path class="dot {color}" d="{dots}"/>' if dots else "")
 
@@ -155,12 +160,12 @@ def thin(points: Sequence[tuple[float, float]], most: int = MAX_POINTS) -> list[
     return kept
 
 
-def _band(axes: Axes, series: Series, band: Band, place: int) -> str:
+def _band(axes: Axes, series: Series, band: Band, color: int) -> str:
     low, high = axes.y.low, axes.y.high
     there = [(axes.x.place(x), min(max(y, low), high)) for x, y in zip(series.x, band.high, strict=True)]
     back = [(axes.x.place(x), min(max(y, low), high)) for x, y in zip(series.x, band.low, strict=True)]
     points = " ".join(f"{x:.2f},{100 - axes.y.place(y):.2f}" for x, y in [*there, *reversed(back)] if y == y)
-    return f'<polygon class="band {color_class(place)}" points="{points}"/>'
+    return f'<polygon class="band {color_class(color)}" points="{points}"/>'
 
 
 def _mark_line(axes: Axes, mark: Mark) -> str:
@@ -186,7 +191,7 @@ def _mark_labels(axes: Axes, marks: Sequence[Mark]) -> Iterable[Html]:
         yield Html(f'<span class="mk{side}" style="left:{at:.2f}%">{text(mark.label)}</span>')
 
 
-def _end_labels(axes: Axes, series: Sequence[Series], height: int) -> Iterable[Html]:
+def _end_labels(axes: Axes, series: Sequence[Series], colors: Sequence[int], height: int) -> Iterable[Html]:
     """The name of each line at its end, moved apart where two would overlap."""
     ends = []
     for place, one in enumerate(series):
@@ -202,8 +207,8 @@ def _end_labels(axes: Axes, series: Sequence[Series], height: int) -> Iterable[H
         most = ends[turn + 1][0] - gap if turn + 1 < len(ends) else ends[turn][0] - excess
         ends[turn][0] = min(ends[turn][0], most)
     for at, place in ends:
-        name = text(series[int(place)].name)
-        yield Html(f'<span class="end {color_class(int(place))}" style="bottom:{at:.2f}%">{name}</span>')
+        name, color = text(series[int(place)].name), color_class(colors[int(place)])
+        yield Html(f'<span class="end {color}" style="bottom:{at:.2f}%">{name}</span>')
 
 
 def _columns(series: Sequence[Series], x_names: Sequence[str], x_label: str) -> Iterable[tuple[float, str]]:

@@ -79,11 +79,15 @@ def draw_figure(title: str, body: Html, *, legend: Html | str = "", note: str = 
     return Html(f'<figure class="chart {kind}">{head}{legend}{body}{foot}</figure>')
 
 
-def draw_legend(names: Sequence[str]) -> Html:
+def draw_legend(names: Sequence[str], colors: Sequence[int] | None = None) -> Html:
     """Keys of series: their colors and names. Empty for one series, which the title names."""
     if len(names) < 2:
         return Html("")
-    keys = [f'<li class="{color_class(place)}">{text(name)}</li>' for place, name in enumerate(names)]
+    places = colors or range(len(names))
+    keys = [
+        f'<li class="{color_class(place)}">{text(name)}</li>'
+        for name, place in zip(names, places, strict=True)
+    ]
     return Html(f'<ul class="legend">{"".join(keys)}</ul>')
 
 

@@ -6,13 +6,15 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from seqloom.pages.numbers import LEAST_PLAIN, number, power_of_ten
+from seqloom.pages.numbers import number, power_of_ten
 
 MARGIN = 0.04
 """Free space beyond the data at both ends, as a share of its range"""
 MAX_DECADES = 9
 """Powers of ten that have a label each; of more, every second or third has."""
 
+LEAST_STEP = 1e-5
+"""Between labels that are written without a power of ten"""
 MAX_PLAIN = 5
 """Powers of ten between the ends of an axis that has plain numbers beside it"""
 
@@ -87,7 +89,7 @@ def _ticks(low: float, high: float, count: int) -> list[tuple[float, str]]:
 def _same_decimals(values: Sequence[float], size: float) -> list[str]:
     """Labels that have as many decimals as the step between them needs."""
     greatest = max(map(abs, values), default=0.0)
-    if greatest >= 1e6 or size < LEAST_PLAIN:
+    if greatest >= 1e6 or size < LEAST_STEP:
         return [number(value) for value in values]
     decimals = next(places for places in range(7) if abs(round(size, places) - size) < 1e-6 * size)
     return [f"{value + 0.0:,.{decimals}f}".replace("-", "−") for value in values]

@@ -55,6 +55,21 @@ class CaptionBatch(NamedTuple):
     names: tuple[str, ...]
     frequencies: Callable[[], DocumentFrequencies]
 
+    def take(self, rows: numpy.ndarray) -> CaptionBatch:
+        """Some pictures (n,), in this order, each with all its captions."""
+        captions = [torch.nonzero(self.owners == int(row))[:, 0] for row in rows]
+        owners = numpy.repeat(numpy.arange(len(rows)), [len(numbers) for numbers in captions])
+        chosen = torch.cat(captions)
+        return CaptionBatch(
+            self.pictures[torch.from_numpy(rows)],
+            torch.from_numpy(owners),
+            self.inputs[chosen],
+            self.targets[chosen],
+            tuple(self.references[row] for row in rows),
+            tuple(self.names[row] for row in rows),
+            self.frequencies,
+        )
+
 
 @final
 class CaptionSource:

@@ -18,12 +18,11 @@ from seqloom.data.images.feature_cache import FeatureCache, pixel_extractor
 from seqloom.data.images.pictures import first_picture
 from seqloom.data.images.preprocessing import Preprocessing
 from seqloom.data.tables.records import Records
-from seqloom.errors import RunError
 from seqloom.models.image_encoders.encoder import ImageFormat
 from seqloom.models.image_encoders.loading import TRAINED, build_encoder
 from seqloom.models.image_encoders.small_cnn import SmallCNN
 from seqloom.tasks.caption.config import DataConfig
-from seqloom.tasks.pictures import FILE, EncodedPictures
+from seqloom.tasks.pictures import FILE, EncodedPictures, read_pictures
 
 SMALL_PIXELS = 64
 """Below this a picture has too little detail for networks that are trained on photos."""
@@ -197,13 +196,7 @@ def load_pictures(folder: Path, config: DataConfig) -> PictureInput:
     Raises:
         RunError: the file is missing or damaged.
     """
-    path = folder / FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if "encoder" in content:
-            return MapInput(EncodedPictures.load(folder, config.image_config(), mirrored=True))
-        preprocessing = Preprocessing.model_validate_json(json.dumps(content["preprocessing"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        got = " ".join(str(error).split())[:160]
-        raise RunError(path, "expected the preprocessing of pictures", got=got) from None
-    return PixelInput(preprocessing)
+    stored = read_pictures(folder / FILE)
+    if stored.encoder is not None:
+        return MapInput(EncodedPictures.load(folder, config.image_config(), mirrored=True))
+    return PixelInput(stored.preprocessing)

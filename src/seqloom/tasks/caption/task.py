@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +30,7 @@ from seqloom.tasks.caption.preparation import COLUMNS, Preparation
 from seqloom.tasks.caption.scores import caption_details, caption_scores, count_caption_matches
 from seqloom.tasks.caption.self_critical import self_critical_loss
 from seqloom.tasks.caption.toy_data import write_toy_data_files
+from seqloom.tasks.next_token import perplexity, sum_target_nats
 from seqloom.tasks.rows import accept_columns
 from seqloom.tasks.seq2seq import attention_weights, decode_encoded, read_target
 from seqloom.tasks.tracing import ForwardPass
@@ -97,16 +97,13 @@ class Caption(Task):
         self, model: Any, batch: CaptionBatch, encoded: PictureMemory, context: Context
     ) -> Loss:
         smoothing = context.loss.label_smoothing if model.training else 0.0
-        valid = batch.targets != IGNORE_INDEX
-        lengths = valid.sum(1)
+        lengths = (batch.targets != IGNORE_INDEX).sum(1)
         start = select_rows(encoded.start, batch.owners)
         features = model.decode(batch.inputs, start, encoded, lengths).features
-        # Only valid words go through the output layer, which costs as much as all the rest.
-        nats = model.nats(features[valid], batch.targets[valid], smoothing)
-        rows = batch.owners.repeat_interleave(lengths)
         pictures = len(batch.pictures)
         units = lengths.new_zeros(pictures).index_add(0, batch.owners, lengths)
-        return Loss(nats.new_zeros(pictures).index_add(0, rows, nats), units)
+        nats = sum_target_nats(model, features, batch.targets, smoothing, batch.owners, pictures)
+        return Loss(nats, units)
 
     def evaluate_batch(self, model: Any, batch: CaptionBatch, state: State | None, context: Context) -> Loss:
         """The loss, and what the model's own captions share with the references."""
@@ -176,7 +173,7 @@ class Caption(Task):
         """Nats and perplexity of a word, and BLEU, CIDEr and ROUGE-L of decoded captions."""
         scores = loss_score(rows, unit)
         if scores:
-            scores["perplexity"] = math.exp(min(rows.mean(), 700))
+            scores["perplexity"] = perplexity(rows.mean())
         return scores | caption_scores(rows)
 
     def primary_metric(self, scores: Mapping[str, float]) -> Metric:

@@ -13,6 +13,7 @@ import numpy
 from seqloom.errors import RunError
 from seqloom.metrics.captions.tokenizer import join_words, tokenize
 from seqloom.models.captioning.memory import END, UNKNOWN
+from seqloom.stored import DAMAGED, StoredNames, read_stored
 
 SPECIALS = ("<end>", "<unknown>")
 WORDS = "words.json"
@@ -48,11 +49,11 @@ class CaptionVocabulary:
         Raises:
             RunError: the file is missing or damaged.
         """
-        try:
-            words = json.loads((folder / WORDS).read_text(encoding="utf-8"))
-            return cls([str(word) for word in words])
-        except (OSError, ValueError, TypeError) as error:
-            raise RunError(folder / WORDS, "expected the words of a run", got=str(error)) from None
+        words = read_stored(folder / WORDS, StoredNames, "expected the words of a run").root
+        if not set(words).isdisjoint(SPECIALS):
+            expected = f"expected words beside {' and '.join(SPECIALS)}"
+            raise RunError(folder / WORDS, expected, got="one of these", hint=DAMAGED)
+        return cls(words)
 
     def to_json(self) -> str:
         """The words in order."""

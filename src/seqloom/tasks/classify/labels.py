@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
 
 import numpy
 import torch
@@ -20,9 +22,15 @@ LABEL_COLUMNS = ("labels", "label")
 LABEL_SEPARATOR = "|"
 """Between the labels of a row in a table that has no lists."""
 MAX_LISTED = 8
+MAX_COUNTED = 2000
+"""Labels that are counted one by one, for F1, in each row of a report"""
+MAX_TOGETHER = 5000
+"""Labels where a row may have any number of them: it has a number for each"""
 
 
-class Labels(NamedTuple):
+@final
+@dataclass(frozen=True)
+class Labels:
     """The labels of the training split.
 
     Fields:
@@ -53,6 +61,9 @@ class Labels(NamedTuple):
                 "expected at least one label" if multi_label else "expected at least two labels to tell apart"
             )
             raise DataError(where, expected, got=", ".join(names) or "none")
+        if multi_label and len(names) > MAX_TOGETHER:
+            expected = f"expected at most {MAX_TOGETHER:,} labels where a row may have any number of them"
+            raise DataError(where, expected, got=f"{len(names):,}", hint="Leave out those that are rare")
         return cls(names, multi_label, tuple(totals[name] for name in names), len(rows))
 
     def encode(self, names: tuple[str, ...], where: str) -> numpy.ndarray:
@@ -61,19 +72,27 @@ class Labels(NamedTuple):
         Raises:
             DataError: a label that the training split does not have.
         """
-        unknown = next((name for name in names if name not in self.names), None)
+        unknown = next((name for name in names if name not in self._numbers), None)
         if unknown is not None:
             raise DataError(where, f"expected a label of the training rows: {self.summary()}", got=unknown)
-        numbers = [self.names.index(name) for name in names]
+        numbers = [self._numbers[name] for name in names]
         if not self.multi_label:
             return numpy.array(numbers[0])
         target = numpy.zeros(len(self.names), dtype=numpy.float32)
         target[numbers] = 1
         return target
 
-    def join(self, mask: Sequence[bool]) -> str:
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.names)}
+
+    def chosen(self, mask: Tensor) -> list[str]:
+        """The labels of a mask (K,)."""
+        return [self.names[number] for number in mask.nonzero().flatten().tolist()]
+
+    def join(self, mask: Tensor) -> str:
         """The labels of a mask (K,) as one line."""
-        return LABEL_SEPARATOR.join(name for name, chosen in zip(self.names, mask, strict=True) if chosen)
+        return LABEL_SEPARATOR.join(self.chosen(mask))
 
     def summary(self) -> str:
         """The first labels, for a person."""
@@ -161,17 +180,14 @@ def count_predictions(
 ) -> Loss:
     """The loss of rows, and for each label whether it is actual, predicted, and both."""
     actual, predicted = target_mask(targets, labels), predict_mask(scores, labels, threshold)
-    counts = {
-        "correct": (predicted == actual).all(1),
-        "actual": actual,
-        "predicted": predicted,
-        "both": actual & predicted,
-    }
+    counts = {"correct": (predicted == actual).all(1)}
+    if len(labels.names) <= MAX_COUNTED:
+        counts |= {"actual": actual, "predicted": predicted, "both": actual & predicted}
     nats = compute_loss(scores, targets, labels)
     outputs = [
         {"input": text, "label": labels.join(actual_row), "predicted": labels.join(predicted_row)}
-        for text, actual_row, predicted_row in zip(texts, actual.tolist(), predicted.tolist(), strict=True)
+        for text, actual_row, predicted_row in zip(texts, actual, predicted, strict=True)
     ]
-    if labels.multi_label:
+    if labels.multi_label and "both" in counts:
         counts["multi_label"] = torch.ones_like(counts["correct"])
     return Loss(nats, torch.ones_like(nats, dtype=torch.int64), counts=counts, outputs=outputs)

@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, final
+from typing import Annotated, Any, Self, final
 
 import numpy
+from pydantic import AliasChoices, Field, model_validator
 
 from seqloom.data.batching import Batching, Source
 from seqloom.data.tables.records import EncodedExamples, Example, Records
+from seqloom.stored import MAX_COUNT, Count, StoredValue, mistake, read_stored, require_distinct
 from seqloom.tasks.classify.labels import LABEL_COLUMNS, Labels, label_column, read_labels
 from seqloom.tasks.inputs.base import Input, TargetReader
-from seqloom.tasks.inputs.files import read_run_file
+from seqloom.tasks.inputs.config import InputKind
 from seqloom.tasks.inputs.kinds import load_input
 from seqloom.tasks.rows import EncodedRow, bucketed
 
 LABELS = "labels.json"
+
+
+class _StoredLabels(StoredValue):
+    """What `files` writes of labels."""
+
+    input: InputKind
+    names: list[str] = Field(min_length=1)
+    multi_label: Annotated[bool, Field(validation_alias=AliasChoices("multi_label", "several"))]
+    """By its other name in format 1"""
+    counts: list[Count]
+    examples: Annotated[int, Field(ge=1, le=MAX_COUNT)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        require_distinct(self.names)
+        if len(self.counts) != len(self.names):
+            raise mistake(f"{len(self.counts):,} counts of {len(self.names):,} labels")
+        if not self.multi_label and (len(self.names) < 2 or not all(self.counts)):
+            raise mistake("labels that no training row has")
+        return self
 
 
 @final
@@ -41,14 +64,13 @@ class Preparation:
         Raises:
             RunError: a file is missing or damaged.
         """
-        content = json.loads(read_run_file(folder / LABELS))
-        multi_label = content["multi_label"] if "multi_label" in content else content["several"]  # format 1
-        labels = Labels(tuple(content["names"]), multi_label, tuple(content["counts"]), content["examples"])
-        return cls(load_input(content["input"], folder, config), labels)
+        stored = read_stored(folder / LABELS, _StoredLabels, "expected a file of the run")
+        labels = Labels(tuple(stored.names), stored.multi_label, tuple(stored.counts), stored.examples)
+        return cls(load_input(stored.input, folder, config), labels)
 
     def files(self) -> dict[str, str]:
         """The labels, and the files of the input."""
-        labels = json.dumps({"input": self.input.kind, **self.labels._asdict()})
+        labels = json.dumps({"input": self.input.kind, **asdict(self.labels)})
         return {LABELS: labels, **self.input.files()}
 
     def describe(self) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, final
 import numpy
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from seqloom.baselines.budget import (
     MEASURED_TEXTS,
@@ -37,6 +37,7 @@ from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, Task, loss_score
 from seqloom.tasks.classify.labels import (
     LABEL_COLUMNS,
+    MAX_COUNTED,
     Labels,
     compute_loss,
     count_predictions,
@@ -206,7 +207,7 @@ class Classify(Task):
             scores = model(pad(batch).to(model.device), lengths_of(batch).to(model.device)).float()
             probabilities = scores.sigmoid() if labels.multi_label else scores.softmax(-1)
             masks = predict_mask(scores, labels, threshold)
-            rows = zip(masks.tolist(), probabilities.tolist(), strict=True)
+            rows = zip(masks.cpu(), probabilities.tolist(), strict=True)
             return [_output(labels, *row) for row in rows]
 
         return map_by_length(items, [len(item) for item in items], run)
@@ -257,6 +258,8 @@ class Classify(Task):
         train, test = preparation.rows(data, "train").items, preparation.rows(data, split).items
         labels, is_text = preparation.labels, preparation.input.kind == "text"
         texts, targets = list(texts_of(test)), targets_of(train)
+        if len(labels.names) > MAX_COUNTED:  # for which it would have gigabytes of coefficients
+            return _most_frequent(labels, targets_of(test))
         size, min_size = len(train), MIN_SIZE
         if is_text:
             measured = draw_sample(len(train), min(len(train), MEASURED_TEXTS))
@@ -288,8 +291,17 @@ class Classify(Task):
         return write_toy_data_files(folder, seed)
 
 
-def _output(labels: Labels, mask: list[bool], probabilities: list[float]) -> Output:
-    names = [name for name, chosen in zip(labels.names, mask, strict=True) if chosen]
+def _most_frequent(labels: Labels, expected: numpy.ndarray) -> Baseline:
+    """The most frequent label for every row; none, where a row may have any number."""
+    rights = ~expected.any(1) if labels.multi_label else expected == numpy.argmax(labels.counts)
+    correct = numpy.asarray(rights, dtype=bool)
+    ones = numpy.ones(len(expected), dtype=numpy.int64)
+    name = "no label" if labels.multi_label else "most frequent label"
+    return Baseline(name, Rows(numpy.full(len(expected), numpy.nan), ones, {"correct": correct}))
+
+
+def _output(labels: Labels, mask: Tensor, probabilities: list[float]) -> Output:
+    names = labels.chosen(mask)
     answer = {"labels": names} if labels.multi_label else {"label": names[0]}
     by_label = dict(zip(labels.names, probabilities, strict=True))
     return Output(labels.join(mask), {**answer, "probabilities": by_label})

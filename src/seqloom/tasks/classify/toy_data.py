@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import islice
 from pathlib import Path
 
 from seqloom.files import write_atomically
@@ -16,11 +17,16 @@ ROWS = {"train": 3000, "validation": 300, "test": 300}
 
 
 def write_toy_data_files(folder: Path, seed: int) -> str:
-    """Write train.tsv, validation.tsv and test.tsv with the columns text and label."""
+    """Write train.tsv, validation.tsv and test.tsv with the columns text and label; no split has a text of
+    one before it."""
     generator = random.Random(seed)
+    earlier: set[str] = set()
     for split, count in ROWS.items():
-        rows = ["text\tlabel", *("\t".join(_review(generator)) for _ in range(count))]
-        write_atomically(folder / f"{split}.tsv", "\n".join(rows) + "\n")
+        reviews = iter(lambda: _review(generator), None)
+        rows = list(islice((row for row in reviews if row[0] not in earlier), count))
+        lines = ["text\tlabel", *("\t".join(row) for row in rows)]
+        write_atomically(folder / f"{split}.tsv", "\n".join(lines) + "\n")
+        earlier |= {text for text, _ in rows}
     return "short reviews whose label depends on their last clause, and on a `not` some words before"
 
 

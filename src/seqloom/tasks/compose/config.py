@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
 from seqloom.data.music.dataset import MusicKind
+from seqloom.data.music.tokens import MAX_BEATS, MAX_POSITIONS
 from seqloom.models.rolls.output_layers import KeyDependence
 from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.tasks.model_config import RecurrentModelConfig
+
+FramesPerQuarter: TypeAlias = Annotated[int, Field(ge=1, le=48)]
+FramesPerBar: TypeAlias = Annotated[int, Field(ge=1, le=768)]
+Semitones: TypeAlias = Annotated[int, Field(ge=0, le=11)]
 
 
 class DataConfig(StrictConfig):
@@ -18,18 +23,18 @@ class DataConfig(StrictConfig):
     music: MusicKind | None = None
     """What music is read as: `events` of MIDI files, or `frames` of piano rolls, as which MIDI files are read
     too. null: MIDI files as events, piano rolls as frames."""
-    positions_per_beat: Annotated[int, Field(ge=1, le=48)] = 12
+    positions_per_beat: Annotated[int, Field(ge=1, le=MAX_POSITIONS)] = 12
     """Of events: positions of a beat at which a note may begin; 12 has sixteenths and triplets."""
-    max_beats: Annotated[int, Field(ge=1, le=64)] = 16
+    max_beats: Annotated[int, Field(ge=1, le=MAX_BEATS)] = 16
     """Of events: a longer note is cut."""
     max_bars: PositiveInt = 2000
     """Of MIDI files: a longer one is skipped."""
-    transpose: Annotated[int, Field(ge=0, le=11)] = 5
+    transpose: Semitones = 5
     """In training each tune is moved up or down by at most so many semitones, drawn anew in every epoch."""
 
-    frames_per_quarter: Annotated[int, Field(ge=1, le=48)] = 2
+    frames_per_quarter: FramesPerQuarter = 2
     """Of piano rolls: steps of a quarter note; MIDI files are sampled at so many."""
-    frames_per_bar: Annotated[int, Field(ge=1, le=768)] | None = None
+    frames_per_bar: FramesPerBar | None = None
     """Of piano rolls: steps of a bar, counted from the first, whose number the model is then told; null: not
     known."""
     max_frames: Annotated[int, Field(ge=2)] = 256

@@ -69,7 +69,7 @@ class DecodingConfig(StrictConfig):
 
     level: list[Level] = Field(default_factory=lambda: [80, 90])
     """Percent that a band should hold."""
-    num_samples: PositiveInt = 100
+    num_samples: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Paths that an autoregressive model draws."""
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
     """Of the draws."""

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Annotated, Any, NamedTuple, Self, TypeAlias, final
 
 import numpy
+from pydantic import Field, model_validator
 
 from seqloom.data.batching import Batching, Source
 from seqloom.data.bucketing import Buckets
 from seqloom.data.series.arranging import arrange_series
 from seqloom.data.series.dataset import SeriesData
+from seqloom.data.series.options import Steps
 from seqloom.data.series.table import SeriesTable
 from seqloom.data.series.windows import Windows, rolling_windows
 from seqloom.errors import DataError
 from seqloom.models.forecasting.forecaster import CovariateSizes
+from seqloom.stored import Name, StoredValue, mistake, read_stored
 from seqloom.tasks.forecast.batches import CovariateScales, ForecastBatch, WindowShape, cut_windows
-from seqloom.tasks.forecast.config import DataConfig, DecodingConfig
+from seqloom.tasks.forecast.config import DataConfig, DecodingConfig, Level
 from seqloom.tasks.forecast.predicting import UNCALIBRATED, Calibration
 from seqloom.tasks.forecast.reference import Reference, measure_reference, measure_sizes
 from seqloom.tasks.forecast.sources import TrainingWindows
 
+Float: TypeAlias = Annotated[float, Field(ge=-1e300, le=1e300)]
+Pair: TypeAlias = tuple[list[Float], list[Float]]
 SERIES = "series.json"
 NUM_SEASONS, WEEK_HOURS = 4, 168
 SCALED_ROWS = 2_000_000
@@ -42,6 +47,52 @@ class Columns(NamedTuple):
     def sizes(self) -> CovariateSizes:
         """How many there are of each kind."""
         return CovariateSizes(len(self.historic), len(self.future) + len(self.calendar), len(self.static))
+
+
+class _StoredColumns(StoredValue):
+    """`Columns`."""
+
+    historic: list[Name]
+    future: list[Name]
+    static: list[Name]
+    calendar: list[Name]
+    words: list[tuple[Name, str]] = Field(default_factory=list)
+
+
+class _StoredScales(StoredValue):
+    """`CovariateScales`: means and deviations."""
+
+    exogenous: Pair
+    static: Pair
+
+    def parts(self) -> tuple[Pair, Pair]:
+        """Both, in the order of their names."""
+        return self.exogenous, self.static
+
+
+class _StoredSeries(StoredValue):
+    """What `Preparation.files` writes."""
+
+    horizon: Steps
+    season: Steps
+    columns: _StoredColumns
+    scales: _StoredScales
+    calibration: tuple[list[Level], list[list[Float]]]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        columns, (levels, steps) = self.columns, self.calibration
+        widths = (len(columns.historic) + len(columns.future), len(columns.static))
+        for width, (mean, deviation) in zip(widths, self.scales.parts(), strict=True):
+            if {len(mean), len(deviation)} != {width}:
+                raise mistake(f"scales of {len(mean)} columns, of which there are {width}")
+            if not all(value > 0 for value in deviation):
+                raise mistake("a deviation that is not above 0")
+        if len(steps) != len(levels) or sorted(set(levels)) != levels:
+            raise mistake("moves that are not of rising levels")
+        if steps and (len({*map(len, steps)}) > 1 or len(steps[0]) not in (1, self.horizon)):
+            raise mistake("moves that are not of the steps of the horizon")
+        return self
 
 
 @final
@@ -87,16 +138,17 @@ class Preparation:
 
     @classmethod
     def load(cls, folder: Path, config: DataConfig) -> Preparation:
-        """Read what `files` wrote into a run folder."""
-        content = json.loads((folder / SERIES).read_text(encoding="utf-8"))
-        names = {kind: tuple(names) for kind, names in content["columns"].items()}
-        columns = Columns(**{**names, "words": tuple(map(tuple, names.get("words", ())))})
-        scales = CovariateScales(
-            *(numpy.array(content["scales"][name]).reshape(2, -1) for name in CovariateScales._fields)
-        )
-        chosen = {name: content[name] for name in ("horizon", "season")}
-        levels, steps = content["calibration"]
+        """Read what `files` wrote into a run folder.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        stored = read_stored(folder / SERIES, _StoredSeries, "expected the series of a forecaster")
+        columns = Columns(**{kind: tuple(names) for kind, names in stored.columns.model_dump().items()})
+        scales = CovariateScales(*(numpy.array(part).reshape(2, -1) for part in stored.scales.parts()))
+        levels, steps = stored.calibration
         calibration = Calibration(tuple(levels), tuple(map(tuple, steps)))
+        chosen = {"horizon": stored.horizon, "season": stored.season}
         return cls(config.model_copy(update=chosen), columns, scales, calibration)
 
     def files(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Annotated, final
 from pydantic import Field
 
 from seqloom.data.batching import Batching, EvaluationStreams, Source, TokenStreams
+from seqloom.data.tables.formats.file import MAX_CHARACTERS
 from seqloom.data.text.corpus import FileSpan, TextCorpus
 from seqloom.data.text.token_cache import TokenArray, tokenize
 from seqloom.data.text.vocabulary import Unit, Vocabulary
@@ -24,7 +25,7 @@ class DataConfig(StrictConfig):
     unit: Unit = "character"
     """The unit of a token: `character`, `byte`, `word` or `bpe`."""
     vocabulary_size: Annotated[int, Field(ge=2)] | None = None
-    """Most tokens of the vocabulary. None: 8,000 for bpe, 50,000 for word, all of them for character."""
+    """Most tokens of the vocabulary. None: 8,000 for bpe, 50,000 for word, 20,000 for character."""
 
 
 @final
@@ -73,4 +74,7 @@ class Preparation:
         """
         if not isinstance(value, str):
             raise DataError("generate", "the prompt must be a text", got=f"{value!r:.60}")
+        if len(value) > MAX_CHARACTERS:
+            expected = f"the prompt must have at most {MAX_CHARACTERS:,} characters"
+            raise DataError("generate", expected, got=f"{len(value):,}")
         return self.vocabulary.encode(value) or self.vocabulary.encode(EMPTY_PROMPT)

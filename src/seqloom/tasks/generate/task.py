@@ -34,8 +34,8 @@ from seqloom.tasks.generate.native_decoder import compiled_decoder
 from seqloom.tasks.generate.preparation import TOKENIZER, DataConfig, Preparation
 from seqloom.tasks.generate.toy_data import write_toy_data_files
 from seqloom.tasks.model_config import RecurrentModelConfig
-from seqloom.tasks.next_token import next_token_loss
-from seqloom.tasks.tracing import ForwardPass, refuse_target
+from seqloom.tasks.next_token import next_token_loss, perplexity
+from seqloom.tasks.tracing import ForwardPass, StepOutputs, refuse_target
 
 PREFILL_CHUNK = 1024
 """Tokens of a prompt read at once, which bounds memory; the output does not depend on it."""
@@ -190,12 +190,33 @@ class Generate(Task):
 
         return ForwardPass(steps, run)
 
+    def step_outputs(
+        self, model: LanguageModel, item: list[int], context: Context, target: str | None = None
+    ) -> StepOutputs:
+        """The next token after each; from the first quarter on it also writes by itself."""
+        refuse_target(self.name, target)
+        vocabulary = context.preparation.vocabulary
+        logits, _ = model(torch.tensor([item], device=model.device))
+        told = max(len(item) // 4, 1)
+        options = DecodingOptions(max_new_tokens=max(len(item) - told, 1), temperature=0.0)
+        (free,) = self.generate(model, [item[:told]], options)
+        names = [vocabulary.decode([token]) for token in range(len(vocabulary))]
+        expected = [*item[1:], -1]
+        return StepOutputs(
+            [names[token] for token in item],
+            names,
+            logits[0].float().log_softmax(-1).cpu(),
+            expected,
+            free,
+            told,
+        )
+
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
         """Nats and bits per unit; for words and byte pairs perplexity."""
         nats = rows.mean()
         scores = {f"loss_nats_per_{unit}": nats, f"bits_per_{unit}": nats / math.log(2)}
         if unit in ("word", "token"):
-            scores["perplexity"] = math.exp(min(nats, 700))
+            scores["perplexity"] = perplexity(nats)
         return scores
 
     def baseline(

@@ -7,26 +7,48 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar, final
+from typing import Annotated, Any, ClassVar, TypeVar, final
 
 import numpy
+from pydantic import AliasChoices, Field
 from torch import Tensor
 
-from seqloom.data.audio.config import AudioConfig
+from seqloom.data.audio.config import AudioConfig, Milliseconds
 from seqloom.data.audio.feature_cache import FeatureCache
-from seqloom.data.audio.features import FeatureOptions
+from seqloom.data.audio.features import MAX_FRAMES, FeatureOptions, check_options
+from seqloom.data.audio.files import MAX_RATE_HZ
 from seqloom.data.audio.normalizer import Normalizer
 from seqloom.data.audio.recordings import first_sample_rate, recording_path
 from seqloom.data.audio.spec_augment import SpecAugment
 from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
-from seqloom.errors import RunError
+from seqloom.errors import ConfigError, RunError
+from seqloom.stored import StoredValue, parse_json, parse_stored, read_text
 from seqloom.tasks.inputs.base import Front, TargetReader, encode_rows, read_rows
-from seqloom.tasks.inputs.files import read_normalizer, read_run_file
+from seqloom.tasks.inputs.files import read_normalizer
 from seqloom.tasks.rows import EncodedRow
 
 T = TypeVar("T")
 
 FEATURES = "features.json"
+
+
+class _StoredOptions(StoredValue):
+    """`FeatureOptions` in a run folder."""
+
+    sample_rate_hz: Annotated[int, Field(ge=1, le=MAX_RATE_HZ)]
+    num_mels: Annotated[int, Field(ge=1, le=256)]
+    frame_length_ms: Milliseconds
+    frame_shift_ms: Milliseconds
+    stacked_frames: Annotated[int, Field(ge=1, le=MAX_FRAMES)]
+    lookahead_frames: Annotated[int, Field(ge=0, le=MAX_FRAMES)] = 0
+
+
+class _StoredFeatures(StoredValue):
+    """What `files` writes."""
+
+    options: _StoredOptions
+    normalizer: Annotated[str, Field(validation_alias=AliasChoices("normalizer", "normaliser"))]
+    """JSON; of format 1 by its other name"""
 
 
 @final
@@ -76,18 +98,24 @@ class AudioInput:
         Raises:
             RunError: a file is missing or damaged.
         """
+        path, expected = folder / FEATURES, "expected features of a run"
+        text = read_text(path, expected)
+        content = parse_json(text, path, expected)
+        if isinstance(content, dict) and "options" not in content:  # as classifiers had them before videos
+            options, normalizer = parse_stored(text, _StoredOptions, path, expected), None
+        else:
+            stored = parse_stored(text, _StoredFeatures, path, expected)
+            options, normalizer = stored.options, stored.normalizer
+        options = FeatureOptions(**options.model_dump())
         try:
-            content = json.loads(read_run_file(folder / FEATURES))
-            if "options" not in content:  # as classifiers had them before videos
-                return cls(
-                    FeatureCache(FeatureOptions(**content)), read_normalizer(folder), config.augmentation()
-                )
-            key = "normalizer" if "normalizer" in content else "normaliser"  # format 1
-            normalizer = Normalizer.from_json(content[key])
-            return cls(FeatureCache(FeatureOptions(**content["options"])), normalizer, config.augmentation())
-        except (ValueError, KeyError, TypeError) as error:
-            got = f"{type(error).__name__}: {error}"
-            raise RunError(folder / FEATURES, "expected features of a run", got=got) from None
+            check_options(options)
+        except ConfigError as error:
+            raise RunError(path, expected, got=str(error)) from None
+        if normalizer is None:
+            fitted = read_normalizer(folder, options.size)
+        else:
+            fitted = Normalizer.from_json(normalizer, path, options.size)
+        return cls(FeatureCache(options), fitted, config.augmentation())
 
     def by_speaker(self, data: Records, targets: TargetReader[T]) -> AudioInput:
         """These recordings, of which those of each speaker of the training rows are normalized apart."""

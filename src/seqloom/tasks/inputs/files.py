@@ -5,30 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from seqloom.data.audio.normalizer import Normalizer
-from seqloom.errors import RunError
+from seqloom.stored import read_text
 
 NORMALIZER = "normalizer.json"
 NORMALIZER_BEFORE = "normaliser.json"
 """Its name in run folders of format 1."""
 
 
-def read_run_file(path: Path) -> str:
-    """The text of a run folder's file.
-
-    Raises:
-        RunError: it is missing.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RunError(path, "expected a file of the run", got=error.strerror or str(error)) from None
-
-
-def read_normalizer(folder: Path) -> Normalizer:
+def read_normalizer(folder: Path, size: int | None = None) -> Normalizer:
     """The normalizer of a run folder.
 
+    Args:
+        folder: of the run.
+        size: how many features there must be; None: any number.
+
     Raises:
-        RunError: it is missing.
+        RunError: it is missing or damaged.
     """
     before = folder / NORMALIZER_BEFORE
-    return Normalizer.from_json(read_run_file(before if before.exists() else folder / NORMALIZER))
+    path = before if before.exists() else folder / NORMALIZER
+    return Normalizer.from_json(read_text(path, "expected a file of the run"), path, size)

@@ -16,13 +16,12 @@ from seqloom.data.images.feature_cache import FeatureCache, pixel_extractor
 from seqloom.data.images.pictures import first_picture, names_pictures, picture_path, picture_paths
 from seqloom.data.images.preprocessing import Preprocessing
 from seqloom.data.tables.records import EncodedExamples, Records
-from seqloom.errors import RunError
 from seqloom.models.image_encoders.encoder import ImageFormat
 from seqloom.models.image_encoders.fronts import FeatureFront, PixelFront, as_column
 from seqloom.models.image_encoders.loading import TRAINED
 from seqloom.models.image_encoders.small_cnn import SmallCNN
+from seqloom.stored import read_stored
 from seqloom.tasks.inputs.base import Front, TargetReader, encode_rows, read_rows
-from seqloom.tasks.inputs.files import read_run_file
 from seqloom.tasks.inputs.stored_pictures import StoredPicture, arrange, channels_last_to_first
 from seqloom.tasks.pictures import EncodedPictures
 from seqloom.tasks.rows import EncodedRow
@@ -101,13 +100,8 @@ class ImageInput:
         if config.image_as == "map" and config.encoder != TRAINED:
             encoded = EncodedPictures.load(folder, config, prefix="front.encoder.")
             return cls(encoded.cache, encoded.preprocessing, config, encoded)
-        try:
-            preprocessing = Preprocessing.model_validate_json(read_run_file(folder / FILE))
-        except ValueError as error:
-            if isinstance(error, RunError):
-                raise
-            got = " ".join(str(error).split())[:160]
-            raise RunError(folder / FILE, "expected the preprocessing of pictures", got=got) from None
+        expected = "expected the preprocessing of pictures"
+        preprocessing = read_stored(folder / FILE, Preprocessing, expected)
         return cls(FeatureCache(preprocessing, pixel_extractor(preprocessing)), preprocessing, config)
 
     @property

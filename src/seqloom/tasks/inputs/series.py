@@ -68,7 +68,7 @@ class SeriesInput:
         """Read what `files` wrote into a run folder.
 
         Raises:
-            RunError: the file is missing.
+            RunError: the file is missing or damaged.
         """
         del config
         return cls(read_normalizer(folder))
@@ -156,8 +156,10 @@ def read_series(value: Any, where: str) -> numpy.ndarray:
             is_json = value.lstrip().startswith("[")
             numbers = json.loads(value) if is_json else value.replace(",", " ").split()
         series = numpy.array(numbers, dtype=numpy.float64)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise DataError(where, expected, got=f"{value!r:.60}") from None
+    except RecursionError:
+        raise DataError(where, expected, got="values that are nested too deeply") from None
     if series.ndim == 1:
         series = series[:, None]
     if series.ndim != 2 or not series.size:

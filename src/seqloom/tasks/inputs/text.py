@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, TypeVar, final
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, final
 
 import numpy
+from pydantic import ConfigDict, Field, RootModel
 from torch import Tensor
 
 from seqloom.data.tables.examples import Examples
@@ -22,6 +23,8 @@ from seqloom.data.text.words import new_words, split_words, splits_into_words
 from seqloom.errors import ConfigError, DataError
 from seqloom.models.word_embedding import WordEmbeddingConfig
 from seqloom.progress import phase
+from seqloom.stored import Count, read_stored
+from seqloom.stored import read_text as read_text_of_run
 from seqloom.tasks.inputs.base import Front, TargetReader
 from seqloom.tasks.rows import EncodedRow, EncodedTexts, SelectedRows, encode_selected, select_rows
 
@@ -48,6 +51,12 @@ class VectorsSummary(NamedTuple):
     size: int
     words: int
     """Words of the vocabulary that have a vector"""
+
+
+class _StoredSummary(RootModel[tuple[str, Annotated[int, Field(ge=1, le=1 << 20)], Count]]):
+    """`VectorsSummary` in a run folder."""
+
+    model_config = ConfigDict(strict=True, defer_build=True)
 
 
 @final
@@ -125,8 +134,12 @@ class TextInput:
         subwords, summary = (folder / name for name in (SUBWORDS, VECTORS))
         return cls(
             Vocabulary.load(folder / TOKENIZER),
-            CharNgrams.from_json(subwords.read_text(encoding="utf-8")) if subwords.exists() else None,
-            json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else None,
+            CharNgrams.from_json(read_text_of_run(subwords, "expected the subwords of a run"), subwords)
+            if subwords.exists()
+            else None,
+            read_stored(summary, _StoredSummary, "expected the vectors of a run").root
+            if summary.exists()
+            else None,
         )
 
     @property

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, TypeVar, final
+from typing import Annotated, Any, ClassVar, Self, TypeVar, final
 
 import numpy
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from seqloom.data.audio.recordings import recording_path
@@ -19,16 +19,14 @@ from seqloom.data.tables.records import EncodedExamples, Records
 from seqloom.data.video.augmentation import ClipAugmentation
 from seqloom.data.video.clip_cache import ClipCache, StoredClip
 from seqloom.data.video.components import fit_components
-from seqloom.data.video.config import CropText, VideoConfig
+from seqloom.data.video.config import MAX_RATE, CropText, VideoConfig
 from seqloom.data.video.files import MAX_PIXELS, ClipOptions
 from seqloom.data.video.first import first_options
-from seqloom.errors import RunError
 from seqloom.models.component_encoder import ComponentEncoder
 from seqloom.models.frame_encoder import FrameEncoder, FrameEncoderConfig
 from seqloom.progress import phase
-from seqloom.settings import StrictConfig
+from seqloom.stored import Number, StoredValue, mistake, read_stored
 from seqloom.tasks.inputs.base import Front, TargetReader, encode_rows, read_rows
-from seqloom.tasks.inputs.files import read_run_file
 from seqloom.tasks.rows import EncodedRow
 
 T = TypeVar("T")
@@ -40,15 +38,33 @@ BASELINE_PIXELS = 12
 
 
 @final
-class _StoredOptions(StrictConfig):
+class _StoredOptions(StoredValue):
     """`ClipOptions` in a run folder."""
 
-    frames_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    frames_per_second: Annotated[float, Field(gt=0, le=MAX_RATE)]
     height: Annotated[int, Field(ge=1, le=MAX_PIXELS)]
     width: Annotated[int, Field(ge=1, le=MAX_PIXELS)]
     crop: CropText | None
     downsampling: Annotated[int, Field(ge=1, le=MAX_PIXELS)]
     color: bool
+
+
+class _StoredClips(StoredValue):
+    """What `files` writes."""
+
+    options: _StoredOptions
+    components: list[list[Number]] | None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        options, rows = self.options, self.components
+        pixels = options.height * options.width
+        if pixels > MAX_PIXELS:
+            raise mistake(f"frames of more than {MAX_PIXELS:,} pixels")
+        size = pixels * (3 if options.color else 1)
+        if rows is not None and {len(row) for row in rows} != {size}:
+            raise mistake("components that are not as long as a frame")
+        return self
 
 
 @final
@@ -99,20 +115,10 @@ class VideoInput:
         Raises:
             RunError: the file is missing or damaged.
         """
-        try:
-            content = json.loads(read_run_file(folder / CLIPS))
-            checked = _StoredOptions.model_validate(content["options"])
-            options, components = ClipOptions(**checked.model_dump()), content["components"]
-            if components is not None:
-                size = options.height * options.width * options.channels
-                components = numpy.array(components, dtype=numpy.float32).reshape(-1, size)
-        except ValidationError as error:
-            first = error.errors()[0]
-            got = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-            raise RunError(folder / CLIPS, "expected options of clips", got=got) from None
-        except (ValueError, TypeError, KeyError) as error:
-            got = f"{type(error).__name__}: {error}"
-            raise RunError(folder / CLIPS, "expected options of clips", got=got) from None
+        stored = read_stored(folder / CLIPS, _StoredClips, "expected options of clips")
+        rows = stored.components
+        components = None if rows is None else numpy.array(rows, dtype=numpy.float32)
+        options = ClipOptions(**stored.options.model_dump())
         return cls(ClipCache(options), config.clip_augmentation(), components)
 
     def read(self, value: Any, where: str, is_stored: bool = True) -> StoredClip | numpy.ndarray:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple, final
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Self, final
 
 import numpy
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from seqloom.data.batching import IGNORE_INDEX, Batching, Source
 from seqloom.data.bucketing import Buckets
 from seqloom.data.padding import lengths_of, pad
+from seqloom.data.tables.formats.conll import MAX_TOKENS
 from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.data.text.vocabulary import UNKNOWN
 from seqloom.errors import DataError, nearest
 from seqloom.metrics.entity_f1 import OUTSIDE
 from seqloom.models.sequence_tagger import CHARACTER_PADDING
 from seqloom.settings import StrictConfig
+from seqloom.stored import Count, Name, StoredValue, mistake, read_stored, require_distinct
 from seqloom.tasks.tag.schemes import (
     STRAY_OUTSIDE,
     count_stray,
@@ -90,6 +93,9 @@ def read_tokens(where: object, value: Any) -> tuple[str, ...]:
     tokens = value.split() if isinstance(value, str) else value
     if not isinstance(tokens, Sequence) or not all(isinstance(token, str) and token for token in tokens):
         raise DataError(where, "tokens must be a list of texts, none empty", got=f"{value!r:.60}")
+    if len(tokens) > MAX_TOKENS:
+        expected = f"a sentence must have at most {MAX_TOKENS:,} tokens"
+        raise DataError(where, expected, got=f"{len(tokens):,}")
     if not tokens:
         raise DataError(where, "expected at least one token", got="an empty sentence")
     return tuple(tokens)
@@ -108,6 +114,21 @@ def read_tagged(example: Example) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if len(tags) != len(tokens):
         raise DataError(example.place, f"expected as many tags as tokens, {len(tokens)}", got=len(tags))
     return tokens, tuple(tags)
+
+
+class _StoredWords(StoredValue):
+    """What `files` writes."""
+
+    words: dict[Name, dict[Name, Count]] = Field(min_length=1)
+    characters: str
+    scheme: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,16}$")] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        require_distinct(self.characters)
+        if not all(self.words.values()):
+            raise mistake("a word without tags")
+        return self
 
 
 @final
@@ -173,6 +194,16 @@ class Preparation:
         # Characters that occur once are left out, so that the unknown character is trained.
         known_characters = "".join(sorted(c for c, n in characters.items() if n > 1))
         return cls(words, known_characters, config.lowercase, name, stray)
+
+    @classmethod
+    def load(cls, folder: Path, config: DataConfig) -> Preparation:
+        """Read what `files` wrote into a run folder.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        stored = read_stored(folder / WORDS, _StoredWords, "expected the words of a tagger")
+        return cls(stored.words, stored.characters, config.lowercase, stored.scheme)
 
     def __len__(self) -> int:
         """Number of words, the unknown one included."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +15,6 @@ from seqloom.baselines.budget import UNLIMITED, Budget
 from seqloom.baselines.majority import conditional_shares
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.tables.records import Records, encode_examples
-from seqloom.errors import RunError
 from seqloom.metrics import entity_f1
 from seqloom.models.dropout import Dropouts
 from seqloom.models.sequence_tagger import SequenceTagger, SpellingConfig
@@ -27,7 +25,6 @@ from seqloom.tasks.model_config import RecurrentModelConfig
 from seqloom.tasks.rows import accept_columns
 from seqloom.tasks.tag.preparation import (
     COLUMNS,
-    WORDS,
     DataConfig,
     Preparation,
     SentenceBatch,
@@ -37,7 +34,7 @@ from seqloom.tasks.tag.preparation import (
 )
 from seqloom.tasks.tag.schemes import Scheme
 from seqloom.tasks.tag.toy_data import write_toy_data_files
-from seqloom.tasks.tracing import ForwardPass, refuse_target
+from seqloom.tasks.tracing import ForwardPass, StepOutputs, refuse_target
 
 
 class ModelConfig(RecurrentModelConfig):
@@ -96,12 +93,7 @@ class Tag(Task):
 
     def restore(self, folder: Path, config: DataConfig) -> Preparation:
         """Read `words.json`."""
-        try:
-            content = json.loads((folder / WORDS).read_text(encoding="utf-8"))
-            words, characters, scheme = content["words"], content["characters"], content.get("scheme")
-            return Preparation(words, characters, config.lowercase, scheme)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RunError(folder / WORDS, "expected the words of a tagger", got=str(error)) from None
+        return Preparation.load(folder, config)
 
     def build(self, preparation: Preparation, config: ModelConfig) -> SequenceTagger:
         """Recurrent layers over words and spellings, and a CRF on top."""
@@ -169,6 +161,15 @@ class Tag(Task):
             model(words, lengths, None, characters)
 
         return ForwardPass(item.tokens, run)
+
+    def step_outputs(
+        self, model: Any, item: TaggedSentence, context: Context, target: str | None = None
+    ) -> StepOutputs:
+        """How likely each tag is after each token, by its score alone, without what a CRF adds."""
+        refuse_target(self.name, target)
+        words, lengths, characters = (part.to(model.device) for part in collate([item])[:3])
+        scores = model(words, lengths, None, characters).emissions[0].float().log_softmax(-1).cpu()
+        return StepOutputs(item.tokens, context.preparation.tags, scores, [-1] * len(item.tokens))
 
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
         """Loss, accuracy, and by a scheme precision, recall and F1 of whole entities."""

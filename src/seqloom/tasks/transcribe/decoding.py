@@ -19,7 +19,7 @@ from seqloom.state import State
 from seqloom.tasks.base import Context
 from seqloom.tasks.inputs.audio import AudioInput
 from seqloom.tasks.seq2seq import decode_encoded, read_target
-from seqloom.tasks.tracing import ForwardPass, refuse_target
+from seqloom.tasks.tracing import ForwardPass, StepOutputs, refuse_target
 from seqloom.tasks.transcribe.language_models import make_scorer
 from seqloom.tasks.transcribe.preparation import Preparation
 from seqloom.tasks.transcribe.utterances import Recording, single_spaced
@@ -75,6 +75,20 @@ def pass_over(model: Any, value: Any, item: Recording, context: Context, target:
         return read_target(model, encoded, [BLANK, *row])
 
     return ForwardPass(steps, run, ["<start>", *map(preparation.symbol, row)])
+
+
+def symbols_by_step(
+    model: CTCTranscriber, item: Recording, context: Context, target: str | None
+) -> StepOutputs:
+    """What `Expecting.step_outputs` says, of CTC."""
+    refuse_target("transcribe", target)
+    preparation: Preparation = context.preparation
+    normalized = preparation.normalize(item)
+    features, lengths = pad([normalized]).to(model.device), lengths_of([normalized]).to(model.device)
+    scores = model(features, lengths)[0].float().log_softmax(-1).cpu()
+    names = ["<blank>", *map(preparation.symbol, range(1, scores.shape[-1]))]
+    steps = [f"frame {number}" for number in range(len(scores))]
+    return StepOutputs(steps, names, scores, [-1] * len(scores))
 
 
 def stream_text(model: CTCTranscriber, chunks: Iterable[numpy.ndarray], context: Context) -> Iterator[str]:

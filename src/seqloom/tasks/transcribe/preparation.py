@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, final
+from typing import Annotated, Any, Literal, Self, TypeAlias, final
 
 import numpy
+from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from seqloom.baselines.kneser_ney import NGram
 from seqloom.data.batching import Batching, Source
@@ -18,9 +19,11 @@ from seqloom.data.bucketing import Buckets
 from seqloom.data.tables.records import EncodedExamples, Example, Records, encode_examples
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.decoding.ctc.greedy import BLANK
-from seqloom.errors import ConfigError, DataError, RunError
+from seqloom.errors import ConfigError, DataError
+from seqloom.stored import MAX_COUNT, StoredValue, mistake, read_stored
 from seqloom.tasks.inputs.audio import AudioInput
 from seqloom.tasks.inputs.base import Input, TargetReader
+from seqloom.tasks.inputs.config import InputKind
 from seqloom.tasks.inputs.kinds import load_input
 from seqloom.tasks.transcribe.utterances import Recording, Utterance, collate, min_ctc_steps, single_spaced
 
@@ -30,7 +33,27 @@ TranscriptUnit: TypeAlias = Literal["character", "word"]
 
 TOKENIZER, INPUT, TRANSCRIPTS = "tokenizer.json", "input.json", "transcripts.json"
 TRANSCRIPTION = "transcription"
+MAX_SYMBOLS = 1 << 28
+"""Of all transcripts, as often as they are there: so many are counted for an n-gram model"""
 NGRAM_ORDERS: Mapping[TranscriptUnit, int] = {"character": 6, "word": 3}
+
+
+class _StoredInput(StoredValue):
+    """What is read."""
+
+    input: InputKind
+
+
+class _StoredTranscripts(RootModel[dict[str, Annotated[int, Field(ge=1, le=MAX_COUNT)]]]):
+    """How often each transcript is in the training split."""
+
+    model_config = ConfigDict(strict=True, defer_build=True)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if sum((len(text) + 1) * count for text, count in self.root.items()) > MAX_SYMBOLS:
+            raise mistake(f"transcripts of more than {MAX_SYMBOLS:,} characters")
+        return self
 
 
 @final
@@ -95,15 +118,12 @@ class Preparation:
         Raises:
             RunError: a file is missing or damaged.
         """
-        try:
-            path = folder / INPUT  # run folders of before there were clips have none
-            kind = json.loads(path.read_text(encoding="utf-8"))["input"] if path.exists() else "audio"
-            inputs = load_input(kind, folder, config)
-            transcripts = json.loads((folder / TRANSCRIPTS).read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            got = f"{type(error).__name__}: {error}"
-            raise RunError(folder, f"expected {INPUT} and {TRANSCRIPTS} of a run", got=got) from None
-        return cls(unit, Vocabulary.load(folder / TOKENIZER), inputs, transcripts)
+        path, kind = folder / INPUT, "audio"
+        if path.exists():  # run folders of before there were clips have none
+            kind = read_stored(path, _StoredInput, "expected the input of a run").input
+        inputs = load_input(kind, folder, config)
+        stored = read_stored(folder / TRANSCRIPTS, _StoredTranscripts, "expected the transcripts of a run")
+        return cls(unit, Vocabulary.load(folder / TOKENIZER), inputs, stored.root)
 
     def describe(self) -> str:
         """For example `27 characters, 64 mels at 16000 Hz in steps of 30 ms`."""
@@ -158,9 +178,10 @@ class Preparation:
     def ngram(self) -> NGram:
         """An n-gram language model of the training transcripts; number 0 begins and ends each."""
         sequences = [
-            [BLANK, *self.vocabulary.encode(text)] * count for text, count in self.transcripts.items()
+            numpy.tile(numpy.array([BLANK, *self.vocabulary.encode(text)], dtype=numpy.int64), count)
+            for text, count in self.transcripts.items()
         ]
-        tokens = numpy.array([*(number for sequence in sequences for number in sequence), BLANK])
+        tokens = numpy.concatenate([*sequences, [BLANK]])
         return NGram(tokens, len(self.vocabulary), NGRAM_ORDERS[self.unit])
 
     def _encode_row(self, strict: bool, unknown: dict[str, set[str]], example: Example) -> Utterance:

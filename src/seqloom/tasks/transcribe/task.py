@@ -31,8 +31,8 @@ from seqloom.tasks.inputs.audio import AudioInput
 from seqloom.tasks.inputs.config import FrontConfig, InputConfig
 from seqloom.tasks.inputs.kinds import KINDS, input_kind, toy_data_of
 from seqloom.tasks.model_config import RecurrentModelConfig
-from seqloom.tasks.tracing import ForwardPass
-from seqloom.tasks.transcribe.decoding import decode_symbols, pass_over, stream_text
+from seqloom.tasks.tracing import ForwardPass, StepOutputs
+from seqloom.tasks.transcribe.decoding import decode_symbols, pass_over, stream_text, symbols_by_step
 from seqloom.tasks.transcribe.loss import compute_loss
 from seqloom.tasks.transcribe.preparation import TRANSCRIPTION, Preparation, TranscriptUnit
 from seqloom.tasks.transcribe.toy_data import write_toy_data_files
@@ -182,6 +182,12 @@ class Transcribe(Task):
     ) -> ForwardPass:
         """The model hears a recording; an attention decoder reads what it writes itself, or a target."""
         return pass_over(model, value, item, context, target)
+
+    def step_outputs(
+        self, model: Any, item: Recording, context: Context, target: str | None = None
+    ) -> StepOutputs | None:
+        """How likely each symbol of CTC is at each step; None of an attention decoder."""
+        return None if context.model.decoder != "ctc" else symbols_by_step(model, item, context, target)
 
     def transcribe_stream(
         self, model: Any, chunks: Iterable[numpy.ndarray], context: Context

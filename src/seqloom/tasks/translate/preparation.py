@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import NamedTuple, Self, final
 
 import numpy
+from pydantic import model_validator
 from torch import Tensor
 
 from seqloom.data.batching import IGNORE_INDEX, Batching, Source
@@ -17,6 +18,7 @@ from seqloom.data.tables.records import Example, Records, encode_examples
 from seqloom.data.text.vocabulary import Unit, Vocabulary
 from seqloom.errors import DataError, RunError
 from seqloom.progress import phase
+from seqloom.stored import DAMAGED, Count, StoredValue, read_stored, require_distinct
 from seqloom.tasks.translate.vocabulary import END, TranslationVocabulary, normalize_spaces
 
 COLUMNS = ("source", "target")
@@ -55,6 +57,19 @@ def collate(pairs: list[EncodedPair]) -> PairBatch:
     inputs = pad([numpy.concatenate(([END], numbers[:-1])) for numbers in targets], END)
     texts = tuple((pair.source.text, pair.target.text) for pair in pairs)
     return PairBatch(pad(sources, END), lengths_of(sources), inputs, pad(targets, IGNORE_INDEX), texts)
+
+
+class _StoredTokens(StoredValue):
+    """The numbers of the tokens that occur in each language."""
+
+    source: list[Count]
+    target: list[Count]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        require_distinct(self.source)
+        require_distinct(self.target)
+        return self
 
 
 @final
@@ -101,14 +116,16 @@ class Preparation:
         Raises:
             RunError: a file is missing or damaged.
         """
-        try:
-            tokens = json.loads((folder / TOKENS).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(folder / TOKENS, "expected a JSON file", got=str(error)) from None
-        source, target = (
-            TranslationVocabulary(unit, Vocabulary.load(folder / f"{name}-{TOKENIZER}"), tokens[name])
-            for name in COLUMNS
-        )
+        path = folder / TOKENS
+        tokens = read_stored(path, _StoredTokens, "expected the tokens of two languages")
+        languages = []
+        for name in COLUMNS:
+            vocabulary, numbers = Vocabulary.load(folder / f"{name}-{TOKENIZER}"), getattr(tokens, name)
+            if numbers and max(numbers) >= len(vocabulary):
+                expected = f"expected tokens of {name}-{TOKENIZER}, which are {len(vocabulary):,}"
+                raise RunError(path, expected, got=max(numbers), hint=DAMAGED)
+            languages.append(TranslationVocabulary(unit, vocabulary, numbers))
+        source, target = languages
         return cls(source, target, lowercase)
 
     def files(self) -> dict[str, str]:

@@ -33,9 +33,10 @@ from seqloom.settings import BeamCount, LayerCount, PositiveInt, Probability, St
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, Task, loss_score
 from seqloom.tasks.model_config import CellType, RecurrentModelConfig
+from seqloom.tasks.next_token import perplexity, sum_target_nats
 from seqloom.tasks.rows import accept_columns
 from seqloom.tasks.seq2seq import attention_weights, decode_encoded, read_target, scheduled_sampling
-from seqloom.tasks.tracing import ForwardPass
+from seqloom.tasks.tracing import ForwardPass, StepOutputs
 from seqloom.tasks.translate.preparation import COLUMNS, EncodedText, PairBatch, Preparation, read_pair
 from seqloom.tasks.translate.toy_data import write_toy_data_files
 from seqloom.tasks.translate.vocabulary import END
@@ -161,13 +162,10 @@ class Translate(Task):
         if model.training and config.scheduled_sampling:
             probability = config.scheduled_sampling * context.progress
             inputs = scheduled_sampling(model, encoded, inputs, probability)
-        valid = batch.targets != IGNORE_INDEX
-        units = valid.sum(1)
+        units = (batch.targets != IGNORE_INDEX).sum(1)
         features = model.decode(inputs, encoded.start, encoded, units).features
-        # Only valid tokens go through the output layer, which costs as much as all the rest.
-        nats = model.nats(features[valid], batch.targets[valid], smoothing)
-        rows = torch.arange(len(units), device=units.device).repeat_interleave(units)
-        return Loss(nats.new_zeros(len(units)).index_add(0, rows, nats), units)
+        rows = torch.arange(len(units), device=units.device)
+        return Loss(sum_target_nats(model, features, batch.targets, smoothing, rows, len(units)), units)
 
     def evaluate_batch(self, model: Any, batch: PairBatch, state: State | None, context: Context) -> Loss:
         """The loss, and the matches of the model's own translations for BLEU and chrF."""
@@ -229,11 +227,27 @@ class Translate(Task):
         steps = preparation.source_vocabulary.words(item.numbers)
         return ForwardPass(steps, run, preparation.target_vocabulary.words([END, *row]))
 
+    def step_outputs(
+        self, model: Any, item: EncodedText, context: Context, target: str | None = None
+    ) -> StepOutputs:
+        """The next token of a target after each; of what the model writes itself without one."""
+        preparation: Preparation = context.preparation
+        source, lengths = pad([item.numbers], END).to(model.device), lengths_of([item.numbers])
+        encoded = model.encode(source, lengths.to(model.device))
+        greedy = context.decoding.model_copy(update={"num_beams": 1})
+        free = [*translate(model, source, lengths.to(model.device), greedy)[1][0], END]
+        row = free if target is None else preparation.encode_target(target).numbers.tolist()
+        inputs = torch.tensor([[END, *row[:-1]]], device=model.device)
+        scores = model.logits(model.decode(inputs, encoded.start, encoded).features)[0]
+        words = preparation.target_vocabulary.words
+        names = words(list(range(scores.shape[-1])))
+        return StepOutputs(words([END, *row[:-1]]), names, scores.float().log_softmax(-1).cpu(), row, free, 0)
+
     def score(self, rows: Rows, unit: str) -> dict[str, float]:
         """Nats and perplexity of a token, and BLEU and chrF of decoded translations."""
         scores = loss_score(rows, unit)
         if scores:
-            scores["perplexity"] = math.exp(min(rows.mean(), 700))
+            scores["perplexity"] = perplexity(rows.mean())
         if "bleu" in rows.counts:
             scores |= bleu.scores({name: rows.total(name) for name in bleu.METRICS})
         return scores

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
 from typing import final
 
-from seqloom.errors import ConfigError
+from seqloom.errors import ConfigError, RunError
 from seqloom.files import cannot_write
 from seqloom.training.monitoring.records import Record
 
@@ -41,12 +42,21 @@ class MetricsFile(Callback):
     Args:
         path: the file.
         keep_bytes: how much of it to keep: lines after the checkpoint are written again.
+
+    Raises:
+        RunError: it cannot be written, or is no file.
     """
 
     def __init__(self, path: Path, keep_bytes: int = 0) -> None:
         self._path = path
-        self._file = path.open("ab")
-        self._file.truncate(min(keep_bytes, path.stat().st_size))
+        if path.exists() and not path.is_file():
+            raise RunError(path, "expected a file of records", got="something else")
+        try:
+            # Unbuffered: what could not be written must not be tried again when the file is closed.
+            self._file = path.open("ab", buffering=0)
+            self._file.truncate(min(keep_bytes, path.stat().st_size))
+        except OSError as error:
+            raise cannot_write(path, error) from None
 
     def on_record(self, record: Record) -> None:
         """Append a line, which others can read at once.
@@ -54,15 +64,23 @@ class MetricsFile(Callback):
         Raises:
             RunError: it cannot be written, for example because the disk is full.
         """
+        line = json.dumps(record.to_dict()).encode() + b"\n"
         try:
-            self._file.write(json.dumps(record.to_dict()).encode() + b"\n")
-            self._file.flush()
+            if self._file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise cannot_write(self._path, error) from None
 
     def written_bytes(self) -> int:
-        """The file's length, once it is on the disk."""
-        os.fsync(self._file.fileno())
+        """The file's length, once it is on the disk.
+
+        Raises:
+            RunError: the disk does not take it.
+        """
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise cannot_write(self._path, error) from None
         return self._file.tell()
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqloom.data.compression import content_suffix, is_compressed, read_head
-from seqloom.data.folders import DataFiles, list_files
+from seqloom.data.folders import DataFiles, is_inside, list_files
 from seqloom.data.splits import NAMES, infer_split
 from seqloom.data.tables.formats.file import Row
 from seqloom.data.tables.formats.media import IMAGE_SUFFIXES
@@ -148,6 +148,8 @@ def _row(place: str, name: str, caption: Any, pictures: Mapping[str, list[Path]]
             hint = f"Write its folder too, as {namesakes[0].relative_to(folder).as_posix()}"
             return Row(place, {}, DataError(place, "expected the path of one picture", got=got, hint=hint))
         file = namesakes[0] if namesakes else file
+    if not namesakes and not is_inside(file, folder):
+        return Row(place, {}, DataError(place, f"a picture must be in {folder}", got=str(file)))
     return Row(place, {"file": file.resolve() if namesakes else file, "caption": caption})
 
 
@@ -156,7 +158,7 @@ def _read_karpathy(
 ) -> Iterator[Row]:
     try:
         images = json.loads(_read_text(part.path))["images"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(part.path, "expected JSON with a list `images`", got=str(error)[:100]) from None
     without_split = 0
     for number, image in enumerate(images, 1):

@@ -11,7 +11,7 @@ from seqloom.data import compression
 from seqloom.data.encoding import HEAD_BYTES, encoding_error
 from seqloom.data.options import column_settings
 from seqloom.data.tables.columns import resolve_chosen
-from seqloom.data.tables.formats.file import TableFile
+from seqloom.data.tables.formats.file import TOO_LONG, TableFile, bounded_lines
 from seqloom.errors import DataError
 
 DOCUMENT_MARKERS = ("-DOCSTART-", "#begin document", "#end document")
@@ -22,6 +22,10 @@ CONLLU_COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPRE
 GLOBAL_COLUMNS = "# global.columns ="
 """In CoNLL-U Plus the names of the columns follow."""
 SAMPLE_SENTENCES = 5
+MAX_TOKENS = 1 << 15
+"""Of a sentence"""
+MAX_LINES = 2 * MAX_TOKENS
+"""That are kept of a sentence, comments included"""
 
 
 class ConllSentence(NamedTuple):
@@ -100,6 +104,11 @@ def read_conll(file: TableFile) -> Iterator[ConllSentence]:
                 continue
             tokens.append(columns[layout.token])
             tags.append(columns[layout.tag])
+        if len(tokens) > MAX_TOKENS:
+            expected = f"a sentence must have at most {MAX_TOKENS:,} tokens"
+            hint = "Is an empty line missing between sentences?"
+            mistake = DataError(f"{file.path}, line {first}", expected, got="more", hint=hint)
+            tokens, tags = [], []
         if first:
             yield ConllSentence(first, tokens, tags, mistake)
 
@@ -112,7 +121,7 @@ def _sentences(file: TableFile) -> Iterator[list[Line]]:
             if lines:
                 yield lines
             lines = []
-        else:
+        elif len(lines) < MAX_LINES:  # of a longer one it is enough to know that it is too long
             lines.append((number, line))
     if lines:
         yield lines
@@ -122,11 +131,15 @@ def _lines(file: TableFile) -> Iterator[Line]:
     """The lines of a file; one that is not UTF-8 is the error that says so."""
     if file.encoding != "utf-8-sig":
         with file.open_text() as text:
-            for number, line in enumerate(text, 1):
-                yield number, line.rstrip("\r\n")
+            for number, line in enumerate(bounded_lines(text), 1):
+                too_long = DataError(f"{file.path}, line {number}", TOO_LONG)
+                yield number, too_long if line is None else line.rstrip("\r\n")
         return
     with compression.open_content(file.path) as content:
-        for number, raw in enumerate(content, 1):
+        for number, raw in enumerate(bounded_lines(content), 1):
+            if raw is None:
+                yield number, DataError(f"{file.path}, line {number}", TOO_LONG)
+                continue
             try:
                 yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
             except UnicodeDecodeError as error:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from seqloom.data.options import setting
 from seqloom.data.tables.columns import SYNONYMS
-from seqloom.data.tables.formats.file import Row, TableFile
+from seqloom.data.tables.formats.file import (
+    MAX_CHARACTERS,
+    TOO_LONG,
+    Row,
+    TableFile,
+    bounded_lines,
+)
 from seqloom.errors import DataError
 
-MAX_FIELD_CHARACTERS = 1 << 30
 SAMPLE_LINES = 10
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
 KNOWN_NAMES = frozenset(name for lists in SYNONYMS.values() for names in lists for name in names)
@@ -62,20 +68,37 @@ def _sniff(lines: Sequence[str], usual: str, has_header: bool) -> str:
 
 def _csv_values(file: TableFile, separator: str) -> Iterator[tuple[int, Values]]:
     """The line where each row begins, and its values, or why it has none."""
-    csv.field_size_limit(MAX_FIELD_CHARACTERS)
+    csv.field_size_limit(MAX_CHARACTERS)
+    too_long: list[int] = []
+
+    def lines(text: TextIO) -> Iterator[str]:
+        for number, content in enumerate(bounded_lines(text), 1):
+            if content is None:
+                too_long.append(number)
+            yield "\n" if content is None else content
+
     with file.open_text() as text:
-        reader = csv.reader(text, delimiter=separator, strict=True)
+        reader = csv.reader(lines(text), delimiter=separator, strict=True)
         line = 1
         while True:
             try:
                 values: Values | None = next(reader, None)
             except csv.Error as error:
                 place = f"{file.path}, line {line}"
+                if "field limit" in str(error):
+                    expected = f"a value must have at most {MAX_CHARACTERS:,} characters"
+                    hint = "Is a quote missing at its end?"
+                    yield line, DataError(place, expected, got="more", hint=hint)
+                    line = reader.line_num + 1
+                    continue
                 if "new-line" not in str(error):
                     hint = 'Quote a field that contains a quote, and double the inner one: "say ""no"""'
                     raise DataError(place, "expected a row", got=str(error), hint=hint) from None
                 hint = "Lines end at LF or CRLF; quote a field that contains a CR"
                 values = DataError(place, "expected a row", got="a CR within a line", hint=hint)
+            for number in too_long:
+                yield number, DataError(f"{file.path}, line {number}", TOO_LONG)
+            too_long.clear()
             if values is None:
                 return
             yield line, values
@@ -85,7 +108,10 @@ def _csv_values(file: TableFile, separator: str) -> Iterator[tuple[int, Values]]
 def _tab_values(file: TableFile) -> Iterator[tuple[int, Values]]:
     """The number of each line, and its values; a quote is a character like any other."""
     with file.open_text() as text:
-        for number, line in enumerate(text, 1):
+        for number, line in enumerate(bounded_lines(text), 1):
+            if line is None:
+                yield number, DataError(f"{file.path}, line {number}", TOO_LONG)
+                continue
             content = line.removesuffix("\n").removesuffix("\r")
             yield number, content.split("\t") if content else []
 

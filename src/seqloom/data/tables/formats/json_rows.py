@@ -7,25 +7,30 @@ import re
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from seqloom.data.tables.formats.file import Row, TableFile
+from seqloom.data.tables.formats.file import MAX_LINE, TOO_LONG, Row, TableFile, bounded_lines
 from seqloom.errors import DataError
 
 CHUNK_CHARACTERS = 1 << 18
-MAX_VALUE_CHARACTERS = 1 << 28
+MAX_VALUE_CHARACTERS = MAX_LINE
 """A value of a list that has no end by then has none."""
+MAX_DEPTH = 64
+"""Of lists and objects within one another"""
 DELIMITER = re.compile(r"\s*(\S)\s*")
 
 
 def read_jsonl(file: TableFile) -> Iterator[Row]:
     """The rows of a file with an object a line."""
     with file.open_text() as text:
-        for number, line in enumerate(text, 1):
+        for number, line in enumerate(bounded_lines(text), 1):
+            place = f"{file.path}, line {number}"
+            if line is None:
+                yield Row(place, {}, DataError(place, TOO_LONG))
+                continue
             if not line.strip():
                 continue
-            place = f"{file.path}, line {number}"
             try:
                 value = json.loads(line)
-                _check_characters(line, value)
+                _check(line, value)
             except (ValueError, RecursionError) as error:
                 yield Row(place, {}, DataError(place, "expected a JSON object", got=str(error)))
             else:
@@ -46,7 +51,7 @@ def read_json(file: TableFile) -> Iterator[Row]:
         for number, (source, value) in enumerate(_values_of_list(file, text), 1):
             place = f"{file.path}, row {number}"
             try:
-                _check_characters(source, value)
+                _check(source, value)
             except ValueError as error:
                 yield Row(place, {}, DataError(place, "expected a JSON object", got=str(error)))
             else:
@@ -59,10 +64,22 @@ def _row(place: str, value: Any) -> Row:
     return Row(place, {}, DataError(place, "expected a JSON object", got=type(value).__name__))
 
 
-def _check_characters(source: str, value: Any) -> None:
-    """Half of a surrogate pair is valid JSON, but no character."""
+def _check(source: str, value: Any) -> None:
+    """Refuse values that would be errors later: half of a surrogate pair is valid JSON, but no character.
+
+    Raises:
+        ValueError: there are such, or values that are nested too deeply.
+    """
+    if source.count("[") + source.count("{") > MAX_DEPTH and _depth(value, MAX_DEPTH) > MAX_DEPTH:
+        raise ValueError("values that are nested too deeply")
     if "\\u" in source:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
+
+
+def _depth(value: Any, most: int) -> int:
+    """How deep lists and objects are nested; at `most` it is deep enough to stop."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max((_depth(part, most - 1) for part in parts), default=0) if most >= 0 else 1
 
 
 def _values_of_list(file: TableFile, text: TextIO) -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from seqloom.data.encoding import HEAD_BYTES, encoding_error
 from seqloom.data.options import READ_DEFAULTS, ReadOptions
 from seqloom.data.tables.formats.conll import read_conll
 from seqloom.data.tables.formats.delimited import read_delimited
-from seqloom.data.tables.formats.file import Row, TableFile
+from seqloom.data.tables.formats.file import Row, TableFile, check_lengths
 from seqloom.data.tables.formats.json_rows import read_json, read_jsonl
 from seqloom.data.tables.formats.speech import find_ljspeech, read_ljspeech
 from seqloom.errors import DataError
@@ -38,7 +38,7 @@ def read_table(
         raise DataError(path, "expected a table", got="an empty file")
     file = TableFile(path, options, note)
     try:
-        yield from READERS[content_suffix(path)](file)
+        yield from map(check_lengths, READERS[content_suffix(path)](file))
     except OSError as error:
         raise DataError(path, "expected a file that can be read", got=error.strerror or str(error)) from None
     except UnicodeError as error:

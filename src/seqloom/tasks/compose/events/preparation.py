@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, final
+from typing import Annotated, Any, Literal, NamedTuple, final
 
 import numpy
+from pydantic import Field
 
 from seqloom.data.batching import IGNORE_INDEX, Batching, Source, Window
 from seqloom.data.bucketing import Buckets
@@ -21,7 +22,8 @@ from seqloom.data.padding import pad
 from seqloom.data.ragged import Ragged, make_ragged
 from seqloom.errors import DataError, RunError
 from seqloom.progress import phase
-from seqloom.tasks.compose.config import DataConfig
+from seqloom.stored import DAMAGED, MAX_COUNT, Count, StoredValue, read_stored
+from seqloom.tasks.compose.config import DataConfig, Semitones
 from seqloom.tasks.compose.events.grammar import EventVocabulary
 from seqloom.tasks.compose.events.streams import Transposition, TuneStreams
 
@@ -31,6 +33,10 @@ CACHED_FILES = 256
 MAX_FITTED = 1000
 """Files that tempo and velocities are taken from"""
 SKIPPED = "skipped.json"
+MAX_TEMPO = 1e8
+"""What the format of MIDI files can say, in quarter notes a minute: one each microsecond"""
+MAX_BAR_TOKENS = 1 << 16
+"""A fuller bar of training counts as one of so many"""
 
 
 class Facts(NamedTuple):
@@ -48,6 +54,18 @@ class Facts(NamedTuple):
     """Share of the tunes that change their time signature"""
     counts: Sequence[int] = ()
     """How often each token is in the training tunes, (V,)"""
+
+
+class _StoredFacts(StoredValue):
+    """`Facts` in a run folder."""
+
+    velocity: Annotated[int, Field(ge=1, le=127)] = DEFAULT_VELOCITY
+    tempo: Annotated[float, Field(gt=0, le=MAX_TEMPO)] = DEFAULT_TEMPO
+    max_bar_tokens: Annotated[int, Field(ge=1, le=MAX_BAR_TOKENS)] = Facts().max_bar_tokens
+    max_bars: Annotated[int, Field(ge=1, le=MAX_COUNT)] = Facts().max_bars
+    transpose: Semitones = 0
+    changing_metre: Annotated[float, Field(ge=0, le=1)] = 0.0
+    counts: list[Count] = Field(default_factory=list)
 
 
 class Tokenized(NamedTuple):
@@ -109,7 +127,7 @@ class Preparation:
         counts = sum(numpy.bincount(chunk, minlength=len(tokenizer)) for chunk in train.rows.chunks())
         changing = [preparation.changes_metre(train.rows.row(row)) for row in range(len(train.rows))]
         preparation.facts = facts._replace(
-            max_bar_tokens=fullest,
+            max_bar_tokens=min(fullest, MAX_BAR_TOKENS),
             changing_metre=sum(changing) / len(changing),
             counts=numpy.asarray(counts, dtype=int).tolist(),
         )
@@ -122,11 +140,13 @@ class Preparation:
         Raises:
             RunError: a file is missing or damaged.
         """
-        try:
-            facts = Facts(**json.loads((folder / MARKER).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise RunError(folder / MARKER, "expected facts of tunes", got=str(error)) from None
-        return cls(TuneTokenizer.load(folder / TOKENIZER), facts)
+        path, expected = folder / MARKER, "expected facts of tunes"
+        facts = Facts(**read_stored(path, _StoredFacts, expected).model_dump())
+        tokenizer = TuneTokenizer.load(folder / TOKENIZER)
+        if len(facts.counts) not in (0, len(tokenizer)):
+            expected = f"expected counts of the tokens of {TOKENIZER}, which are {len(tokenizer):,}"
+            raise RunError(path, expected, got=len(facts.counts), hint=DAMAGED)
+        return cls(tokenizer, facts)
 
     def files(self) -> dict[str, str]:
         """The facts, and MidiTok's `tokenizer.json`."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, final
+from typing import Annotated, Any, Literal, NamedTuple, Self, final
 
 import numpy
+from pydantic import Field, model_validator
 
 from seqloom.data.batching import Batching, Source
 from seqloom.data.compression import content_suffix
@@ -18,8 +19,9 @@ from seqloom.data.music.rolls.roll import HIGHEST_KEY, LOWEST_KEY, NUM_KEYS, Rol
 from seqloom.data.music.rolls.tunes import frames_of_tune, tune_of_frames
 from seqloom.data.music.tune import TimeSignature, Tune
 from seqloom.data.tables.skipped import SkippedRows
-from seqloom.errors import ConfigError, DataError, RunError
-from seqloom.tasks.compose.config import DataConfig
+from seqloom.errors import ConfigError, DataError
+from seqloom.stored import StoredValue, mistake, read_stored
+from seqloom.tasks.compose.config import DataConfig, FramesPerBar, FramesPerQuarter
 from seqloom.tasks.compose.frames.batches import Augmentation, RollBatches
 from seqloom.tasks.compose.output import pitch_name
 
@@ -69,6 +71,21 @@ class Meter(NamedTuple):
         return int(frames)
 
 
+class _StoredFrames(StoredValue):
+    """What `files` writes."""
+
+    first_key: Annotated[int, Field(ge=0, lt=NUM_KEYS)]
+    stop_key: Annotated[int, Field(ge=1, le=NUM_KEYS)]
+    frames_per_quarter: FramesPerQuarter
+    frames_per_bar: FramesPerBar | None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.first_key >= self.stop_key:
+            raise mistake("no key between the first and the last")
+        return self
+
+
 @final
 class RollPreparation:
     """The range of keys that training rolls have, and the meter.
@@ -110,13 +127,9 @@ class RollPreparation:
         Raises:
             RunError: the file is missing or damaged.
         """
-        try:
-            values = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-            meter = Meter(values["frames_per_quarter"], values["frames_per_bar"])
-            return cls(values["first_key"], values["stop_key"], meter, config)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            got = f"{type(error).__name__}: {error}"
-            raise RunError(folder, f"expected {MARKER} of a run", got=got) from None
+        stored = read_stored(folder / MARKER, _StoredFrames, "expected the frames of a run")
+        meter = Meter(stored.frames_per_quarter, stored.frames_per_bar)
+        return cls(stored.first_key, stored.stop_key, meter, config)
 
     def files(self) -> dict[str, str]:
         """Keys and meter."""

@@ -1,4 +1,4 @@
-"""Training as one call, which ends with a model that is loaded."""
+"""Training as one call, which ends with a page about it and a model that is loaded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def train(
     log: Callable[[str], object] = str,
     show_progress: bool = False,
 ) -> Predictor:
-    """Train a model, and load it as it was at its best validation.
+    """Train a model, write `report.html` into its run folder, and load it as it was at its best validation.
 
     Args:
         data: a file or a folder of a kind that a task takes; may be left out with `resume`.
@@ -47,6 +47,7 @@ def train(
     >>> model = seqloom.train("reviews.csv", settings={"training.max_minutes": 5})   # doctest: +SKIP
     """
     # A model that is only used needs no trainer and no accelerate.
+    from seqloom.inspection.report.writing import write_report
     from seqloom.training.train import train as run_training
 
     is_usual = torch.get_default_device().type == "cpu"
@@ -61,5 +62,6 @@ def train(
             strict=strict,
             log=log,
             show_progress=show_progress,
+            at_end=write_report,
         )
     return load(folder)

@@ -38,7 +38,9 @@ def command(
     ] = None,
     out: Annotated[
         Path,
-        typer.Option(help="The folder of all runs; what is there is not trained again."),
+        typer.Option(
+            help="The folder of all runs, and of comparison.html; what is there is not trained again."
+        ),
     ] = Path("runs/comparison"),
     as_json: Annotated[bool, json_option(KEYS)] = False,
 ) -> None:
@@ -53,6 +55,7 @@ def command(
     from seqloom.cli.terminal.report import print_table
     from seqloom.inspection.comparison import compare
     from seqloom.inspection.comparison.comparison import HEADER
+    from seqloom.inspection.comparison.page import write_comparison
 
     comparison = compare(
         data,
@@ -67,6 +70,8 @@ def command(
         log=log,
         show_progress=True,
     )
+    words = " ".join(["seqloom compare", str(data), f"--cells {cells}", f"--directions {directions}"])
+    log(f"wrote {write_comparison(out, comparison, f'{words} --seeds {seeds} --out {out}')}")
     if as_json:
         print_json(comparison.as_json())
         return

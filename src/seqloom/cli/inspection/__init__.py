@@ -1,0 +1,1 @@
+"""Verbs that look into models: one a file."""

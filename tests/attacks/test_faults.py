@@ -1,0 +1,193 @@
+"""Whatever a disk does, at whatever call: one line, and nothing that was there is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import seqloom
+from seqloom.errors import RunError
+from seqloom.files import write_atomically
+from seqloom.runs import run_folder
+from seqloom.runs.lock import RunLock, remove_abandoned
+from seqloom.training import checkpoint
+from seqloom.training.checkpoint import Checkpoint
+from seqloom.training.monitoring.callbacks import MetricsFile
+from seqloom.training.monitoring.records import Record
+from seqloom.training.state import TrainingState
+from seqloom.training.train import train
+
+from .damage import time_limit
+from .faults import HOW, KILL, count_calls, run_with_fault
+from .runs import KINDS, SMALL, SmallRun
+
+
+def numbered(step: int) -> Checkpoint:
+    """A checkpoint of that step, and weights that say so."""
+    model = {"weight": torch.full((3,), float(step))}
+    state = TrainingState(step=step)
+    return Checkpoint(state, "data", "digest", model, {}, [[torch.get_rng_state()]], {})
+
+
+def weights_of(step: int) -> nn.Module:
+    model = nn.Linear(3, 1, bias=False)
+    nn.init.constant_(model.weight, step)
+    return model
+
+
+def keep_a_run(source: Path, done: list[str]) -> Callable[[Path], None]:
+    """All that a training does to a run folder, without the training; what is done is added to `done`."""
+    config, digest = run_folder.read_config(source)
+    preparation = run_folder.restore_preparation(source, config)
+
+    def work(folder: Path) -> None:
+        run = folder / "run"
+        lock = run_folder.create(
+            run, config, digest, preparation, lambda new: checkpoint.save(new, numbered(0))
+        )
+        done.append("checkpoint 0")
+        records = MetricsFile(run / run_folder.METRICS)
+        try:
+            for step in (1, 2):
+                records.on_record(Record(step, 0, 1.0, "train", "word", {"loss_nats_per_word": 1.0}, "loss"))
+                records.written_bytes()
+                run_folder.save_model(run, weights_of(step))
+                done.append(f"model {step}")
+                checkpoint.save(run, numbered(step))
+                done.append(f"checkpoint {step}")
+            run_folder.save_preparation(run, preparation)
+            run_folder.reopen(run, config, digest)
+            write_atomically(run / run_folder.CARD, "card")
+            done.append("card")
+        finally:
+            records.close()
+            lock.release()
+
+    return work
+
+
+def last(done: list[str], name: str) -> int:
+    """The last step of which something was kept; -1: none."""
+    return max((int(line.split()[1]) for line in done if line.startswith(name)), default=-1)
+
+
+def check_run(folder: Path, done: list[str]) -> None:
+    """A run folder is not there, or has all that was done, whole."""
+    run = folder / "run"
+    if not run.exists():
+        assert not done
+        assert all(path.name.startswith(".run.") for path in folder.iterdir())
+        for path in folder.iterdir():
+            if not (path / "resume" / "lock").exists():
+                import os
+
+                os.utime(path, (0, 0))
+        remove_abandoned(run)
+        assert not list(folder.iterdir())
+        return
+    RunLock(run).release()
+    assert not [path for path in run.rglob("*") if "partial" in path.name]
+    config, _ = run_folder.read_config(run)
+    run_folder.restore_preparation(run, config)
+    step = checkpoint.load(run).state.step
+    assert step in (last(done, "checkpoint"), last(done, "checkpoint") + 1)
+    assert checkpoint.load(run).model["weight"].tolist() == [step] * 3
+    kept = last(done, "model")
+    if kept > 0 or (run / run_folder.MODEL).exists():
+        model = weights_of(9)
+        run_folder.load_model(run, model)
+        assert model.weight.tolist()[0] in ([kept] * 3, [max(kept, 0) + 1] * 3)
+    if (run / run_folder.CARD).exists():
+        assert (run / run_folder.CARD).read_text() == "card"
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_every_call_that_keeps_a_run_may_fail(
+    runs: Callable[[str], SmallRun], tmp_path: Path, how: str
+) -> None:
+    source = runs("generate").folder
+    calls = count_calls(keep_a_run(source, []))
+    assert len(calls) > 60
+    for number, call in enumerate(calls):
+        folder, done = tmp_path / str(number), list[str]()
+        folder.mkdir()
+        note = f"{how} at call {number}, {call}, after {done[-1:]}"
+        error = run_with_fault(keep_a_run(source, done), folder, number, how)
+        try:
+            assert error is None or isinstance(error, RunError), error
+            assert error is None or str(error).isprintable()
+            if how != KILL:
+                assert error is not None or call.startswith("link"), "it went on"
+                check_run(folder, done)
+            else:
+                check_killed(folder)
+        except BaseException as failure:
+            failure.add_note(note)
+            raise
+
+
+def check_killed(folder: Path) -> None:
+    """As `check_run`, where nobody could say what was done."""
+    run = folder / "run"
+    step = checkpoint.load(run).state.step if run.exists() else -1
+    done = [f"checkpoint {step}"] if step >= 0 else []
+    if (run / run_folder.MODEL).exists():
+        model = weights_of(9)
+        run_folder.load_model(run, model)
+        done.append(f"model {int(model.weight[0, 0])}")
+    check_run(folder, done)
+
+
+def make_training(name: str, folder: Path) -> Callable[[Path], None]:
+    """A training of a kind, of three steps."""
+    kind = KINDS[name]
+    path, _ = kind.write(folder)
+    settings: dict[str, Any] = {
+        f"{part}.{key}": value for part, keys in kind.settings.items() for key, value in keys.items()
+    }
+    settings |= {f"model.{key}": value for key, value in SMALL.items()}
+    settings |= {"training.max_steps": 3, "training.validate_every": 2, "training.checkpoint_every": 2}
+    settings |= {"training.batch_size": 2, "training.window": 8, "training.averaging": 0.9}
+
+    def work(folder: Path) -> None:
+        run = folder / "run"
+        is_begun = (run / "config.json").exists()
+        given = {} if is_begun else {"settings": settings, "task": kind.task}
+        train(path, out=run, resume=is_begun, **given)
+
+    return work
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("name", KINDS)
+def test_a_training_goes_on_after_any_call_that_failed(name: str, how: str, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "whole").mkdir()
+    work = make_training(name, tmp_path / "source")
+    calls = count_calls(work)
+    work(tmp_path / "whole")
+    expected = checkpoint.load(tmp_path / "whole" / "run").model
+    step = 1 if name == "generate" else max(len(calls) // 12, 1)
+    for number in range(0, len(calls), step):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        error = run_with_fault(work, folder, number, how)
+        try:
+            assert error is None or isinstance(error, RunError), error
+            if not (folder / "run" / run_folder.CARD).exists():
+                with time_limit(60):
+                    work(folder)
+            model = checkpoint.load(folder / "run").model
+            assert all(torch.equal(model[key], tensor) for key, tensor in expected.items())
+            seqloom.load(folder / "run")
+            assert json.loads((folder / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+        except BaseException as failure:
+            failure.add_note(f"{how} at call {number}, {calls[number]}")
+            raise

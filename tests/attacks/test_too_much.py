@@ -1,0 +1,151 @@
+"""Data that is too much is used or skipped and counted, in little memory and in seconds."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy
+import pytest
+
+from seqloom.data.audio.files import read_audio
+from seqloom.data.read import read
+from seqloom.data.tables.formats import conll, file
+from seqloom.data.text.vocabulary import Vocabulary
+from seqloom.errors import DataError
+from seqloom.tasks.classify import labels
+from seqloom.tasks.classify.labels import Labels
+
+from .damage import time_limit
+
+ROWS = [{"text": f"a film {number}", "label": "ab"[number % 2]} for number in range(12)]
+LONG = file.MAX_CHARACTERS + 1
+
+
+def csv_of(text: str) -> str:
+    return "text,label\n" + "".join(f"{row['text']},{row['label']}\n" for row in ROWS) + f'"{text}",a\n'
+
+
+def tsv_of(text: str) -> str:
+    return csv_of(text).replace(",", "\t").replace('"', "")
+
+
+def jsonl_of(text: str) -> str:
+    return "".join(json.dumps(row) + "\n" for row in [*ROWS, {"text": text, "label": "a"}])
+
+
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize(("suffix", "write"), [("csv", csv_of), ("tsv", tsv_of), ("jsonl", jsonl_of)])
+def test_a_long_text_is_a_bad_row(tmp_path: Path, suffix: str, write: Callable[[str], str]) -> None:
+    path = tmp_path / f"rows.{suffix}"
+    path.write_text(write("x y " * (LONG // 4 + 1)))
+    with time_limit():
+        data = read(path)
+    (message,) = data.skipped["train"]
+    assert message.startswith(f"{path}, line {13 + (suffix != 'jsonl')}: ")
+    assert f"must have at most {file.MAX_CHARACTERS:,} characters" in message
+    assert sum(map(len, data.splits.values())) == 12
+
+
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize(("suffix", "write"), [("csv", csv_of), ("tsv", tsv_of), ("jsonl", jsonl_of)])
+def test_a_long_line_is_never_in_memory(
+    tmp_path: Path, suffix: str, write: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file.bounded_lines, "__defaults__", (1000,))
+    path = tmp_path / f"rows.{suffix}"
+    lines = write("x y " * 300).splitlines(keepends=True)
+    path.write_text("".join([*lines[:5], lines[-1], *lines[5:-1]]))
+    data = read(path)
+    (message,) = data.skipped["train"]
+    assert re.fullmatch(rf"{re.escape(str(path))}, line 6: a line must have at most .* characters\.", message)
+    assert sum(map(len, data.splits.values())) == 12
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_a_sentence_without_end_is_a_bad_row(tmp_path: Path) -> None:
+    path = tmp_path / "tags.conll"
+    path.write_text("a O\n\n" * 9 + "b O\n" * (conll.MAX_LINES + 10) + "\n" + "c O\n\n" * 9)
+    with time_limit():
+        data = read(path)
+    (message,) = data.skipped["train"]
+    expected = f"{path}, line 19: a sentence must have at most {conll.MAX_TOKENS:,} tokens. Got more."
+    assert message == f"{expected} Is an empty line missing between sentences?"
+
+
+def test_more_characters_than_a_model_can_have_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    text = "".join(chr(number) for number in range(0x4E00, 0x4E00 + 20_100)) + "一丁" * 2
+    vocabulary = Vocabulary.fit("character", [text])
+    assert len(vocabulary) == 20_001
+    assert vocabulary.encode("一丁") != [0, 0]
+    assert "of 20,100 different characters the 20,000 most frequent are learnt" in caplog.text
+    assert len(Vocabulary.fit("character", [text], size=20_050)) == 20_050
+
+
+def test_many_labels_take_linear_time() -> None:
+    rows = [(f"label {number}",) for number in range(40_000)]
+    with time_limit(5):
+        fitted = Labels.fit(rows, multi_label=False, where="rows")
+        numbers = [int(fitted.encode(row, "row")) for row in rows]
+    assert sorted(numbers) == list(range(40_000))
+    with pytest.raises(DataError, match=r"expected at most 5,000 labels where a row may have any number"):
+        Labels.fit(rows, multi_label=True, where="rows")
+
+
+def test_many_labels_are_not_counted_one_by_one() -> None:
+    import torch
+
+    many = Labels(tuple(map(str, range(labels.MAX_COUNTED + 1))), False, (1,) * 2001, 2001)
+    loss = labels.count_predictions(torch.zeros(2, 2001), torch.tensor([0, 5]), ["a", "b"], many)
+    assert list(loss.counts) == ["correct"]
+    assert loss.counts["correct"].tolist() == [True, False]
+
+
+def test_recordings_of_no_use_are_bad_rows(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    path = tmp_path / "a.wav"
+    samples = numpy.sin(numpy.arange(4000)).astype(numpy.float32)
+    soundfile.write(path, samples, 1)
+    with pytest.raises(
+        DataError, match=r"a\.wav: expected a sample rate from 1,000 to 1,000,000 Hz\. Got 1 Hz"
+    ):
+        read_audio(path, 16_000)
+    soundfile.write(path, samples * 1e38, 8000, subtype="FLOAT")
+    with pytest.raises(
+        DataError, match=r"samples of at most 1,000,000, where 1 is full scale\. Got 9.*e\+37"
+    ):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("depth", [100, 900, 5000])
+def test_deep_rows_are_bad_rows(tmp_path: Path, depth: int) -> None:
+    path = tmp_path / "rows.jsonl"
+    deep = '{"text": "a", "label": ' + "[" * depth + "]" * depth + "}\n"
+    path.write_text(jsonl_of("b") + deep)
+    (message,) = read(path).skipped["train"]
+    assert message.startswith(f"{path}, line 14: expected a JSON object. Got ")
+
+
+def test_metadata_names_files_of_its_own_folder(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    names = [f"{number}.wav" for number in range(8)]
+    for name in names:
+        soundfile.write(folder / name, numpy.sin(numpy.arange(800)), 8000)
+    soundfile.write(tmp_path / "secret.wav", numpy.sin(numpy.arange(800)), 8000)
+    names += ["../secret.wav", str(tmp_path / "secret.wav"), str(folder / "0.wav")]
+    rows = [f"{name},{'ab'[number % 2]}" for number, name in enumerate(names)]
+    (folder / "metadata.csv").write_text("\n".join(["file_name,label", *rows]) + "\n")
+    (folder / "link.wav").symlink_to(tmp_path / "secret.wav")
+    first, second = read(folder).skipped["train"]
+    assert first == (
+        f"{folder / 'metadata.csv'}, line 10: `file` must be in {folder}. Got {folder}/../secret.wav. "
+        "If you trust the table: --set data.files_outside=true."
+    )
+    assert f"Got {tmp_path / 'secret.wav'}." in second
+    from seqloom.data.options import ReadOptions
+
+    assert not read(folder, options=ReadOptions(files_outside=True)).skipped
