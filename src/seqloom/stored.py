@@ -6,7 +6,6 @@ one line. Nothing is computed or allocated from a number before that.
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, from_json
 
 from seqloom.errors import RunError
 
@@ -149,7 +148,6 @@ def parse_json(text: str, where: object, expected: str) -> Any:
         RunError: it is no JSON, or is nested too deeply.
     """
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        got = "values that are nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise RunError(where, expected, got=got, hint=DAMAGED) from None
+        return from_json(text)
+    except ValueError as error:  # for values that are nested too deeply, too
+        raise RunError(where, expected, got=str(error), hint=DAMAGED) from None

@@ -66,9 +66,10 @@ def _find_mistake(content: Any, usual: Sequence[dict[str, Any]], unknown: str) -
     if not any(is_like({**content, "model": model}, one) for one in usual):
         return "settings that no vocabulary of this version has"
     tokens, merges = content["model"].get("vocab"), content["model"].get("merges", [])
-    if not isinstance(tokens, dict) or not all(type(number) is int for number in tokens.values()):
+    if not isinstance(tokens, dict) or set(map(type, tokens.values())) != {int}:
         return "no numbers of tokens"
-    if sorted(tokens.values()) != list(range(len(tokens))):
+    numbers = list(range(len(tokens)))
+    if list(tokens.values()) != numbers and sorted(tokens.values()) != numbers:
         return f"numbers of {len(tokens):,} tokens that are not 0 to {len(tokens) - 1:,}"
     if model.get("unk_token") == unknown and unknown not in tokens:
         return f"no token {unknown}"
