@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from results import NUMBERS, save, write_section
 
-from seqloom.inspection.memory import PROBLEMS, MemoryResult, MemorySettings, train_memory
+from seqloom.inspection.memory import PROBLEMS, MemorySettings, train_memory
 
 SEEDS = 3
 TORCH, LONG = "torch", "long-memory"
@@ -31,70 +33,61 @@ RATE = MemorySettings(learning_rate=2e-3, max_steps=600)
 CASES = (
     Case("adding", 200, MemorySettings(learning_rate=1e-2, batch_size=64, max_steps=600), CELLS),
     Case("first-symbol", 100, RATE, (*CELLS, ("lstm", TORCH), ("gru", TORCH), ("rnn", LONG))),
-    Case("first-symbol", 100, RATE._replace(learning_rate=5e-3), CELLS),
+    Case("first-symbol", 100, RATE._replace(learning_rate=5e-3), (("rnn", TORCH),)),
     Case("temporal-order", 50, MemorySettings(max_steps=400), CELLS),
     Case("copying", 20, MemorySettings(hidden_size=64, learning_rate=1e-2, max_steps=600), CELLS),
     Case("parity", 4, MemorySettings(learning_rate=1e-2, max_steps=400), CELLS),
 )
 
 
-def measure(case: Case) -> list[dict[str, Any]]:
-    """A row for each cell and initialization."""
-    rows = []
-    for cell, initialization in case.variants:
-        settings = case.settings._replace(initialization=initialization)  # type: ignore[arg-type]
-        runs = [
-            train_memory(case.problem, cell, case.lag, seed=seed, settings=settings) for seed in range(SEEDS)
-        ]
-        rows.append(describe(case, initialization, runs))
-        print(rows[-1], file=sys.stderr, flush=True)
-    return rows
+def missing(runs: list[dict[str, Any]], names: list[str]) -> Iterator[tuple[Case, str, str, int]]:
+    """The runs of tasks of these names, or all, that were not measured yet."""
+    for case in CASES:
+        for seed in range(SEEDS):
+            for cell, initialization in case.variants:
+                run = {**place(case, cell, initialization), "seed": seed}
+                if (not names or case.problem in names) and not any(
+                    run.items() <= done.items() for done in runs
+                ):
+                    yield case, cell, initialization, seed
 
 
-def describe(case: Case, initialization: str, runs: list[MemoryResult]) -> dict[str, Any]:
-    """What came of the seeds, as JSON values."""
-    return {
-        "task": case.problem,
-        "lag": case.lag,
-        "cell": runs[0].cell_type,
-        "initialization": initialization,
-        "chance": runs[0].chance,
-        "scores": [run.score for run in runs],
-        "solved": sum(run.solved for run in runs),
-        "steps": [run.steps for run in runs],
-        "processor_seconds": [round(run.seconds, 1) for run in runs],
-        "settings": case.settings._asdict(),
-    }
+def place(case: Case, cell: str, initialization: str) -> dict[str, Any]:
+    """What tells a row of the table from others."""
+    settings = case.settings._replace(initialization=initialization)  # type: ignore[arg-type]
+    return {"task": case.problem, "lag": case.lag, "cell": cell, "settings": list(settings)}
 
 
-def line(row: dict[str, Any]) -> str:
+def measure(case: Case, cell: str, initialization: str, seed: int) -> dict[str, Any]:
+    """A run, as JSON values."""
+    settings = case.settings._replace(initialization=initialization)  # type: ignore[arg-type]
+    run = train_memory(case.problem, cell, case.lag, seed=seed, settings=settings)
+    numbers = {"score": run.score, "solved": run.solved, "steps": run.steps, "seconds": round(run.seconds, 1)}
+    return {**place(case, cell, initialization), "seed": seed, **numbers}
+
+
+def line(case: Case, cell: str, initialization: str, runs: list[dict[str, Any]]) -> str:
     """A row of the table."""
-    problem = PROBLEMS[row["task"]]
+    problem = PROBLEMS[case.problem]
     metric = "MSE" if problem.metric == "mean_squared_error" else "accuracy"
-    scores = ", ".join(f"{score:.3f}" for score in row["scores"])
-    begins = "for the lag" if row["initialization"] == LONG else "torch.nn's"
-    if row["cell"] == "rnn":
-        begins = "orthogonal" if row["initialization"] == LONG else "torch.nn's"
-    steps, seconds = statistics.median(row["steps"]), statistics.median(row["processor_seconds"])
-    rate = row["settings"]["learning_rate"]
+    ours = "orthogonal" if cell == "rnn" else "for the lag"
+    scores = ", ".join(f"{run['score']:.3f}" for run in sorted(runs, key=lambda run: run["seed"]))
+    steps, seconds = (statistics.median(run[name] for run in runs) for name in ("steps", "seconds"))
     return (
-        f"| {problem.title.lower()}, {row['lag']} | {rate:g} | {row['cell'].upper()} | {begins} | {metric} "
-        f"{row['chance']:.3f} "
-        f"| {scores} | {row['solved']} of {len(row['scores'])} | {steps:,.0f} | {seconds:.0f} |"
+        f"| {problem.title.lower()}, {case.lag} | {case.settings.learning_rate:g} | {cell.upper()} "
+        f"| {ours if initialization == LONG else 'torch.nn'} | {metric} {problem.chance:.3f} | {scores} "
+        f"| {sum(run['solved'] for run in runs)} of {len(runs)} | {steps:,.0f} | {seconds:.0f} |"
     )
 
 
-def main(names: list[str]) -> None:
-    """Measure the tasks of these names, or all, and write them with those that were measured before."""
-    torch.set_num_threads(1)
-    file = NUMBERS / f"{Path(__file__).stem}.json"
-    rows = json.loads(file.read_text())["rows"] if file.exists() else []
+def write(runs: list[dict[str, Any]]) -> None:
+    """The table of all runs."""
+    rows = []
     for case in CASES:
-        if not names or case.problem in names:
-            new = measure(case)
-            rows = [row for row in rows if not is_of(row, case)] + new
-    rows.sort(key=lambda row: next(place for place, case in enumerate(CASES) if is_of(row, case)))
-    save(Path(__file__), {"rows": rows})
+        for cell, initialization in case.variants:
+            wanted = place(case, cell, initialization)
+            own = [run for run in runs if wanted.items() <= run.items()]
+            rows += [line(case, cell, initialization, own)] if own else []
     write_section(
         "Memory tasks",
         Path(__file__),
@@ -103,16 +96,28 @@ def main(names: list[str]) -> None:
             "or 600 steps, and processor seconds; scores on 1,024 other examples. Solved: accuracy .95,",
             "squared error .01.",
             "",
-            "| task, lag | rate | cell | initialization | chance | score, 3 seeds | solved | steps | s |",
+            "| task, lag | rate | cell | gates | chance | score by seed | solved | steps | s |",
             "|---|---|---|---|---|---|---|---|---|",
-            *map(line, rows),
+            *rows,
         ],
     )
 
 
-def is_of(row: dict[str, Any], case: Case) -> bool:
-    """Whether a row is of a case."""
-    return (row["task"], row["lag"], row["settings"]) == (case.problem, case.lag, case.settings._asdict())
+def main(names: list[str], most: int | None = None) -> None:
+    """Measure what is not in results/ yet, of the tasks of these names or of all, and write the table.
+
+    Args:
+        names: tasks.
+        most: runs, of which each takes some seconds.
+    """
+    torch.set_num_threads(1)
+    file = NUMBERS / f"{Path(__file__).stem}.json"
+    runs = json.loads(file.read_text())["runs"] if file.exists() else []
+    for run in islice(missing(runs, names), most):
+        runs.append(measure(*run))
+        print(runs[-1], file=sys.stderr, flush=True)
+        save(Path(__file__), {"runs": runs})
+    write(runs)
 
 
 if __name__ == "__main__":

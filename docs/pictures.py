@@ -22,7 +22,7 @@ SIZES = ((1280, 1500), (390, 1500))
 GAP = 40
 SHARE = 0.6
 """Of the size in which a picture is kept"""
-COLORS = 96
+COLORS = 255
 
 
 def take(browser: Any, page_path: Path, scheme: str) -> Image.Image:
@@ -51,7 +51,7 @@ def main() -> None:
             for scheme in ("light", "dark"):
                 picture = take(browser, Path(path), scheme)
                 target = HERE / "pictures" / f"{name}-{scheme}.png"
-                picture.quantize(COLORS).save(target, optimize=True)
+                picture.quantize(COLORS, Image.Quantize.FASTOCTREE).save(target, optimize=True)
                 print(f"{target}: {target.stat().st_size:,} bytes")
         browser.close()
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from seqloom.inspection.checks.checking import check
     from seqloom.inspection.comparison import compare
     from seqloom.inspection.diagnosis import diagnose
+    from seqloom.inspection.inspector import inspect
     from seqloom.inspection.training import train
     from seqloom.layers.convert import convert_recurrent
     from seqloom.layers.recurrent import GRU, LSTM, RNN
@@ -34,6 +35,7 @@ _HOMES = {
     "check": "seqloom.inspection.checks.checking",
     "compare": "seqloom.inspection.comparison",
     "diagnose": "seqloom.inspection.diagnosis",
+    "inspect": "seqloom.inspection.inspector",
     "toy_data": "seqloom.tasks.toy_data",
     "SeqloomError": "seqloom.errors",
     "DataError": "seqloom.errors",
@@ -56,6 +58,7 @@ __all__ = [
     "compare",
     "convert_recurrent",
     "diagnose",
+    "inspect",
     "load",
     "toy_data",
     "train",

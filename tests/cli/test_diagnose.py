@@ -31,7 +31,7 @@ def test_the_text_begins_with_verdicts_and_fits_80_columns(trained: Predictor) -
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0].lower() in NAMES
-    for title in ("gradient by lag, of 4 batches", "gates", "units", "training", "median norm"):
+    for title in ("gradient by lag, of 8 batches", "gates", "units", "training", "median norm"):
         assert any(line.startswith(title) for line in lines), title
     assert re.search(r"layers\.0\.reverse\.update +0\.\d\d +\d+ % +\d+ %", done.stdout)
     assert f"data: {trained.folder.parent / 'data'}" in done.stderr
@@ -48,7 +48,7 @@ def test_json_has_the_documented_keys(trained: Predictor) -> None:
     assert layer["gradient_by_lag"]["share"][0] == 1.0
     assert set(layer["gates"]) == {"reset", "update"}
     assert layer["recurrent_weights"]["reset"]["radius"] > 0
-    assert diagnosis["sample"] == {"batches": 4, "rows": 128}
+    assert diagnosis["sample"] == {"batches": 8, "rows": 256}
     assert diagnosis["history"]["clipped_share"] is not None
     assert set(diagnosis["verdicts"][0]) == {"name", "evidence", "advice"}
 

@@ -21,7 +21,9 @@ def test_an_interrupted_reading_leaves_nothing(tmp_path: Path) -> None:
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         end = time.monotonic() + 120
-        while not list(cache.glob("tables/.partial-*")) and process.poll() is None and time.monotonic() < end:
+        while (
+            not list(cache.glob("tables/.partial-*/*")) and process.poll() is None and time.monotonic() < end
+        ):
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=120)

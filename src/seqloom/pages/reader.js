@@ -168,7 +168,10 @@ const read = (box) => {
       mode = "unit"; changed(); text.scrollIntoView({ block: "nearest" });
     });
   }
-  cursor = Math.min(steps.length - 1, Math.floor(steps.length * 0.6));
+  // It begins where most of what matters came before.
+  const reach = (at) => steps.reduce((sum, _, place) => sum + (place === at ? 0 : depends.at(at, place)), 0);
+  const reaches = steps.map((_, place) => (depends && 3 * place > steps.length ? reach(place) : 0));
+  cursor = Math.max(reaches.indexOf(Math.max(...reaches)), 0);
   changed();
 };
 all(".reader").forEach(read);

@@ -109,17 +109,36 @@ def test_models_of_one_direction_are_causal(run: Run) -> None:
     assert {check.result for check in one_way.values()} == {"pass"}
 
 
+SETTINGS = {"model.num_layers": 1, "model.dropout": 0.1, "training.learning_rate": 5e-3}
+SETTINGS |= {"training.precision": "float32", "training.patience": None}
 TOY_RUNS: dict[str, dict[str, Any]] = {
+    "generate": {
+        "model.hidden_size": 64,
+        "model.ngram_context": 5,
+        "training.learning_rate": 0.01,
+        "training.max_steps": 400,
+    },
+    "classify": {
+        "model.hidden_size": 48,
+        "model.embedding_size": 32,
+        "training.batch_size": 32,
+        "training.max_steps": 300,
+    },
     "translate": {
         "data.unit": "word",
         "model.hidden_size": 96,
         "model.embedding_size": 96,
-        "model.num_layers": 1,
-        "model.dropout": 0.1,
-        "training.learning_rate": 5e-3,
+        "training.batch_size": 16,
         "training.max_steps": 250,
     },
+    "compose": {
+        "model.hidden_size": 48,
+        "training.learning_rate": 0.01,
+        "training.max_steps": 100,
+        "decoding.report_tunes": 0,
+    },
 }
+"""Tasks whose toy data is learnt in seconds, and how"""
 
 
 @pytest.mark.slow
@@ -128,8 +147,7 @@ def test_no_check_of_a_trained_model_fails(name: str, tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.mkdir()
     task_named(name).write_toy_data(path, 0)
-    settings = {"training.precision": "float32", "training.patience": None, **TOY_RUNS[name]}
-    model = seqloom.train(path, settings=settings, out=tmp_path / "run")
+    model = seqloom.train(path, settings={**SETTINGS, **TOY_RUNS[name]}, out=tmp_path / "run")
     report = seqloom.check(model, path)
     assert {check.name: check.evidence for check in report.checks if check.result == "fail"} == {}
     assert report["baseline"].result == "pass"

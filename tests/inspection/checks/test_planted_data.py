@@ -78,6 +78,14 @@ def test_near_duplicates_are_those_that_comparing_all_pairs_gives() -> None:
     assert find_near(texts, []) == find_near([], others) == []
 
 
+@pytest.mark.parametrize("split", ["train", "all"])
+def test_what_was_learnt_is_not_compared_with_itself(writer: Predictor, novel: Path, split: str) -> None:
+    for result in answers(writer, novel, *OF_DATA, "baseline", split=split).values():
+        assert result.result == "not applicable" or result.name == "baseline"
+    reason = f"the split {split} has what training has"
+    assert answers(writer, novel, "near-duplicates", split=split)["near-duplicates"].evidence == reason
+
+
 def test_lines_of_a_text_are_compared(writer: Predictor, tmp_path: Path) -> None:
     lines = [
         sentence(random.Random(number)) + " " + sentence(random.Random(-number - 1)) for number in range(150)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import seqloom
+from seqloom.data.batching import Batching, Source
 from seqloom.errors import ConfigError, RunError
 from seqloom.inference.predictor import Predictor
 from seqloom.runs import run_folder
@@ -151,6 +152,27 @@ def test_a_fault_in_a_module_is_named(
     for result in failures.values():
         assert result.advice
         assert any(digit.isdigit() for digit in result.evidence)
+
+
+class Limited:
+    """A preparation whose batches have few steps, whatever is asked for."""
+
+    def __init__(self, preparation: Any, max_units: int) -> None:
+        self._preparation, self._max_units = preparation, max_units
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._preparation, name)
+
+    def source(self, data: Any, split: str, batching: Batching) -> Source:
+        return self._preparation.source(data, split, batching._replace(max_units=self._max_units))
+
+
+@pytest.mark.parametrize("max_units", [400, 200, 80])
+def test_rows_of_smaller_batches_are_checked_too(classifier: Predictor, texts: Path, max_units: int) -> None:
+    preparation = Limited(classifier.preparation, max_units)
+    for module, result in ((Reader(), "pass"), (PaddedMean(), "fail")):
+        predictor = Predictor(classifier.folder, classifier.config, "", preparation, module.eval())
+        assert answers(predictor, texts, "padding")["padding"].result == result
 
 
 def test_a_module_in_training_mode_is_named(classifier: Predictor, texts: Path) -> None:

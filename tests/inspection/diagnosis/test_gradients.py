@@ -13,7 +13,7 @@ from seqloom.cells.lstm import LSTMState
 from seqloom.cells.spec import CELLS
 from seqloom.inspection.diagnosis import judge, measure_module
 from seqloom.inspection.diagnosis.direction import Direction, direction_of
-from seqloom.inspection.diagnosis.gradients import entering_gradients, follow_back
+from seqloom.inspection.diagnosis.gradients import Entries, entering_gradients, follow_back
 from seqloom.inspection.diagnosis.measuring import choose_places
 from seqloom.layers.recurrent import GRU, LSTM, RNN
 from seqloom.layers.tracing import Recording, record
@@ -89,7 +89,7 @@ def test_the_gradient_of_an_entry_is_that_of_autograd(Layer: Any, options: dict[
                 assert delta.abs().max() > 0
                 expected = torch.autograd.grad((states[-1] * delta).sum(), states)
                 P = direction.h.shape[-1]
-                hidden, cell = follow_back(direction, delta, *at, step + 1)
+                hidden, cell = follow_back([Entries(direction, delta, *at)], step + 1)
                 for lag, gradient in enumerate(reversed(expected)):
                     assert hidden[0, lag] == pytest.approx(float(gradient[:, :P].norm()), abs=FLOAT64)
                     assert cell[0, lag] == pytest.approx(float(gradient[:, P:].norm()), abs=FLOAT64)

@@ -21,7 +21,7 @@ def command(
         ),
     ] = None,
     layers: Annotated[str, typer.Option(help="Which ones, by name or pattern: layers.0, encoder.*.")] = "*",
-    batches: Annotated[int, typer.Option(min=1, help="Batches of the sample.")] = 4,
+    batches: Annotated[int, typer.Option(min=1, help="Batches of the sample.")] = 8,
     seed: Annotated[int, typer.Option(help="Draws rows, steps and units.")] = 0,
     settings: RunSettings = None,
     strict: Strict = False,

@@ -103,36 +103,51 @@ GRU = Diagram(
 )
 
 
-def draw_diagram(diagram: Diagram, numbers: dict[str, str], reads: str, title: str) -> Html:
+def draw_store(diagram: Diagram, key: str) -> Html:
+    """What all steps of a cell have in common, which is in a page once.
+
+    Args:
+        diagram: the cell.
+        key: its id, which no other element of the page has.
+    """
+    lines = "".join(f'<path d="M{"L".join(f"{x:g} {y:g}" for x, y in line)}"/>' for line in diagram.lines)
+    boxes = "".join(map(_draw_box, diagram.boxes))
+    drawn = f'<g id="{key}"><g class="cell-wires">{lines}</g>{boxes}</g>'
+    return Html(f'<svg class="store" aria-hidden="true"><defs>{drawn}</defs></svg>')
+
+
+def draw_step(diagram: Diagram, key: str, numbers: dict[str, str], reads: str, title: str) -> Html:
     """A cell with the numbers of one step.
 
     Args:
         diagram: the cell.
-        numbers: what stands below each box, by its key.
+        key: of what `draw_store` drew.
+        numbers: what stands at each box, by its key.
         reads: the step that is read, at the bottom.
         title: what the picture says, for those who don't see it.
     """
-    lines = "".join(f'<path d="M{"L".join(f"{x:g} {y:g}" for x, y in line)}"/>' for line in diagram.lines)
-    boxes = "".join(_draw_box(box, numbers.get(box.key, "")) for box in diagram.boxes)
+    values = "".join(_draw_number(box, numbers.get(box.key, "")) for box in diagram.boxes)
     return Html(
         f'<div class="scroll" role="group" tabindex="0" aria-label="{text(title)}">'
-        f'<svg class="cell" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text(title)}">'
-        f'<g class="wires">{lines}</g>{boxes}'
-        f'<text class="reads" x="45" y="{HEIGHT - 6}">reads {text(reads)}</text></svg></div>'
+        f'<svg class="cell" viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true"><use href="#{key}"/>{values}'
+        f'<text class="cell-label reads" x="45" y="{HEIGHT - 6}">reads {text(reads)}</text></svg></div>'
     )
 
 
-def _draw_box(box: Box, number: str) -> str:
+def _draw_number(box: Box, number: str) -> str:
     if box.kind == "do":
-        half, below = (18 if len(box.label) > 1 else 14), 5
-        shape = _rectangle(box, half, 14, 14)
-        value = f'<text class="value beside" x="{box.x + 20:g}" y="{box.y - 10:g}">{text(number)}</text>'
+        return f'<text class="cell-value beside" x="{box.x + 20:g}" y="{box.y - 10:g}">{text(number)}</text>'
+    return f'<text class="cell-value" x="{box.x:g}" y="{box.y + 12:g}">{text(number)}</text>'
+
+
+def _draw_box(box: Box) -> str:
+    if box.kind == "do":
+        below, shape = 5, _rectangle(box, 18 if len(box.label) > 1 else 14, 14, 14)
     else:
         below = -3
         shape = _rectangle(box, 37, 18, 4) if box.kind == "gate" else _rectangle(box, 28, 18, 18)
-        value = f'<text class="value" x="{box.x:g}" y="{box.y + 12:g}">{text(number)}</text>'
-    label = f'<text x="{box.x:g}" y="{box.y + below:g}">{text(box.label)}</text>'
-    return f'<g class="{box.kind}">{shape}{label}{value}</g>'
+    label = f'<text class="cell-label" x="{box.x:g}" y="{box.y + below:g}">{text(box.label)}</text>'
+    return f'<g class="cell-{box.kind}">{shape}{label}</g>'
 
 
 def _rectangle(box: Box, half_width: int, half_height: int, radius: int) -> str:

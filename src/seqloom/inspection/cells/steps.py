@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 
 from seqloom.errors import ConfigError
-from seqloom.inspection.cells.diagrams import GRU, LSTM, draw_diagram
+from seqloom.inspection.cells.diagrams import GRU, LSTM, draw_step, draw_store
 from seqloom.pages import Frame, Html, join, paragraph, stepper
 
 CELL_NAMES = ("lstm", "gru")
@@ -31,7 +32,7 @@ def cell_stepper(
         steps: what was read at each step.
         values: of the unit at each step, by the names of traces: of an LSTM `input`, `forget`, `candidate`,
             `output`, `cell` and `hidden`, of a GRU `reset`, `update`, `candidate` and `hidden`.
-        title: above the pictures.
+        title: above the pictures; no other of the page has the same.
         first: the number of the first step, for names.
         before: the cell of an LSTM before the first step.
         before_hidden: the hidden state before the first step.
@@ -46,25 +47,26 @@ def cell_stepper(
     """
     if cell not in CELL_NAMES:
         raise ConfigError("cell_stepper", f"cell must be one of {', '.join(CELL_NAMES)}", got=cell)
-    frames = []
+    key, frames = f"cell-{zlib.crc32(f'{cell} {title}'.encode()):08x}", []
     for place, step in enumerate(steps[:MAX_STEPS]):
         now = {name: float(numbers[place]) for name, numbers in values.items()}
         old = {name: float(numbers[place - 1]) for name, numbers in values.items()} if place else {}
         now["before.hidden"] = old.get("hidden", before_hidden)
         if cell == "lstm":
             now["before.cell"] = old.get("cell", before)
-        frames.append(_frame(cell, place + first, step, now))
+        frames.append(_frame(cell, key, place + first, step, now))
     note = f"The first {MAX_STEPS} of {len(steps):,} steps." if len(steps) > MAX_STEPS else ""
-    return stepper(title, frames, note=note)
+    store = draw_store(LSTM if cell == "lstm" else GRU, key)
+    return Html(f"{store}{stepper(title, frames, note=note)}")
 
 
-def _frame(cell: str, place: int, step: str, now: dict[str, float]) -> Frame:
+def _frame(cell: str, key: str, place: int, step: str, now: dict[str, float]) -> Frame:
     diagram = LSTM if cell == "lstm" else GRU
     numbers = now | (_lstm_parts(now) if cell == "lstm" else _gru_parts(now))
     shown = {key: f"{value:.3f}".replace("-", "−") for key, value in numbers.items()}
     words = _lstm_words(now) if cell == "lstm" else _gru_words(now)
     name = f"{place}: {visible(step)}"
-    picture = draw_diagram(diagram, shown, f"“{visible(step)}”", f"Step {name}. {words}")
+    picture = draw_step(diagram, key, shown, f"“{visible(step)}”", f"Step {name}. {words}")
     equations = [paragraph(line, "mono") for line in _filled(cell, shown)]
     return Frame(name, join([picture, paragraph(words), *equations]))
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from seqloom.errors import ConfigError
-from seqloom.inspection.checks.finding import Finding, NotApplicableError
+from seqloom.inspection.checks.finding import Finding, NotApplicableError, figure
 from seqloom.inspection.checks.invariance import Gap, measure_gap
 from seqloom.inspection.checks.sampling.subject import Subject
 from seqloom.kernels.selection import KERNELS
@@ -43,7 +43,7 @@ def check_kernels(subject: Subject) -> Finding:
     gaps = {name: measure_gap(losses["reference"], loss).nats for name, loss in losses.items()}
     others = {name: gap for name, gap in gaps.items() if name != "reference"}
     gap = Gap(max(others.values()))
-    parts = ", ".join(f"{name} {value:.1e}" for name, value in others.items())
+    parts = ", ".join(f"{name} {figure(value)}" for name, value in others.items())
     without = f"; {' and '.join(refused)} cannot run it" if refused else ""
     evidence = f"of a row's nats by reference, at most: {parts}; allowed {KERNEL_ALLOWED:g}{without}"
     return Finding(gap.nats <= KERNEL_ALLOWED, evidence, {"largest_difference": others, "refused": refused})

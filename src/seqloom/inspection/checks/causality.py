@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.inspection.checks.chunks import recurrent_layers
-from seqloom.inspection.checks.finding import Finding, NotApplicableError
+from seqloom.inspection.checks.finding import Finding, NotApplicableError, figure
 from seqloom.inspection.checks.invariance import ALLOWED
 from seqloom.inspection.checks.sampling.batches import cut_steps, named_tensors, step_counts, swap_futures
 from seqloom.inspection.checks.sampling.subject import Subject
@@ -56,7 +56,7 @@ def check_causality(subject: Subject) -> Finding:
             leak = leaks[0]
             evidence = (
                 f"{leak.module} at step {leak.step + 1} depends on step {step + 1} or a later one: its "
-                f"output changes by {leak.size:.1e} of its size; allowed {ALLOWED:g}"
+                f"output changes by {figure(leak.size)} of its size; allowed {ALLOWED:g}"
             )
             numbers = {"module": leak.module, "step": leak.step, "changed_from": step, "change": leak.size}
             return Finding(False, evidence, numbers)

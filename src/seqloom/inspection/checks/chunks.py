@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seqloom.inspection.checks.finding import Finding, NotApplicableError
+from seqloom.inspection.checks.finding import Finding, NotApplicableError, figure
 from seqloom.inspection.checks.invariance import Gap, judge, measure_gap
 from seqloom.inspection.checks.sampling.batches import cut_steps, step_counts
 from seqloom.inspection.checks.sampling.subject import Evaluate, Sample, Subject
@@ -56,8 +56,8 @@ def check_chunks(subject: Subject) -> Finding:
     gaps = {call.name: _layer_gap(call) for call in calls}
     worst = max(gaps, key=lambda name: gaps[name])
     evidence = (
-        f"{len(gaps)} layers over 3 chunks instead of the whole: {gaps[worst]:.1e} of an output of {worst} "
-        f"at most; allowed {LAYER_TOLERANCE:g}"
+        f"{len(gaps)} layers over 3 chunks instead of the whole: {figure(gaps[worst])} of an output of "
+        f"{worst} at most; allowed {LAYER_TOLERANCE:g}"
     )
     numbers = {"largest_difference": gaps[worst], "allowed": LAYER_TOLERANCE, "layers": list(gaps)}
     return Finding(gaps[worst] <= LAYER_TOLERANCE, evidence, numbers)

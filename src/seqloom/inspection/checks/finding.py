@@ -18,6 +18,15 @@ class NotApplicableError(Exception):
     """A check cannot be made of this model or data; its message is the reason."""
 
 
+def figure(difference: float) -> str:
+    """A small difference for a person.
+
+    >>> figure(0.0), figure(0.000123), figure(2.5)
+    ('0', '1.2e-04', '2.5')
+    """
+    return f"{difference:.1e}" if 0 < difference < 0.01 else f"{difference:.2g}"
+
+
 class Finding(NamedTuple):
     """What a check found."""
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from seqloom.inspection.checks.finding import Finding, NotApplicableError
+from seqloom.inspection.checks.finding import Finding, NotApplicableError, figure
 from seqloom.inspection.checks.sampling.batches import named_tensors
 from seqloom.inspection.checks.sampling.subject import REPEATS, Evaluate, Sample, Subject
 from seqloom.tasks.base import Loss
@@ -56,11 +56,11 @@ def judge(subject: Subject, compare: Callable[[Evaluate], Gap], what: str) -> Fi
     if not gap.is_small and subject.exact is not None:
         exact = compare(subject.exact)
         if exact.is_small:
-            note = f", and {exact.nats:.1e} in float64: it is rounding"
+            note = f", and {figure(exact.nats)} in float64: it is rounding"
             gap = exact
     numbers = {"largest_difference": gap.nats, "allowed": ALLOWED, "other_answers": gap.outputs}
     others = f", {gap.outputs} other answers" if gap.outputs else ""
-    evidence = f"{what}: {gap.nats:.1e} of a row's nats at most{others}; allowed {ALLOWED:g}{note}"
+    evidence = f"{what}: {figure(gap.nats)} of a row's nats at most{others}; allowed {ALLOWED:g}{note}"
     return Finding(gap.is_small, evidence, numbers)
 
 
@@ -71,7 +71,7 @@ def check_repeats(subject: Subject) -> Finding:
     training = [name or "the model" for name, module in subject.model.named_modules() if module.training]
     is_same = gap.nats <= REPEATS and not gap.outputs and not training
     evidence = (
-        f"{subject.sample.size} rows twice: {gap.nats:.1e} of a row's nats at most; allowed {REPEATS:g}"
+        f"{subject.sample.size} rows twice: {figure(gap.nats)} of a row's nats at most; allowed {REPEATS:g}"
     )
     if training:
         evidence += f"; in training mode: {', '.join(training[:3])}"

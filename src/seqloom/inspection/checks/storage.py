@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from seqloom.errors import SeqloomError
-from seqloom.inspection.checks.finding import Finding, NotApplicableError
+from seqloom.inspection.checks.finding import Finding, NotApplicableError, figure
 from seqloom.inspection.checks.sampling.subject import Subject
 from seqloom.runs import run_folder, weights
 
@@ -35,9 +35,8 @@ def check_save_and_load(subject: Subject) -> Finding:
     )
     gap = float((expected.nats - actual.nats).abs().nan_to_num().max())
     is_same = torch.equal(expected.nats.nan_to_num(), actual.nats.nan_to_num())
-    evidence = (
-        f"{subject.sample.size} rows by the model and by itself read again: {gap:.1e} nats at most; allowed 0"
-    )
+    rows = subject.sample.size
+    evidence = f"{rows} rows by the model and by itself read again: {figure(gap)} nats at most; allowed 0"
     return Finding(is_same, evidence, {"largest_difference": gap, "changed_tensors": []})
 
 

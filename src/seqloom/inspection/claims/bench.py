@@ -12,6 +12,7 @@ import torch
 from seqloom.data.batching import Batching
 from seqloom.inference.predictor import Predictor
 from seqloom.inspection.memory import MemoryResult, MemorySettings, train_memory
+from seqloom.inspection.memory.training import DEFAULTS
 from seqloom.runs.run_folder import build_model
 from seqloom.tasks.base import Context
 from seqloom.tasks.toy_data import toy_data
@@ -60,7 +61,7 @@ class Bench:
         cell: str,
         lag: int,
         seed: int = 0,
-        settings: MemorySettings = MemorySettings(),  # noqa: B008
+        settings: MemorySettings = DEFAULTS,
     ) -> MemoryResult:
         """A memory task, as `train_memory` learns it."""
         key = (problem, cell, lag, seed, settings)

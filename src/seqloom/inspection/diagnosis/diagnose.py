@@ -20,7 +20,7 @@ from seqloom.runs.model_card import read_verdict
 if TYPE_CHECKING:
     from seqloom.inference.predictor import Predictor
 
-NUM_BATCHES = 4
+NUM_BATCHES = 8
 MAX_RANKED = 8
 """Parameters in a view"""
 
@@ -151,9 +151,9 @@ def diagnose(
 
 
 def _horizon(model: Any, sample: Sample, places: Mapping[str, PlaceDiagnosis]) -> Horizon:
-    """Of one batch: each reach costs two forward passes."""
+    """Of few rows: each reach costs two forward passes."""
     longest = max((place.longest for place in places.values()), default=1)
-    return measure_horizon(model, lambda: float(sample.losses[0]()), longest)
+    return measure_horizon(model, lambda: float(sample.few()), longest)
 
 
 def _points(curve: Curve) -> list[list[float]]:

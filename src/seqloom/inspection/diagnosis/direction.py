@@ -61,8 +61,8 @@ class Direction(NamedTuple):
         """The gradient with respect to states before a step, from that with respect to those after it."""
         with torch.enable_grad():
             before = state.detach().requires_grad_()
-            after = self.advance(products, before)
-            return torch.autograd.grad(after, before, gradient)[0]
+            # Of one number: given gradients, torch imports its symbolic shapes, which takes seconds.
+            return torch.autograd.grad((self.advance(products, before) * gradient).sum(), before)[0]
 
     def _split(self, state: Tensor) -> Any:
         if self.c is None:

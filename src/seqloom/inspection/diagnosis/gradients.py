@@ -79,24 +79,40 @@ def entering_gradients(recording: Recording, name: str, direction: Direction, nu
     return entering
 
 
-def draw_and_follow(
+class Entries(NamedTuple):
+    """Gradients that enter a layer in one call.
+
+    Fields:
+        direction: the states of the call.
+        gradients: (N, size), each with respect to the state after its step.
+        steps: (N,), in the order of the direction.
+        rows: (N,).
+    """
+
+    direction: Direction
+    gradients: Tensor
+    steps: Tensor
+    rows: Tensor
+
+
+def draw_entries(
     direction: Direction,
     entering: Tensor,
     generator: torch.Generator,
     max_lag: int = MAX_LAG,
     num_entries: int = NUM_ENTRIES,
-) -> tuple[numpy.ndarray, numpy.ndarray] | None:
-    """Follow the gradients of a few entries back.
+) -> Entries | None:
+    """Choose a few of the gradients that enter a call.
 
     Args:
         direction: the states.
         entering: δ (T, B, size), as `entering_gradients` gives it.
-        generator: draws the entries; those with a long past come first.
-        max_lag: K at most; no row need have as many steps.
+        generator: draws them, among those that have a long past.
+        max_lag: the greatest lag that is wanted.
         num_entries: N at most.
 
     Returns:
-        Norms (N, K + 1) with respect to h and to c; None where no gradient enters.
+        The entries; None where no gradient enters.
     """
     norms = entering.norm(dim=-1)
     valid = torch.arange(len(norms), device="cpu").unsqueeze(1) < direction.lengths
@@ -104,43 +120,44 @@ def draw_and_follow(
     if not len(steps):
         return None
     longest = int(steps.max()) + 1  # lags up to the state before a row's first step
-    max_lag = min(max_lag, longest)
-    far = torch.nonzero(steps + 1 >= min(max_lag, (longest + 1) // 2 + 1)).flatten()
+    far = torch.nonzero(steps + 1 >= min(max_lag, longest, (longest + 1) // 2 + 1)).flatten()
     chosen = far[torch.randperm(len(far), generator=generator, device="cpu")[:num_entries]]
     steps, rows = steps[chosen], rows[chosen]
-    return follow_back(direction, entering[steps, rows], steps, rows, max_lag)
+    return Entries(direction, entering[steps, rows], steps, rows)
 
 
-def follow_back(
-    direction: Direction, gradients: Tensor, steps: Tensor, rows: Tensor, max_lag: int
-) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """Norms (N, K + 1) with respect to h and c, of gradients (N, size) after steps (N,) of rows (N,)."""
-    P = direction.h.shape[-1]
+def follow_back(parts: Sequence[Entries], max_lag: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Norms (N, K + 1) with respect to h and c, of the entries of one place in several calls.
+
+    K is the greatest lag that an entry has, or `max_lag`; a norm is NaN beyond a row's start.
+    """
+    first = parts[0].direction
+    P = first.h.shape[-1]
+    gradients = torch.cat([part.gradients for part in parts])
+    steps = torch.cat([part.steps for part in parts])
+    max_lag = min(max_lag, int(steps.max()) + 1)
     hidden, cell = (numpy.full((len(steps), max_lag + 1), math.nan) for _ in range(2))
-    logs = torch.zeros(len(steps), dtype=torch.float64)
+    logs = torch.zeros(len(steps), dtype=torch.float64, device="cpu")
     for lag in range(max_lag + 1):
-        active = steps + 1 - lag >= 0
+        active = (steps + 1 - lag >= 0).numpy()
         if lag:
-            at = (steps - lag + 1).clamp(min=0)
-            products, before = direction.products[at, rows], direction.state(at, rows)
-            gradients = direction.pull_back(products, before, gradients)
-        norm = gradients.double().norm(dim=-1)
-        for table, part in ((hidden, gradients[:, :P]), (cell, gradients[:, P:])):
-            values = part.double().norm(dim=-1) * logs.exp()
-            table[active.numpy(), lag] = values[active].numpy()
-        scale = torch.where((norm > 0) & norm.isfinite(), norm, torch.ones_like(norm))
+            at = [((part.steps - lag + 1).clamp(min=0), part) for part in parts]
+            products = torch.cat([part.direction.products[places, part.rows] for places, part in at])
+            before = torch.cat([part.direction.state(places, part.rows) for places, part in at])
+            gradients = first.pull_back(products, before, gradients)
+        norms = [part.double().norm(dim=-1) for part in (gradients, gradients[:, :P], gradients[:, P:])]
+        for table, norm in zip((hidden, cell), norms[1:], strict=True):
+            table[active, lag] = (norm * logs.exp()).numpy()[active]
+        scale = torch.where((norms[0] > 0) & norms[0].isfinite(), norms[0], torch.ones_like(norms[0]))
         gradients, logs = gradients / scale.unsqueeze(-1).to(gradients), logs + scale.log()
     return hidden, cell
 
 
-def gradient_by_lag(parts: Sequence[tuple[numpy.ndarray, numpy.ndarray]]) -> GradientByLag | None:
-    """What the entries of several batches, as `draw_and_follow` gives them, come to; None where none is."""
+def gradient_by_lag(parts: Sequence[Entries], max_lag: int = MAX_LAG) -> GradientByLag | None:
+    """Follow entries back, and say what is left of them; None where there is none."""
     if not parts:
         return None
-    width = max(hidden.shape[1] for hidden, _ in parts)
-    hidden, cell = (
-        numpy.concatenate([_widen(table, width) for table in tables]) for tables in zip(*parts, strict=True)
-    )
+    hidden, cell = follow_back(parts, max_lag)
     has_cell = bool(numpy.nansum(cell) > 0)
     both = numpy.sqrt(hidden**2 + numpy.nan_to_num(cell) ** 2)
     there = ~numpy.isnan(both)
@@ -156,11 +173,6 @@ def gradient_by_lag(parts: Sequence[tuple[numpy.ndarray, numpy.ndarray]]) -> Gra
     means = [numpy.nanmean(table, 0) for table in (hidden, cell)]
     gone_after = int(gone[0]) if len(gone) else None
     return GradientByLag(share, means[0], means[1] if has_cell else numpy.zeros(0), both, decay, gone_after)
-
-
-def _widen(table: numpy.ndarray, width: int) -> numpy.ndarray:
-    """With columns of NaN up to a width."""
-    return numpy.pad(table, ((0, 0), (0, width - table.shape[1])), constant_values=math.nan)
 
 
 def _tensors(state: Any) -> list[Tensor]:

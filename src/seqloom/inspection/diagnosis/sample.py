@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
-import torch
 from torch import Tensor
 
 from seqloom.data.batching import Batching, to_device
@@ -30,18 +29,18 @@ class Sample(NamedTuple):
 
     Fields:
         losses: nats per unit of each batch, with the state that it begins from.
-        rows: of all of them.
+        few: the loss of a batch of a quarter as many rows.
+        rows: of all batches.
         carries_state: whether rows go on from batch to batch.
         data: its path.
-        split: its name.
         shared: the share of test inputs, or of those of validation, that training has too; None: not known.
     """
 
     losses: list[Callable[[], Tensor]]
+    few: Callable[[], Tensor]
     rows: int
     carries_state: bool
     data: Path
-    split: str
     shared: float | None
 
 
@@ -83,15 +82,15 @@ def draw_sample(
     source = run.preparation.source(splits, "train", batching)
     context = config.context(run.preparation)
     losses: list[Callable[[], Tensor]] = []
-    rows, state = 0, None
+    rows, states = 0, _States()
     for batch in islice(source.batches(0), num_batches):
         placed = to_device(batch, run.model.device)
-        losses.append(_loss_of(run, placed, state, context))
-        with torch.no_grad():
-            loss = task.loss(run.model, placed, state, context)
-        rows += len(loss.nats)
-        state = detach(loss.state) if source.carries_state and loss.state is not None else None
-    return Sample(losses, rows, source.carries_state, path, "train", shared_inputs(splits, run))
+        losses.append(_loss_of(run, placed, context, states if source.carries_state else None, len(losses)))
+        rows += len(batch[0])
+    few = batching._replace(batch_size=max(1, batching.batch_size // 4), batch_units=None)
+    batch = next(run.preparation.source(splits, "train", few).batches(0))
+    few_loss = _loss_of(run, to_device(batch, run.model.device), context)
+    return Sample(losses, few_loss, rows, source.carries_state, path, shared_inputs(splits, run))
 
 
 def training_data(folder: Path) -> Path:
@@ -124,9 +123,22 @@ def _key(value: Any) -> str:
     return str(value)
 
 
-def _loss_of(run: Predictor, batch: Any, state: State | None, context: Any) -> Callable[[], Tensor]:
+@final
+class _States:
+    """The state that each batch begins from: what the batch before it left when it was last computed."""
+
+    def __init__(self) -> None:
+        self.before: dict[int, State] = {}
+
+
+def _loss_of(
+    run: Predictor, batch: Any, context: Any, states: _States | None = None, number: int = 0
+) -> Callable[[], Tensor]:
     def compute() -> Tensor:
+        state = None if states is None else states.before.get(number)
         loss = run.config.task.loss(run.model, batch, state, context)
+        if states is not None and loss.state is not None:
+            states.before[number + 1] = detach(loss.state)
         return loss.nats.sum() / loss.units.sum().clamp(min=1)
 
     return compute

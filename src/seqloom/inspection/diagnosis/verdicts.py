@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -182,8 +182,10 @@ def _undertrained(history: History) -> list[Verdict]:
     curve = history.validation if len(history.validation.values) >= 5 else history.train
     if len(curve.values) < 5 or not history.train.values:
         return []
-    start, least, end = max(history.train.values[0], curve.values[0]), min(curve.values), curve.steps[-1]
-    pairs = zip(curve.steps, curve.values, strict=True)
+    start, end = max(history.train.values[0], curve.values[0]), curve.steps[-1]
+    smooth = _smooth(curve.values)
+    least = min(smooth)
+    pairs = zip(curve.steps, smooth, strict=True)
     before = min((value for step, value in pairs if step <= EARLY * end), default=start)
     whole, late = start - least, before - least
     if whole < LEARNED * abs(start):
@@ -214,7 +216,8 @@ def _exploding(
                 f"{name}: {int(lags.share.argmax())} steps back the gradient is {most:.3g} times as large"
             )
             return [Verdict("exploding", evidence, advice)]
-        if place.product is not None and place.product > GROWTH:
+        # The state of a gated cell has parts of other sizes, whose Jacobians have large singular values.
+        if place.cell == "rnn" and place.product is not None and place.product > GROWTH:
             evidence = f"{name}: the product of {place.product_steps} step Jacobians is {place.product:.3g}"
             return [Verdict("exploding", evidence, advice)]
     return [verdict for verdict in of_history if verdict.name == "exploding"]
@@ -316,3 +319,8 @@ def _healthy(places: Mapping[str, PlaceDiagnosis], horizon: Horizon | None) -> V
     if horizon is not None and horizon.steps is not None:
         parts.append(f"a memory of {horizon.steps} steps explains 95 % of what memory explains")
     return Verdict("healthy", "; ".join(parts) or "nothing stands out", "Nothing needs to change")
+
+
+def _smooth(values: Sequence[float]) -> list[float]:
+    """The median of each value and its two neighbors: one batch that is lucky is no progress."""
+    return [median(values[max(place - 1, 0) : place + 2]) for place in range(len(values))]

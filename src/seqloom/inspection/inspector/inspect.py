@@ -104,8 +104,7 @@ def inspect(
         RunError: the model has no recurrent layers.
 
     >>> import seqloom
-    >>> from seqloom.inspection.inspector import inspect
-    >>> inspect(seqloom.load("runs/book"), 'he said "no"').units[0]    # doctest: +SKIP
+    >>> seqloom.inspect(seqloom.load("runs/book"), 'he said "no"').units[0]    # doctest: +SKIP
     UnitScore(property='inside quotes', name='layers.0.cell', unit=17, score=0.93, ...)
     """
     with record_stacks(run.model) as calls:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from seqloom.evaluation.report import describe_baseline, verdict
@@ -10,7 +9,7 @@ from seqloom.inspection.report.course import draw_course, read_course
 from seqloom.inspection.report.examples import draw_examples
 from seqloom.inspection.report.findings import draw_verdicts
 from seqloom.inspection.report.scores import draw_details, draw_scores
-from seqloom.inspection.report.setup import draw_setup
+from seqloom.inspection.report.setup import draw_setup, make_command
 from seqloom.pages import footer_here, paragraph, render_page, section
 from seqloom.runs.run_folder import METRICS
 from seqloom.training.monitoring.finished import Finished
@@ -43,11 +42,10 @@ def draw_report(finished: Finished) -> str:
     parts += draw_details(report.details)
     parts += draw_examples(finished)
     parts.append(section("What was trained", draw_setup(finished)))
-    command = f"seqloom train {shlex.quote(report.data)} --task {config.task.name}"
     return render_page(
         f"{finished.folder.resolve().name}: {config.task.name}, from {name}",
         parts,
         lead=verdict(report),
-        footer=footer_here(command, remarks=report.remarks),
+        footer=footer_here(make_command(finished), remarks=report.remarks),
         data={"report": report.to_dict()},
     )

@@ -54,7 +54,8 @@ def draw_details(details: Mapping[str, Any]) -> list[Html]:
         elif isinstance(detail, list) and detail:
             sections.append(section(title, draw_rows(detail)))
         else:
-            single.append((name, number(detail) if isinstance(detail, int | float) else shorten(f"{detail}")))
+            words = "none" if detail in ([], {}, "", None) else shorten(f"{detail}")
+            single.append((name, number(detail) if isinstance(detail, int | float) else words))
     if single:
         sections.append(section("Also measured", table(["what", "value"], single)))
     return sections

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from typing import Any
 
 from seqloom.inspection.report.scores import shorten
@@ -37,6 +39,20 @@ def draw_setup(finished: Finished) -> Html:
     return columns(
         table(["", ""], [(name, shorten(value, 160)) for name, value in facts], title="Facts"),
         table(["setting", "value"], chosen, title="Settings", note=note),
+    )
+
+
+def make_command(finished: Finished) -> str:
+    """What trains the same once more: the data, the task, and the settings that are not the defaults."""
+    config = finished.job.config
+    settings = [
+        f"--set {shlex.quote(f'{part}.{key}={json.dumps(value) if not isinstance(value, str) else value}')}"
+        for part in PARTS
+        for key, value in config.to_dict()[part].items()
+        if _differs(config, part, key, value)
+    ]
+    return " ".join(
+        ["seqloom train", shlex.quote(finished.report.data), f"--task {config.task.name}", *settings]
     )
 
 

@@ -10,7 +10,7 @@ from seqloom.pages.charts.png import draw_mask
 from seqloom.pages.html import Html, text
 from seqloom.pages.numbers import number
 
-MAX_TITLED = 1000
+MAX_TITLED = 600
 """Cells that are elements with a title each; more are one picture, and a line below says what is under the
 pointer."""
 ROW_PIXELS = 18

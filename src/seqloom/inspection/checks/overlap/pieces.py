@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +71,11 @@ def _piece_of(value: Any) -> str | bytes | None:
 
 def _hash_file(path: Path) -> bytes | None:
     """Of its size and its ends; of a picture in a file of many, of that picture."""
-    from seqloom.data.images.idx import is_idx_images, read_idx_picture, split_reference
+    from seqloom.data.images.idx import read_idx_picture, split_reference
 
     container, number = split_reference(path)
     try:
-        if number is not None and is_idx_images(container):
+        if number is not None and _is_idx(container):
             return hashlib.sha256(read_idx_picture(container, number).tobytes()).digest()
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -84,3 +85,10 @@ def _hash_file(path: Path) -> bytes | None:
     except OSError:
         return None
     return hashlib.sha256(str(size).encode() + ends).digest()
+
+
+@lru_cache(maxsize=8)
+def _is_idx(path: Path) -> bool:
+    from seqloom.data.images.idx import is_idx_images
+
+    return is_idx_images(path)

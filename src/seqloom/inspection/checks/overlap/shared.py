@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 
 from seqloom.inspection.checks.finding import Finding, NotApplicableError
@@ -34,11 +35,13 @@ def check_shared_examples(subject: Subject) -> Finding:
 
 def check_near_duplicates(subject: Subject) -> Finding:
     """Texts of the split that is measured which nearly equal one of training."""
+    _require_other_split(subject)
+    first = next(_read(subject, subject.split, 1), None)
+    if first is not None and not isinstance(first, str):
+        raise NotApplicableError("its inputs are no texts")
     learnt, measured = _splits(subject)
     known = {_key(piece) for piece in learnt}
     texts = [piece for piece in measured if isinstance(piece, str)]
-    if not texts:
-        raise NotApplicableError("its inputs are no texts")
     new = [piece for piece in texts if _key(piece) not in known]
     others = [piece for piece in learnt if isinstance(piece, str)]
     near = find_near(new, others)
@@ -54,14 +57,21 @@ def check_near_duplicates(subject: Subject) -> Finding:
 
 
 def _splits(subject: Subject) -> tuple[list[str | bytes], list[str | bytes]]:
-    if subject.split in ("train", "all"):
-        raise NotApplicableError(f"the split {subject.split} has what training has")
-    column = subject.preparation.column
-    learnt = list(islice(read_pieces(subject.data, "train", column), MOST_LEARNT))
-    measured = list(islice(read_pieces(subject.data, subject.split, column), MOST_MEASURED))
+    _require_other_split(subject)
+    learnt = list(_read(subject, "train", MOST_LEARNT))
+    measured = list(_read(subject, subject.split, MOST_MEASURED))
     if not measured or not learnt:
         raise NotApplicableError("no example is long enough to be compared")
     return learnt, measured
+
+
+def _require_other_split(subject: Subject) -> None:
+    if subject.split in ("train", "all"):
+        raise NotApplicableError(f"the split {subject.split} has what training has")
+
+
+def _read(subject: Subject, split: str, most: int) -> Iterator[str | bytes]:
+    return islice(read_pieces(subject.data, split, subject.preparation.column), most)
 
 
 def _key(piece: str | bytes) -> str | bytes:

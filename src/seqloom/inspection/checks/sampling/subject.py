@@ -124,7 +124,8 @@ class Subject:
         return self._streams() if source.carries_state else self._rows(source)
 
     def _rows(self, singles: Source) -> Sample:
-        """Every n-th of the rows by length, in one batch and alone."""
+        """Every n-th of the rows by length, in one batch and alone; where a task's batches have fewer rows,
+        those of the first."""
         count = len(singles)
         if not count:
             raise NotApplicableError(f"the split {self.split} has no row")
@@ -133,21 +134,14 @@ class Subject:
         source = self.source(Batching(count, training=False, shard=shard, max_units=NO_LIMIT))
         batch = next(source.batches(0))
         size = len(self.evaluate(batch).nats)
-        places = list(range(shard.rank, count, stride))
-        if isinstance(source, Spanned):
-            places = next(source.spans())[:, 0].tolist()
-            order = self._order(singles, shard.rank, stride)
-            if order != places:
+        places = range(shard.rank, count, stride)[:size]
+        if isinstance(source, Spanned) and isinstance(singles, Spanned):
+            items = next(source.spans())[:, 0].tolist()
+            spans = islice(singles.spans(), shard.rank, None, stride)
+            if [int(span[0, 0]) for span in islice(spans, size)] != items:
                 return Sample(batch, size, None, False)
-            places = list(range(shard.rank, count, stride))
-        alone = tuple(next(singles.batches(0, first=place)) for place in places[:size])
+        alone = tuple(next(singles.batches(0, first=place)) for place in places)
         return Sample(batch, size, alone if len(alone) == size else None, False)
-
-    def _order(self, singles: Source, rank: int, stride: int) -> list[int] | None:
-        """The items that batches of one row have at every n-th place."""
-        if not isinstance(singles, Spanned):
-            return None
-        return [int(spans[0, 0]) for spans in islice(singles.spans(), rank, None, stride)]
 
     def _streams(self) -> Sample:
         """Windows of a text, the second of each stream: what is before them is known to none."""
