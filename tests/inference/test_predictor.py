@@ -10,6 +10,7 @@ import torch
 
 import seqloom
 from seqloom.errors import ConfigError, DataError, RunError
+from seqloom.inference import inputs
 from seqloom.inference.predictor import Predictor
 
 TEXT = "the quick brown fox jumps over the lazy dog, and then it sleeps.\n" * 40
@@ -267,6 +268,12 @@ def test_names_that_do_not_exist_name_the_nearest(trained: Predictor) -> None:
         trained.trace("the", ["attention"])
     with pytest.raises(ConfigError, match=r"a traced value\. Got layers\.1\.forget\. Did you mean"):
         trained.trace("the", ["layers.0.forget"])["layers.1.forget"]
+
+
+def test_a_trace_reads_no_more_than_a_prediction(trained: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "MAX_CHARACTERS", 5)
+    with pytest.raises(DataError, match=r"^trace: an input must have at most 5 characters\. Got 7\.$"):
+        trained.trace("the fox")
 
 
 def test_a_clamp_holds_in_every_decoder(trained: Predictor) -> None:

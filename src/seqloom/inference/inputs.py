@@ -19,15 +19,19 @@ SUFFIX = re.compile(r"\w\.[A-Za-z][A-Za-z0-9]{1,6}$")
 PATH_STARTS = ("./", "../", "~/", "/")
 
 
-def check_size(value: Any) -> Any:
+def check_size(value: Any, who: str = "predict") -> Any:
     """The input itself.
+
+    Args:
+        value: an input.
+        who: what a message begins with.
 
     Raises:
         DataError: it is a text that is too long.
     """
     if isinstance(value, str) and len(value) > MAX_CHARACTERS:
         expected = f"an input must have at most {MAX_CHARACTERS:,} characters"
-        raise DataError("predict", expected, got=f"{len(value):,}")
+        raise DataError(who, expected, got=f"{len(value):,}")
     return value
 
 

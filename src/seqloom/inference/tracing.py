@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from seqloom.errors import ConfigError, RunError
+from seqloom.inference.inputs import check_size
 from seqloom.layers.tracing import match_names, places, record
 from seqloom.layers.tracing.names import nearest_name
 from seqloom.tasks.tracing import ForwardPass, Traceable
@@ -76,7 +77,7 @@ def trace_input(
     for pattern in patterns or ():
         if pattern != ATTENTION:
             match_names("trace", pattern, sizes)
-    item = predictor.preparation.encode(value)
+    item = predictor.preparation.encode(check_size(value, "trace"))
     whole: ForwardPass = task.forward_pass(model, value, item, predictor.context(), target)
     with record(model) as recording:
         weights = whole.run()

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy
 import pytest
 
+from seqloom.data.tables.examples import Example
 from seqloom.inference.predictor import Predictor
 from seqloom.inspection.checks.lagged_copy import measure_copies
 from seqloom.inspection.checks.overlap.near_duplicates import compare, find_near
+from seqloom.inspection.checks.overlap.pieces import read_pieces
 from seqloom.tasks import task_named
 from seqloom.tasks.base import Output
 from seqloom.tasks.forecasting import Forecast, PicturedSeries
@@ -232,3 +236,12 @@ def test_one_caption_for_all_pictures_is_named(tmp_path: Path) -> None:
         task.texts = texts
         found = answers(replaced(predictor, task=task), folder, "answers", split="train")["answers"]
         assert found.result == result
+
+
+def test_a_pipe_by_the_name_of_a_picture_is_passed_over(tmp_path: Path) -> None:
+    """It would be waited for."""
+    os.mkfifo(tmp_path / "1.png")
+    (tmp_path / "2.png").write_bytes(b"a picture")
+    examples = [Example("here", {"file": tmp_path / name}) for name in ("1.png", "2.png")]
+    data = SimpleNamespace(examples=lambda split: examples)
+    assert len(list(read_pieces(data, "test", "file"))) == 1

@@ -259,6 +259,26 @@ class MeanOfAll(Writer):
         return x + x.mean(1, keepdim=True)
 
 
+class Centered(nn.Module):
+    """A convolution over the steps before and after."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(5, 5, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convolution(x.mT).mT
+
+
+class Convolved(Writer):
+    def __init__(self, vocabulary: int) -> None:
+        super().__init__(vocabulary)
+        self.around = Centered()
+
+    def read(self, tokens: Tensor) -> Tensor:
+        return self.around(self.embedding(tokens))
+
+
 OF_STREAMS = ("repeats", "batch-mates", "batch-size", "chunks", "causality")
 
 
@@ -270,6 +290,7 @@ OF_STREAMS = ("repeats", "batch-mates", "batch-size", "chunks", "causality")
         (StateOfTheFirstRow, {"chunks"}),
         (ShiftedByOne, {"causality", "chunks"}),
         (MeanOfAll, {"causality", "chunks"}),
+        (Convolved, {"causality", "chunks"}),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )

@@ -14,6 +14,7 @@ from seqloom.data.music.rolls.roll import RawRoll
 from seqloom.data.text.corpus import TextCorpus, read_chunks
 from seqloom.errors import DataError
 from seqloom.inspection.checks.finding import NotApplicableError
+from seqloom.stored import open_file
 
 MIN_LINE, MAX_LINE = 40, 200
 """Characters of a line of a text: shorter ones repeat by themselves, longer ones are compared in parts"""
@@ -78,7 +79,7 @@ def _hash_file(path: Path) -> bytes | None:
         if number is not None and _is_idx(container):
             return hashlib.sha256(read_idx_picture(container, number).tobytes()).digest()
         size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_file(path) as file:
             ends = file.read(END_BYTES)
             file.seek(max(size - END_BYTES, len(ends)))
             ends += file.read(END_BYTES)
