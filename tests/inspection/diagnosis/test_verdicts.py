@@ -156,3 +156,15 @@ def test_a_window_that_cuts_the_gradient_is_short_sighted() -> None:
     assert verdict.name == "short-sighted"
     assert verdict.advice == "Set training.window=40"
     assert [v.name for v in judge(places, circumstances=cut._replace(carries_state=False))] == ["healthy"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_window_as_long_as_the_batch_is_named_whatever_is_drawn(seed: int) -> None:
+    """As windows of a text are: the greatest lags are those of the last step alone."""
+    layer = RNN(I, H, orthogonal_init=True, bias=False).eval()
+    batches = [0.02 * torch.randn(120, 4, I) for _ in range(3)]
+    losses = [lambda x=x: layer(x)[0].square().sum() for x in batches]
+    places = measure_module(layer, losses, seed=seed, max_lag=120)
+    assert places["layers.0"].gradient.max_lag == 120
+    circumstances = Circumstances(is_better=True, carries_state=True, window=120)
+    assert [verdict.name for verdict in judge(places, circumstances=circumstances)] == ["short-sighted"]

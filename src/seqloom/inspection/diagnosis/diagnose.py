@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seqloom.errors import RunError
+from seqloom.inspection.diagnosis.gradients import MAX_LAG
 from seqloom.inspection.diagnosis.history import Curve, History, read_history
 from seqloom.inspection.diagnosis.horizon import Horizon, measure_horizon
 from seqloom.inspection.diagnosis.measuring import choose_places, measure_module
@@ -124,7 +125,8 @@ def diagnose(
     _require_finite(predictor)
     sample = draw_sample(predictor, data, num_batches, strict=strict, reading=reading, log=log)
     with phase("measuring gradients"):
-        places = measure_module(model, sample.losses, pattern=layers, seed=seed)
+        max_lag = max(MAX_LAG, predictor.config.training.window if sample.carries_state else 0)
+        places = measure_module(model, sample.losses, pattern=layers, seed=seed, max_lag=max_lag)
     model.zero_grad(set_to_none=True)
     with phase("measuring memory"):
         horizon = _horizon(model, sample, places)

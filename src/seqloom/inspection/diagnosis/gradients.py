@@ -107,7 +107,7 @@ def draw_entries(
     Args:
         direction: the states.
         entering: δ (T, B, size), as `entering_gradients` gives it.
-        generator: draws them, among those that have a long past.
+        generator: draws them, among those that have a long past; one in four has the longest.
         max_lag: the greatest lag that is wanted.
         num_entries: N at most.
 
@@ -121,7 +121,12 @@ def draw_entries(
         return None
     longest = int(steps.max()) + 1  # lags up to the state before a row's first step
     far = torch.nonzero(steps + 1 >= min(max_lag, longest, (longest + 1) // 2 + 1)).flatten()
-    chosen = far[torch.randperm(len(far), generator=generator, device="cpu")[:num_entries]]
+    drawn = torch.randperm(len(far), generator=generator, device="cpu")
+    # The greatest lags are those of the last step alone, which would often be left out.
+    has_all = steps[far[drawn]] + 1 >= min(max_lag, longest)
+    first = drawn[has_all][: max(num_entries // 4, 1)]
+    rest = drawn[~torch.isin(drawn, first)]
+    chosen = far[torch.cat([first, rest])[:num_entries]]
     steps, rows = steps[chosen], rows[chosen]
     of_rows, places = rows.unique(return_inverse=True)
     return Entries(direction.of_rows(of_rows), entering[steps, rows], steps, places)
