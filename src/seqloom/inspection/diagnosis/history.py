@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy
 from pydantic_core import from_json
@@ -76,7 +76,7 @@ def _record(line: bytes) -> dict[str, Any] | None:
     return record if isinstance(step, int) and 0 <= step <= MAX_COUNT else None
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and abs(value) <= LARGEST
 
 
