@@ -20,7 +20,6 @@ HOSTILE = [
     '{"split":"train","step":"one","loss_nats_per_token":1}',
     '{"split":"train","step":1e400,"loss_nats_per_token":1}',
     '{"split":"train","step":2,"loss_nats_per_token":"much","clipped_share":"all"}',
-    '{"split":"train","step":2,"loss_nats_per_token":NaN,"gradient_norm":Infinity}',
     '{"split":"train","step":2,"loss_nats_per_token":1' + "0" * 400 + "}",
     '{"split":"train","step":2,"gradient_norms":[1]}',
     '{"split":"train","step":2,"gradient_norms":{"w":[1],"v":"1"}}',

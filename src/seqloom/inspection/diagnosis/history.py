@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 import numpy
-from pydantic_core import from_json
 
 from seqloom.runs.run_folder import METRICS
-from seqloom.stored import LARGEST, MAX_COUNT, read_bytes
+from seqloom.stored import MAX_COUNT, read_bytes
 
 LOSS = "loss_nats_per_"
 
@@ -55,7 +55,7 @@ def read_history(folder: Path) -> History:
             if _is_number(norm):
                 norms.setdefault(name, []).append(float(norm))
     medians = {name: float(numpy.median(values)) for name, values in norms.items()}
-    shares = [float(share) for record in train if _is_number(share := record.get("clipped_share"))]
+    shares = [share for record in train if _is_number(share := record.get("clipped_share"))]
     return History(
         _curve(train, LOSS),
         _curve([record for record in records if record["split"] == "validation"], LOSS),
@@ -67,17 +67,16 @@ def read_history(folder: Path) -> History:
 
 def _record(line: bytes) -> dict[str, Any] | None:
     try:
-        record = from_json(line)
-    except ValueError:  # of what is nested too deeply, too
+        record = json.loads(line)
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(record, dict) or "split" not in record:
-        return None
-    step = record.get("step")
-    return record if isinstance(step, int) and 0 <= step <= MAX_COUNT else None
+    is_record = isinstance(record, dict) and "split" in record and type(record.get("step")) is int
+    return record if is_record and 0 <= record["step"] <= MAX_COUNT else None
 
 
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and abs(value) <= LARGEST
+def _is_number(value: Any) -> bool:
+    """Whether it is a number that a float can hold."""
+    return type(value) is float or (type(value) is int and abs(value) <= MAX_COUNT)
 
 
 def _curve(records: Sequence[Mapping[str, Any]], key: str) -> Curve:
