@@ -58,6 +58,9 @@ def test_a_page_is_one_file_with_charts(trained: Predictor, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "page.html").read_text()
     assert page.count("<svg") >= 5
+    name = next(line.split()[0] for line in done.stdout.splitlines() if ".reset" in line or ".forget" in line)
+    assert f">{name}<" in page  # as the terminal says it
+    assert "1 % 0.0100" not in page
     assert 'href="http' not in page
     assert len(page) < 500_000
     again = run("diagnose", trained.folder, "--out", "page.html", cwd=tmp_path)

@@ -67,8 +67,10 @@ def test_it_is_gone_through_by_keyboard(
     path = tmp_path / "page.html"
     path.write_text(render_page("Cells", [section("Steps", *pictures)]), encoding="utf-8")
     assert look_at(path) == []
-    page = browser.new_page()
+    page = browser.new_page(viewport={"width": 390, "height": 900})
     page.goto(path.as_uri())
+    cut = "[...document.querySelectorAll('.now .scroll')].map((box) => box.scrollWidth - box.clientWidth)"
+    assert page.evaluate(cut) == [0, 0]  # a phone shows the whole cell
     page.locator("input[type=range]").first.focus()
     page.keyboard.press("ArrowRight")
     assert page.locator("output").first.inner_text() == "1: b"

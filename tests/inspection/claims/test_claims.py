@@ -82,7 +82,7 @@ def test_of_several_seeds_the_least_favorable_counts() -> None:
 
 
 def test_what_is_compared_at_a_long_lag_differs_in_its_beginning_alone() -> None:
-    """The same rate and as many steps for the cell that is said to learn and for the one that is said not to."""
+    """The same rate and as many steps for the cell that is said to learn and for the other."""
     assert long_lags.PLAIN._replace(initialization=long_lags.GATED.initialization) == long_lags.GATED
 
 
