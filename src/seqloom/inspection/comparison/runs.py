@@ -34,6 +34,8 @@ class Result(NamedTuple):
     """Step, and the metric on the validation split"""
     baseline: float | None
     """The metric of the trivial predictor"""
+    digest: str
+    """Of the rows of that split: of others it is measured again"""
 
 
 def run_all(
@@ -63,7 +65,11 @@ def run_all(
         RunError: a run folder is of another comparison.
     """
     out.mkdir(parents=True, exist_ok=True)
-    results = _read_results(out)
+    results = {
+        name: result
+        for name, result in _read_results(out).items()
+        if result.split in job.data.splits and result.digest == digest_of(job, result.split)
+    }
     for seed in range(seeds):  # a first answer of all comes before a second of any
         for variant in variants:
             name = f"{variant.name}-{seed}"
@@ -78,7 +84,7 @@ def run_all(
                 log(f"{place}: {name} is there already")
                 continue
             report = _finish(data, folder, variant.config(job.config, seed), f"{place}: ", log, show_progress)
-            results[name] = _result(folder, report)
+            results[name] = _result(folder, report, digest_of(job, report.split))
             _write_results(out, results)
     return {
         variant.name: [results[f"{variant.name}-{seed}"] for seed in range(seeds)] for variant in variants
@@ -114,7 +120,12 @@ def _finish(
     return report
 
 
-def _result(folder: Path, report: Report) -> Result:
+def digest_of(job: Job, split: str) -> str:
+    """A hash of the rows of a split."""
+    return job.preparation.source(job.data, split, Batching(32, job.config.training.window)).digest
+
+
+def _result(folder: Path, report: Report, digest: str) -> Result:
     metric, higher = report.primary_metric
     records = [json.loads(line) for line in (folder / run_folder.METRICS).read_text().splitlines()]
     validated = tuple(
@@ -123,7 +134,7 @@ def _result(folder: Path, report: Report) -> Result:
         if record["split"] == "validation" and metric in record
     )
     baseline = report.baseline.get(metric)
-    return Result(report.metrics[metric], report.split, metric, higher, validated, baseline)
+    return Result(report.metrics[metric], report.split, metric, higher, validated, baseline, digest)
 
 
 def _write_results(out: Path, results: dict[str, Result]) -> None:
