@@ -47,6 +47,11 @@ def test_the_numbers_of_a_gru_add_up() -> None:
         assert z * before + rest * n == pytest.approx(after, abs=2e-3)
 
 
+def test_what_is_rounded_to_nothing_has_no_sign() -> None:
+    values = {name: [-1e-5] for name in ("reset", "update", "candidate", "hidden")}
+    assert "−0.000" not in cell_stepper("gru", "a", values, title="A GRU")
+
+
 def test_many_steps_are_cut_and_said() -> None:
     values = trace_unit(seqloom.GRU(3, 4), 40, 0)
     assert "The first 24 of 40 steps." in cell_stepper("gru", "a" * 40, values, title="t")
