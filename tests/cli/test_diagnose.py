@@ -11,6 +11,7 @@ import pytest
 import seqloom
 from seqloom.cli.inspection.diagnose import KEYS
 from seqloom.inference.predictor import Predictor
+from seqloom.inspection.diagnosis.history import read_history
 from seqloom.inspection.diagnosis.verdicts import NAMES
 
 from .conftest import seqloom as run
@@ -31,6 +32,7 @@ def test_the_text_begins_with_verdicts_and_fits_80_columns(trained: Predictor) -
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0].lower() in NAMES
+    assert "UNDERTRAINED" in lines  # forty steps
     for title in ("gradient by lag, of 8 batches", "gates", "units", "training", "median norm"):
         assert any(line.startswith(title) for line in lines), title
     assert re.search(r"layers\.0\.reverse\.update +0\.\d\d +\d+ % +\d+ %", done.stdout)
@@ -77,6 +79,18 @@ def test_it_leaves_the_model_as_it_was(trained: Predictor) -> None:
     assert all(bool((before[name] == weight).all()) for name, weight in trained.model.state_dict().items())
     assert all(parameter.grad is None for parameter in trained.model.parameters())
     assert trained.predict(["a fine film"]) == answer
+
+
+def test_records_of_another_kind_are_passed_over(tmp_path: Path) -> None:
+    record = {"split": "train", "step": 1, "loss_nats_per_row": 0.5}
+    damaged: list[object] = [{**record, "step": "x"}, {**record, "gradient_norms": [1]}, [], {"step": 2}]
+    damaged += [{**record, "step": 2, "loss_nats_per_row": 10**400, "gradient_norms": {"a": "b"}}]
+    lines = ["[" * 100_000, *map(json.dumps, [*damaged, {**record, "step": 3, "clipped_share": None}])]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    history = read_history(tmp_path)
+    assert history.train.steps == (1, 3)
+    assert history.by_parameter == {}
+    assert history.clipped_share is None
 
 
 def test_the_same_seed_gives_the_same_numbers(trained: Predictor) -> None:

@@ -73,6 +73,12 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.html"
     with pytest.raises(DataError, match=r"a\.html: expected a page .* Got No such file or directory\.$"):
         read_claims(path)
+    claim = {"number": 1, "verdict": "", "sentence": "", "checks": [{}]}
+    some = json.dumps({"machine": {"processor": "x"}, "claims": [claim]})
+    for text in ("[" * 100_000, some):
+        (tmp_path / "a.json").write_text(text)
+        with pytest.raises(DataError, match=r"a\.json: expected a page .* Got another file\.$"):
+            read_claims(tmp_path / "a.json")
     path.write_text("<html></html>")
     with pytest.raises(DataError, match=r"a\.html: expected a page .* Got another file\.$"):
         read_claims(path)

@@ -99,6 +99,13 @@ def test_other_rows_of_the_measured_split_are_measured_again(tmp_path: Path) -> 
     assert before.results[0].digest != after.results[0].digest
 
 
+def test_damaged_results_are_one_line(data: Path, tmp_path: Path) -> None:
+    for text in ("[" * 100_000, "[]", '{"lstm-one-0": {}}'):
+        (tmp_path / "results.json").write_text(text)
+        with pytest.raises(RunError, match=r"results\.json: expected the results of a comparison\."):
+            compare(data, **OPTIONS, settings=SETTINGS, out=tmp_path)
+
+
 def test_runs_of_other_settings_are_refused(data: Path, compared: tuple[Comparison, list[str]]) -> None:
     settings = {**SETTINGS, "training.max_steps": 5}
     with pytest.raises(RunError, match=r"lstm-one-0: expected a run .* training\.max_steps 5\. Got 4\."):

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic_core import from_json
+
 from seqloom.data.batching import Batching
 from seqloom.errors import RunError
 from seqloom.evaluation.report import Report
@@ -147,8 +149,8 @@ def _read_results(out: Path) -> dict[str, Result]:
     if not path.exists():
         return {}
     try:
-        return {name: _restored(values) for name, values in json.loads(path.read_text()).items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return {name: _restored(values) for name, values in from_json(path.read_bytes()).items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # nested too deeply, too
         got = f"{type(error).__name__}: {error}"
         hint = "Delete it: the runs are measured again"
         raise RunError(path, "expected the results of a comparison", got=got, hint=hint) from None

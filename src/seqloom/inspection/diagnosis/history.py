@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy
+from pydantic_core import from_json
 
 from seqloom.runs.run_folder import METRICS
+from seqloom.stored import LARGEST, MAX_COUNT
 
 LOSS = "loss_nats_per_"
 
@@ -49,10 +50,12 @@ def read_history(folder: Path) -> History:
     train = [record for record in records if record["split"] == "train"]
     norms: dict[str, list[float]] = {}
     for record in train:
-        for name, norm in record.get("gradient_norms", {}).items():
-            norms.setdefault(name, []).append(float(norm))
+        by_name = record.get("gradient_norms")
+        for name, norm in by_name.items() if isinstance(by_name, dict) else ():
+            if _is_number(norm):
+                norms.setdefault(name, []).append(float(norm))
     medians = {name: float(numpy.median(values)) for name, values in norms.items()}
-    shares = [float(record["clipped_share"]) for record in train if "clipped_share" in record]
+    shares = [float(record["clipped_share"]) for record in train if _is_number(record.get("clipped_share"))]
     return History(
         _curve(train, LOSS),
         _curve([record for record in records if record["split"] == "validation"], LOSS),
@@ -64,10 +67,15 @@ def read_history(folder: Path) -> History:
 
 def _record(line: str) -> dict[str, Any] | None:
     try:
-        record = json.loads(line)
-    except ValueError:
+        record = from_json(line)
+    except ValueError:  # for values that are nested too deeply, too
         return None
-    return record if isinstance(record, dict) and "split" in record and "step" in record else None
+    has_step = isinstance(record, dict) and "split" in record and isinstance(record.get("step"), int)
+    return record if has_step else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) < LARGEST
 
 
 def _curve(records: Sequence[Mapping[str, Any]], key: str) -> Curve:
@@ -75,6 +83,7 @@ def _curve(records: Sequence[Mapping[str, Any]], key: str) -> Curve:
     points = []
     for record in records:
         names = [name for name in record if name == key or (key == LOSS and name.startswith(LOSS))]
-        if names and isinstance(record[names[0]], int | float):
-            points.append((int(record["step"]), float(record[names[0]])))
+        value = record[names[0]] if names else None
+        if (isinstance(value, float) or _is_number(value)) and abs(record["step"]) < MAX_COUNT:
+            points.append((record["step"], float(value)))
     return Curve(*(tuple(column) for column in zip(*points, strict=True))) if points else Curve()
