@@ -15,6 +15,7 @@ from seqloom.evaluation.report import Report
 from seqloom.files import write_atomically
 from seqloom.inference.predictor import load
 from seqloom.inspection.comparison.variants import Variant
+from seqloom.inspection.report.course import read_course
 from seqloom.inspection.report.writing import write_report
 from seqloom.runs import run_folder
 from seqloom.runs.config import PARTS, RunConfig
@@ -86,7 +87,7 @@ def run_all(
                 log(f"{place}: {name} is there already")
                 continue
             report = _finish(data, folder, variant.config(job.config, seed), f"{place}: ", log, show_progress)
-            results[name] = _result(folder, report, digest_of(job, report.split))
+            results[name] = _result(folder, report, job)
             _write_results(out, results)
     return {
         variant.name: [results[f"{variant.name}-{seed}"] for seed in range(seeds)] for variant in variants
@@ -127,15 +128,12 @@ def digest_of(job: Job, split: str) -> str:
     return job.preparation.source(job.data, split, Batching(32, job.config.training.window)).digest
 
 
-def _result(folder: Path, report: Report, digest: str) -> Result:
+def _result(folder: Path, report: Report, job: Job) -> Result:
     metric, higher = report.primary_metric
-    records = [json.loads(line) for line in (folder / run_folder.METRICS).read_text().splitlines()]
-    validated = tuple(
-        (record["step"], record[metric])
-        for record in records
-        if record["split"] == "validation" and metric in record
-    )
+    records = read_course(folder / run_folder.METRICS, job.preparation.unit).validation
+    validated = tuple((record["step"], record[metric]) for record in records if metric in record)
     baseline = report.baseline.get(metric)
+    digest = digest_of(job, report.split)
     return Result(report.metrics[metric], report.split, metric, higher, validated, baseline, digest)
 
 
