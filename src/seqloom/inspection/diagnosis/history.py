@@ -83,7 +83,7 @@ def _curve(records: Sequence[Mapping[str, Any]], key: str) -> Curve:
     points = []
     for record in records:
         names = [name for name in record if name == key or (key == LOSS and name.startswith(LOSS))]
-        value = record[names[0]] if names else None
+        value: Any = record[names[0]] if names else None
         if (isinstance(value, float) or _is_number(value)) and abs(record["step"]) < MAX_COUNT:
             points.append((record["step"], float(value)))
     return Curve(*(tuple(column) for column in zip(*points, strict=True))) if points else Curve()
