@@ -12,6 +12,7 @@ import seqloom
 from seqloom.cli.inspection.diagnose import KEYS
 from seqloom.errors import RunError
 from seqloom.inference.predictor import Predictor
+from seqloom.inspection.diagnosis.history import read_history
 from seqloom.inspection.diagnosis.verdicts import NAMES
 
 from .conftest import seqloom as run
@@ -60,6 +61,9 @@ def test_a_page_is_one_file_with_charts(trained: Predictor, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "page.html").read_text()
     assert page.count("<svg") >= 5
+    name = next(line.split()[0] for line in done.stdout.splitlines() if ".reset" in line or ".forget" in line)
+    assert f">{name}<" in page  # as the terminal says it
+    assert "1 % 0.0100" not in page
     assert 'href="http' not in page
     assert len(page) < 500_000
     again = run("diagnose", trained.folder, "--out", "page.html", cwd=tmp_path)
@@ -76,6 +80,18 @@ def test_it_leaves_the_model_as_it_was(trained: Predictor) -> None:
     assert all(bool((before[name] == weight).all()) for name, weight in trained.model.state_dict().items())
     assert all(parameter.grad is None for parameter in trained.model.parameters())
     assert trained.predict(["a fine film"]) == answer
+
+
+def test_records_of_another_kind_are_passed_over(tmp_path: Path) -> None:
+    record = {"split": "train", "step": 1, "loss_nats_per_row": 0.5}
+    damaged: list[object] = [{**record, "step": "x"}, {**record, "gradient_norms": [1]}, [], {"step": 2}]
+    damaged += [{**record, "step": 2, "loss_nats_per_row": 10**400, "gradient_norms": {"a": "b"}}]
+    lines = ["[" * 100_000, *map(json.dumps, [*damaged, {**record, "step": 3, "clipped_share": None}])]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    history = read_history(tmp_path)
+    assert history.train.steps == (1, 3)
+    assert history.by_parameter == {}
+    assert history.clipped_share is None
 
 
 def test_the_same_seed_gives_the_same_numbers(trained: Predictor) -> None:

@@ -85,6 +85,12 @@ def test_what_a_log_axis_cannot_show_is_counted() -> None:
     assert "1 values that are not above 0 are left out." in page
 
 
+def test_a_level_that_is_named_by_its_number_says_it_once() -> None:
+    levels = {"1 %": 0.01, "baseline": 0.5}
+    page = line_chart([Series("a", [0, 1], [0.0, 1.0])], title="t", levels=levels)
+    assert re.findall(r'<span class="lv[^>]*>(.*?)</span>', page) == ["1 %", "baseline 0.500"]
+
+
 def test_a_long_line_keeps_its_peaks() -> None:
     values = [0.0] * 50_000
     values[31_415] = 1.0

@@ -46,6 +46,11 @@ def test_the_numbers_of_a_gru_add_up() -> None:
         assert z * before + rest * n == pytest.approx(after, abs=2e-3)
 
 
+def test_what_is_rounded_to_nothing_has_no_sign() -> None:
+    values = {name: [-1e-5] for name in ("reset", "update", "candidate", "hidden")}
+    assert "−0.000" not in cell_stepper("gru", "a", values, title="A GRU")
+
+
 def test_many_steps_are_cut_and_said() -> None:
     values = trace_unit(seqloom.GRU(3, 4), 40, 0)
     assert "The first 24 of 40 steps." in cell_stepper("gru", "a" * 40, values, title="t")
@@ -63,8 +68,10 @@ def test_it_is_gone_through_by_keyboard(tmp_path: Path, browser: Any) -> None:
     ]
     path = tmp_path / "page.html"
     path.write_text(render_page("Cells", [section("Steps", *pictures)]), encoding="utf-8")
-    page = browser.new_page()
+    page = browser.new_page(viewport={"width": 390, "height": 900})
     page.goto(path.as_uri())
+    cut = "[...document.querySelectorAll('.now .scroll')].map((box) => box.scrollWidth - box.clientWidth)"
+    assert page.evaluate(cut) == [0, 0]  # a phone shows the whole cell
     page.locator("input[type=range]").first.focus()
     page.keyboard.press("ArrowRight")
     assert page.locator("output").first.inner_text() == "1: b"

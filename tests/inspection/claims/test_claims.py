@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +17,8 @@ from seqloom.inspection.claims.claim import judge, least, most
 from seqloom.inspection.claims.jacobians import norms_by_lag, random_weight, state_gradient_by_lag
 from seqloom.inspection.claims.report import claims_json, counts, outcome_lines, summary
 from seqloom.inspection.claims.sliders import forget_positions
-from seqloom.layers.recurrent import LSTM, RNN
+from seqloom.inspection.claims.statements import long_lags, recurrence
+from seqloom.layers.recurrent import GRU, LSTM, RNN
 
 PASSED, FAILED = Check("a", 2.0, at_least=1.0), Check("b", 0.0, at_least=1.0)
 WIDER = FAILED._replace(wider=True)
@@ -25,6 +28,13 @@ EXPECTED = {
     **dict.fromkeys((12, 14), Verdict.IN_PART),
 }
 """Of claims that are exact on every machine"""
+
+
+def make_deaf(*arguments: Any, **named: Any) -> GRU:
+    """A GRU whose answer has nothing to do with its input."""
+    layer = GRU(*arguments, **named)
+    layer.register_forward_pre_hook(lambda module, inputs: (torch.zeros_like(inputs[0]), *inputs[1:]))
+    return layer
 
 
 def test_all_34_have_a_measurement_of_their_own() -> None:
@@ -64,8 +74,22 @@ def test_the_verdict_follows_from_the_thresholds(checks: tuple[Check, ...], verd
 def test_of_several_seeds_the_least_favorable_counts() -> None:
     assert not least("recall", [0.99, 0.8, 0.95], 0.9).passed
     assert not most("error", [0.0, 0.2], 0.1).passed
+    assert not least("recall", [0.99, math.nan], 0.9).passed
+    assert not most("error", [0.0, math.nan], 0.1).passed
     check = least("recall", [0.99, 0.91], 0.9, "accuracy")
     assert check.describe() == "recall: 0.91 accuracy [0.91, 0.99] (at least 0.9)"
+    assert Check("blocks", 5, at_least=4, at_most=4).describe() == "blocks: 5 (exactly 4: not reached)"
+
+
+def test_what_is_compared_at_a_long_lag_differs_in_its_beginning_alone() -> None:
+    """The same rate and as many steps for the cell that is said to learn and for the other."""
+    assert long_lags.PLAIN._replace(initialization=long_lags.GATED.initialization) == long_lags.GATED
+
+
+def test_a_direction_that_reads_nothing_fails_its_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recurrence, "GRU", make_deaf)
+    finding = CLAIMS[27].measure(Bench(Path()))
+    assert judge(CLAIMS[27], finding) == Verdict.FAILS
 
 
 def test_what_lacks_a_package_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,12 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.html"
     with pytest.raises(DataError, match=r"a\.html: expected a page .* Got No such file or directory\.$"):
         read_claims(path)
+    claim = {"number": 1, "verdict": "", "sentence": "", "checks": [{}]}
+    some = json.dumps({"machine": {"processor": "x"}, "claims": [claim]})
+    for text in ("[" * 100_000, some):
+        (tmp_path / "a.json").write_text(text)
+        with pytest.raises(DataError, match=r"a\.json: expected a page .* Got another file\.$"):
+            read_claims(tmp_path / "a.json")
     path.write_text("<html></html>")
     with pytest.raises(DataError, match=r"a\.html: expected a page .* Got another file\.$"):
         read_claims(path)
@@ -95,6 +101,8 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert "2 claims of both; 0 with another verdict." in capsys.readouterr().out
     assert run_command(monkeypatch, 24, "--out", out) == 2
     assert "expected a new file" in capsys.readouterr().err
+    assert run_command(monkeypatch, 24, "--out", tmp_path / "few.png", "--overwrite") == 2
+    assert "claims --out: expected a page, which ends with .html. Got few.png." in capsys.readouterr().err
     assert run_command(monkeypatch, "3b") == 2
     assert "claims: a number must be 1 to 34. Got 3b." in capsys.readouterr().err
     assert run_command(monkeypatch, out, "--compare") == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -77,12 +78,34 @@ def test_what_is_there_is_not_trained_again(data: Path, compared: tuple[Comparis
     weights = {path: path.stat().st_mtime_ns for path in out.glob("*/model.safetensors")}
     results = json.loads((out / "results.json").read_text())
     del results["lstm-one-0"]  # as after an interruption: the run is finished, and not yet noted
+    with (out / "lstm-one-0" / "metrics.jsonl").open("a") as file:
+        file.write('{"split": "validat')  # as after a power cut
     (out / "results.json").write_text(json.dumps(results))
     log: list[str] = []
     again = compare(data, **OPTIONS, settings=SETTINGS, out=out, log=log.append)
     assert {path: path.stat().st_mtime_ns for path in out.glob("*/model.safetensors")} == weights
     assert sum("is there already" in line for line in log) == 3
     assert [row.results for row in again.rows] == [row.results for row in compared[0].rows]
+
+
+def test_other_rows_of_the_measured_split_are_measured_again(tmp_path: Path) -> None:
+    data, rows = tmp_path / "data", "a fine film to see,good\na dull film to see,bad\n"
+    data.mkdir()
+    for split, many in (("train", rows * 20), ("validation", rows * 5), ("test", rows * 5)):
+        (data / f"{split}.csv").write_text(f"text,label\n{many}")
+    options: dict[str, Any] = {"cells": ["lstm"], "seeds": 1, "settings": SETTINGS, "out": tmp_path / "runs"}
+    (before,) = compare(data, **options).rows
+    (data / "test.csv").write_text("text,label\n" + "a fine film to see,bad\na dull film to see,good\n" * 5)
+    (after,) = compare(data, **options).rows
+    assert before.scores[0] == 1 - after.scores[0]
+    assert before.results[0].digest != after.results[0].digest
+
+
+def test_damaged_results_are_one_line(data: Path, tmp_path: Path) -> None:
+    for text in ("[" * 100_000, "[]", '{"lstm-one-0": {}}'):
+        (tmp_path / "results.json").write_text(text)
+        with pytest.raises(RunError, match=r"results\.json: expected the results of a comparison\."):
+            compare(data, **OPTIONS, settings=SETTINGS, out=tmp_path)
 
 
 def test_runs_of_other_settings_are_refused(data: Path, compared: tuple[Comparison, list[str]]) -> None:
@@ -144,6 +167,11 @@ def test_saved_bytes_grow_with_the_steps() -> None:
     assert step(40) > 1.8 * step(20) > 0
 
 
+def test_saved_bytes_are_those_of_no_weights() -> None:
+    weight, x = torch.nn.Parameter(torch.randn(400, 400)), torch.randn(2, 400, requires_grad=True)
+    assert saved_bytes(lambda: (x @ weight.T).sum().backward()) == x.nbytes
+
+
 def test_command(
     data: Path,
     compared: tuple[Comparison, list[str]],
@@ -159,7 +187,10 @@ def test_command(
     assert left.value.code in (0, None)
     printed = capsys.readouterr().out
     page = (data.parent / "runs" / "comparison.html").read_text()
-    assert "seqloom compare" in page
+    made_by = re.search(r"Made by <code>(.*?)</code>", page)
+    assert made_by is not None
+    for part in ("--cells lstm", "--equal parameters", "--seeds 2", "--set training.max_steps=4", "--out"):
+        assert part in made_by[1]
     assert '"larger_than_spread"' in page
     assert (data.parent / "runs" / "lstm-one-0" / "report.html").exists()
     assert "lstm-both" in printed

@@ -230,7 +230,7 @@ def test_the_page_works_in_a_browser(
             r"^--unit: expected a value and the number of a unit.*layers\.0\.cell\.0",
         ),
         ({"unit": "layers.0.cell.16"}, r"has units 0 to 15"),
-        ({"select": (5, 500)}, r"^--select: expected steps from 0 to 60, as in 3:8\. Got 5:500\.$"),
+        ({"select": (5, 500)}, r"^--select: expected steps from 0 to 60, as in 0:60\. Got 5:500\.$"),
         ({"property": "("}, r"^--property: expected a regular expression"),
         (
             {"property": "zzz"},
@@ -242,6 +242,12 @@ def test_the_page_works_in_a_browser(
 def test_mistakes_are_one_line(writer: seqloom.Predictor, options: dict[str, Any], message: str) -> None:
     with pytest.raises(seqloom.ConfigError, match=message):
         inspect(writer, TEXT[:60], **options)
+
+
+def test_a_score_that_flatters_is_said_to(writer: seqloom.Predictor) -> None:
+    short, long = (draw_inspection(inspect(writer, value)) for value in (TEXT[:9], TEXT * 3))
+    assert "on the steps that it was chosen by, which flatters it." in short
+    assert "on the steps that it was chosen by" not in long
 
 
 def test_a_property_of_ones_own() -> None:

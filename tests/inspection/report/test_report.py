@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 import seqloom
+from seqloom.inspection.diagnosis.history import History, read_history
 from seqloom.inspection.report import writing
+from seqloom.inspection.report.findings import describe_course
 from seqloom.inspection.report.scores import draw_confusion, draw_details
+from seqloom.pages import tiles
 from seqloom.runs.run_folder import REPORT
 from seqloom.tasks import TASKS
 
@@ -91,6 +94,18 @@ def test_a_training_of_no_use_is_named(tmp_path: Path) -> None:
     seqloom.train(tmp_path / "a.csv", settings=settings, out=tmp_path / "run")
     page = (tmp_path / "run" / REPORT).read_text(encoding="utf-8")
     assert "<h3>not better than the baseline</h3>" in page
+
+
+def test_what_was_not_recorded_is_not_said_to_fall(tmp_path: Path) -> None:
+    assert "too short to say" in nothing_bad(read_history(tmp_path))
+    record = '{"split": "train", "step": %d, "loss_nats_per_row": %g}\n'
+    (tmp_path / "metrics.jsonl").write_text(record % (1, 0.75) + record % (2, 0.5))
+    page = nothing_bad(read_history(tmp_path))
+    assert "The losses went: training from 0.750 to 0.500 nats." in page
+
+
+def nothing_bad(history: History) -> str:
+    return tiles([describe_course(history)])
 
 
 def test_many_labels_show_the_most_frequent_mistakes() -> None:

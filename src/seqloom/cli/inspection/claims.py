@@ -40,6 +40,10 @@ def command(
     from seqloom.files import require_new_file
 
     if out is not None:
+        if out.suffix.lower() == ".png":
+            from seqloom.errors import ConfigError
+
+            raise ConfigError("claims --out", "expected a page, which ends with .html", got=out.name)
         for path in (out, out.with_suffix(".png")):
             require_new_file(path, overwrite)
     from seqloom.cli.terminal.startup import import_torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -70,8 +71,11 @@ def command(
         log=log,
         show_progress=True,
     )
-    words = " ".join(["seqloom compare", str(data), f"--cells {cells}", f"--directions {directions}"])
-    log(f"wrote {write_comparison(out, comparison, f'{words} --seeds {seeds} --out {out}')}")
+    words = ["seqloom", "compare", str(data), "--cells", cells, "--directions", directions, "--equal", equal]
+    words += ["--seeds", str(seeds), *(["--task", task] if task else [])]
+    words += ["--config", str(config)] if config else []
+    words += [part for setting in settings or [] for part in ("--set", setting)]
+    log(f"wrote {write_comparison(out, comparison, shlex.join([*words, '--out', str(out)]))}")
     if as_json:
         print_json(comparison.as_json())
         return

@@ -142,7 +142,7 @@ def _draw_number(box: Box, number: str) -> str:
 
 def _draw_box(box: Box) -> str:
     if box.kind == "do":
-        below, shape = 5, _rectangle(box, 18 if len(box.label) > 1 else 14, 14, 14)
+        below, shape = 5, _rectangle(box, 21 if len(box.label) > 1 else 14, 14, 14)
     else:
         below = -3
         shape = _rectangle(box, 37, 18, 4) if box.kind == "gate" else _rectangle(box, 28, 18, 18)

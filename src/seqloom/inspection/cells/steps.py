@@ -63,7 +63,7 @@ def cell_stepper(
 def _frame(cell: str, key: str, place: int, step: str, now: dict[str, float]) -> Frame:
     diagram = LSTM if cell == "lstm" else GRU
     numbers = now | (_lstm_parts(now) if cell == "lstm" else _gru_parts(now))
-    shown = {key: f"{value:.3f}".replace("-", "−") for key, value in numbers.items()}
+    shown = {key: f"{round(value, 3) + 0.0:.3f}".replace("-", "−") for key, value in numbers.items()}
     words = _lstm_words(now) if cell == "lstm" else _gru_words(now)
     name = f"{place}: {visible(step)}"
     picture = draw_step(diagram, key, shown, f"“{visible(step)}”", f"Step {name}. {words}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,7 +32,7 @@ class Check(NamedTuple):
         what: what was measured, in words.
         value: over several seeds, the least favorable one.
         unit: of it.
-        at_least, at_most: the threshold, one of them.
+        at_least, at_most: the threshold, one of them; both, and equal, for what must be exactly so.
         spread: the least and the most over seeds or repeats.
         wider: whether this is a wider sense of the sentence, which makes it hold in part where it fails.
     """
@@ -54,23 +55,25 @@ class Check(NamedTuple):
         """For example `accuracy .98 [.98, .99] (at least .9)`."""
         unit = f" {self.unit}" if self.unit else ""
         spread = "" if self.spread is None else f" [{number(self.spread[0])}, {number(self.spread[1])}]"
-        bound = (
-            f"at least {number(self.at_least)}"
-            if self.at_least is not None
-            else f"at most {number(self.at_most or 0.0)}"
-        )
+        low, high = self.at_least, self.at_most
+        if low is not None:
+            bound = f"{'exactly' if low == high else 'at least'} {number(low)}"
+        else:
+            bound = f"at most {number(high or 0.0)}"
         mark = "" if self.passed else ": not reached"
         return f"{self.what}: {number(self.value)}{unit}{spread} ({bound}{mark})"
 
 
 def least(what: str, values: Sequence[float], bound: float, unit: str = "", wider: bool = False) -> Check:
-    """A check that the least of several values is at least `bound`."""
-    return Check(what, min(values), unit, at_least=bound, spread=(min(values), max(values)), wider=wider)
+    """A check that the least of several values is at least `bound`; NaN among them counts as the least."""
+    value = next(filter(math.isnan, values), min(values))
+    return Check(what, value, unit, at_least=bound, spread=(min(values), max(values)), wider=wider)
 
 
 def most(what: str, values: Sequence[float], bound: float, unit: str = "", wider: bool = False) -> Check:
-    """A check that the most of several values is at most `bound`."""
-    return Check(what, max(values), unit, at_most=bound, spread=(min(values), max(values)), wider=wider)
+    """A check that the most of several values is at most `bound`; NaN among them counts as the most."""
+    value = next(filter(math.isnan, values), max(values))
+    return Check(what, value, unit, at_most=bound, spread=(min(values), max(values)), wider=wider)
 
 
 class Picture(NamedTuple):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import from_json
 
 from seqloom.errors import DataError
 from seqloom.inspection.claims import sliders
@@ -227,9 +228,10 @@ def read_claims(path: Path) -> dict[str, Any]:
         if path.suffix != ".json":
             match = re.search(rf'<script type="application/json" id="{DATA}">(.*?)</script>', text, re.DOTALL)
             text = unescape(match[1]) if match else ""
-        content = json.loads(text)
+        content = from_json(text)
         for claim in content["claims"]:
-            _ = claim["number"], claim["verdict"], claim["checks"]
+            _ = claim["number"], claim["verdict"], claim["sentence"]
+            _ = [(check["passed"], check["value"], check["unit"]) for check in claim["checks"]]
         _ = content["machine"]["processor"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         got = error.strerror if isinstance(error, OSError) else "another file"

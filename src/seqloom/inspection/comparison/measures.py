@@ -93,7 +93,8 @@ def saved_bytes(step: Callable[[], None]) -> int:
     storages: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
-        if not isinstance(tensor, nn.Parameter) and not tensor.is_sparse:
+        whole = tensor if tensor._base is None else tensor._base
+        if not isinstance(whole, nn.Parameter) and not tensor.is_sparse:
             storage = tensor.untyped_storage()
             storages[storage.data_ptr()] = storage.nbytes()
         return tensor

@@ -39,6 +39,7 @@ def render_comparison(comparison: Comparison, command: str) -> str:
     """The page as one string."""
     about, score, *_ = comparison.lines()
     bars = [_bar(row) for row in comparison.rows]
+    note = "Whiskers go from the least to the greatest of the seeds." if comparison.seeds > 1 else ""
     if comparison.baseline is not None:
         bars.append(Bar("baseline", comparison.baseline, is_quiet=True))
     return render_page(
@@ -46,7 +47,7 @@ def render_comparison(comparison: Comparison, command: str) -> str:
         [
             section(
                 "Scores",
-                bar_chart(bars, title=f"{comparison.metric}, {comparison.split} split"),
+                bar_chart(bars, title=f"{comparison.metric}, {comparison.split} split", note=note),
                 lead=score,
             ),
             section(

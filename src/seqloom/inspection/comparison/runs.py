@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic_core import from_json
+
 from seqloom.data.batching import Batching
 from seqloom.errors import RunError
 from seqloom.evaluation.report import Report
 from seqloom.files import write_atomically
 from seqloom.inference.predictor import load
 from seqloom.inspection.comparison.variants import Variant
+from seqloom.inspection.report.course import read_course
 from seqloom.inspection.report.writing import write_report
 from seqloom.runs import run_folder
 from seqloom.runs.config import PARTS, RunConfig
@@ -34,6 +37,8 @@ class Result(NamedTuple):
     """Step, and the metric on the validation split"""
     baseline: float | None
     """The metric of the trivial predictor"""
+    digest: str
+    """Of the rows of that split: of others it is measured again"""
 
 
 def run_all(
@@ -63,7 +68,11 @@ def run_all(
         RunError: a run folder is of another comparison.
     """
     out.mkdir(parents=True, exist_ok=True)
-    results = _read_results(out)
+    results = {
+        name: result
+        for name, result in _read_results(out).items()
+        if result.split in job.data.splits and result.digest == digest_of(job, result.split)
+    }
     for seed in range(seeds):  # a first answer of all comes before a second of any
         for variant in variants:
             name = f"{variant.name}-{seed}"
@@ -78,7 +87,7 @@ def run_all(
                 log(f"{place}: {name} is there already")
                 continue
             report = _finish(data, folder, variant.config(job.config, seed), f"{place}: ", log, show_progress)
-            results[name] = _result(folder, report)
+            results[name] = _result(folder, report, job)
             _write_results(out, results)
     return {
         variant.name: [results[f"{variant.name}-{seed}"] for seed in range(seeds)] for variant in variants
@@ -114,16 +123,18 @@ def _finish(
     return report
 
 
-def _result(folder: Path, report: Report) -> Result:
+def digest_of(job: Job, split: str) -> str:
+    """A hash of the rows of a split."""
+    return job.preparation.source(job.data, split, Batching(32, job.config.training.window)).digest
+
+
+def _result(folder: Path, report: Report, job: Job) -> Result:
     metric, higher = report.primary_metric
-    records = [json.loads(line) for line in (folder / run_folder.METRICS).read_text().splitlines()]
-    validated = tuple(
-        (record["step"], record[metric])
-        for record in records
-        if record["split"] == "validation" and metric in record
-    )
+    records = read_course(folder / run_folder.METRICS, job.preparation.unit).validation
+    validated = tuple((record["step"], record[metric]) for record in records if metric in record)
     baseline = report.baseline.get(metric)
-    return Result(report.metrics[metric], report.split, metric, higher, validated, baseline)
+    digest = digest_of(job, report.split)
+    return Result(report.metrics[metric], report.split, metric, higher, validated, baseline, digest)
 
 
 def _write_results(out: Path, results: dict[str, Result]) -> None:
@@ -136,8 +147,8 @@ def _read_results(out: Path) -> dict[str, Result]:
     if not path.exists():
         return {}
     try:
-        return {name: _restored(values) for name, values in json.loads(path.read_text()).items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return {name: _restored(values) for name, values in from_json(path.read_bytes()).items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # nested too deeply, too
         got = f"{type(error).__name__}: {error}"
         hint = "Delete it: the runs are measured again"
         raise RunError(path, "expected the results of a comparison", got=got, hint=hint) from None

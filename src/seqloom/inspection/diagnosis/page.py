@@ -80,7 +80,7 @@ def _matrices(diagnosis: Diagnosis) -> Html | str:
         for spectrum in [*place.weights, *([place.step] if place.step else [])]:
             values = spectrum.singular
             is_step = spectrum is place.step
-            label = f"{name} {'step Jacobian' if is_step else spectrum.name}"
+            label = f"{name}.{spectrum.name}"
             middle = len(values) // 2
             rows.append([label, *map(float, (values[0], values[middle], values[-1])), spectrum.radius])
             if is_step:
@@ -104,7 +104,7 @@ def _matrices(diagnosis: Diagnosis) -> Html | str:
 
 def _gates(diagnosis: Diagnosis) -> Html | str:
     points = [
-        Point(float(low), float(high), f"unit {unit}", f"{name} {gate.name}")
+        Point(float(low), float(high), f"unit {unit}", f"{name}.{gate.name}")
         for name, place in diagnosis.places.items()
         for gate in place.gates
         for unit, (low, high) in enumerate(zip(gate.low, gate.high, strict=True))

@@ -194,7 +194,7 @@ def _properties(steps: Sequence[str], answer: Output, pattern: str | None) -> li
 def _select(values: numpy.ndarray, name: str, select: tuple[int, int]) -> Selection:
     start, end = select
     if not 0 <= start < end <= len(values):
-        got, expected = f"{start}:{end}", f"expected steps from 0 to {len(values)}, as in 3:8"
+        got, expected = f"{start}:{end}", f"expected steps from 0 to {len(values)}, as in 0:{len(values)}"
         raise ConfigError("--select", expected, got=got)
     units = select_units(values, start, end)
     return Selection(start, end, name, units, match_units(values, units, start, end))

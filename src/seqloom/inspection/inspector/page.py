@@ -157,9 +157,10 @@ def _draw_units(inspection: Inspection) -> Html:
 
 
 def _best_in_words(best: UnitScore) -> str:
+    where = "" if best.is_held_out else ", on the steps that it was chosen by, which flatters it"
     return (
         f"Unit {best.unit} of {best.name} follows “{best.property}” best: "
-        f"its score is {number(best.score)} of 1."
+        f"its score is {number(best.score)} of 1{where}."
     )
 
 

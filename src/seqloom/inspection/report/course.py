@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pydantic_core import from_json
 
 from seqloom.evaluation.report import Report
 from seqloom.pages import Html, Mark, Series, columns, line_chart, percent
@@ -37,7 +38,7 @@ def read_course(path: Path, unit: str) -> Course:
     records: dict[str, list[Mapping[str, Any]]] = {"train": [], "validation": []}
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            record = json.loads(line)
+            record = from_json(line)
             records.setdefault(record["split"], []).append(record)
         except (ValueError, KeyError, TypeError):
             continue

@@ -86,7 +86,8 @@ def line_chart(
         x_log: whether x is on a log axis.
         y_log: whether y is on a log axis.
         y_range: the ends of y; None: those of the values.
-        levels: values of y with their names, drawn as dashed lines: a baseline, a chance level.
+        levels: values of y with their names, drawn as dashed lines: a baseline, a chance level. The value
+            follows the name, unless that is a number itself: `1 %`.
         marks: places of x with their names.
         x_names: names of the steps 0, 1, 2 … in place of their numbers: dates, characters.
         note: a sentence below.
@@ -180,7 +181,7 @@ def _level_labels(axes: Axes, levels: Mapping[str, float]) -> Iterable[Html]:
     for name, y in levels.items():
         if axes.y.holds(y):
             where = " under" if axes.y.place(y) > 90 else ""
-            words = text(f"{name} {number(float(y))}")
+            words = text(name if name[:1].isdecimal() else f"{name} {number(float(y))}")
             yield Html(f'<span class="lv{where}" style="bottom:{axes.y.place(y):.2f}%">{words}</span>')
 
 

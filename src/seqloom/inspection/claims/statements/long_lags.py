@@ -17,16 +17,17 @@ from seqloom.layers.recurrent import LSTM
 LAG, SEEDS = 100, 3
 LEARNT, CHANCE = 0.9, 0.35
 GATED = MemorySettings(learning_rate=2e-3, max_steps=600)
-PLAIN = MemorySettings(learning_rate=2e-3, max_steps=400, initialization="torch")
+PLAIN = GATED._replace(initialization="torch")
+FASTER = PLAIN._replace(learning_rate=5e-3)
 SHORT_LAG = 8
 """That a plain RNN learns"""
 SHORT = MemorySettings(max_steps=400, initialization="torch")
 STEPS, UNITS, TEST_ROWS = 200, 32, 512
 
 
-def plain_rnns(bench: Bench) -> list[MemoryResult]:
-    """Plain RNNs on the long lag, one a seed."""
-    return [bench.memory("first-symbol", "rnn", LAG, seed, PLAIN) for seed in range(SEEDS)]
+def plain_rnns(bench: Bench, settings: MemorySettings = PLAIN) -> list[MemoryResult]:
+    """Plain RNNs on the long lag, one a seed, with as many steps as the others have."""
+    return [bench.memory("first-symbol", "rnn", LAG, seed, settings) for seed in range(SEEDS)]
 
 
 def lstm_learns(bench: Bench) -> Finding:
@@ -73,9 +74,8 @@ def _learns(bench: Bench, cell: str, more: Check | None, note: str) -> Finding:
     return Finding(
         f"recall of the first symbol {LAG} steps later, 32 units: {name}s whose gates begin with such "
         "a memory "
-        f"(at most {GATED.max_steps} steps of training), plain RNNs ({PLAIN.max_steps} steps), 3 "
-        "seeds each; one "
-        f"{name} with torch.nn's initialization",
+        f"and plain RNNs, 3 seeds each; one {name} with torch.nn's initialization; at most "
+        f"{GATED.max_steps} steps of training at a rate of {GATED.learning_rate:g}",
         (*checks, *([more] if more else [])),
         Picture(
             "bars",
