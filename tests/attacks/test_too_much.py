@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,13 +13,13 @@ import pytest
 
 from seqloom.data.audio.files import read_audio
 from seqloom.data.read import read
-from seqloom.data.tables.formats import conll, file
+from seqloom.data.tables.formats import conll, delimited, file, json_rows
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.errors import DataError
 from seqloom.tasks.classify import labels
 from seqloom.tasks.classify.labels import Labels
 
-from .damage import time_limit
+from .damage import DEEP, time_limit
 
 ROWS = [{"text": f"a film {number}", "label": "ab"[number % 2]} for number in range(12)]
 LONG = file.MAX_CHARACTERS + 1
@@ -47,6 +48,50 @@ def test_a_long_text_is_a_bad_row(tmp_path: Path, suffix: str, write: Callable[[
     assert message.startswith(f"{path}, line {13 + (suffix != 'jsonl')}: ")
     assert f"must have at most {file.MAX_CHARACTERS:,} characters" in message
     assert sum(map(len, data.splits.values())) == 12
+
+
+def test_the_lines_of_a_long_value_are_no_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited, "MAX_CHARACTERS", 1000)
+    path = tmp_path / "rows.csv"
+    path.write_text(csv_of('good ""words"",a\n' * 100) + "the last,b\n")
+    data = read(path)
+    (message,) = data.skipped["train"]
+    assert message.startswith(f"{path}, line 14: a value must have at most 1,000 characters. Got more. ")
+    assert sum(map(len, data.splits.values())) == 13
+
+
+def test_a_value_with_a_line_that_is_too_long_is_a_bad_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file.bounded_lines, "__defaults__", (1000,))
+    path = tmp_path / "rows.csv"
+    path.write_text(csv_of("a\n" + "b" * 2000 + "\nc") + "the last,b\n")
+    data = read(path)
+    (message,) = data.skipped["train"]
+    assert message.startswith(f"{path}, line 15: a line must have at most ")
+    assert sum(map(len, data.splits.values())) == 13
+
+
+@pytest.mark.parametrize(("suffix", "write"), [("csv", csv_of), ("tsv", tsv_of), ("jsonl", jsonl_of)])
+def test_a_text_of_five_megabytes_is_not_too_long(
+    tmp_path: Path, suffix: str, write: Callable[[str], str]
+) -> None:
+    path = tmp_path / f"rows.{suffix}"
+    path.write_text(write("x y z" * 1_000_000))
+    assert not read(path).skipped
+
+
+def test_long_series_are_checked_in_the_time_that_they_take_to_parse(tmp_path: Path) -> None:
+    values = [[0.5, 1, 2]] * 300_000
+    line = json.dumps({"values": values})
+    started = time.process_time()
+    json.loads(line)
+    parsed = time.process_time() - started
+    started = time.process_time()
+    json_rows.check(line, json.loads(line))
+    assert time.process_time() - started < 4 * parsed
+    with pytest.raises(ValueError, match="nested too deeply"):
+        json_rows.check(DEEP[99_900:100_100], json.loads(DEEP[99_900:100_100]))
 
 
 @pytest.mark.usefixtures("little_memory")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy
 
 from seqloom.runs.run_folder import METRICS
+from seqloom.stored import MAX_COUNT, read_bytes
 
 LOSS = "loss_nats_per_"
 
@@ -42,17 +43,19 @@ class History(NamedTuple):
 def read_history(folder: Path) -> History:
     """The history of a run folder; of one without records, an empty one. Damaged lines are passed over."""
     try:
-        lines = (folder / METRICS).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_bytes(folder / METRICS).splitlines()
     except OSError:
         return History()
     records = [record for line in lines if (record := _record(line)) is not None]
     train = [record for record in records if record["split"] == "train"]
     norms: dict[str, list[float]] = {}
     for record in train:
-        for name, norm in record.get("gradient_norms", {}).items():
-            norms.setdefault(name, []).append(float(norm))
+        by_name = record.get("gradient_norms")
+        for name, norm in by_name.items() if isinstance(by_name, dict) else ():
+            if _is_number(norm):
+                norms.setdefault(name, []).append(float(norm))
     medians = {name: float(numpy.median(values)) for name, values in norms.items()}
-    shares = [float(record["clipped_share"]) for record in train if "clipped_share" in record]
+    shares = [share for record in train if _is_number(share := record.get("clipped_share"))]
     return History(
         _curve(train, LOSS),
         _curve([record for record in records if record["split"] == "validation"], LOSS),
@@ -62,12 +65,18 @@ def read_history(folder: Path) -> History:
     )
 
 
-def _record(line: str) -> dict[str, Any] | None:
+def _record(line: bytes) -> dict[str, Any] | None:
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) and "split" in record and "step" in record else None
+    is_record = isinstance(record, dict) and "split" in record and type(record.get("step")) is int
+    return record if is_record and 0 <= record["step"] <= MAX_COUNT else None
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number that a float can hold."""
+    return type(value) is float or (type(value) is int and abs(value) <= MAX_COUNT)
 
 
 def _curve(records: Sequence[Mapping[str, Any]], key: str) -> Curve:
@@ -75,6 +84,6 @@ def _curve(records: Sequence[Mapping[str, Any]], key: str) -> Curve:
     points = []
     for record in records:
         names = [name for name in record if name == key or (key == LOSS and name.startswith(LOSS))]
-        if names and isinstance(record[names[0]], int | float):
-            points.append((int(record["step"]), float(record[names[0]])))
+        if names and _is_number(record[names[0]]):
+            points.append((record["step"], float(record[names[0]])))
     return Curve(*(tuple(column) for column in zip(*points, strict=True))) if points else Curve()
