@@ -19,7 +19,8 @@ from pathlib import Path
 
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
 PICTURE = re.compile(r"!\[[^]]*\]\(([\w-]+\.svg)\)")
-PROGRESS = re.compile(r"\s*\d+%  .* left  .*")
+PROGRESS = re.compile(r"\s*\d+%  .* left  .*|\w[\w ]*(   \d.*|: (\d+ min )?\d+ s)")
+"""Of a training, and of what takes more than a second: `reading reviews: 3 s` and the lines before it"""
 COLUMNS = 100
 
 

@@ -43,12 +43,16 @@ VALUES: tuple[Any, ...] = (
 """What a value of a file becomes"""
 
 
+class SlowError(BaseException):
+    """Something takes too long. It is no Exception: nobody takes it for a file that cannot be read."""
+
+
 @contextlib.contextmanager
 def time_limit(seconds: float = MAX_SECONDS) -> Iterator[None]:
-    """Raise TimeoutError where the context takes longer."""
+    """Raise `SlowError` where the context takes longer."""
 
     def stop(_number: int, _frame: object) -> None:
-        raise TimeoutError(f"more than {seconds} s")
+        raise SlowError(f"more than {seconds} s")
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -12,8 +12,10 @@ import pytest
 
 from seqloom.data.read import read
 from seqloom.errors import DataError
+from seqloom.inference.inputs import inputs_of
 from seqloom.training import train as training
 
+from .damage import time_limit
 from .runs import SmallRun
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
@@ -108,3 +110,14 @@ def test_a_file_that_may_not_be_read_is_said_to_be_that(tmp_path: Path, name: st
             read(path)
     finally:
         os.seteuid(0)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "txt", "conll", "wav", "mid"])
+def test_a_pipe_by_the_name_of_a_file_is_not_waited_for(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    os.mkfifo(path)
+    with time_limit(5):
+        with pytest.raises(DataError, match=r"Got a pipe or a device\."):
+            read(path)
+        with pytest.raises(DataError, match=r"expected a file\. Got a pipe or a device\."):
+            inputs_of(str(path), "text")

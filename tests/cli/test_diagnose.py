@@ -31,6 +31,7 @@ def test_the_text_begins_with_verdicts_and_fits_80_columns(trained: Predictor) -
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0].lower() in NAMES
+    assert "UNDERTRAINED" in lines  # forty steps
     for title in ("gradient by lag, of 8 batches", "gates", "units", "training", "median norm"):
         assert any(line.startswith(title) for line in lines), title
     assert re.search(r"layers\.0\.reverse\.update +0\.\d\d +\d+ % +\d+ %", done.stdout)

@@ -21,6 +21,9 @@ from seqloom.errors import ConfigError
 from seqloom.evaluation.measure import measure
 from seqloom.evaluation.pairing import pair_rows
 from seqloom.inference.predictor import Predictor
+from seqloom.inspection.diagnosis import diagnose
+from seqloom.inspection.diagnosis.text import describe
+from seqloom.layers.tracing import places
 from seqloom.models.recurrent_stack import RecurrentStack
 from seqloom.runs.config import RunConfig, resolve
 from seqloom.tasks import TASKS, infer, task_named
@@ -323,6 +326,30 @@ def test_its_model_can_be_traced_and_clamped(case: Case) -> None:
     if not trace.written:
         with pytest.raises(ConfigError, match="a target is for a model with a decoder"):
             predictor.trace(value, target="a")
+
+
+@pytest.mark.parametrize("fault", ["forget gates shut", "dead layers"])
+def test_faults_planted_in_its_layers_are_named(case: Case, fault: str) -> None:
+    """By a diagnosis on a batch of its own data."""
+    if fault == "dead layers" and case.task.name == "caption":
+        pytest.skip("its layers start from the picture, which goes on through them")
+    config = resolve(case.task, [{"data": case.config.data.model_dump()}, {"model": {"hidden_size": 12}}])
+    config = resolve(case.task, [config.to_dict(), {"model": {"cell_type": "lstm", "num_layers": 1}}])
+    model = case.task.build(case.preparation, config.model)
+    with torch.no_grad():
+        for place in places(model).values():
+            for name, parameter in place.layer.named_parameters():
+                if fault == "dead layers":
+                    parameter.zero_()
+                elif name.startswith("bias_ih"):
+                    size = place.layer.hidden_size
+                    parameter[size : 2 * size] = -8.0
+    predictor = Predictor(case.data.path, config, "", case.preparation, model)
+    diagnosis = diagnose(predictor, case.data.path, num_batches=1)
+    verdict = "dead" if fault == "dead layers" else "saturated"
+    assert verdict in [found.name for found in diagnosis.verdicts]
+    json.dumps(diagnosis.as_json())
+    assert max(map(len, describe(diagnosis).splitlines())) <= 80
 
 
 def _traced_input(case: Case) -> Any:

@@ -70,6 +70,8 @@ def read(
         raise DataError(path, f"expected {SUPPORTED}", got="no such file or folder")
     if path.is_file():
         refuse_companion(path)
+    elif not path.is_dir():  # it would be waited for
+        raise DataError(path, f"expected {SUPPORTED}", got="a pipe or a device")
     if (midi_files := find_midi_files(path)) is not None:
         return read_midi_folder(midi_files, strict)
     if not as_text and contains_captions(path):

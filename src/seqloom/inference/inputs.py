@@ -72,8 +72,9 @@ def inputs_of(
     from seqloom.data.read import UNSUPPORTED
     from seqloom.data.tables.formats.table import READERS
 
-    if path.is_file():
-        refuse_companion(path)
+    if not _is(path.is_file):  # it would be waited for
+        raise DataError(path, "expected a file", got="a pipe or a device")
+    refuse_companion(path)
     suffix = content_suffix(path)
     if suffix in READERS:
         return _column_of(path, column, options, expected, note)

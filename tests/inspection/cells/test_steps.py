@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +56,13 @@ def test_a_cell_without_a_picture_is_one_line() -> None:
         cell_stepper("rnn", "a", {"hidden": [0.1]}, title="t")
 
 
-def test_it_is_gone_through_by_keyboard(
-    tmp_path: Path, browser: Any, look_at: Callable[[Path], list[str]]
-) -> None:
+def test_it_is_gone_through_by_keyboard(tmp_path: Path, browser: Any) -> None:
     pictures = [
         cell_stepper(cell, "abc", trace_unit(layer, 3, 0), title=cell)
         for cell, layer in (("lstm", seqloom.LSTM(3, 4)), ("gru", seqloom.GRU(3, 4)))
     ]
     path = tmp_path / "page.html"
     path.write_text(render_page("Cells", [section("Steps", *pictures)]), encoding="utf-8")
-    assert look_at(path) == []
     page = browser.new_page()
     page.goto(path.as_uri())
     page.locator("input[type=range]").first.focus()

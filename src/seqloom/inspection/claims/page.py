@@ -73,7 +73,7 @@ def render_claims(outcomes: Sequence[Outcome], command: str) -> str:
         section("The others", tiles([make_tile(outcome) for outcome in rest])) if rest else "",
     ]
     remarks = [
-        "Thresholds are in the code and were fixed before the run; a figure is the least favorable one of "
+        "Thresholds are in the code, and no run changes them; a figure is the least favorable one of "
         "its seeds, with the least and the most in brackets."
     ]
     return render_page(

@@ -83,7 +83,7 @@ def direction_of(place: Place, call: Call) -> Direction:
         start = call.start if isinstance(call.start, Tensor) else call.start.h
         h = torch.cat([start.detach().unsqueeze(0), in_order(call.hidden.detach(), place, lengths)])
         c = None
-        if CELLS[layer.cell].has_cell_state:
+        if isinstance(call.start, LSTMState):
             cells = in_order(call.gates.c.detach(), place, lengths)
             c = torch.cat([call.start.c.detach().unsqueeze(0), _carried(place, call.start.c.detach(), cells)])
     return Direction(place, weights, in_order(products, place, lengths), h, c, lengths)

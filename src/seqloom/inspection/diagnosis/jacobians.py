@@ -40,7 +40,7 @@ def weight_spectra(direction: Direction) -> list[Spectrum]:
     if place.layer.proj_size:
         return []
     spec = CELLS[place.layer.cell]
-    letters = spec.gates._fields[: spec.num_gates]
+    letters: tuple[str, ...] = spec.gates._fields[: spec.num_gates]
     blocks = direction.weights.weight_hh.chunk(spec.num_gates)
     return [
         spectrum(LETTERS.get(letter, letter), block) for letter, block in zip(letters, blocks, strict=True)

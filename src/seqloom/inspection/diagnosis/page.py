@@ -111,7 +111,7 @@ def _gates(diagnosis: Diagnosis) -> Html | str:
     ]
     stride = max(1, math.ceil(len(points) / MAX_POINTS))
     rows = [
-        [name, place.units.count, len(place.units.dead), len(place.units.duplicates)]
+        [name, place.units.size, len(place.units.dead), len(place.units.duplicates)]
         for name, place in diagnosis.places.items()
     ]
     chart = ""

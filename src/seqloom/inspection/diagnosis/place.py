@@ -80,7 +80,7 @@ class PlaceDiagnosis(NamedTuple):
                 for gate in self.gates
             },
             "units": {
-                "count": self.units.count,
+                "count": self.units.size,
                 "dead": list(self.units.dead),
                 "duplicates": list(self.units.duplicates),
                 "stuck": self.units.stuck,

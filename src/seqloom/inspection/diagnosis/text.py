@@ -72,7 +72,7 @@ def _gradient_row(place: PlaceDiagnosis) -> list[str]:
 
 def _unit_row(place: PlaceDiagnosis) -> list[str]:
     units, planted = place.units, place.planted
-    row = [str(units.count), str(len(units.dead)), str(len(units.duplicates))]
+    row = [str(units.size), str(len(units.dead)), str(len(units.duplicates))]
     if planted is None:
         return [*row, "-", "-"]
     half = f"> {len(planted.left) - 1}" if planted.half_life is None else str(planted.half_life)

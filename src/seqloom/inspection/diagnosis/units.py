@@ -43,13 +43,13 @@ class Units(NamedTuple):
     """The units of a layer.
 
     Fields:
-        count: H.
+        size: H.
         dead: numbers of units whose h hardly moves over all steps of the sample.
         duplicates: numbers of units whose h is that of one before them, or its opposite.
         stuck: the share of steps and units at which |h| of a tanh layer is above 0.97; 0 for other cells.
     """
 
-    count: int
+    size: int
     dead: tuple[int, ...]
     duplicates: tuple[int, ...]
     stuck: float

@@ -282,8 +282,8 @@ def _dead(places: Mapping[str, PlaceDiagnosis]) -> list[Verdict]:
     for name, place in places.items():
         units = place.units
         dead, copies = len(units.dead), len(units.duplicates)
-        if dead + copies > DEAD * units.count:
-            evidence = f"{name}: of {units.count} units {dead} never move, {copies} repeat another"
+        if dead + copies > DEAD * units.size:
+            evidence = f"{name}: of {units.size} units {dead} never move, {copies} repeat another"
             advice = "Train from new weights: another training.seed, a lower training.learning_rate"
             return [Verdict("dead", evidence, advice)]
     return []

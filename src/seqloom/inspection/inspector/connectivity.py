@@ -39,7 +39,7 @@ def record_stacks(model: nn.Module) -> Iterator[list[StackCall]]:
 
     def hook(name: str) -> Any:
         def note(stack: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-            x = named.get("x", arguments[0] if arguments else None)
+            x: Tensor = named["x"] if "x" in named else arguments[0]
             state = named.get("state", arguments[1] if len(arguments) > 1 else None)
             calls.append(StackCall(name, stack, x, state))
 

@@ -77,7 +77,7 @@ def read_expected(run: Predictor, value: Any, target: str | None = None) -> Expe
     shares = outputs.log_probabilities.exp()
     top = shares.topk(min(NUM_LIKELY, shares.shape[1]), dim=1)
     likely = [
-        [(outputs.names[place], share) for place, share in zip(places, values, strict=True)]
+        [(outputs.names[int(place)], float(share)) for place, share in zip(places, values, strict=True)]
         for places, values in zip(top.indices.tolist(), top.values.tolist(), strict=True)
     ]
     ever = shares.max(0).values
@@ -94,7 +94,7 @@ def read_expected(run: Predictor, value: Any, target: str | None = None) -> Expe
         forced = [row[0][0] for row in likely[first:]][: len(came)]
         free = [outputs.names[name] for name in outputs.free]
         running = compare_running(outputs.free_from, came, forced, free)
-    names = [outputs.names[place] for place in shown]
+    names = [outputs.names[int(place)] for place in shown]
     return Expected(list(outputs.steps), likely, names, shares[:, shown].numpy(), nats, running)
 
 

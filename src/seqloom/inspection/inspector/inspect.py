@@ -162,7 +162,7 @@ def _looks(run: Predictor, value: Any) -> AttentionPicture | None:
 @torch.inference_mode()
 def _answer(run: Predictor, value: Any) -> list[Output]:
     fields = type(run.config.decoding).model_fields
-    short = {"max_new_tokens": 60} if "max_new_tokens" in fields else {}
+    short: dict[str, Any] = {"max_new_tokens": 60} if "max_new_tokens" in fields else {}
     return run.predict([value], **short)
 
 

@@ -55,7 +55,9 @@ def _describe_connectivity(norms: numpy.ndarray, steps: Sequence[str]) -> Iterat
     """What the last step depends on most, and how far back half of that reaches."""
     last = norms[len(norms) - 1]
     most = last.argsort()[::-1][:NUM_EARLIER]
-    words = ", ".join(f"{place} {one_line(steps[place])!r} {number(float(last[place]))}" for place in most)
+    words = ", ".join(
+        f"{place} {one_line(steps[int(place)])!r} {number(float(last[place]))}" for place in most
+    )
     yield f"step {len(norms) - 1} depends most on {words}"
     reach = half_reach(norms)
     if reach is not None:

@@ -27,7 +27,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "forecast": LSTM,
 }
 """Settings that make a task's training one of seconds"""
-VIDEO = {"data__downsampling": 2, "data__components": 24, "model__hidden_size": 32}
+VIDEO: dict[str, Any] = {"data__downsampling": 2, "data__components": 24, "model__hidden_size": 32}
 LEARNT = 0.02
 """The share of its loss that a model of seconds has to lose, to have learnt at all"""
 SEEDS = 3
