@@ -116,8 +116,21 @@ def test_a_sentence_without_end_is_a_bad_row(tmp_path: Path) -> None:
     with time_limit():
         data = read(path)
     (message,) = data.skipped["train"]
-    expected = f"{path}, line 19: a sentence must have at most {conll.MAX_TOKENS:,} tokens. Got more."
+    expected = f"{path}, line 19: a sentence must have at most 32,768 tokens, and 65,536 lines. Got more."
     assert message == f"{expected} Is an empty line missing between sentences?"
+
+
+def test_a_sentence_loses_no_tokens_to_its_comments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conll, "MAX_LINES", 20)
+    path = tmp_path / "tags.conll"
+    comments = "# of the one who wrote it\n"
+    path.write_text(
+        "a O\n\n" * 9 + comments * 15 + "b O\n" * 10 + "\n" + "c O\n\n" + comments * 15 + "d O\n" * 5
+    )
+    data = read(path)
+    (message,) = data.skipped["train"]
+    assert message.startswith(f"{path}, line 34: a sentence must have at most ")
+    assert sum(map(len, data.splits.values())) == 11
 
 
 def test_more_characters_than_a_model_can_have_are_said(caplog: pytest.LogCaptureFixture) -> None:
