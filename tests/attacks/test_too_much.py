@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy
 import pytest
 
+from seqloom.data.audio.features import FeatureOptions, log_mel
 from seqloom.data.audio.files import read_audio
 from seqloom.data.read import read
 from seqloom.data.tables.formats import conll, delimited, file, json_rows
@@ -142,12 +143,13 @@ def test_more_characters_than_a_model_can_have_are_said(caplog: pytest.LogCaptur
     assert len(Vocabulary.fit("character", [text], size=20_050)) == 20_050
 
 
-def test_many_labels_take_linear_time() -> None:
+def test_many_labels_take_linear_time(caplog: pytest.LogCaptureFixture) -> None:
     rows = [(f"label {number}",) for number in range(40_000)]
     with time_limit(5):
         fitted = Labels.fit(rows, multi_label=False, where="rows")
         numbers = [int(fitted.encode(row, "row")) for row in rows]
     assert sorted(numbers) == list(range(40_000))
+    assert "40,000 labels are more than 2,000: their F1 is not measured" in caplog.text
     with pytest.raises(DataError, match=r"expected at most 5,000 labels where a row may have any number"):
         Labels.fit(rows, multi_label=True, where="rows")
 
@@ -172,9 +174,12 @@ def test_recordings_of_no_use_are_bad_rows(tmp_path: Path) -> None:
         read_audio(path, 16_000)
     soundfile.write(path, samples * 1e38, 8000, subtype="FLOAT")
     with pytest.raises(
-        DataError, match=r"samples of at most 1,000,000, where 1 is full scale\. Got 9.*e\+37"
+        DataError, match=r"samples of at most 2,147,483,648, where 1 is full scale\. Got 9.*e\+37"
     ):
         read_audio(path)
+    soundfile.write(path, samples * (1 << 31), 8000, subtype="FLOAT")  # 32-bit numbers as they are
+    features = log_mel(read_audio(path).samples, FeatureOptions(sample_rate_hz=8000))
+    assert numpy.isfinite(features).all()
 
 
 @pytest.mark.parametrize("depth", [100, 900, 5000])
