@@ -66,7 +66,10 @@ def open_file(path: Path) -> BinaryIO:
     Raises:
         OSError: it is missing, is no regular file, or may not be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError as error:  # a null character in its name, or half of a surrogate pair
+        raise OSError(0, f"no name of a file: {error}", str(path)) from None
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)

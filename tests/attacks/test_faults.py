@@ -72,6 +72,19 @@ def keep_a_run(source: Path, done: list[str]) -> Callable[[Path], None]:
     return work
 
 
+class Diary(list[str]):
+    """Lines that outlive the process which adds them."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.read_text().splitlines() if path.exists() else ())
+        self._path = path
+
+    def append(self, line: str) -> None:
+        super().append(line)
+        with self._path.open("a") as file:
+            file.write(f"{line}\n")
+
+
 def last(done: list[str], name: str) -> int:
     """The last step of which something was kept; -1: none."""
     return max((int(line.split()[1]) for line in done if line.startswith(name)), default=-1)
@@ -115,33 +128,18 @@ def test_every_call_that_keeps_a_run_may_fail(
     calls = count_calls(keep_a_run(source, []))
     assert len(calls) > 60
     for number, call in enumerate(calls):
-        folder, done = tmp_path / str(number), list[str]()
+        folder, done = tmp_path / str(number), Diary(tmp_path / f"{number}.diary")
         folder.mkdir()
-        note = f"{how} at call {number}, {call}, after {done[-1:]}"
         error = run_with_fault(keep_a_run(source, done), folder, number, how)
+        done = Diary(tmp_path / f"{number}.diary")  # of a process that was killed, too
         try:
             assert error is None or isinstance(error, RunError), error
             assert error is None or str(error).isprintable()
-            if how != KILL:
-                assert error is not None or call.startswith("link"), "it went on"
-                check_run(folder, done)
-            else:
-                check_killed(folder)
+            assert how == KILL or error is not None or call.startswith("link"), "it went on"
+            check_run(folder, done)
         except BaseException as failure:
-            failure.add_note(note)
+            failure.add_note(f"{how} at call {number}, {call}, after {done[-1:]}")
             raise
-
-
-def check_killed(folder: Path) -> None:
-    """As `check_run`, where nobody could say what was done."""
-    run = folder / "run"
-    step = checkpoint.load(run).state.step if run.exists() else -1
-    done = [f"checkpoint {step}"] if step >= 0 else []
-    if (run / run_folder.MODEL).exists():
-        model = weights_of(9)
-        run_folder.load_model(run, model)
-        done.append(f"model {int(model.weight[0, 0])}")
-    check_run(folder, done)
 
 
 def make_training(name: str, folder: Path) -> Callable[[Path], None]:

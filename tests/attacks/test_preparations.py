@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
-from .damage import DEEP, EXAMPLES, answer, attacks, changed, forget_checksums, json_files
+from seqloom.inspection.diagnosis.history import read_history
+from seqloom.runs.checksums import sign
+from seqloom.runs.model_card import read_verdict
+from seqloom.runs.run_folder import training_seconds
+
+from .damage import DEEP, EXAMPLES, answer, attacks, changed, forget_checksums, json_files, time_limit
 from .runs import SmallRun
 
 OPTIONAL = ("input.json", "subwords.json", "vectors.json")
@@ -90,3 +95,42 @@ def test_known_attacks_say_what_is_wrong(
     result = answer(copy)
     assert result.startswith(f"error: {path}: expected ")
     assert message in result
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "..", "", "a/b"])
+def test_checksums_of_files_that_there_cannot_be(runs: Any, tmp_path: Path, name: str) -> None:
+    copy = runs("classify").copy(tmp_path / "run")
+    path = copy.folder / "config.json"
+    content = json.loads(path.read_text())
+    del content["checksums"]
+    path.write_text(json.dumps(sign(content, {name: ["0"]})))
+    assert answer(copy).startswith(f"error: {copy.folder}")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"split": "train", "step": "x", "loss_nats_per_row": 1}',
+        '{"split": "train", "step": 1e400, "loss_nats_per_row": 1}',
+        '{"split": "train", "step": 1, "gradient_norms": [1]}',
+        '{"split": "train", "step": 1, "gradient_norms": {"a": "x"}}',
+        '{"split": "train", "step": 1, "clipped_share": "x"}',
+        f'{{"split": "train", "step": 1, "gradient_norm": {"9" * 400}}}',
+        DEEP,
+    ],
+)
+def test_damaged_records_are_passed_over(tmp_path: Path, record: str) -> None:
+    good = '{"split": "train", "step": 2, "loss_nats_per_row": 0.5, "clipped_share": 0.25}'
+    (tmp_path / "metrics.jsonl").write_text(f"{record}\n{good}\n")
+    history = read_history(tmp_path)
+    assert history.train == ((2,), (0.5,))
+    assert (history.norms, dict(history.by_parameter), history.clipped_share) == (((), ()), {}, 0.25)
+    assert training_seconds(tmp_path) is None
+
+
+def test_pipes_for_records_and_card_are_as_if_there_were_none(tmp_path: Path) -> None:
+    for name in ("metrics.jsonl", "README.md"):
+        os.mkfifo(tmp_path / name)
+    with time_limit(5):
+        assert read_history(tmp_path) == read_history(tmp_path / "none")
+        assert (read_verdict(tmp_path), training_seconds(tmp_path)) == (None, None)

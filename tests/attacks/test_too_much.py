@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy
 import pytest
 
+from seqloom.data.audio.features import FeatureOptions, log_mel
 from seqloom.data.audio.files import read_audio
 from seqloom.data.read import read
-from seqloom.data.tables.formats import conll, file
+from seqloom.data.tables.formats import conll, delimited, file, json_rows
 from seqloom.data.text.vocabulary import Vocabulary
 from seqloom.errors import DataError
 from seqloom.tasks.classify import labels
 from seqloom.tasks.classify.labels import Labels
 
-from .damage import time_limit
+from .damage import DEEP, time_limit
 
 ROWS = [{"text": f"a film {number}", "label": "ab"[number % 2]} for number in range(12)]
 LONG = file.MAX_CHARACTERS + 1
@@ -49,6 +51,50 @@ def test_a_long_text_is_a_bad_row(tmp_path: Path, suffix: str, write: Callable[[
     assert sum(map(len, data.splits.values())) == 12
 
 
+def test_the_lines_of_a_long_value_are_no_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited, "MAX_CHARACTERS", 1000)
+    path = tmp_path / "rows.csv"
+    path.write_text(csv_of('good ""words"",a\n' * 100) + "the last,b\n")
+    data = read(path)
+    (message,) = data.skipped["train"]
+    assert message.startswith(f"{path}, line 14: a value must have at most 1,000 characters. Got more. ")
+    assert sum(map(len, data.splits.values())) == 13
+
+
+def test_a_value_with_a_line_that_is_too_long_is_a_bad_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file.bounded_lines, "__defaults__", (1000,))
+    path = tmp_path / "rows.csv"
+    path.write_text(csv_of("a\n" + "b" * 2000 + "\nc") + "the last,b\n")
+    data = read(path)
+    (message,) = data.skipped["train"]
+    assert message.startswith(f"{path}, line 15: a line must have at most ")
+    assert sum(map(len, data.splits.values())) == 13
+
+
+@pytest.mark.parametrize(("suffix", "write"), [("csv", csv_of), ("tsv", tsv_of), ("jsonl", jsonl_of)])
+def test_a_text_of_five_megabytes_is_not_too_long(
+    tmp_path: Path, suffix: str, write: Callable[[str], str]
+) -> None:
+    path = tmp_path / f"rows.{suffix}"
+    path.write_text(write("x y z" * 1_000_000))
+    assert not read(path).skipped
+
+
+def test_long_series_are_checked_in_the_time_that_they_take_to_parse(tmp_path: Path) -> None:
+    values = [[0.5, 1, 2]] * 300_000
+    line = json.dumps({"values": values})
+    started = time.process_time()
+    json.loads(line)
+    parsed = time.process_time() - started
+    started = time.process_time()
+    json_rows.check(line, json.loads(line))
+    assert time.process_time() - started < 4 * parsed
+    with pytest.raises(ValueError, match="nested too deeply"):
+        json_rows.check(DEEP[99_900:100_100], json.loads(DEEP[99_900:100_100]))
+
+
 @pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize(("suffix", "write"), [("csv", csv_of), ("tsv", tsv_of), ("jsonl", jsonl_of)])
 def test_a_long_line_is_never_in_memory(
@@ -71,8 +117,21 @@ def test_a_sentence_without_end_is_a_bad_row(tmp_path: Path) -> None:
     with time_limit():
         data = read(path)
     (message,) = data.skipped["train"]
-    expected = f"{path}, line 19: a sentence must have at most {conll.MAX_TOKENS:,} tokens. Got more."
+    expected = f"{path}, line 19: a sentence must have at most 32,768 tokens, and 65,536 lines. Got more."
     assert message == f"{expected} Is an empty line missing between sentences?"
+
+
+def test_a_sentence_loses_no_tokens_to_its_comments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conll, "MAX_LINES", 20)
+    path = tmp_path / "tags.conll"
+    comments = "# of the one who wrote it\n"
+    path.write_text(
+        "a O\n\n" * 9 + comments * 15 + "b O\n" * 10 + "\n" + "c O\n\n" + comments * 15 + "d O\n" * 5
+    )
+    data = read(path)
+    (message,) = data.skipped["train"]
+    assert message.startswith(f"{path}, line 34: a sentence must have at most ")
+    assert sum(map(len, data.splits.values())) == 11
 
 
 def test_more_characters_than_a_model_can_have_are_said(caplog: pytest.LogCaptureFixture) -> None:
@@ -84,12 +143,13 @@ def test_more_characters_than_a_model_can_have_are_said(caplog: pytest.LogCaptur
     assert len(Vocabulary.fit("character", [text], size=20_050)) == 20_050
 
 
-def test_many_labels_take_linear_time() -> None:
+def test_many_labels_take_linear_time(caplog: pytest.LogCaptureFixture) -> None:
     rows = [(f"label {number}",) for number in range(40_000)]
     with time_limit(5):
         fitted = Labels.fit(rows, multi_label=False, where="rows")
         numbers = [int(fitted.encode(row, "row")) for row in rows]
     assert sorted(numbers) == list(range(40_000))
+    assert "40,000 labels are more than 2,000: their F1 is not measured" in caplog.text
     with pytest.raises(DataError, match=r"expected at most 5,000 labels where a row may have any number"):
         Labels.fit(rows, multi_label=True, where="rows")
 
@@ -114,9 +174,12 @@ def test_recordings_of_no_use_are_bad_rows(tmp_path: Path) -> None:
         read_audio(path, 16_000)
     soundfile.write(path, samples * 1e38, 8000, subtype="FLOAT")
     with pytest.raises(
-        DataError, match=r"samples of at most 1,000,000, where 1 is full scale\. Got 9.*e\+37"
+        DataError, match=r"samples of at most 2,147,483,648, where 1 is full scale\. Got 9.*e\+37"
     ):
         read_audio(path)
+    soundfile.write(path, samples * (1 << 31), 8000, subtype="FLOAT")  # 32-bit numbers as they are
+    features = log_mel(read_audio(path).samples, FeatureOptions(sample_rate_hz=8000))
+    assert numpy.isfinite(features).all()
 
 
 @pytest.mark.parametrize("depth", [100, 900, 5000])

@@ -16,6 +16,7 @@ from seqloom.runs.example import Answered
 from seqloom.runs.run_folder import CARD, REPORT
 from seqloom.runs.usage import usage
 from seqloom.runs.yaml_values import write_yaml
+from seqloom.stored import read_bytes
 from seqloom.tasks.base import Preparation
 
 
@@ -98,7 +99,7 @@ Measured on the {report.split} split, with 95 % bootstrap intervals in brackets:
 def read_verdict(folder: Path) -> bool | None:
     """Whether the report of a run says that the model is better than the baseline; None: it says nothing."""
     try:
-        text = (folder / CARD).read_text(encoding="utf-8", errors="replace")
+        text = read_bytes(folder / CARD).decode(errors="replace")
     except OSError:
         return None
     if NOT_BETTER in text or AHEAD in text:

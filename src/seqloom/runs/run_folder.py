@@ -24,7 +24,7 @@ from seqloom.files import cannot_write, write_atomically
 from seqloom.runs import checksums, format_1, weights
 from seqloom.runs.config import PARTS, RunConfig, resolve
 from seqloom.runs.lock import RunLock
-from seqloom.stored import read_bytes
+from seqloom.stored import open_file, read_bytes
 from seqloom.tasks import task_named
 from seqloom.tasks.base import LoadedRun, Preparation
 
@@ -304,10 +304,10 @@ def load_run(folder: Path) -> LoadedRun:
 def training_seconds(folder: Path) -> float | None:
     """How long the training took, by the last record of `metrics.jsonl`; None where that does not say it."""
     try:
-        with (folder / METRICS).open("rb") as file:
+        with open_file(folder / METRICS) as file:
             file.seek(max(file.seek(0, os.SEEK_END) - LAST_BYTES, 0))
             return float(json.loads(file.read().splitlines()[-1])["seconds"])
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
         return None
 
 

@@ -22,8 +22,8 @@ UNKNOWN_SIZE = 0x7FFF0000
 """A size in a header from here on means 'unknown': programs that write to a pipe put such a value there."""
 MIN_RATE_HZ, MAX_RATE_HZ = 1000, 1_000_000
 """Of a recording: a second of one of 1 Hz would become 16,000 samples"""
-MAX_LEVEL = 1_000_000
-"""Of samples that are scaled otherwise, as 16-bit numbers are; squares of larger ones overflow"""
+MAX_LEVEL = 1 << 31
+"""Of samples that are scaled otherwise, as 32-bit numbers are; squares of much larger ones overflow"""
 READ_BYTES = 1 << 16
 FORMATS = "audio, such as wav, flac or ogg"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from torch.nn import functional as F
 from seqloom.data.tables.records import Example, Records
 from seqloom.errors import DataError
 from seqloom.tasks.base import Loss
+
+log = logging.getLogger("seqloom")
 
 LABEL_COLUMNS = ("labels", "label")
 LABEL_SEPARATOR = "|"
@@ -64,6 +67,13 @@ class Labels:
         if multi_label and len(names) > MAX_TOGETHER:
             expected = f"expected at most {MAX_TOGETHER:,} labels where a row may have any number of them"
             raise DataError(where, expected, got=f"{len(names):,}", hint="Leave out those that are rare")
+        if len(names) > MAX_COUNTED:
+            log.warning(
+                "%s labels are more than %s: their F1 is not measured, and the baseline is %s",
+                f"{len(names):,}",
+                f"{MAX_COUNTED:,}",
+                "no label" if multi_label else "the most frequent label",
+            )
         return cls(names, multi_label, tuple(totals[name] for name in names), len(rows))
 
     def encode(self, names: tuple[str, ...], where: str) -> numpy.ndarray:

@@ -25,7 +25,7 @@ SAMPLE_SENTENCES = 5
 MAX_TOKENS = 1 << 15
 """Of a sentence"""
 MAX_LINES = 2 * MAX_TOKENS
-"""That are kept of a sentence, comments included"""
+"""Of a sentence, comments included"""
 
 
 class ConllSentence(NamedTuple):
@@ -104,8 +104,8 @@ def read_conll(file: TableFile) -> Iterator[ConllSentence]:
                 continue
             tokens.append(columns[layout.token])
             tags.append(columns[layout.tag])
-        if len(tokens) > MAX_TOKENS:
-            expected = f"a sentence must have at most {MAX_TOKENS:,} tokens"
+        if len(tokens) > MAX_TOKENS or len(sentence) > MAX_LINES:
+            expected = f"a sentence must have at most {MAX_TOKENS:,} tokens, and {MAX_LINES:,} lines"
             hint = "Is an empty line missing between sentences?"
             mistake = DataError(f"{file.path}, line {first}", expected, got="more", hint=hint)
             tokens, tags = [], []
@@ -121,7 +121,7 @@ def _sentences(file: TableFile) -> Iterator[list[Line]]:
             if lines:
                 yield lines
             lines = []
-        elif len(lines) < MAX_LINES:  # of a longer one it is enough to know that it is too long
+        elif len(lines) <= MAX_LINES:  # of a longer one it is enough to know that it is too long
             lines.append((number, line))
     if lines:
         yield lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, final
 
 from seqloom.data.options import setting
 from seqloom.data.tables.columns import SYNONYMS
@@ -69,40 +69,63 @@ def _sniff(lines: Sequence[str], usual: str, has_header: bool) -> str:
 def _csv_values(file: TableFile, separator: str) -> Iterator[tuple[int, Values]]:
     """The line where each row begins, and its values, or why it has none."""
     csv.field_size_limit(MAX_CHARACTERS)
-    too_long: list[int] = []
-
-    def lines(text: TextIO) -> Iterator[str]:
-        for number, content in enumerate(bounded_lines(text), 1):
-            if content is None:
-                too_long.append(number)
-            yield "\n" if content is None else content
-
     with file.open_text() as text:
-        reader = csv.reader(lines(text), delimiter=separator, strict=True)
-        line = 1
+        lines = _Lines(text)
+        reader = csv.reader(lines, delimiter=separator, strict=True)
         while True:
+            line = lines.begin_row()
+            place = f"{file.path}, line {line}"
             try:
                 values: Values | None = next(reader, None)
             except csv.Error as error:
-                place = f"{file.path}, line {line}"
                 if "field limit" in str(error):
+                    lines.end_row()
                     expected = f"a value must have at most {MAX_CHARACTERS:,} characters"
                     hint = "Is a quote missing at its end?"
-                    yield line, DataError(place, expected, got="more", hint=hint)
-                    line = reader.line_num + 1
-                    continue
-                if "new-line" not in str(error):
+                    values = DataError(place, expected, got="more", hint=hint)
+                elif "new-line" in str(error):
+                    hint = "Lines end at LF or CRLF; quote a field that contains a CR"
+                    values = DataError(place, "expected a row", got="a CR within a line", hint=hint)
+                else:
                     hint = 'Quote a field that contains a quote, and double the inner one: "say ""no"""'
                     raise DataError(place, "expected a row", got=str(error), hint=hint) from None
-                hint = "Lines end at LF or CRLF; quote a field that contains a CR"
-                values = DataError(place, "expected a row", got="a CR within a line", hint=hint)
-            for number in too_long:
+            for number in lines.too_long:
                 yield number, DataError(f"{file.path}, line {number}", TOO_LONG)
-            too_long.clear()
             if values is None:
                 return
-            yield line, values
-            line = reader.line_num + 1
+            if not lines.too_long:  # else the row lacks a part
+                yield line, values
+
+
+@final
+class _Lines:
+    """The lines of a file for a reader of rows; those that are too long are empty, and known."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._number, self._quotes, self.too_long = 0, 0, list[int]()
+        self._lines = self._read(text)
+
+    def __iter__(self) -> Iterator[str]:
+        return self._lines
+
+    def _read(self, text: TextIO) -> Iterator[str]:
+        for self._number, line in enumerate(bounded_lines(text), 1):
+            if line is None:
+                self.too_long.append(self._number)
+                yield "\n"
+            else:
+                self._quotes += line.count('"')
+                yield line
+
+    def begin_row(self) -> int:
+        """The number of the next line, with which a row begins."""
+        self._quotes, self.too_long = 0, []
+        return self._number + 1
+
+    def end_row(self) -> None:
+        """Pass over the lines to the end of the quotes that are open in this row."""
+        while self._quotes % 2 and next(self._lines, None) is not None:
+            pass
 
 
 def _tab_values(file: TableFile) -> Iterator[tuple[int, Values]]:

@@ -16,7 +16,7 @@ from seqloom.errors import DataError
 
 HEAD_CHARACTERS = 1 << 14
 """What is looked at to recognize a layout"""
-MAX_CHARACTERS = 1 << 22
+MAX_CHARACTERS = 1 << 23
 """Of a text in a row; a longer one makes the row a bad one"""
 MAX_LINE = 1 << 26
 """Characters or bytes of a line; a longer one is passed over"""

@@ -15,6 +15,7 @@ MAX_VALUE_CHARACTERS = MAX_LINE
 """A value of a list that has no end by then has none."""
 MAX_DEPTH = 64
 """Of lists and objects within one another"""
+CONTAINERS = frozenset({dict, list})
 DELIMITER = re.compile(r"\s*(\S)\s*")
 
 
@@ -30,7 +31,7 @@ def read_jsonl(file: TableFile) -> Iterator[Row]:
                 continue
             try:
                 value = json.loads(line)
-                _check(line, value)
+                check(line, value)
             except (ValueError, RecursionError) as error:
                 yield Row(place, {}, DataError(place, "expected a JSON object", got=str(error)))
             else:
@@ -51,7 +52,7 @@ def read_json(file: TableFile) -> Iterator[Row]:
         for number, (source, value) in enumerate(_values_of_list(file, text), 1):
             place = f"{file.path}, row {number}"
             try:
-                _check(source, value)
+                check(source, value)
             except ValueError as error:
                 yield Row(place, {}, DataError(place, "expected a JSON object", got=str(error)))
             else:
@@ -64,22 +65,27 @@ def _row(place: str, value: Any) -> Row:
     return Row(place, {}, DataError(place, "expected a JSON object", got=type(value).__name__))
 
 
-def _check(source: str, value: Any) -> None:
+def check(source: str, value: Any) -> None:
     """Refuse values that would be errors later: half of a surrogate pair is valid JSON, but no character.
 
     Raises:
         ValueError: there are such, or values that are nested too deeply.
     """
-    if source.count("[") + source.count("{") > MAX_DEPTH and _depth(value, MAX_DEPTH) > MAX_DEPTH:
+    if source.count("[") + source.count("{") > MAX_DEPTH and _is_deep(value):
         raise ValueError("values that are nested too deeply")
     if "\\u" in source:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
 
 
-def _depth(value: Any, most: int) -> int:
-    """How deep lists and objects are nested; at `most` it is deep enough to stop."""
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + max((_depth(part, most - 1) for part in parts), default=0) if most >= 0 else 1
+def _is_deep(value: Any) -> bool:
+    """Whether lists and objects are nested more than `MAX_DEPTH` deep; level by level, as rows are long."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        parts = (part.values() if type(part) is dict else part for part in level)
+        level = [part for values in parts for part in values if type(part) in CONTAINERS]
+        if not level:
+            return False
+    return True
 
 
 def _values_of_list(file: TableFile, text: TextIO) -> Iterator[tuple[str, Any]]:
