@@ -31,6 +31,7 @@ DATA = {
     **dict.fromkeys(("jsb", "jsb-joint"), "music/piano_rolls/JSB_Chorales.mat"),
     **dict.fromkeys(("nottingham", "nottingham-joint"), "music/piano_rolls/Nottingham.mat"),
     "nottingham-midi": "music/nottingham",
+    "flickr8k": "images/flickr8k",
     **dict.fromkeys(("mnist", "mnist-rows", "mnist-pixels"), "images/mnist"),
     "tag": None,
     "tag-one-way": None,

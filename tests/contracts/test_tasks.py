@@ -309,10 +309,13 @@ def test_its_model_can_be_traced_and_clamped(case: Case) -> None:
         assert tensor.isfinite().all()
         if not name.startswith("speller."):
             assert len(tensor) == len(trace.steps_of(name)) > 1, name
-    _, row = next(line for line in _documented_layers() if line[0] == case.task.name)
-    patterns = [f"{name}.*".replace(".N", ".*").replace(".M", ".*") for name in row]
-    for name in set(trace) - {"attention"}:
-        assert any(fnmatchcase(name, pattern) for pattern in patterns), f"{name} is not in docs/inspect.md"
+    if NAMES_OF_VALUES.exists():  # a task of one's own, elsewhere, has no page to be on
+        _, row = next(line for line in _documented_layers() if line[0] == case.task.name)
+        patterns = [f"{name}.*".replace(".N", ".*").replace(".M", ".*") for name in row]
+        for name in set(trace) - {"attention"}:
+            assert any(fnmatchcase(name, pattern) for pattern in patterns), (
+                f"{name} is not in docs/inspect.md"
+            )
     if "attention" in trace:
         assert trace["attention"].shape == (len(trace.written), len(trace.steps))
         torch.testing.assert_close(trace["attention"].sum(1), torch.ones(len(trace.written)))
@@ -360,9 +363,12 @@ def _traced_input(case: Case) -> Any:
     return _inputs(case)[0]
 
 
+NAMES_OF_VALUES = Path(__file__).parents[2] / "docs/inspect.md"
+
+
 def _documented_layers() -> list[tuple[str, list[str]]]:
     """The second table of docs/inspect.md: tasks, and the names of their layers."""
-    text = (Path(__file__).parents[2] / "docs/inspect.md").read_text().split("| task | layers |")[1]
+    text = NAMES_OF_VALUES.read_text().split("| task | layers |")[1]
     rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", text, flags=re.MULTILINE)
     return [(task, re.findall(r"`([\w.]+)`", names)) for task, names in rows]
 

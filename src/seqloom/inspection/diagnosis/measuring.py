@@ -50,7 +50,7 @@ def measure_module(
     >>> from seqloom.layers.recurrent import RNN
     >>> layer, x = RNN(3, 4).eval(), torch.randn(12, 2, 3)
     >>> place = measure_module(layer, [lambda: layer(x)[0][-1].sum()])["layers.0"]
-    >>> place.gradient.max_lag, place.gradient.share[0]
+    >>> place.gradient.max_lag, float(place.gradient.share[0])
     (12, 1.0)
     """
     named = choose_places(module, pattern)
