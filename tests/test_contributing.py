@@ -62,7 +62,7 @@ CHANGES = (
     Change(
         "How to add a task",
         ("src/seqloom/tasks/rate/__init__.py", "src/seqloom/tasks/rate/task.py"),
-        21,
+        22,
         contract="rate",
     ),
 )
