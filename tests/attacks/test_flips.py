@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-import resource
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -29,8 +29,13 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in names)
 
 
-def peak_kib() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak_kib(*, anew: bool = False) -> int:
+    """The most memory that this process held; anew: from now on, whatever came before."""
+    if anew:
+        Path("/proc/self/clear_refs").write_text("5")
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert peak is not None
+    return int(peak[1])
 
 
 def damages(folder: Path, seed: str, few: int) -> list[tuple[Path, random.Random]]:
@@ -40,9 +45,20 @@ def damages(folder: Path, seed: str, few: int) -> list[tuple[Path, random.Random
     return [(files[number % len(files)], random.Random(f"{seed} {number}")) for number in range(count)]
 
 
+def _hold(mebibytes: int) -> None:
+    assert len(b"x" * (mebibytes << 20)) == mebibytes << 20
+
+
+def test_the_peak_of_memory_is_that_of_the_test() -> None:
+    _hold(300)  # a test before
+    before = peak_kib(anew=True)
+    _hold(200)
+    assert 150 << 10 < peak_kib() - before < 250 << 10
+
+
 def test_a_model_answers_the_same_or_says_why_not(small_run: SmallRun, tmp_path: Path) -> None:
     copy = small_run.copy(tmp_path / "run")
-    expected, before = answer(copy), peak_kib()
+    expected, before = answer(copy), peak_kib(anew=True)
     for file, choice in damages(copy.folder, "answer", 4):
         content = file.read_bytes()
         damaged, name = flipped(content, choice)

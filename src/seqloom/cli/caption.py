@@ -40,17 +40,12 @@ def command(
     from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.terminal.output import log, print_answers, print_json, run_settings
-    from seqloom.errors import ConfigError
-    from seqloom.files import require_new_file
+    from seqloom.cli.terminal.output import log, print_answers, print_json, require_new_page, run_settings
     from seqloom.inference.captioning import caption_pictures
     from seqloom.inference.predictor import load
     from seqloom.progress import shown
 
-    if attention is not None:
-        if attention.suffix.lower() not in (".html", ".htm"):
-            raise ConfigError("--attention", "expected a name that ends in .html", got=str(attention))
-        require_new_file(attention, overwrite)
+    require_new_page("--attention", attention, overwrite)
     decoding, reading = run_settings(settings)
     decoding |= {} if num_beams is None else {"num_beams": num_beams}
     predictor = load(run)

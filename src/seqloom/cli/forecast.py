@@ -61,7 +61,7 @@ def command(
     from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.terminal.output import log, print_json, run_settings
+    from seqloom.cli.terminal.output import log, print_json, require_new_page, run_settings
     from seqloom.files import require_new_file, write_atomically
     from seqloom.inference.forecast_table import rows_of, to_csv
     from seqloom.inference.predictor import load
@@ -69,9 +69,9 @@ def command(
 
     decoding, reading = run_settings(settings)
     levels = None if level is None else parse_levels(level)
-    for file in (plot, out):
-        if file is not None:
-            require_new_file(file, overwrite)
+    require_new_page("--plot", plot, overwrite)
+    if out is not None:
+        require_new_file(out, overwrite)
     with shown():
         forecast = load(run).forecast(
             data,

@@ -30,23 +30,10 @@ def forecast_data(
     if request.horizon is not None and request.horizon < 1:
         raise ConfigError("forecast", "the horizon must be an int >= 1", got=request.horizon)
     context = predictor.context(**decoding)
-    table = predictor.config.read(training_data(predictor.folder) if data is None else data, strict, reading)
+    if data is None:
+        from seqloom.training import checkpoint
+
+        data = checkpoint.find_data(predictor.folder, "the series to go on with")
+    table = predictor.config.read(data, strict, reading)
     log(f"data: {table.path} ({table.describe()})")
     return task.forecast(predictor.model, table, request, context)
-
-
-def training_data(folder: Path) -> Path:
-    """Where the data lies that a model was trained on.
-
-    Raises:
-        RunError: the run folder does not say it, or it is not there any more.
-    """
-    from seqloom.training import checkpoint
-
-    expected, got = "expected DATA, the series to go on with", "none"
-    if (folder / checkpoint.FILE).exists():
-        path = checkpoint.data_path(folder)
-        if path.exists():
-            return path
-        got = f"none, and nothing is at {path} any more"
-    raise RunError(folder, expected, got=got)

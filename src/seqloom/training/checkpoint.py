@@ -96,6 +96,25 @@ def data_path(folder: Path) -> Path:
         raise RunError(path, "expected a checkpoint of this version", got=got) from None
 
 
+def find_data(folder: Path, purpose: str) -> Path:
+    """Where the data lies that a run was trained on, for those who name no other.
+
+    Args:
+        folder: a run folder.
+        purpose: what it is needed for, in the words of an error: `the series to go on with`.
+
+    Raises:
+        RunError: the run folder does not say it, or it is not there any more.
+    """
+    got = "none"
+    if (folder / FILE).exists():
+        path = data_path(folder)
+        if path.exists():
+            return path
+        got = f"none, and nothing is at {path} any more"
+    raise RunError(folder, f"expected DATA, {purpose}", got=got)
+
+
 def _load(path: Path) -> Checkpoint:
     tensors, metadata = weights.read(path)
     try:

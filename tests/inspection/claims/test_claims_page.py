@@ -102,7 +102,9 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert run_command(monkeypatch, 24, "--out", out) == 2
     assert "expected a new file" in capsys.readouterr().err
     assert run_command(monkeypatch, 24, "--out", tmp_path / "few.png", "--overwrite") == 2
-    assert "claims --out: expected a page, which ends with .html. Got few.png." in capsys.readouterr().err
+    assert (
+        f"--out: expected a name that ends in .html. Got {tmp_path / 'few.png'}." in capsys.readouterr().err
+    )
     assert run_command(monkeypatch, "3b") == 2
     assert "claims: a number must be 1 to 34. Got 3b." in capsys.readouterr().err
     assert run_command(monkeypatch, out, "--compare") == 2

@@ -52,16 +52,13 @@ def command(
 
     import_torch()
     from seqloom.cli.terminal.checks import print_checks
-    from seqloom.cli.terminal.output import log, print_json, run_settings
+    from seqloom.cli.terminal.output import log, print_json, require_new_page, run_settings
     from seqloom.errors import ConfigError
-    from seqloom.files import require_new_file, write_atomically
+    from seqloom.files import write_atomically
     from seqloom.inspection.checks.checking import check
     from seqloom.progress import shown
 
-    if out is not None:
-        if out.suffix.lower() not in (".html", ".htm"):
-            raise ConfigError("--out", "expected a name that ends in .html", got=str(out))
-        require_new_file(out, overwrite)
+    require_new_page("--out", out, overwrite)
     decoding, reading = run_settings(settings)
     if decoding:
         raise ConfigError("--set", "only data.* can be set for a check", got="decoding.*")

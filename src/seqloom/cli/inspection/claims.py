@@ -37,19 +37,16 @@ def command(
         _compare(numbers or [], as_json)
         return
     chosen = [_number(text) for text in numbers or []]
-    from seqloom.files import require_new_file
+    from seqloom.cli.terminal.output import log, print_json, require_new_page
 
+    require_new_page("--out", out, overwrite)
     if out is not None:
-        if out.suffix.lower() == ".png":
-            from seqloom.errors import ConfigError
+        from seqloom.files import require_new_file
 
-            raise ConfigError("claims --out", "expected a page, which ends with .html", got=out.name)
-        for path in (out, out.with_suffix(".png")):
-            require_new_file(path, overwrite)
+        require_new_file(out.with_suffix(".png"), overwrite)
     from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.terminal.output import log, print_json
     from seqloom.inspection.claims import run_claims
     from seqloom.inspection.claims.report import claims_json, outcome_lines, summary
     from seqloom.progress import shown

@@ -41,9 +41,9 @@ def command(
     from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.terminal.output import log, print_json, run_settings
+    from seqloom.cli.terminal.output import log, print_json, require_new_page, run_settings
     from seqloom.errors import ConfigError
-    from seqloom.files import require_new_file, write_atomically
+    from seqloom.files import write_atomically
     from seqloom.inspection.diagnosis import diagnose
     from seqloom.inspection.diagnosis.text import describe
     from seqloom.progress import shown
@@ -51,8 +51,7 @@ def command(
     decoding, reading = run_settings(settings)
     if decoding:
         raise ConfigError("--set", "a diagnosis decodes nothing: only data.* can be set", got="decoding.*")
-    if out is not None:
-        require_new_file(out, overwrite)
+    require_new_page("--out", out, overwrite)
     with shown():
         diagnosis = diagnose(
             run, data, layers=layers, num_batches=batches, seed=seed, strict=strict, reading=reading, log=log

@@ -68,8 +68,8 @@ def command(
     from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.terminal.output import log, print_json, run_settings
-    from seqloom.files import require_new_file, write_atomically
+    from seqloom.cli.terminal.output import log, print_json, require_new_page, run_settings
+    from seqloom.files import write_atomically
     from seqloom.inference.predictor import load
     from seqloom.inspection.inspector import inspect
     from seqloom.inspection.inspector.inputs import read_one
@@ -79,8 +79,7 @@ def command(
 
     _, reading = run_settings(settings)
     chosen = None if select is None else parse_steps(select)
-    if out is not None:
-        require_new_file(out, overwrite)
+    require_new_page("--out", out, overwrite)
     predictor = load(run)
     with shown():
         first, second = (

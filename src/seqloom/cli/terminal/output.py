@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from seqloom.errors import one_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from seqloom.tasks.base import Output
 
 
@@ -31,6 +33,23 @@ def print_answers(answers: Sequence[Output]) -> None:
         print(one_line(answer.text), flush=True)
         if "error" in answer.details:
             log(f"skipped: {answer.details['error']}")
+
+
+def require_new_page(option: str, path: Path | None, overwrite: bool) -> None:
+    """Refuse the name of a page that cannot be written, before there is anything to write.
+
+    Raises:
+        ConfigError: it is not the name of an HTML file.
+        RunError: there is such a file, or no such folder.
+    """
+    from seqloom.errors import ConfigError
+    from seqloom.files import require_new_file
+
+    if path is None:
+        return
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(option, "expected a name that ends in .html", got=str(path))
+    require_new_file(path, overwrite)
 
 
 def run_settings(settings: Sequence[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from seqloom.data.batching import Batching, to_device
 from seqloom.data.tables.records import Records
-from seqloom.errors import RunError
 from seqloom.state import State, detach
 from seqloom.training import checkpoint
 
@@ -68,7 +67,8 @@ def draw_sample(
         DataError: the data cannot be read, or is that of another task.
     """
     config, task = run.config, run.config.task
-    path = training_data(run.folder) if data is None else Path(data)
+    purpose = "the examples to diagnose it with"
+    path = checkpoint.find_data(run.folder, purpose) if data is None else Path(data)
     splits = task.divide(run.preparation, config.read(path, strict, reading))
     log(f"data: {path} ({splits.describe()})")
     training = config.training
@@ -91,21 +91,6 @@ def draw_sample(
     batch = next(run.preparation.source(splits, "train", few).batches(0))
     few_loss = _loss_of(run, to_device(batch, run.model.device), context)
     return Sample(losses, few_loss, rows, source.carries_state, path, shared_inputs(splits, run))
-
-
-def training_data(folder: Path) -> Path:
-    """Where the data lies that a run was trained on.
-
-    Raises:
-        RunError: the run folder does not say it, or it is not there any more.
-    """
-    expected, got = "expected DATA, the examples to diagnose it with", "none"
-    if (folder / checkpoint.FILE).exists():
-        path = checkpoint.data_path(folder)
-        if path.exists():
-            return path
-        got = f"none, and nothing is at {path} any more"
-    raise RunError(folder, expected, got=got)
 
 
 def shared_inputs(splits: Any, run: Predictor) -> float | None:
