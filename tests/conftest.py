@@ -21,6 +21,10 @@ torch.set_num_threads(1)
 # Every training ends with a report, whose draws take a good part of a small one's time.
 bootstrap.RESAMPLES = 100
 
+# No test cuts the power, and every small training would wait for the disk some sixty times. Processes that tests
+# start do wait.
+os.fsync = lambda descriptor: None
+
 # Examples are derived from the test, so that runs are reproducible; on a shared machine no deadline holds.
 settings.register_profile("house", derandomize=True, deadline=None)
 settings.load_profile("house")
@@ -47,6 +51,14 @@ def pytest_collection_finish() -> None:
     """Modules stay, and need not be searched for garbage again and again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests put into the cache is their own, and leaves with them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEQLOOM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -100,9 +100,8 @@ def new_folder() -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Intervals and power cuts are tested elsewhere, and would take most of the time."""
+    """Intervals are tested elsewhere, and would take most of the time."""
     monkeypatch.setattr(bootstrap, "RESAMPLES", 10)
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path / "cache"))
     yield
     gc.collect()
