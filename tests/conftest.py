@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 # Every training ends with a report, whose draws take a good part of a small one's time.
 bootstrap.RESAMPLES = 100
 
-# No test cuts the power, and every small training would wait for the disk some sixty times. Processes that tests
+# No test cuts the power, and a training of three steps would wait for the disk 18 times. Processes that tests
 # start do wait.
 os.fsync = lambda descriptor: None
 
