@@ -16,7 +16,7 @@ from seqloom.data.audio.files import read_audio
 from seqloom.data.read import read
 from seqloom.data.tables.formats import conll, delimited, file, json_rows
 from seqloom.data.text.vocabulary import Vocabulary
-from seqloom.errors import DataError
+from seqloom.errors import ConfigError, DataError
 from seqloom.tasks.classify import labels
 from seqloom.tasks.classify.labels import Labels
 
@@ -189,6 +189,32 @@ def test_deep_rows_are_bad_rows(tmp_path: Path, depth: int) -> None:
     path.write_text(jsonl_of("b") + deep)
     (message,) = read(path).skipped["train"]
     assert message.startswith(f"{path}, line 14: expected a JSON object. Got ")
+
+
+def test_a_signal_slower_than_sound_is_a_series(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    from seqloom.data.audio.files import read_audio
+
+    soundfile.write(tmp_path / "ecg.wav", numpy.sin(numpy.arange(800)), 250)
+    with pytest.raises(DataError) as raised:
+        read_audio(tmp_path / "ecg.wav")
+    assert str(raised.value) == (
+        f"{tmp_path / 'ecg.wav'}: expected a sample rate from 1,000 to 1,000,000 Hz. Got 250 Hz. "
+        "A signal as slow as an ECG or an accelerometer's is a series of numbers: "
+        "give its samples, as `values`, in rows with a label."
+    )
+
+
+def test_more_mels_than_the_spectrum_holds_are_refused() -> None:
+    pytest.importorskip("kaldi_native_fbank")
+    from seqloom.data.audio.features import FeatureOptions, check_options
+
+    with pytest.raises(ConfigError) as raised:
+        check_options(FeatureOptions(sample_rate_hz=2000))
+    assert str(raised.value) == (
+        "data.num_mels: must be fewer for frames of 25 ms at 2000 Hz. Got 64. "
+        "Or set data.frame_length_ms higher."
+    )
 
 
 def test_metadata_names_files_of_its_own_folder(tmp_path: Path) -> None:
