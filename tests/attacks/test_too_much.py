@@ -217,6 +217,19 @@ def test_more_mels_than_the_spectrum_holds_are_refused() -> None:
     )
 
 
+@pytest.mark.usefixtures("little_memory")
+def test_many_words_with_many_tags_are_counted_as_pairs() -> None:
+    """As a table they would take 1.2 GB, and their shares twice as much."""
+    from seqloom.baselines.majority import ConditionalShares
+    from seqloom.tasks.tag.preparation import Preparation
+
+    words = {f"w{number}": {f"t{number % 1000}": 2} for number in range(150_000)}
+    preparation = Preparation(words, "", lowercase=False)
+    shares = ConditionalShares(preparation.counts())
+    chosen = shares.most_frequent[preparation.encode("w0 w149999").words]
+    assert [preparation.tags[number] for number in chosen] == ["t0", "t999"]
+
+
 def test_metadata_names_files_of_its_own_folder(tmp_path: Path) -> None:
     soundfile = pytest.importorskip("soundfile")
     folder = tmp_path / "data"
