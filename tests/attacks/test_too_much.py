@@ -248,6 +248,7 @@ def test_metadata_names_files_of_its_own_folder(tmp_path: Path) -> None:
         "If you trust the table: --set data.files_outside=true."
     )
     assert f"Got {tmp_path / 'secret.wav'}." in second
+    assert list(read(folder / "metadata.csv").skipped["train"]) == [first, second]
     from seqloom.data.options import ReadOptions
 
     assert not read(folder, options=ReadOptions(files_outside=True)).skipped
