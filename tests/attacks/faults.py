@@ -1,11 +1,13 @@
-"""A disk that fails once: the n-th call that changes a folder raises an error, or the process ends there."""
+"""A disk that fails: the n-th call that changes a folder raises an error, or the process ends there."""
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import errno
+import io
 import os
-import tempfile
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, final
@@ -15,10 +17,15 @@ import pytest
 
 from seqloom.runs import weights
 
-ENOSPC, EIO, KILL = "ENOSPC", "EIO", "kill"
-HOW = (ENOSPC, EIO, KILL)
+ENOSPC, EIO, KILL, STOP = "ENOSPC", "EIO", "kill", "stop"
+FULL, BROKEN = "full", "broken"
+HOW = (ENOSPC, EIO, KILL, FULL, BROKEN)
 KILLED = 137
 RENAMING = ("replace", "rename", "link")
+FREEING = ("truncate", "unlink", "rmdir", *RENAMING, "chmod", "fsync")
+"""What a full disk lets be done"""
+OPEN = io.open
+SAVE_FILE = weights.save_file
 
 
 @final
@@ -28,82 +35,141 @@ class Disk:
     Args:
         folder: whatever is in it counts.
         fails_at: the number of the call, from 0; None: none fails.
-        how: `ENOSPC` or `EIO`, after half of what is written; or `kill`, the end of the process there.
+        how: `ENOSPC` or `EIO`, after half of what is written; `full` or `broken`, the same of all calls from
+            there on; or `kill`, the end of the process there, or `stop`, until another process continues it,
+            after half of what is written.
     """
 
     def __init__(self, folder: Path, fails_at: int | None = None, how: str = ENOSPC) -> None:
         self.folder, self.fails_at, self.how = os.path.realpath(folder), fails_at, how
         self.calls: list[str] = []
 
-    def _fails(self, name: str, path: Any) -> bool:
-        """Count a call; whether it is the one."""
-        path = os.path.realpath(f"/proc/self/fd/{path}" if isinstance(path, int) else path)
-        if not path.startswith(f"{self.folder}{os.sep}"):
-            return False
-        self.calls.append(f"{name} {os.path.basename(path)}")
-        return len(self.calls) - 1 == self.fails_at
+    def holds(self, path: Any) -> bool:
+        """Whether a file, by its name or descriptor, is in the folder."""
+        return _name(path).startswith(f"{self.folder}{os.sep}")
 
-    def _fail(self, path: Any) -> None:
+    def fails(self, name: str, path: Any) -> bool:
+        """Count a call; whether it fails."""
+        if not self.holds(path):
+            return False
+        self.calls.append(f"{name} {os.path.basename(_name(path))}")
+        number = len(self.calls) - 1
+        if self.fails_at is None or number < self.fails_at:
+            return False
+        if number == self.fails_at or self.how == BROKEN:
+            return True
+        return self.how == FULL and name not in FREEING
+
+    def fail(self, path: Any) -> None:
+        """Raise what the disk answers, or end the process."""
         if self.how == KILL:
             os._exit(KILLED)
-        code = getattr(errno, self.how)
+        if self.how == STOP:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        code = errno.ENOSPC if self.how in (ENOSPC, FULL) else errno.EIO
         raise OSError(code, os.strerror(code), str(path))
 
     def _wrapped(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(path: Any, *arguments: Any, **options: Any) -> Any:
-            if self._fails(name, arguments[0] if name in RENAMING else path):
-                self._fail(path)
+            folder = options.get("dir_fd")
+            changed = arguments[0] if name in RENAMING else path
+            if self.fails(name, changed if folder is None else f"{_name(folder)}/{changed}"):
+                self.fail(path)
             return function(path, *arguments, **options)
 
         return call
 
-    def _write(self, path: Path, content: bytes) -> int:
-        fails = self._fails("write", path)
-        with open(path, "wb") as file:
-            file.write(content[: len(content) // 2] if fails else content)
-        if fails:
-            self._fail(path)
-        return len(content)
+    def _write(self, descriptor: int, content: bytes) -> int:
+        if not self.fails("write", descriptor):
+            return WRITE(descriptor, content)
+        WRITE(descriptor, content[: len(content) // 2])
+        self.fail(_name(descriptor))
+        return 0
+
+    def _open(self, file: Any, mode: str = "r", buffering: int = -1, *arguments: Any, **options: Any) -> Any:
+        """As `open`, whose files write here."""
+        if isinstance(file, int) or not set(mode) & set("wax+") or not self.holds(file):
+            return OPEN(file, mode, buffering, *arguments, **options)
+        if not os.path.exists(file) and self.fails("open", file):
+            self.fail(file)
+        raw = _File(self, file, mode.replace("b", "").replace("t", ""))
+        if buffering == 0:
+            return raw
+        buffered = (io.BufferedRandom if "+" in mode else io.BufferedWriter)(raw)
+        return buffered if "b" in mode else io.TextIOWrapper(buffered, *arguments, **options)
 
     def _save_tensors(self, tensors: Any, path: Path, metadata: Any) -> None:
-        fails = self._fails("write", path)
+        fails = self.fails("write", path)
         SAVE_FILE(tensors, path, metadata)
         if fails:
             os.truncate(path, path.stat().st_size // 2)
-            self._fail(path)
+            self.fail(path)
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
         """Watch this process."""
         with contextlib.ExitStack() as stack:
-            for name in ("fsync", "mkdir", *RENAMING, "chmod"):
+            for name in ("fsync", "mkdir", "unlink", "rmdir", *RENAMING, "chmod"):
                 function = _do_nothing if name == "fsync" else getattr(os, name)
-                wrapped = self._wrapped(name, function)
-                stack.enter_context(mock.patch.object(os, name, wrapped))
-            stack.enter_context(
-                mock.patch.object(Path, "write_bytes", lambda path, data: self._write(path, data))
-            )
+                stack.enter_context(mock.patch.object(os, name, self._wrapped(name, function)))
             touch = self._wrapped("touch", Path.touch)
             stack.enter_context(
                 mock.patch.object(Path, "touch", lambda path, **options: touch(path, **options))
             )
+            stack.enter_context(mock.patch.object(os, "write", self._write))
+            for module in (io, builtins):
+                stack.enter_context(mock.patch.object(module, "open", self._open))
             stack.enter_context(mock.patch.object(weights, "save_file", self._save_tensors))
             yield
+
+
+@final
+class _File(io.FileIO):
+    """A file of a `Disk`: what does not fit is half written, as `write` says by what it returns."""
+
+    def __init__(self, disk: Disk, path: Any, mode: str) -> None:
+        super().__init__(path, mode)
+        self._disk, self._is_full = disk, False
+
+    def write(self, content: Any) -> int:
+        if self._is_full:
+            self._disk.fail(self.name)
+        if not self._disk.fails("write", self.name):
+            return super().write(content)
+        half = len(content) // 2
+        if half:
+            super().write(memoryview(content)[:half])
+        self._is_full = self._disk.how in (ENOSPC, FULL)
+        if not half or not self._is_full:
+            self._disk.fail(self.name)
+        return half
+
+    def truncate(self, size: int | None = None) -> int:
+        if self._disk.fails("truncate", self.name):
+            self._disk.fail(self.name)
+        return super().truncate(size)
+
+
+def _name(path: Any) -> str:
+    """The whole name of a file, of which the last part may be a link, by its name or descriptor."""
+    if isinstance(path, int):
+        return os.readlink(f"/proc/self/fd/{path}")
+    path = os.path.abspath(path)
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
 def _do_nothing(descriptor: int) -> None:
     """There is no power cut here, and to wait for a disk takes most of the time."""
 
 
-SAVE_FILE = weights.save_file
+WRITE = os.write
 
 
-def count_calls(work: Callable[[Path], object]) -> list[str]:
-    """The calls that change the folder in which `work` works."""
-    with tempfile.TemporaryDirectory() as folder:
-        disk = Disk(Path(folder))
-        with disk.watched():
-            work(Path(folder))
+def count_calls(work: Callable[[Path], object], folder: Path) -> list[str]:
+    """The calls that change `folder`, in which `work` works."""
+    disk = Disk(folder)
+    with disk.watched():
+        work(folder)
     return disk.calls
 
 
@@ -119,12 +185,17 @@ def run_with_fault(
         except Exception as error:
             return error
         return None
-    child = os.fork()
-    if child == 0:
-        with contextlib.suppress(BaseException), disk.watched():
-            work(folder)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
+    _, status = os.waitpid(run_beside(work, folder, number, how), 0)
     if os.waitstatus_to_exitcode(status) != KILLED:
         pytest.fail(f"call {number} was never made")
     return None
+
+
+def run_beside(work: Callable[[Path], object], folder: Path, number: int, how: str) -> int:
+    """Do `work` in a process of its own, on a disk whose call of that number fails; its number."""
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException), Disk(folder, number, how).watched():
+            work(folder)
+        os._exit(0)
+    return child

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +16,10 @@ import torch
 from torch import nn
 
 import seqloom
+from seqloom.data.cache import cached_folder
 from seqloom.errors import RunError
 from seqloom.files import write_atomically
-from seqloom.runs import run_folder
+from seqloom.runs import run_folder, weights
 from seqloom.runs.lock import RunLock, remove_abandoned
 from seqloom.training import checkpoint
 from seqloom.training.checkpoint import Checkpoint
@@ -23,9 +28,14 @@ from seqloom.training.monitoring.records import Record
 from seqloom.training.state import TrainingState
 from seqloom.training.train import train
 
-from .damage import time_limit
-from .faults import HOW, KILL, count_calls, run_with_fault
+from .damage import EXAMPLES, time_limit
+from .faults import BROKEN, FULL, HOW, KILL, STOP, count_calls, run_beside, run_with_fault
 from .runs import KINDS, SMALL, SmallRun
+
+IS_WHOLE = EXAMPLES >= 1000
+"""Every call fails in every way, which takes an hour."""
+POINTS = 3
+CASES = [*product(KINDS, HOW if IS_WHOLE else ("any",))]
 
 
 def numbered(step: int) -> Checkpoint:
@@ -41,10 +51,16 @@ def weights_of(step: int) -> nn.Module:
     return model
 
 
+@cache
+def restored(source: Path) -> tuple[Any, str, Any]:
+    """The configuration of a run folder, the digest of its data, and its preparation."""
+    config, digest = run_folder.read_config(source)
+    return config, digest, run_folder.restore_preparation(source, config)
+
+
 def keep_a_run(source: Path, done: list[str]) -> Callable[[Path], None]:
     """All that a training does to a run folder, without the training; what is done is added to `done`."""
-    config, digest = run_folder.read_config(source)
-    preparation = run_folder.restore_preparation(source, config)
+    config, digest, preparation = restored(source)
 
     def work(folder: Path) -> None:
         run = folder / "run"
@@ -52,8 +68,9 @@ def keep_a_run(source: Path, done: list[str]) -> Callable[[Path], None]:
             run, config, digest, preparation, lambda new: checkpoint.save(new, numbered(0))
         )
         done.append("checkpoint 0")
-        records = MetricsFile(run / run_folder.METRICS)
+        records = None
         try:
+            records = MetricsFile(run / run_folder.METRICS)
             for step in (1, 2):
                 records.on_record(Record(step, 0, 1.0, "train", "word", {"loss_nats_per_word": 1.0}, "loss"))
                 records.written_bytes()
@@ -66,7 +83,8 @@ def keep_a_run(source: Path, done: list[str]) -> Callable[[Path], None]:
             write_atomically(run / run_folder.CARD, "card")
             done.append("card")
         finally:
-            records.close()
+            if records is not None:
+                records.close()
             lock.release()
 
     return work
@@ -98,8 +116,6 @@ def check_run(folder: Path, done: list[str]) -> None:
         assert all(path.name.startswith(".run.") for path in folder.iterdir())
         for path in folder.iterdir():
             if not (path / "resume" / "lock").exists():
-                import os
-
                 os.utime(path, (0, 0))
         remove_abandoned(run)
         assert not list(folder.iterdir())
@@ -125,9 +141,11 @@ def test_every_call_that_keeps_a_run_may_fail(
     runs: Callable[[str], SmallRun], tmp_path: Path, how: str
 ) -> None:
     source = runs("generate").folder
-    calls = count_calls(keep_a_run(source, []))
-    assert len(calls) > 60
-    for number, call in enumerate(calls):
+    (tmp_path / "whole").mkdir()
+    calls = count_calls(keep_a_run(source, []), tmp_path / "whole")
+    assert len(calls) > 110
+    step = 3 if how in (FULL, BROKEN) and not IS_WHOLE else 1
+    for number, call in list(enumerate(calls))[::step]:
         folder, done = tmp_path / str(number), Diary(tmp_path / f"{number}.diary")
         folder.mkdir()
         error = run_with_fault(keep_a_run(source, done), folder, number, how)
@@ -142,8 +160,28 @@ def test_every_call_that_keeps_a_run_may_fail(
             raise
 
 
+@pytest.mark.parametrize("how", HOW)
+def test_every_call_that_fills_the_cache_may_fail(
+    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(folder: Path) -> Path:
+        monkeypatch.setenv("SEQLOOM_CACHE", str(folder / "cache"))
+        return cached_folder("kind", "key", lambda inner: (inner / "values").write_bytes(bytes(100)))
+
+    (tmp_path / "whole").mkdir()
+    for number, call in enumerate(count_calls(fill, tmp_path / "whole")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        error = run_with_fault(fill, folder, number, how)
+        assert error is None or isinstance(error, RunError), call
+        assert how == KILL or error is not None, call
+        assert (fill(folder) / "values").read_bytes() == bytes(100), call
+
+
 def make_training(name: str, folder: Path) -> Callable[[Path], None]:
-    """A training of a kind, of three steps."""
+    """A training of a kind, of three steps; one of them writes all that a training can write."""
+    from seqloom.inspection.report.writing import write_report
+
     kind = KINDS[name]
     path, _ = kind.write(folder)
     settings: dict[str, Any] = {
@@ -152,40 +190,82 @@ def make_training(name: str, folder: Path) -> Callable[[Path], None]:
     settings |= {f"model.{key}": value for key, value in SMALL.items()}
     settings |= {"training.max_steps": 3, "training.validate_every": 2, "training.checkpoint_every": 2}
     settings |= {"training.batch_size": 2, "training.window": 8, "training.averaging": 0.9}
+    settings |= {"training.log_every": 1, "training.tensorboard": name == "generate"}
 
     def work(folder: Path) -> None:
         run = folder / "run"
         is_begun = (run / "config.json").exists()
         given = {} if is_begun else {"settings": settings, "task": kind.task}
-        train(path, out=run, resume=is_begun, **given)
+        train(path, out=run, resume=is_begun, at_end=write_report if name == "generate" else None, **given)
 
     return work
 
 
+def some_points(name: str, count: int) -> Iterator[tuple[int, str]]:
+    """A few calls, each with a way to fail, others for every kind of training."""
+    place = list(KINDS).index(name)
+    for number in range(POINTS):
+        how = HOW[(number + POINTS * place) % len(HOW)]
+        yield int(count * (number + place / len(KINDS)) / POINTS), how
+
+
+def read_records(run: Path) -> list[tuple[int, str]]:
+    """Step and split of all lines of a run's records, which must be whole."""
+    lines = [json.loads(line) for line in (run / run_folder.METRICS).read_text().splitlines()]
+    return [(line["step"], line["split"]) for line in lines]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(("name", "how"), CASES)
 def test_a_training_goes_on_after_any_call_that_failed(name: str, how: str, tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "whole").mkdir()
     work = make_training(name, tmp_path / "source")
-    calls = count_calls(work)
-    work(tmp_path / "whole")
+    calls = count_calls(work, tmp_path / "whole")
     expected = checkpoint.load(tmp_path / "whole" / "run").model
-    step = 1 if name == "generate" else max(len(calls) // 12, 1)
-    for number in range(0, len(calls), step):
+    records = read_records(tmp_path / "whole" / "run")
+    points = [(number, how) for number in range(len(calls))] if IS_WHOLE else some_points(name, len(calls))
+    for number, way in points:
         folder = tmp_path / str(number)
         folder.mkdir()
-        error = run_with_fault(work, folder, number, how)
+        error = run_with_fault(work, folder, number, way)
         try:
             assert error is None or isinstance(error, RunError), error
+            assert error is None or str(error).isprintable()
             if not (folder / "run" / run_folder.CARD).exists():
                 with time_limit(60):
                     work(folder)
             model = checkpoint.load(folder / "run").model
             assert all(torch.equal(model[key], tensor) for key, tensor in expected.items())
             seqloom.load(folder / "run")
-            assert json.loads((folder / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+            assert read_records(folder / "run") == records
+            assert (folder / "run" / run_folder.REPORT).exists() == (name == "generate")
         except BaseException as failure:
-            failure.add_note(f"{how} at call {number}, {calls[number]}")
+            failure.add_note(f"{way} at call {number}, {calls[number]}")
             raise
+
+
+def test_a_second_trainer_is_refused_and_goes_on_when_the_first_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "two").mkdir()
+    work = make_training("tag", tmp_path / "source")
+    calls = count_calls(work, tmp_path / "whole")
+    half_a_checkpoint = max(
+        number for number, call in enumerate(calls) if call == "write checkpoint.safetensors"
+    )
+    first = run_beside(work, tmp_path / "two", half_a_checkpoint, STOP)
+    _, status = os.waitpid(first, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    try:
+        with pytest.raises(RunError, match=rf"is being trained by another process\. Got process {first} "):
+            work(tmp_path / "two")
+    finally:
+        os.kill(first, signal.SIGKILL)
+        os.waitpid(first, 0)
+    work(tmp_path / "two")
+    assert read_records(tmp_path / "two" / "run") == read_records(tmp_path / "whole" / "run")
+    for file in (run_folder.MODEL, checkpoint.FILE):
+        tensors, expected = (weights.read(tmp_path / name / "run" / file)[0] for name in ("two", "whole"))
+        assert tensors.keys() == expected.keys()
+        assert all(torch.equal(tensors[key], tensor) for key, tensor in expected.items())

@@ -32,6 +32,7 @@ def change(folder: Path, part: str, key: str, value: Any) -> None:
         ("model", "hidden_size", 1_000_000_000, "must describe a model that can be built"),
         ("model", "num_layers", 90, "must hold the parameters that config.json describes"),
         ("model", "num_layers", 1_000_000_000, "model.num_layers: input should be less than"),
+        ("decoding", "max_new_tokens", 10**12, "decoding.max_new_tokens: input should be less than"),
         ("decoding", "num_beams", 1_000_000, "decoding.num_beams: input should be less than"),
     ],
 )

@@ -16,7 +16,7 @@ from seqloom.data.audio.files import read_audio
 from seqloom.data.read import read
 from seqloom.data.tables.formats import conll, delimited, file, json_rows
 from seqloom.data.text.vocabulary import Vocabulary
-from seqloom.errors import DataError
+from seqloom.errors import ConfigError, DataError
 from seqloom.tasks.classify import labels
 from seqloom.tasks.classify.labels import Labels
 
@@ -191,6 +191,45 @@ def test_deep_rows_are_bad_rows(tmp_path: Path, depth: int) -> None:
     assert message.startswith(f"{path}, line 14: expected a JSON object. Got ")
 
 
+def test_a_signal_slower_than_sound_is_a_series(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    from seqloom.data.audio.files import read_audio
+
+    soundfile.write(tmp_path / "ecg.wav", numpy.sin(numpy.arange(800)), 250)
+    with pytest.raises(DataError) as raised:
+        read_audio(tmp_path / "ecg.wav")
+    assert str(raised.value) == (
+        f"{tmp_path / 'ecg.wav'}: expected a sample rate from 1,000 to 1,000,000 Hz. Got 250 Hz. "
+        "A signal as slow as an ECG or an accelerometer's is a series of numbers: "
+        "give its samples, as `values`, in rows with a label."
+    )
+
+
+def test_more_mels_than_the_spectrum_holds_are_refused() -> None:
+    pytest.importorskip("kaldi_native_fbank")
+    from seqloom.data.audio.features import FeatureOptions, check_options
+
+    with pytest.raises(ConfigError) as raised:
+        check_options(FeatureOptions(sample_rate_hz=2000))
+    assert str(raised.value) == (
+        "data.num_mels: must be fewer for frames of 25 ms at 2000 Hz. Got 64. "
+        "Or set data.frame_length_ms higher."
+    )
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_many_words_with_many_tags_are_counted_as_pairs() -> None:
+    """As a table they would take 1.2 GB, and their shares twice as much."""
+    from seqloom.baselines.majority import ConditionalShares
+    from seqloom.tasks.tag.preparation import Preparation
+
+    words = {f"w{number}": {f"t{number % 1000}": 2} for number in range(150_000)}
+    preparation = Preparation(words, "", lowercase=False)
+    shares = ConditionalShares(preparation.counts())
+    chosen = shares.most_frequent[preparation.encode("w0 w149999").words]
+    assert [preparation.tags[number] for number in chosen] == ["t0", "t999"]
+
+
 def test_metadata_names_files_of_its_own_folder(tmp_path: Path) -> None:
     soundfile = pytest.importorskip("soundfile")
     folder = tmp_path / "data"
@@ -209,6 +248,7 @@ def test_metadata_names_files_of_its_own_folder(tmp_path: Path) -> None:
         "If you trust the table: --set data.files_outside=true."
     )
     assert f"Got {tmp_path / 'secret.wav'}." in second
+    assert list(read(folder / "metadata.csv").skipped["train"]) == [first, second]
     from seqloom.data.options import ReadOptions
 
     assert not read(folder, options=ReadOptions(files_outside=True)).skipped

@@ -11,6 +11,7 @@ import torch
 
 from seqloom.decoding import DecodingOptions, Hypothesis, beam_search, decode, prefill
 from seqloom.decoding.beam import _BeamHypotheses
+from seqloom.decoding.options import MAX_NEW_TOKENS
 from seqloom.errors import ConfigError
 
 STOP = 0
@@ -220,8 +221,9 @@ def test_more_results_than_beams_are_refused(table_step, empty_state, count: int
 
 @pytest.mark.parametrize("penalty", [-10, 10])
 def test_extreme_length_penalties_neither_overflow_nor_underflow(penalty: int) -> None:
-    search = _BeamHypotheses(DecodingOptions(num_beams=1, length_penalty=penalty, max_new_tokens=2**63), 1)
+    options = DecodingOptions(num_beams=1, length_penalty=penalty, max_new_tokens=MAX_NEW_TOKENS)
+    search = _BeamHypotheses(options, 1)
     search.add([STOP] * 1000, 1, -1.0)
     assert 0 > search.finished[0].score > -math.inf
     assert isinstance(search.is_done(-1.0, 1000), bool)
-    assert math.pow(2**63, penalty) > 0
+    assert math.pow(MAX_NEW_TOKENS, penalty) > 0

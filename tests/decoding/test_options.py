@@ -25,6 +25,10 @@ REFUSED = [
     ({"repetition_penalty": 0}, "repetition_penalty must be > 0. Got 0."),
     ({"no_repeat_ngram_size": -2}, "no_repeat_ngram_size must be an int >= 0. Got -2."),
     ({"max_new_tokens": 0}, "max_new_tokens must be an int >= 1. Got 0."),
+    (
+        {"max_new_tokens": 10**12},
+        "max_new_tokens must be an int from 1 to 10000000. Got 1000000000000.",
+    ),
     ({"stop_tokens": [1]}, "stop_tokens must be a tuple of token ids >= 0. Got [1]."),
     ({"stop_tokens": (-1,)}, "stop_tokens must be a tuple of token ids >= 0. Got (-1,)."),
     (

@@ -53,7 +53,9 @@ def command(
         list[str] | None,
         typer.Option(help="End at this text, which is left out. May be repeated.", show_default=False),
     ] = None,
-    num_sequences: Annotated[int, typer.Option(min=1, help="How many texts to generate, in one batch.")] = 1,
+    num_sequences: Annotated[
+        int, typer.Option(min=1, max=100_000, help="How many texts to generate, in one batch.")
+    ] = 1,
     precision: Annotated[
         str | None,
         typer.Option(help="float32; bfloat16 and int8 are faster and a little less exact." + AS_IN_RUN),

@@ -202,8 +202,11 @@ def decode(
             raise ConfigError("decode", "with a constraint num_beams must be 1", got=options.num_beams)
         rows = [best.tokens for best, *_ in beam_search(step, logits, state, options, previous)]
     else:
-        steps = [tokens for tokens, _ in stream(step, logits, state, options, previous, constraint)]
-        rows = [[t for t in row if t != NO_TOKEN] for row in torch.stack(steps, dim=1).tolist()]
+        rows = [[] for _ in range(len(logits))]
+        for tokens, _ in stream(step, logits, state, options, previous, constraint):
+            for row, token in zip(rows, tokens.tolist(), strict=True):
+                if token != NO_TOKEN:
+                    row.append(token)
     return collect(rows, options, logits.device)
 
 

@@ -10,6 +10,9 @@ from typing import final
 from seqloom.errors import ConfigError
 from seqloom.kernels.native.weight_packing import PRECISIONS
 
+MAX_NEW_TOKENS = 10_000_000
+"""A text of so many tokens is in memory before it is given back"""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,7 @@ class DecodingOptions:
         top_p: sample from the smallest set of tokens with at least this probability; 1 is off.
         repetition_penalty: above 1 makes tokens that occurred before less probable; 1 is off.
         no_repeat_ngram_size: n-grams of this size occur at most once in a sequence; 0 is off.
-        max_new_tokens: maximum tokens per row, the stop included.
+        max_new_tokens: maximum tokens per row, the stop included; at most 10,000,000.
         stop_tokens: token ids that end a row.
         stop_sequences: sequences of token ids; a row ends when its last tokens are one of them.
         seed: row r of a batch has its own random stream, seeded with `seed + r`, or with `seed[r]` if
@@ -75,7 +78,9 @@ class DecodingOptions:
         self._require_int("top_k", 0)
         self._require_int("no_repeat_ngram_size", 0)
         self._require_int("max_new_tokens", 1)
-        # The greatest max_new_tokens in use, 2 ** 63, to the power of 10 is still a finite float.
+        longest = f"be an int from 1 to {MAX_NEW_TOKENS}"
+        self._require("max_new_tokens", longest, self.max_new_tokens <= MAX_NEW_TOKENS)
+        # A length of 10,000,000 to the power of 10 is still a finite float.
         penalty = self.length_penalty
         self._require("length_penalty", "be from -10 to 10", _is_number(penalty) and -10 <= penalty <= 10)
         self._require("early_stopping", "be true or false", isinstance(self.early_stopping, bool))

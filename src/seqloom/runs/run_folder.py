@@ -89,13 +89,14 @@ def create(
         os.chmod(temporary, 0o755)
         os.replace(temporary, folder)
         return lock
-    except OSError as error:
-        raise cannot_write(folder, error) from None
-    finally:
-        if temporary is not None and temporary.exists():
-            shutil.rmtree(temporary)
-            if lock is not None:
-                lock.release()
+    except BaseException as error:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        if lock is not None:
+            lock.release()
+        if isinstance(error, OSError):
+            raise cannot_write(folder, error) from None
+        raise
 
 
 def save_preparation(folder: Path, preparation: Preparation) -> None:

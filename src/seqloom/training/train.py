@@ -103,7 +103,7 @@ def train(
                 run_folder.reopen(folder, job.config, trainer.source.digest)
         for line in summary(job, trainer, folder):
             log(line)
-        callbacks = _callbacks(folder, job.config, trainer.state) if is_main else []
+        callbacks = _callbacks(folder, job.config, trainer.state, log) if is_main else []
         bar = ProgressBar() if show_progress and is_main else None
         callbacks += [bar] if bar is not None else []
         go_on = f"seqloom train --out {shlex.quote(str(folder))} --resume"
@@ -177,11 +177,20 @@ def _refuse_finished(folder: Path, trainer: Trainer) -> None:
         )
 
 
-def _callbacks(folder: Path, config: RunConfig, state: TrainingState) -> list[Callback]:
-    callbacks: list[Callback] = [MetricsFile(folder / run_folder.METRICS, state.metrics_bytes)]
-    if config.training.tensorboard:
-        callbacks.append(TensorBoard(folder, state.step))
-    return callbacks
+def _callbacks(
+    folder: Path, config: RunConfig, state: TrainingState, log: Callable[[str], object]
+) -> list[Callback]:
+    metrics = MetricsFile(folder / run_folder.METRICS, state.metrics_bytes)
+    if metrics.missing_bytes:
+        size = f"{metrics.missing_bytes:,} bytes"
+        log(f"{folder / run_folder.METRICS}: {size} of records before step {state.step:,} are missing")
+    if not config.training.tensorboard:
+        return [metrics]
+    try:
+        return [metrics, TensorBoard(folder, state.step)]
+    except BaseException:
+        metrics.close()
+        raise
 
 
 def _report_best(folder: Path, job: Job, trainer: Trainer) -> tuple[Report, Rows, Job]:

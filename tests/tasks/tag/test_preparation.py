@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy
 import pytest
 
 from seqloom.data.batching import Batching
@@ -45,7 +44,7 @@ def test_words_beyond_the_vocabulary_size_are_unknown(data: Records) -> None:
     preparation = TASK.prepare(data, DataConfig(vocabulary_size=4))
     assert list(preparation.words) == ["Anna", "sang", "Oslo", "<unk>"]
     assert preparation.words["<unk>"] == {"I-PER": 1, "O": 6}
-    assert preparation.counts().sum() == 15
+    assert preparation.counts().counts.sum() == 15
     assert preparation.encode("so Oslo").words.tolist() == [0, 3]
 
 
@@ -53,7 +52,7 @@ def test_a_word_spelled_like_the_unknown_one_is_unknown(tmp_path: Path) -> None:
     data = write_rows(tmp_path, train=[("<unk> a", "X Y"), ("a b", "Y X")], validation=[("a", "X")])
     preparation = TASK.prepare(data, DataConfig())
     assert preparation.encode("<unk> new a").words.tolist() == [0, 0, 1]
-    assert preparation.counts()[0].tolist() == [1, 0]
+    assert preparation.counts().pairs.tolist() == [0, 3, 4]  # of two tags a word
 
 
 def test_lowercase_words_have_their_own_spelling(data: Records) -> None:
@@ -88,7 +87,7 @@ def test_a_preparation_is_restored_from_its_file(data: Records, tmp_path: Path) 
             (tmp_path / name).write_text(content, encoding="utf-8")
         again = TASK.restore(tmp_path, config)
         assert again.files() == preparation.files()
-        assert numpy.array_equal(again.counts(), preparation.counts())
+        assert repr(again.counts()) == repr(preparation.counts())
         assert again.encode("Oslo sang é").words.tolist() == preparation.encode("Oslo sang é").words.tolist()
 
 

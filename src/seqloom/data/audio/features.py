@@ -140,6 +140,7 @@ def _make_extractor(options: FeatureOptions) -> Any:
     fbank_options.mel_opts.num_bins = options.num_mels
     try:
         return package.OnlineFbank(fbank_options)
-    except (ValueError, TypeError, RuntimeError) as error:
-        expected = "must be options of features that can be computed"
-        raise ConfigError("data", expected, got=f"{options.num_mels} mels: {error}") from None
+    except (ValueError, TypeError, RuntimeError):  # a mel that no frequency of the spectrum is in
+        expected = f"must be fewer for frames of {options.frame_length_ms:g} ms at {rate} Hz"
+        hint = "Or set data.frame_length_ms higher"
+        raise ConfigError("data.num_mels", expected, got=options.num_mels, hint=hint) from None

@@ -21,7 +21,11 @@ PCM_SCALE = 32768
 UNKNOWN_SIZE = 0x7FFF0000
 """A size in a header from here on means 'unknown': programs that write to a pipe put such a value there."""
 MIN_RATE_HZ, MAX_RATE_HZ = 1000, 1_000_000
-"""Of a recording: a second of one of 1 Hz would become 16,000 samples"""
+"""Of a recording: a second of one of 1 Hz would become 16,000 samples, and features begin at 20 Hz"""
+SLOW = (
+    "A signal as slow as an ECG or an accelerometer's is a series of numbers: give its samples, as "
+    "`values`, in rows with a label"
+)
 MAX_LEVEL = 1 << 31
 """Of samples that are scaled otherwise, as 32-bit numbers are; squares of much larger ones overflow"""
 READ_BYTES = 1 << 16
@@ -90,7 +94,7 @@ def read_audio(path: Path, sample_rate_hz: int | None = None, where: object = No
         raise _unusable(where, path, "a complete audio file", got)
     if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
         expected = f"a sample rate from {MIN_RATE_HZ:,} to {MAX_RATE_HZ:,} Hz"
-        raise _unusable(where, path, expected, f"{rate:,} Hz")
+        raise _unusable(where, path, expected, f"{rate:,} Hz", hint=SLOW if rate < MIN_RATE_HZ else "")
     conversions: tuple[str, ...] = ()
     mono = samples[:, 0]
     if samples.shape[1] > 1:

@@ -25,6 +25,7 @@ from seqloom.decoding import (
     stream,
     stream_native,
 )
+from seqloom.decoding.options import MAX_NEW_TOKENS
 from seqloom.models.dropout import Dropouts
 from seqloom.models.language_model import LanguageModel
 from seqloom.settings import BeamCount, LayerCount, PositiveInt, Probability, StrictConfig
@@ -87,7 +88,7 @@ class DecodingConfig(StrictConfig):
     """Above 1 makes earlier tokens less likely."""
     no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
     """No n-gram of this size occurs twice; 0: allowed."""
-    max_new_tokens: PositiveInt = 256
+    max_new_tokens: Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)] = 256
     """Tokens after which a text ends in any case."""
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
     """Row r of a batch draws from the seed plus r."""

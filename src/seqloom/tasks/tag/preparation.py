@@ -13,6 +13,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from seqloom.baselines.majority import PairCounts
 from seqloom.data.batching import IGNORE_INDEX, Batching, Source
 from seqloom.data.bucketing import Buckets
 from seqloom.data.padding import lengths_of, pad
@@ -209,13 +210,18 @@ class Preparation:
         """Number of words, the unknown one included."""
         return len(self._numbers)
 
-    def counts(self) -> numpy.ndarray:
-        """The counts (V, K) of each word with each tag in training."""
-        counts = numpy.zeros((len(self), len(self.tags)), dtype=numpy.int64)
-        for word, number in self._numbers.items():
-            for tag, count in self.words.get(word, {}).items():
-                counts[number, self._tags[tag]] = count
-        return counts
+    def counts(self) -> PairCounts:
+        """How often each word was there with each tag in training."""
+        num_tags = len(self.tags)
+        of_pairs = {
+            number * num_tags + self._tags[tag]: count
+            for word, number in self._numbers.items()
+            for tag, count in self.words.get(word, {}).items()
+        }
+        pairs = numpy.fromiter(of_pairs, numpy.int64, len(of_pairs))
+        order = pairs.argsort()
+        counts = numpy.fromiter(of_pairs.values(), numpy.int64, len(of_pairs))
+        return PairCounts(pairs[order], counts[order], (len(self), num_tags))
 
     def files(self) -> dict[str, str]:
         """`words.json`."""

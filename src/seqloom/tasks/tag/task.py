@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from seqloom.baselines.budget import UNLIMITED, Budget
-from seqloom.baselines.majority import conditional_shares
+from seqloom.baselines.majority import ConditionalShares
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.tables.records import Records, encode_examples
 from seqloom.metrics import entity_f1
@@ -202,12 +202,12 @@ class Tag(Task):
         self, preparation: Preparation, data: Records, split: str, budget: Budget = UNLIMITED
     ) -> Baseline | None:
         """The most frequent tag of each word in training; for unknown words, of all words."""
-        probabilities = conditional_shares(preparation.counts())
+        shares = ConditionalShares(preparation.counts())
         items = encode_examples(data, split, preparation.encode_example).items
-        nats = numpy.array([-numpy.log(probabilities[item.words, item.tags]).sum() for item in items])
+        nats = numpy.array([-numpy.log(shares.of(item.words, item.tags)).sum() for item in items])
         names = numpy.array(preparation.tags)
         expected = [names[item.tags].tolist() for item in items]
-        predicted = [names[probabilities[item.words].argmax(1)].tolist() for item in items]
+        predicted = [names[shares.most_frequent[item.words]].tolist() for item in items]
         counts = count_correct(expected, predicted, preparation.scheme)
         units = numpy.array([len(item.tokens) for item in items])
         rows = Rows(nats, units, {name: values.numpy() for name, values in counts.items()})

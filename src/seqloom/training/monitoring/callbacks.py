@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
+import time
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from seqloom.errors import ConfigError, RunError
 from seqloom.files import cannot_write
 from seqloom.training.monitoring.records import Record
+
+PIECE = 1 << 16
+"""Bytes that are read at a time"""
 
 
 class Callback:
@@ -41,7 +46,8 @@ class MetricsFile(Callback):
 
     Args:
         path: the file.
-        keep_bytes: how much of it to keep: lines after the checkpoint are written again.
+        keep_bytes: how much of it to keep: lines after the checkpoint are written again, and what is left of
+            a torn one is removed.
 
     Raises:
         RunError: it cannot be written, or is no file.
@@ -51,12 +57,15 @@ class MetricsFile(Callback):
         self._path = path
         if path.exists() and not path.is_file():
             raise RunError(path, "expected a file of records", got="something else")
+        self._file = _open_to_append(path)
         try:
-            # Unbuffered: what could not be written must not be tried again when the file is closed.
-            self._file = path.open("ab", buffering=0)
-            self._file.truncate(min(keep_bytes, path.stat().st_size))
+            size = _end_of_lines(self._file, min(keep_bytes, os.fstat(self._file.fileno()).st_size))
+            self._file.truncate(size)
         except OSError as error:
+            self._file.close()
             raise cannot_write(path, error) from None
+        self.missing_bytes = keep_bytes - size
+        """What the file should have had, and has not"""
 
     def on_record(self, record: Record) -> None:
         """Append a line, which others can read at once.
@@ -64,12 +73,7 @@ class MetricsFile(Callback):
         Raises:
             RunError: it cannot be written, for example because the disk is full.
         """
-        line = json.dumps(record.to_dict()).encode() + b"\n"
-        try:
-            if self._file.write(line) != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError as error:
-            raise cannot_write(self._path, error) from None
+        _append(self._file, json.dumps(record.to_dict()).encode() + b"\n", self._path)
 
     def written_bytes(self) -> int:
         """The file's length, once it is on the disk.
@@ -79,9 +83,10 @@ class MetricsFile(Callback):
         """
         try:
             os.fsync(self._file.fileno())
+            # Not `tell`: what was cut off since the file was opened would count too.
+            return os.fstat(self._file.fileno()).st_size
         except OSError as error:
             raise cannot_write(self._path, error) from None
-        return self._file.tell()
 
     def close(self) -> None:
         """Close the file."""
@@ -98,26 +103,87 @@ class TensorBoard(Callback):
 
     Raises:
         ConfigError: TensorBoard is not installed.
+        RunError: the folder cannot be written.
     """
 
     def __init__(self, folder: Path, first_step: int = 0) -> None:
         try:
-            from torch.utils.tensorboard import SummaryWriter
+            from tensorboard.compat.proto.event_pb2 import SessionLog
         except ImportError:
             raise ConfigError(
                 "training.tensorboard", "needs a package", hint="pip install 'seqloom[tensorboard]'"
             ) from None
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
+        host, process = os.uname().nodename, os.getpid()
+        self._path = folder / "tensorboard" / f"events.out.tfevents.{time.time():.6f}.{host}.{process}"
+        try:
+            self._path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise cannot_write(self._path.parent, error) from None
+        self._file = _open_to_append(self._path)
+        try:
+            self._write(step=first_step, file_version="brain.Event:2")
+            # Whoever reads it forgets what other files have from here on.
+            self._write(step=first_step, session_log=SessionLog(status=SessionLog.START))
+        except BaseException:
+            self._file.close()
+            raise
 
     def on_record(self, record: Record) -> None:
-        """Write a scalar for every number, as `train/loss_nats_per_character`."""
+        """Write a scalar for every number, as `train/loss_nats_per_character`.
+
+        Raises:
+            RunError: it cannot be written, for example because the disk is full.
+        """
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
         norms = record.details.get("gradient_norms", {})
         numbers = {**record.scores, **record.details}
         numbers |= {f"gradient_norms/{parameter}": norm for parameter, norm in norms.items()}
-        for name, value in numbers.items():
-            if isinstance(value, (int, float)):
-                self._writer.add_scalar(f"{record.split}/{name}", value, record.step)
+        values = [
+            Summary.Value(tag=f"{record.split}/{name}", simple_value=value)
+            for name, value in numbers.items()
+            if isinstance(value, (int, float))
+        ]
+        self._write(step=record.step, summary=Summary(value=values))
+
+    def _write(self, **fields: Any) -> None:
+        """Append an event. TensorBoard's own writer does so in a thread, whose errors nobody hears of."""
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        framed = io.BytesIO()
+        RecordWriter(framed).write(Event(wall_time=time.time(), **fields).SerializeToString())
+        _append(self._file, framed.getvalue(), self._path)
 
     def close(self) -> None:
-        """Write what is still in memory."""
-        self._writer.close()
+        """Close the file."""
+        self._file.close()
+
+
+def _open_to_append(path: Path) -> io.FileIO:
+    """Unbuffered: what could not be written must not be tried again when the file is closed."""
+    try:
+        return path.open("a+b", buffering=0)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def _append(file: io.FileIO, content: bytes, path: Path) -> None:
+    try:
+        if file.write(content) != len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def _end_of_lines(file: io.FileIO, size: int) -> int:
+    """Where the last whole line ends of the first `size` bytes."""
+    end = size
+    while end > 0:
+        start = max(end - PIECE, 0)
+        file.seek(start)
+        place = file.read(end - start).rfind(b"\n")
+        if place >= 0:
+            return start + place + 1
+        end = start
+    return 0
