@@ -108,11 +108,13 @@ class TensorBoard(Callback):
 
     def __init__(self, folder: Path, first_step: int = 0) -> None:
         try:
-            from tensorboard.compat.proto.event_pb2 import SessionLog
+            from tensorboard.compat.proto import event_pb2, summary_pb2
         except ImportError:
             raise ConfigError(
                 "training.tensorboard", "needs a package", hint="pip install 'seqloom[tensorboard]'"
             ) from None
+        self._events: Any = event_pb2
+        self._summaries: Any = summary_pb2
         host, process = os.uname().nodename, os.getpid()
         self._path = folder / "tensorboard" / f"events.out.tfevents.{time.time():.6f}.{host}.{process}"
         try:
@@ -123,7 +125,8 @@ class TensorBoard(Callback):
         try:
             self._write(step=first_step, file_version="brain.Event:2")
             # Whoever reads it forgets what other files have from here on.
-            self._write(step=first_step, session_log=SessionLog(status=SessionLog.START))
+            start = self._events.SessionLog(status=self._events.SessionLog.START)
+            self._write(step=first_step, session_log=start)
         except BaseException:
             self._file.close()
             raise
@@ -134,25 +137,23 @@ class TensorBoard(Callback):
         Raises:
             RunError: it cannot be written, for example because the disk is full.
         """
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
         norms = record.details.get("gradient_norms", {})
         numbers = {**record.scores, **record.details}
         numbers |= {f"gradient_norms/{parameter}": norm for parameter, norm in norms.items()}
         values = [
-            Summary.Value(tag=f"{record.split}/{name}", simple_value=value)
+            self._summaries.Summary.Value(tag=f"{record.split}/{name}", simple_value=value)
             for name, value in numbers.items()
             if isinstance(value, (int, float))
         ]
-        self._write(step=record.step, summary=Summary(value=values))
+        self._write(step=record.step, summary=self._summaries.Summary(value=values))
 
     def _write(self, **fields: Any) -> None:
         """Append an event. TensorBoard's own writer does so in a thread, whose errors nobody hears of."""
-        from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         framed = io.BytesIO()
-        RecordWriter(framed).write(Event(wall_time=time.time(), **fields).SerializeToString())
+        event = self._events.Event(wall_time=time.time(), **fields)
+        RecordWriter(framed).write(event.SerializeToString())
         _append(self._file, framed.getvalue(), self._path)
 
     def close(self) -> None:
