@@ -103,11 +103,16 @@ def write(runs: list[dict[str, Any]]) -> None:
     )
 
 
-def main(names: list[str], most: int | None = None) -> None:
-    """Measure what is not in results/ yet, of the tasks of these names or of all, and write the table.
+def main() -> None:
+    """Measure what is not in results/ yet, of the tasks that are named or of all, and write the table."""
+    measure_missing(sys.argv[1:])
+
+
+def measure_missing(names: list[str], most: int | None = None) -> None:
+    """Measure and write.
 
     Args:
-        names: tasks.
+        names: tasks; none: all.
         most: runs, of which each takes some seconds.
     """
     torch.set_num_threads(1)
@@ -121,4 +126,4 @@ def main(names: list[str], most: int | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

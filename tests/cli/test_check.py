@@ -70,7 +70,7 @@ def test_a_page_has_what_failed_first(folder: Path, tmp_path: Path) -> None:
     assert text.startswith("<!doctype html>")
     assert text.index("What failed") < text.index('id="shared-examples"') < text.index("What passed")
     assert "4 of 12 examples of test are among 30 of training" in text
-    assert "seqloom check run reviews --split test" in text
+    assert f"seqloom check run reviews --split test --seed 0 --out {page}" in text
     assert "Failed: shared-examples, baseline." in text
     done = seqloom("check", "run", "reviews", "--out", page, cwd=folder)
     assert (done.returncode, page.read_text()) == (2, text)

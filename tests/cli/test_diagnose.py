@@ -57,9 +57,13 @@ def test_json_has_the_documented_keys(trained: Predictor) -> None:
 
 
 def test_a_page_is_one_file_with_charts(trained: Predictor, tmp_path: Path) -> None:
-    done = run("diagnose", trained.folder, "--out", "page.html", cwd=tmp_path)
+    done = run("diagnose", trained.folder, "--out", "page.html", "--batches", "3", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "page.html").read_text()
+    assert (
+        f"{trained.folder.parent / 'data'} --layers &#x27;*&#x27; --batches 3 --seed 0 --out page.html"
+        in page
+    )
     assert page.count("<svg") >= 5
     name = next(line.split()[0] for line in done.stdout.splitlines() if ".reset" in line or ".forget" in line)
     assert f">{name}<" in page  # as the terminal says it

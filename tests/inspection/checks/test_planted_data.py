@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from seqloom.data.tables.examples import Example
 from seqloom.inference.predictor import Predictor
 from seqloom.inspection.checks.lagged_copy import measure_copies
+from seqloom.inspection.checks.overlap import near_duplicates
 from seqloom.inspection.checks.overlap.near_duplicates import compare, find_near
 from seqloom.inspection.checks.overlap.pieces import read_pieces
 from seqloom.tasks import task_named
@@ -75,11 +77,29 @@ def test_near_duplicates_are_those_that_comparing_all_pairs_gives() -> None:
             parts[generator.randrange(20)] = generator.choice(words)
         texts.append(" ".join(parts))
     expected = {n for n, pair in enumerate(zip(texts, others, strict=True)) if compare(*pair) >= 0.8}
-    pairs = find_near(texts, others)
+    pairs = find_near(texts, lambda: others)
     assert all(near.number == near.other and near.similarity >= 0.8 for near in pairs)
     assert {near.number for near in pairs} <= expected
     assert len(pairs) >= 0.97 * len(expected) > 40
-    assert find_near(texts, []) == find_near([], others) == []
+    assert find_near(texts, list) == find_near([], lambda: others) == []
+
+
+def test_texts_of_training_are_not_held_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk of them at a time: 1,500 of 2,000 characters would be 3 MB."""
+    monkeypatch.setattr(near_duplicates, "CHUNK", 2)
+
+    def write(number: int) -> str:
+        return " ".join(str(number * factor) for factor in range(1000, 1300))[:2000]
+
+    def read() -> Iterator[str]:
+        return map(write, range(1500))
+
+    tracemalloc.start()
+    pairs = find_near([f"{write(number)}, again" for number in (7, 1499)], read)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [(near.number, near.other) for near in pairs] == [(0, 7), (1, 1499)]
+    assert peak < 2_000_000
 
 
 @pytest.mark.parametrize("split", ["train", "all"])
@@ -167,6 +187,23 @@ def test_a_lagged_copy_is_named(sales: Path, tmp_path: Path, copy: str, result: 
     if nearest:
         assert found.numbers["nearest_copy"] == nearest
         assert found.numbers["ratio"] < 0.1
+
+
+def test_the_last_value_of_a_random_walk_is_no_fault(sales: Path, tmp_path: Path) -> None:
+    """Nothing simple does better, and where the walk has a week, the means of some weeks do."""
+    predictor = untrained(
+        "forecast", sales, tmp_path, model={"hidden_size": 4}, data={"horizon": 7, "season": 7}
+    )
+    for week, result in ((0.0, "pass"), (8.0, "fail")):
+        generator, series = numpy.random.default_rng(1), []
+        for number in range(40):
+            y = generator.normal(size=120).cumsum() + week * numpy.sin(numpy.arange(120) * 2 * numpy.pi / 7)
+            mean = numpy.full(7, y[112]) + 0.1 * generator.normal(size=7)
+            series.append(PicturedSeries(f"s{number}", ["0"] * 120, y[:113], {"mean": mean}, y[113:]))
+        found = answers(replaced(predictor, task=Forecasts(series)), sales, "lagged-copy")["lagged-copy"]
+        assert (found.result, found.numbers["nearest_copy"]) == (result, "last value")
+        assert found.numbers["ratio"] < 0.2
+        assert (found.numbers["rival_share"] < 0.9) == (result == "fail")
 
 
 def test_the_models_own_forecasts_are_measured(sales: Path, tmp_path: Path) -> None:

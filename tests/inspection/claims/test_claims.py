@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+import typer
 
+from seqloom.cli.inspection.claims import command
 from seqloom.errors import ConfigError
 from seqloom.inspection.claims import CLAIMS, Check, Claim, Finding, Outcome, Verdict, run_claims, running
 from seqloom.inspection.claims.bench import Bench
@@ -103,6 +105,21 @@ def test_what_lacks_a_package_is_not_run(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "needed and not installed" in "\n".join(outcome_lines(outcome))
     assert counts([outcome])["not run"] == 1
     assert summary([outcome]).startswith("1 claim: 1 not run")
+
+
+def test_an_error_ends_its_own_claim_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(bench: Bench) -> Finding:
+        raise ZeroDivisionError("division by zero")
+
+    claims = {24: CLAIMS[24]._replace(measure=measure), 20: CLAIMS[20]}
+    monkeypatch.setattr(running, "CLAIMS", claims)
+    broken, whole = sorted(run_claims([24, 20]), key=lambda outcome: -outcome.claim.number)
+    assert (broken.verdict, broken.finding.note) == (Verdict.NOT_RUN, "ZeroDivisionError: division by zero")
+    assert whole.verdict == Verdict.HOLDS
+    command(["20"], out=None, compare=False, overwrite=False, as_json=True)
+    with pytest.raises(typer.Exit) as ended:
+        command(["24", "20"], out=None, compare=False, overwrite=False, as_json=True)
+    assert ended.value.exit_code == 1
 
 
 def test_claims_as_json(exact: list[Outcome]) -> None:

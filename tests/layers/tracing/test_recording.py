@@ -123,3 +123,17 @@ def test_a_recording_has_what_its_own_thread_computes() -> None:
     assert len(first.calls["layers.0"]) == 1
     assert len(second.calls["layers.0"]) == 2
     assert "forward" not in layer.__dict__
+
+
+@pytest.mark.parametrize("lengths", [None, [5, 3]])
+@pytest.mark.parametrize("kernel", ["auto", "torch", "reference"])
+def test_gates_without_gradients_are_the_same(kernel: Any, lengths: list[int] | None) -> None:
+    """Also after the backward pass, which reads the same memory."""
+    layer, x = LSTM(3, 4, bidirectional=True, kernel=kernel), torch.randn(5, 2, 3)
+    with torch.no_grad(), record(layer) as whole:
+        layer(x, lengths=lengths)
+    with record(layer, detach_gates=True) as recording:
+        layer(x, lengths=lengths)[0].sum().backward()
+    assert layer.weight_hh_l0.grad is not None
+    for name, value in whole.values().items():
+        torch.testing.assert_close(recording.values()[name].detach(), value)

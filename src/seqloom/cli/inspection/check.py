@@ -52,7 +52,7 @@ def command(
 
     import_torch()
     from seqloom.cli.terminal.checks import print_checks
-    from seqloom.cli.terminal.output import log, print_json, require_new_page, run_settings
+    from seqloom.cli.terminal.output import log, print_json, require_new_page, run_settings, spell_command
     from seqloom.errors import ConfigError
     from seqloom.files import write_atomically
     from seqloom.inspection.checks.checking import check
@@ -67,7 +67,8 @@ def command(
     if out is not None:
         from seqloom.inspection.checks.page import draw_checks
 
-        write_atomically(out, draw_checks(report))
+        given = {"split": report.split, "only": only, "set": settings, "strict": strict, "seed": seed}
+        write_atomically(out, draw_checks(report, spell_command("check", [run, data], **given, out=out)))
         log(f"page: {out}")
     if as_json:
         print_json(report.to_dict())

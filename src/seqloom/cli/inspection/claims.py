@@ -10,6 +10,7 @@ import typer
 from seqloom.cli.terminal.options import Overwrite, json_option
 
 KEYS = "machine, counts, seconds and claims: for each number, sentence, verdict, ran, checks, note, seconds"
+BROKEN = 1
 
 
 def command(
@@ -32,6 +33,7 @@ def command(
     """Measure the 34 statements of a textbook chapter on this machine.
 
     Thresholds are in the code, and nothing is said to hold that was not run. All of them take some minutes.
+    Exit code 1 if a measurement ends in an error.
     """
     if compare:
         _compare(numbers or [], as_json)
@@ -67,6 +69,8 @@ def command(
         print_json(claims_json(outcomes))
     else:
         print(summary(outcomes))
+    if any(outcome.finding.is_broken for outcome in outcomes):
+        raise typer.Exit(BROKEN)
 
 
 def _number(text: str) -> int:

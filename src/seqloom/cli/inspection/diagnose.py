@@ -41,7 +41,7 @@ def command(
     from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.terminal.output import log, print_json, require_new_page, run_settings
+    from seqloom.cli.terminal.output import log, print_json, require_new_page, run_settings, spell_command
     from seqloom.errors import ConfigError
     from seqloom.files import write_atomically
     from seqloom.inspection.diagnosis import diagnose
@@ -59,7 +59,9 @@ def command(
     if out is not None:
         from seqloom.inspection.diagnosis.page import make_page
 
-        write_atomically(out, make_page(diagnosis))
+        given = {"layers": layers, "batches": batches, "seed": seed, "set": settings, "strict": strict}
+        again = spell_command("diagnose", [diagnosis.run, diagnosis.data], **given, out=out)
+        write_atomically(out, make_page(diagnosis, again))
         log(f"wrote {out}")
     if as_json:
         print_json(diagnosis.as_json())

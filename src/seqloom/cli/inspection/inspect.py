@@ -68,7 +68,7 @@ def command(
     from seqloom.cli.terminal.startup import import_torch
 
     import_torch()
-    from seqloom.cli.terminal.output import log, print_json, require_new_page, run_settings
+    from seqloom.cli.terminal.output import log, print_json, require_new_page, run_settings, spell_command
     from seqloom.files import write_atomically
     from seqloom.inference.predictor import load
     from seqloom.inspection.inspector import inspect
@@ -90,7 +90,9 @@ def command(
             predictor, first, target=target, other=second, unit=unit, property=property, select=chosen
         )
     if out is not None:
-        write_atomically(out, draw_inspection(inspection))
+        asked = {"text": is_text, "target": target, "other": other, "unit": unit, "property": property}
+        again = spell_command("inspect", [run, value], **asked, select=select, set=settings, out=out)
+        write_atomically(out, draw_inspection(inspection, again))
         log(f"page: {out}")
     if as_json:
         print_json(to_json(inspection))

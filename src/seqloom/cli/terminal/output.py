@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,29 @@ def print_answers(answers: Sequence[Output]) -> None:
         print(one_line(answer.text), flush=True)
         if "error" in answer.details:
             log(f"skipped: {answer.details['error']}")
+
+
+def spell_command(verb: str, arguments: Sequence[Any], **options: Any) -> str:
+    """A command that does the same again, quoted for a shell.
+
+    Args:
+        verb: of seqloom.
+        arguments: those without names; None: one that was not given.
+        options: by name: None and False are left out, True is a flag, a list is repeated.
+
+    >>> spell_command("inspect", ["runs/a", "-- it's"], select="3:8", set=["a=1", "b=2"], text=True, out=None)
+    'seqloom inspect --select 3:8 --set a=1 --set b=2 --text -- runs/a \'-- it\'"\'"\'s\''
+    """
+    words = list[str]()
+    for name, value in options.items():
+        for part in value if isinstance(value, list | tuple) else [value]:
+            if part is not None and part is not False:
+                option = f"--{name.replace('_', '-')}"
+                words += [option] if part is True else [option, str(part)]
+    rest = [str(argument) for argument in arguments if argument is not None]
+    looks_like_option = any(argument.startswith("-") for argument in rest)
+    order = [*words, "--", *rest] if looks_like_option else [*rest, *words]
+    return shlex.join(["seqloom", verb, *order])
 
 
 def require_new_page(option: str, path: Path | None, overwrite: bool) -> None:

@@ -12,18 +12,19 @@ from seqloom.pages.tiles import Tone
 TONES: dict[str, Tone] = {"pass": "good", "fail": "bad", "not applicable": "none"}
 
 
-def draw_checks(report: CheckReport) -> str:
+def draw_checks(report: CheckReport, command: str = "") -> str:
     """The page, as one string.
 
     Args:
         report: of all checks, or of some.
+        command: what makes the page again, for its footer; by default without options.
     """
     counts = Counter(check.result for check in report.checks)
     passed, failed, rest = (counts[result] for result in TONES)
     lead = f"{passed} checks passed, {failed} failed, {rest} are not applicable."
     if report.failed:
         lead += f" Failed: {', '.join(report.failed)}."
-    command = f"seqloom check {shlex.quote(report.run)} {shlex.quote(report.data)} --split {report.split}"
+    usual = ["seqloom", "check", report.run, report.data, "--split", report.split]
     groups = {
         "What failed": [check for check in report.checks if check.result == "fail"],
         "What passed": [check for check in report.checks if check.result == "pass"],
@@ -32,7 +33,11 @@ def draw_checks(report: CheckReport) -> str:
     parts = [section(title, tiles(list(map(_tile, checks)))) for title, checks in groups.items() if checks]
     title = f"Checks of {report.run}, on the {report.split} split of {report.data}"
     return render_page(
-        title, parts, lead=lead, footer=footer_here(command), data={"checks": report.to_dict()}
+        title,
+        parts,
+        lead=lead,
+        footer=footer_here(command or shlex.join(usual)),
+        data={"checks": report.to_dict()},
     )
 
 

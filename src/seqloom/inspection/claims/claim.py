@@ -22,7 +22,7 @@ class Verdict(StrEnum):
     """The sentence holds, and a wider sense of it does not"""
     FAILS = "does not hold"
     NOT_RUN = "not run"
-    """Something that it needs is missing"""
+    """Something that it needs is missing, or its measurement broke"""
 
 
 class Check(NamedTuple):
@@ -104,6 +104,8 @@ class Finding(NamedTuple):
     picture: Picture | None = None
     note: str = ""
     """What the checks do not say"""
+    is_broken: bool = False
+    """Whether an error ended the measurement that no missing package explains"""
 
 
 class Claim(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from seqloom.errors import ConfigError, SeqloomError
+from seqloom.errors import ConfigError, SeqloomError, one_line
 from seqloom.inspection.claims.bench import Bench
 from seqloom.inspection.claims.claim import Check, Claim, Finding, Verdict, check_json, judge
 from seqloom.inspection.claims.table import CLAIMS
@@ -104,5 +104,9 @@ def _measure(claim: Claim, bench: Bench) -> Outcome:
             finding = claim.measure(bench)
         except SeqloomError as error:  # an extra that is not installed
             finding = Finding(ran="", checks=(), note=str(error))
+            return Outcome(claim, Verdict.NOT_RUN, finding, time.process_time() - started)
+        except Exception as error:  # a fault of ours or of this machine: the other claims can be measured
+            note = one_line(f"{type(error).__name__}: {error}")
+            finding = Finding(ran="", checks=(), note=note, is_broken=True)
             return Outcome(claim, Verdict.NOT_RUN, finding, time.process_time() - started)
     return Outcome(claim, judge(claim, finding), finding, time.process_time() - started)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
 from seqloom.cells.lstm import LSTMState
-from seqloom.cells.projections import Weights, input_product
+from seqloom.cells.projections import Weights, hidden_product, input_product
 from seqloom.cells.spec import CELLS
 from seqloom.kernels.reference import zone_out
 from seqloom.layers.recurrent.execution import zoneout
 from seqloom.layers.recurrent.parameters import plain_weights
 from seqloom.layers.tracing import Call, Place
+
+PullBack: TypeAlias = Callable[[Tensor], Tensor]
+"""From the gradient with respect to states after a step to that with respect to those before it"""
 
 
 class Direction(NamedTuple):
@@ -70,6 +75,53 @@ class Direction(NamedTuple):
             before = state.detach().requires_grad_()
             # Of one number: given gradients, torch imports its symbolic shapes, which takes seconds.
             return torch.autograd.grad((self.advance(products, before) * gradient).sum(), before)[0]
+
+    def pull_backs(self, products: Tensor, states: Tensor) -> list[PullBack]:
+        """`pull_back` of many steps, each of N rows, which does the work of all of them once.
+
+        In a step of the cells that have a compiled kernel units meet only in the product of W_hh and h; all
+        else is computed unit by unit, so that its derivative is one number for each unit. Where h is
+        projected or normalized that is not so.
+
+        Args:
+            products: (K, N, G), the input's part of each step.
+            states: (K, N, size), before it.
+
+        Returns:
+            K functions from the gradient (N, size) after a step to that before it; of one row, from any
+            number of gradients.
+        """
+        w, P = self.weights, self.h.shape[-1]
+        if w.weight_hr is not None or w.gain_hh is not None or CELLS[self.place.layer.cell].native_id is None:
+            pairs = zip(products, states, strict=True)
+            return [partial(self._pull_back_rows, product, state) for product, state in pairs]
+        with torch.enable_grad():
+            before = states.detach().flatten(0, 1).requires_grad_()
+            hidden = hidden_product(before.detach()[:, :P], w).requires_grad_()
+            alone = self._replace(weights=w._replace(weight_hh=torch.zeros_like(w.weight_hh), bias_hh=hidden))
+            after = alone.advance(products.flatten(0, 1), before).split(P, -1)
+            derivatives = [
+                torch.autograd.grad(part.sum(), (before, hidden), retain_graph=part is not after[-1])
+                for part in after
+            ]
+        # (K, N, parts of the state before or gates, parts of the state after, P)
+        shape = (*states.shape[:2], -1, P)
+        itself, through = (
+            torch.stack([part.view(shape) for part in parts], 3) for parts in zip(*derivatives, strict=True)
+        )
+
+        def pull(itself: Tensor, through: Tensor, gradient: Tensor) -> Tensor:
+            parts = gradient.view(len(gradient), 1, -1, P)
+            before = (itself * parts).sum(2)
+            before[:, 0] += (through * parts).sum(2).flatten(1) @ w.weight_hh
+            return before.flatten(1)
+
+        return [partial(pull, *pair) for pair in zip(itself, through, strict=True)]
+
+    def _pull_back_rows(self, products: Tensor, state: Tensor, gradient: Tensor) -> Tensor:
+        """`pull_back`, with one row of products and states for all gradients if there is but one."""
+        count = len(gradient)
+        return self.pull_back(products.expand(count, -1), state.expand(count, -1), gradient)
 
     def _split(self, state: Tensor) -> Any:
         if self.c is None:

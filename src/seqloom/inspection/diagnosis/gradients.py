@@ -26,6 +26,8 @@ from seqloom.layers.tracing import Recording
 
 NUM_ENTRIES = 24
 MAX_LAG = 100
+CHUNK = 32
+"""Lags whose steps are differentiated together"""
 SMALL = 0.01
 """The share of a gradient, or of a bit, that counts as gone"""
 
@@ -142,20 +144,23 @@ def follow_back(parts: Sequence[Entries], max_lag: int) -> tuple[numpy.ndarray, 
     gradients = torch.cat([part.gradients for part in parts])
     steps = torch.cat([part.steps for part in parts])
     max_lag = min(max_lag, int(steps.max()) + 1)
-    hidden, cell = (numpy.full((len(steps), max_lag + 1), math.nan) for _ in range(2))
-    logs = torch.zeros(len(steps), dtype=torch.float64, device="cpu")
-    for lag in range(max_lag + 1):
-        active = (steps + 1 - lag >= 0).numpy()
-        if lag:
-            at = [((part.steps - lag + 1).clamp(min=0), part) for part in parts]
-            products = torch.cat([part.direction.products[places, part.rows] for places, part in at])
-            before = torch.cat([part.direction.state(places, part.rows) for places, part in at])
-            gradients = first.pull_back(products, before, gradients)
-        norms = [part.double().norm(dim=-1) for part in (gradients, gradients[:, :P], gradients[:, P:])]
-        for table, norm in zip((hidden, cell), norms[1:], strict=True):
-            table[active, lag] = (norm * logs.exp()).numpy()[active]
-        scale = torch.where((norms[0] > 0) & norms[0].isfinite(), norms[0], torch.ones_like(norms[0]))
-        gradients, logs = gradients / scale.unsqueeze(-1).to(gradients), logs + scale.log()
+    limits = torch.finfo(gradients.dtype)
+    followed, scales = [gradients], [gradients.new_ones(len(steps), 1)]
+    for start in range(1, max_lag + 1, CHUNK):
+        lags = torch.arange(start, min(start + CHUNK, max_lag + 1), device="cpu").unsqueeze(1)
+        pairs = [((part.steps - lags + 1).clamp(min=0), part) for part in parts]
+        products = torch.cat([part.direction.products[at, part.rows] for at, part in pairs], 1)
+        states = torch.cat([part.direction.state(at, part.rows) for at, part in pairs], 1)
+        for pull_back in first.pull_backs(products, states):
+            size = torch.linalg.vector_norm(followed[-1], dim=1, keepdim=True)
+            scales.append(size.clamp(limits.tiny, limits.max))
+            followed.append(pull_back(followed[-1] / scales[-1]))
+    # Of float32 only at the end: each is small by itself, all scales together would be no number.
+    sizes = torch.stack(scales).double().log().cumsum(0).exp()
+    whole = torch.stack(followed).double()
+    tables = torch.stack([whole[..., :P].norm(dim=-1), whole[..., P:].norm(dim=-1)]) * sizes.squeeze(-1)
+    lags = torch.arange(max_lag + 1, device="cpu").unsqueeze(1)
+    hidden, cell = tables.masked_fill(lags > steps + 1, math.nan).transpose(1, 2).numpy()
     return hidden, cell
 
 

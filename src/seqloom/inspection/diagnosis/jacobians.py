@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy
@@ -41,25 +42,25 @@ def weight_spectra(direction: Direction) -> list[Spectrum]:
         return []
     spec = CELLS[place.layer.cell]
     letters: tuple[str, ...] = spec.gates._fields[: spec.num_gates]
-    blocks = direction.weights.weight_hh.chunk(spec.num_gates)
-    return [
-        spectrum(LETTERS.get(letter, letter), block) for letter, block in zip(letters, blocks, strict=True)
-    ]
+    names = [LETTERS.get(letter, letter) for letter in letters]
+    return spectra(names, direction.weights.weight_hh.unflatten(0, (spec.num_gates, -1)))
 
 
 def step_spectrum(direction: Direction, step: int, row: int) -> Spectrum | None:
     """Of the Jacobian of a step; None where a state has more than 1,024 numbers."""
     if direction.size > MAX_STATE:
         return None
-    return spectrum("step", step_jacobian(direction, step, row))
+    (jacobian,) = step_jacobians(direction, torch.tensor([step], device="cpu"), row)
+    return spectra(["step"], jacobian.unsqueeze(0))[0]
 
 
-def step_jacobian(direction: Direction, step: int, row: int) -> Tensor:
-    """∂ state after / ∂ state before, (size, size)."""
-    size = direction.size
-    steps, rows = (torch.full((size,), number, device="cpu") for number in (step, row))
-    eye = torch.eye(size, dtype=direction.h.dtype, device="cpu")
-    return direction.pull_back(direction.products[steps, rows], direction.state(steps, rows), eye)
+def step_jacobians(direction: Direction, steps: Tensor, row: int) -> Iterator[Tensor]:
+    """∂ state after / ∂ state before, (size, size), of steps (K,) of a row."""
+    rows = torch.full((1,), row, device="cpu")
+    at = steps.unsqueeze(1)
+    eye = torch.eye(direction.size, dtype=direction.h.dtype, device="cpu")
+    for pull_back in direction.pull_backs(direction.products[at, rows], direction.state(at, rows)):
+        yield pull_back(eye)
 
 
 def product_norm(direction: Direction, row: int, num_steps: int | None = None) -> float | None:
@@ -77,8 +78,9 @@ def product_norm(direction: Direction, row: int, num_steps: int | None = None) -
     if direction.size > MAX_PRODUCT or CELLS[direction.place.layer.cell].cell_type != "rnn" or not length:
         return None
     product, log = torch.eye(direction.size, dtype=torch.float64, device="cpu"), 0.0
-    for step in range(length - min(num_steps or length, length), length):
-        product = step_jacobian(direction, step, row).double() @ product
+    steps = torch.arange(length - min(num_steps or length, length), length, device="cpu")
+    for jacobian in step_jacobians(direction, steps, row):
+        product = jacobian.double() @ product
         scale = float(product.norm())
         if not 0 < scale < float("inf"):
             return scale
@@ -87,31 +89,33 @@ def product_norm(direction: Direction, row: int, num_steps: int | None = None) -
         return float(torch.linalg.matrix_norm(product, 2)) * float(numpy.exp(log))
 
 
-def spectrum(name: str, matrix: Tensor) -> Spectrum:
-    """Singular values and spectral radius of a square matrix; NaN where it holds a number that is not finite.
+def spectra(names: Sequence[str], matrices: Tensor) -> list[Spectrum]:
+    """Singular values and spectral radius of square matrices (N, S, S); NaN where a number is not finite.
 
-    >>> round(spectrum("rotation", torch.tensor([[0.0, -0.9], [0.9, 0.0]])).radius, 6)
+    >>> (rotation,) = spectra(["rotation"], torch.tensor([[[0.0, -0.9], [0.9, 0.0]]]))
+    >>> round(rotation.radius, 6)
     0.9
     """
-    if not bool(matrix.isfinite().all()):
-        return Spectrum(name, numpy.full(len(matrix), math.nan), math.nan)
-    return Spectrum(name, torch.linalg.svdvals(matrix).numpy(), spectral_radius(matrix))
+    is_finite = matrices.isfinite().all(-1).all(-1)
+    usable = matrices.where(is_finite[:, None, None], 0.0)
+    singular = torch.linalg.svdvals(usable).where(is_finite[:, None], math.nan)
+    radii = spectral_radii(usable).where(is_finite, math.nan)
+    return [Spectrum(*values) for values in zip(names, singular.numpy(), radii.tolist(), strict=True)]
 
 
-def spectral_radius(matrix: Tensor) -> float:
-    r"""The greatest modulus of an eigenvalue, by Gelfand's formula.
+def spectral_radii(matrices: Tensor) -> Tensor:
+    r"""The greatest modulus of an eigenvalue of each of some matrices (N, S, S), by Gelfand's formula.
 
     .. math:: \rho = \lim_k (\lVert A^{2k} \rVert / \lVert A^k \rVert)^{1/k}
 
     with k = 8192 by squaring, which takes a tenth of the time of all eigenvalues, and always converges.
     """
-    power, log, before = matrix, 0.0, 0.0
+    powers, logs = matrices, torch.zeros(len(matrices), dtype=torch.float64, device="cpu")
+    before = logs
     for _ in range(NUM_SQUARINGS):
-        norm = float(power.norm())
-        if not norm:
-            return 0.0
-        before = log + math.log(norm)
-        power = power / norm
-        power, log = power @ power, 2 * before
-    norm = float(power.norm())
-    return math.exp((log + math.log(norm) - before) / 2 ** (NUM_SQUARINGS - 1)) if norm else 0.0
+        norms = torch.linalg.matrix_norm(powers, keepdim=True)
+        powers = powers / norms.where(norms > 0, 1.0)
+        before = logs + norms.double().log().flatten()
+        powers, logs = powers @ powers, 2 * before
+    logs = logs + torch.linalg.matrix_norm(powers).double().log()
+    return ((logs - before) / 2 ** (NUM_SQUARINGS - 1)).exp().where(logs.isfinite(), 0.0)

@@ -34,11 +34,10 @@ def measure_module(
 ) -> dict[str, PlaceDiagnosis]:
     """Measure every direction of every recurrent layer.
 
-    Each loss is computed with its backward pass; the first three, and of cells with a cell state all, once
-    more for their gates. Parameters keep the gradients of the last one.
+    Each loss is computed with its backward pass. Parameters keep the gradients of the last one.
 
     Args:
-        module: in evaluation mode, so that the two are the same.
+        module: in evaluation mode.
         losses: of several batches; each runs the module and returns one number.
         pattern: of the names of layers: `layers.0`, `encoder.*`.
         seed: draws rows, steps and units.
@@ -59,13 +58,10 @@ def measure_module(
     entries: dict[str, list[Entries]] = {name: [] for name in named}
     share = max(4, -(-NUM_ENTRIES // max(len(losses), 1)))
     has_cells = any(CELLS[place.layer.cell].has_cell_state for place in named.values())
-    for turn, compute in enumerate(losses):
-        is_gated = has_cells or turn < NUM_GATED
-        with torch.no_grad(), record(module) as gated:
-            if is_gated:
-                compute()
+    for compute in losses:
+        is_gated = has_cells or any(len(of_place) < NUM_GATED for of_place in calls.values())
         module.zero_grad(set_to_none=True)
-        with torch.enable_grad(), record(module, want_gates=False) as recording:
+        with torch.enable_grad(), record(module, want_gates=is_gated, detach_gates=True) as recording:
             loss = compute()
             for name in named:
                 for call, state in zip(recording.calls[name], recording.states[name], strict=True):
@@ -75,7 +71,7 @@ def measure_module(
             if loss.requires_grad:
                 loss.backward()
         for name, place in named.items():
-            computed = (gated if is_gated else recording).calls[name]
+            computed = recording.calls[name]
             if not computed:
                 continue
             number = largest(computed)

@@ -57,17 +57,16 @@ def plant_bits(direction: Direction, call: Call, generator: torch.Generator) -> 
     units = torch.randint(first, size, (NUM_BITS,), generator=generator, device="cpu")
     num_steps = min(MAX_STEPS, int((lengths[rows] - starts).min()))
     with torch.no_grad():
-        own = direction.state(starts, rows)
-        changed = own.clone()
+        at = starts + torch.arange(num_steps + 1, device="cpu").unsqueeze(1)
+        own = direction.state(at, rows)
+        products = direction.products[at[:-1], rows]
         bits = torch.arange(NUM_BITS, device="cpu")
-        changed[bits, units] += torch.where(own[bits, units] > 0, -1.0, 1.0).to(own)
-        distances = [(changed - own).double().norm(dim=-1)]
-        for step in range(num_steps):
-            at = starts + step
-            products = direction.products[at, rows]
-            changed, own = direction.advance(products, changed), direction.state(at + 1, rows)
-            distances.append((changed - own).double().norm(dim=-1))
-    left = torch.stack(distances).median(1).values.numpy()
+        changed = [own[0].clone()]
+        changed[0][bits, units] += torch.where(own[0, bits, units] > 0, -1.0, 1.0).to(own)
+        for product in products:
+            changed.append(direction.advance(product, changed[-1]))
+        distances = (torch.stack(changed) - own).double().norm(dim=-1)
+    left = distances.median(1).values.numpy()
     below = numpy.flatnonzero(left < 0.5)
     half_life = int(below[0]) if len(below) else None
     return PlantedBit(left, half_life, _gate_half_life(direction, call, rows, units - first))

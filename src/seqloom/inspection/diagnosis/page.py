@@ -19,8 +19,13 @@ MAX_POINTS = 400
 """Units of a scatter; of more, every n-th is shown"""
 
 
-def make_page(diagnosis: Diagnosis) -> str:
-    """The whole page as HTML."""
+def make_page(diagnosis: Diagnosis, command: str = "") -> str:
+    """The whole page as HTML.
+
+    Args:
+        diagnosis: what was measured.
+        command: what makes the page again, for its footer; by default without options.
+    """
     first = diagnosis.verdicts[0]
     parts = [
         _verdicts(diagnosis),
@@ -34,7 +39,7 @@ def make_page(diagnosis: Diagnosis) -> str:
         f"Diagnosis of {diagnosis.run}",
         [part for part in parts if part],
         lead=f"{first.name[:1].upper()}{first.name[1:]}: {first.evidence}.",
-        footer=footer_here(f"seqloom diagnose {shlex.quote(diagnosis.run)} {shlex.quote(diagnosis.data)}"),
+        footer=footer_here(command or shlex.join(["seqloom", "diagnose", diagnosis.run, diagnosis.data])),
         data={"diagnosis": diagnosis.as_json()},
     )
 

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from seqloom.data.batching import Batching, to_device
 from seqloom.data.tables.records import Records
+from seqloom.inspection.checks.finding import NotApplicableError
+from seqloom.inspection.checks.sampling.batches import take_rows
 from seqloom.state import State, detach
 from seqloom.training import checkpoint
 
@@ -28,7 +30,7 @@ class Sample(NamedTuple):
 
     Fields:
         losses: nats per unit of each batch, with the state that it begins from.
-        few: the loss of a batch of a quarter as many rows.
+        few: the loss of a quarter of the rows of the first, or of all where they cannot be taken apart.
         rows: of all batches.
         carries_state: whether rows go on from batch to batch.
         data: its path.
@@ -81,16 +83,16 @@ def draw_sample(
     )
     source = run.preparation.source(splits, "train", batching)
     context = config.context(run.preparation)
-    losses: list[Callable[[], Tensor]] = []
-    rows, states = 0, _States()
-    for batch in islice(source.batches(0), num_batches):
-        placed = to_device(batch, run.model.device)
-        losses.append(_loss_of(run, placed, context, states if source.carries_state else None, len(losses)))
-        rows += len(batch[0])
-    few = batching._replace(batch_size=max(1, batching.batch_size // 4), batch_units=None)
-    batch = next(run.preparation.source(splits, "train", few).batches(0))
-    few_loss = _loss_of(run, to_device(batch, run.model.device), context)
-    return Sample(losses, few_loss, rows, source.carries_state, path, shared_inputs(splits, run))
+    batches = [to_device(batch, run.model.device) for batch in islice(source.batches(0), num_batches)]
+    states = _States() if source.carries_state else None
+    losses = [_loss_of(run, batch, context, states, number) for number, batch in enumerate(batches)]
+    sizes = [len(batch[0]) for batch in batches]
+    try:
+        few = take_rows(batches[0], range(max(1, sizes[0] // 4)), sizes[0])
+    except NotApplicableError:
+        few = batches[0]
+    few_loss = _loss_of(run, few, context)
+    return Sample(losses, few_loss, sum(sizes), source.carries_state, path, shared_inputs(splits, run))
 
 
 def shared_inputs(splits: Any, run: Predictor) -> float | None:

@@ -40,8 +40,13 @@ LSTM_VALUES = {"input", "forget", "candidate", "output", "cell", "hidden"}
 GRU_VALUES = {"reset", "update", "candidate", "hidden"}
 
 
-def draw_inspection(inspection: Inspection) -> str:
-    """The page of an inspection, as one string."""
+def draw_inspection(inspection: Inspection, command: str = "") -> str:
+    """The page of an inspection, as one string.
+
+    Args:
+        inspection: of one input.
+        command: what makes the page again, for its footer; by default without options.
+    """
     trace = inspection.trace
     parts = [_draw_reader(inspection)]
     if inspection.units:
@@ -57,12 +62,12 @@ def draw_inspection(inspection: Inspection) -> str:
         parts.append(_draw_attention(inspection))
     parts += _draw_cell(inspection)
     answer, value = _cut(inspection.answer.text), _cut(inspection.value)
-    command = f"seqloom inspect {shlex.quote(inspection.run)} {shlex.quote(value)} --out page.html"
+    usual = ["seqloom", "inspect", inspection.run, value, "--out", "page.html"]
     return render_page(
         f"Inside {inspection.run.rstrip('/').rpartition('/')[2]}",
         parts,
         lead=f"To “{value}” the model answers “{answer}”.",
-        footer=footer_here(command),
+        footer=footer_here(command or shlex.join(usual)),
         data={"units": [score._asdict() for score in inspection.units]},
     )
 

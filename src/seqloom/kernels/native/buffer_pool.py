@@ -1,4 +1,4 @@
-"""Memory for what a run saves for backward, used again when torch frees it.
+"""Memory for what a run saves for backward, and for its gates, used again when torch frees it.
 
 A large training step saves many megabytes and frees them at its end. Memory of such sizes returns to the
 operating system, which fills its pages with zeros when they are next used: in some layers that takes a tenth
@@ -8,8 +8,8 @@ Nothing here guesses whether memory is still in use. A tensor's storage owns a `
 when the storage itself ends, whoever held it: tensors, views, numpy, DLPack, another thread. A storage that
 moves to shared memory is copied there first and drops its lease then.
 
-Only what users never see comes from here: a storage over memory that torch did not allocate cannot be
-resized.
+Only what users never see, or see as views, comes from here: a storage over memory that torch did not
+allocate cannot be resized.
 """
 
 from __future__ import annotations

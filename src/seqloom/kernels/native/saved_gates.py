@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy
 import torch
 from torch import Tensor
 
 from seqloom.cells.spec import CELLS
+from seqloom.kernels.native import buffer_pool
 from seqloom.kernels.native.abi import Run
 from seqloom.kernels.native.library import CPU_TARGETS, cpu_target
 from seqloom.kernels.recurrence import Gates
@@ -28,31 +30,34 @@ def gates(run: Run, output: Tensor, saved: Tensor | None) -> list[Gates]:
         return [spec.gates(part) for part in output.chunk(D, dim=-1)]
     assert saved is not None
     width, count = _VECTOR_WIDTH[CPU_TARGETS[cpu_target()]], spec.num_saved_values
-    values = (
-        saved.view(D, T * B, -1, count, width).permute(0, 3, 1, 2, 4).reshape(D, count, T * B, -1)[..., :H]
-    )
-    if run.lengths is not None and bool((run.lengths < T).any()):
-        return [
-            _as_gates(run.cell, _unpack_ragged(values[d], run.lengths, T, reverse=d == 1 or run.reverse))
-            for d in range(D)
-        ]
-    values = values.unflatten(2, (T, B))
-    return [_as_gates(run.cell, values[d].flip(1) if d == 1 or run.reverse else values[d]) for d in range(D)]
+    is_ragged = run.lengths is not None and bool((run.lengths < T).any())
+    directions = []
+    for d in range(D):
+        # A vector of a value as one thing: numpy moves it whole, and backward in time too.
+        steps = saved.view(D, T, B, -1, count, width)[d].numpy()
+        steps = steps.view(f"V{width * steps.itemsize}")[..., 0]
+        is_reverse = d == 1 or run.reverse
+        if run.lengths is not None and is_ragged:
+            steps = _unpack_ragged(steps, run.lengths, is_reverse=is_reverse)
+        elif is_reverse:
+            steps = steps[::-1]
+        fields = len(spec.gates._fields)
+        values = buffer_pool.empty(saved, (T, B, fields, steps.shape[2], width), saved.dtype)
+        numpy.copyto(values.numpy().view(steps.dtype)[..., 0], steps[..., :fields].swapaxes(2, 3))
+        directions.append(spec.gates(*values.flatten(3)[..., :H].unbind(2)))
+    return directions
 
 
-def _unpack_ragged(values: Tensor, lengths: Tensor, T: int, *, reverse: bool) -> Tensor:
-    """(count, positions, H) to (count, T, B, H). As in a PackedSequence, a step has the rows that still run,
-    the longest first."""
+def _unpack_ragged(steps: numpy.ndarray, lengths: Tensor, *, is_reverse: bool) -> numpy.ndarray:
+    """Positions to steps and rows (T, B, …), 0 beyond a row's length. As in a PackedSequence, a step has the
+    rows that still run, the longest first."""
+    T = len(steps)
     rank = lengths.argsort(descending=True, stable=True).argsort()
     times = torch.arange(T, device=lengths.device).unsqueeze(1)
     running = (times < lengths).sum(1)  # rows, at each step
     start = running.cumsum(0) - running
-    steps = lengths - 1 - times if reverse else times.expand(T, len(lengths))
-    valid = times < lengths
-    positions = torch.where(valid, start[steps.clamp(min=0)] + rank, 0)
-    return values[:, positions].masked_fill(~valid.unsqueeze(-1), 0)
-
-
-def _as_gates(cell: str, values: Tensor) -> Gates:
-    gates = CELLS[cell].gates
-    return gates(*values[: len(gates._fields)])
+    before = lengths - 1 - times if is_reverse else times.expand(T, len(lengths))
+    positions = (start[before.clamp(min=0)] + rank).clamp(max=steps[..., 0, 0].size - 1)
+    whole = steps.reshape(-1, *steps.shape[2:]).take(positions.numpy(), axis=0)
+    whole[(times >= lengths).numpy()] = numpy.zeros((), whole.dtype)
+    return whole

@@ -42,12 +42,18 @@ class DirectionTrace(NamedTuple):
 
 
 def run_layers(
-    layer: Layer, batch: Batch, kernel: str, *, want_trace: bool = False, want_gates: bool = True
+    layer: Layer,
+    batch: Batch,
+    kernel: str,
+    *,
+    want_trace: bool = False,
+    want_gates: bool = True,
+    detach_gates: bool = False,
 ) -> tuple[Tensor, Any, list[DirectionTrace]]:
     """Run a layer on any kernel: output (as `layer.batch_first` says), state, and its trace if requested."""
     want_gates = want_gates and want_trace
     if kernel == "native":
-        return _run_native(layer, batch, want_trace, want_gates)
+        return _run_native(layer, batch, want_trace, want_gates, detach_gates)
     directions = 1 + layer.bidirectional
     weights = run_weights(layer)
     x = batch.input.transpose(0, 1) if layer.batch_first else batch.input
@@ -66,7 +72,8 @@ def run_layers(
         for request, result in zip(requests, results, strict=True) if want_trace else ():
             gates = result.gates
             if want_gates and gates is None:
-                gates = recompute_gates(request, result.output)
+                with torch.set_grad_enabled(torch.is_grad_enabled() and not detach_gates):
+                    gates = recompute_gates(request, result.output)
             hidden = result.output
             traces.append(DirectionTrace(request.input, request.state, batch.lengths, hidden, gates, x))
         states += [result.state for result in results]
@@ -93,7 +100,7 @@ def zoneout(layer: Layer) -> Zoneout | None:
 
 
 def _run_native(
-    layer: Layer, batch: Batch, want_trace: bool, want_gates: bool
+    layer: Layer, batch: Batch, want_trace: bool, want_gates: bool, detach_gates: bool
 ) -> tuple[Tensor, Any, list[DirectionTrace]]:
     D, L = 1 + layer.bidirectional, len(layer.parameter_names)
     x = batch.input.transpose(0, 1) if layer.batch_first else batch.input
@@ -121,7 +128,9 @@ def _run_native(
         is_last = k + D == L
         output, h_n, c_n, values = recurrence(run, layer.batch_first and is_last, want_gates, is_last)
         if want_trace:
-            gates = _native_gates(run, output, values, output_dtype) if want_gates else [None] * D
+            gates: list[Any] = [None] * D
+            if want_gates:
+                gates = _native_gates(run, output, values, output_dtype, detach_gates)
             traces += _native_traces(run, output, gates, output_dtype)
         states.append(_cast(h_n, dtype) if c_n is None else LSTMState(_cast(h_n, dtype), _cast(c_n, dtype)))
         x = output
@@ -148,11 +157,13 @@ def _concatenate(states: list[Any]) -> Any:
     return LSTMState(torch.cat([state.h for state in states]), torch.cat([state.c for state in states]))
 
 
-def _native_gates(run: Run, output: Tensor, saved: Tensor | None, dtype: torch.dtype) -> list[Gates]:
+def _native_gates(
+    run: Run, output: Tensor, saved: Tensor | None, dtype: torch.dtype, detach: bool
+) -> list[Gates]:
     """The gates that the run saved; where they may need gradients, recomputed from inputs and outputs."""
     x, h, c, weights = run.input, run.h, run.c, run.weights
-    if not needs_gradient(x, h, c, *weights):
-        return [_cast_gates(gates, dtype) for gates in saved_gates.gates(run, output, saved)]
+    if detach or not needs_gradient(x, h, c, *weights):
+        return [_cast_gates(gates, dtype) for gates in saved_gates.gates(run, output.detach(), saved)]
     recomputed: list[Gates] = []
     for d, part in enumerate(output.float().chunk(len(h), dim=-1)):
         w = Weights(*weights[4 * d : 4 * d + 4])  # type: ignore[arg-type]

@@ -131,20 +131,29 @@ def trace(layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = Non
 
 
 def trace_layers(
-    layer: Layer, input: Tensor, state: Any = None, lengths: Lengths = None, *, want_gates: bool = True
+    layer: Layer,
+    input: Tensor,
+    state: Any = None,
+    lengths: Lengths = None,
+    *,
+    want_gates: bool = True,
+    detach_gates: bool = False,
 ) -> LayersTrace:
     """Run as `forward` does, and return what each direction of each layer read and computed, time first.
 
     Args:
         input, state, lengths: as for `trace`.
         want_gates: False: gates are None, which spares their computation where gradients are needed.
+        detach_gates: gates without gradients, which spares it too where the kernel has saved them.
 
     Raises:
         DataError: as `forward`.
     """
     batch = normalize_inputs(layer, input, state, lengths)
     kernel = _choose_for_batch(layer, batch).kernel
-    output, new, traces = run_layers(layer, batch, kernel, want_trace=True, want_gates=want_gates)
+    output, new, traces = run_layers(
+        layer, batch, kernel, want_trace=True, want_gates=want_gates, detach_gates=detach_gates
+    )
     return LayersTrace(*restore_layout(layer, batch, output, new), traces)
 
 

@@ -62,7 +62,7 @@ class Recording:
 
 
 @contextmanager
-def record(module: nn.Module, *, want_gates: bool = True) -> Iterator[Recording]:
+def record(module: nn.Module, *, want_gates: bool = True, detach_gates: bool = False) -> Iterator[Recording]:
     """Record what the recurrent layers of `module` compute while it runs; their results are the same.
 
     Only what the thread computes that records: others may use the module, and record too.
@@ -70,6 +70,7 @@ def record(module: nn.Module, *, want_gates: bool = True) -> Iterator[Recording]
     Args:
         module: with layers of seqloom anywhere in it.
         want_gates: False: gates are not computed, which takes time where gradients are needed.
+        detach_gates: gates without gradients, which takes less.
 
     >>> from seqloom.layers.recurrent import LSTM
     >>> model = nn.ModuleDict({"encoder": LSTM(3, 4, num_layers=2)})
@@ -84,7 +85,8 @@ def record(module: nn.Module, *, want_gates: bool = True) -> Iterator[Recording]
         names.setdefault(place.layer, []).append(name)
     owner = threading.get_ident()
     recorders = {
-        layer: _Recorder(owner, of_layer, recording, want_gates) for layer, of_layer in names.items()
+        layer: _Recorder(owner, of_layer, recording, want_gates, detach_gates)
+        for layer, of_layer in names.items()
     }
     with _LOCK:
         for layer, recorder in recorders.items():
@@ -111,6 +113,7 @@ class _Recorder(NamedTuple):
     names: Sequence[str]
     recording: Recording
     want_gates: bool
+    detach_gates: bool
 
 
 _LOCK = threading.Lock()
@@ -131,12 +134,14 @@ def _recorded(layer: Layer, usual: Callable[..., tuple[Any, Any]]) -> Callable[.
             output, state = forward(padded, hx, counts)
             is_sorted = input.sorted_indices is None
             return pack_padded_sequence(output, counts, layer.batch_first, is_sorted), state
-        want_gates = any(recorder.want_gates for recorder in recorders)
-        traced = trace_layers(layer, input, hx, lengths, want_gates=want_gates)
-        for _, names, recording, _ in recorders:
-            for name, call in zip(names, traced.calls, strict=True):
-                recording.calls[name].append(call)
-                recording.states[name].append(traced.state)
+        detached = [recorder.detach_gates for recorder in recorders if recorder.want_gates]
+        traced = trace_layers(
+            layer, input, hx, lengths, want_gates=bool(detached), detach_gates=all(detached)
+        )
+        for recorder in recorders:
+            for name, call in zip(recorder.names, traced.calls, strict=True):
+                recorder.recording.calls[name].append(call)
+                recorder.recording.states[name].append(traced.state)
         return traced.output, traced.state
 
     return forward

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy
@@ -29,22 +30,26 @@ class Near(NamedTuple):
     similarity: float
 
 
-def find_near(texts: Sequence[str], others: Sequence[str]) -> list[Near]:
-    """The texts that nearly equal one of `others`, by words without case and punctuation.
+def find_near(texts: Sequence[str], read_others: Callable[[], Iterable[str]]) -> list[Near]:
+    """The texts that nearly equal one of others, by words without case and punctuation.
 
     Broder (1997), "On the resemblance and containment of documents"; candidates are looked up by bands of
     hashes (Indyk and Motwani, 1998), and the best one's similarity is then counted exactly.
 
     Args:
         texts: those that are looked for.
-        others: those among which they are looked for.
+        read_others: gives those among which they are looked for, the same ones each time: they are read
+            twice, so that 128 bytes are held of each, and whole ones only of a candidate.
 
-    >>> find_near(["the old dog sees a big boat today"], ["nothing", "The old dog sees a big boat, today!"])
+    >>> others = ["nothing", "The old dog sees a big boat, today!"]
+    >>> find_near(["the old dog sees a big boat today"], lambda: others)
     [Near(number=0, other=1, similarity=1.0)]
     """
-    if not texts or not others:
+    if not texts:
         return []
-    wanted, known = sign(texts), sign(others)
+    wanted, known = sign(texts), sign(read_others())
+    if not len(known):
+        return []
     best, agreement = numpy.full(len(texts), -1), numpy.zeros(len(texts))
     rows = HASHES // BANDS
     for band in range(BANDS):
@@ -56,26 +61,37 @@ def find_near(texts: Sequence[str], others: Sequence[str]) -> list[Near]:
         shares = numpy.where(keys[at] == looked_up, (known[candidates] == wanted).mean(1), 0.0)
         better = shares > agreement
         best[better], agreement[better] = candidates[better], shares[better]
-    pairs = []
+    candidates_of: dict[int, list[int]] = {}
     for number in numpy.flatnonzero(agreement >= SIMILARITY / 2).tolist():
-        similarity = compare(texts[number], others[int(best[number])])
-        if similarity >= SIMILARITY:
-            pairs.append(Near(number, int(best[number]), similarity))
-    return pairs
+        candidates_of.setdefault(int(best[number]), []).append(number)
+    return sorted(_similar(texts, read_others(), candidates_of))
 
 
-def sign(texts: Sequence[str]) -> numpy.ndarray:
+def _similar(
+    texts: Sequence[str], others: Iterable[str], candidates_of: Mapping[int, Sequence[int]]
+) -> Iterator[Near]:
+    """Those of some pairs that are nearly equal."""
+    for place, other in enumerate(others):
+        for number in candidates_of.get(place, ()):
+            similarity = compare(texts[number], other)
+            if similarity >= SIMILARITY:
+                yield Near(number, place, similarity)
+
+
+def sign(texts: Iterable[str]) -> numpy.ndarray:
     """The least hash of the shingles of each text by each of 32 functions, (N, 32) uint32."""
     generator = numpy.random.default_rng(0)
     factors = generator.integers(1 << 62, size=HASHES, dtype=numpy.uint64) * 2 + 1
-    signatures = numpy.empty((len(texts), HASHES), numpy.uint32)
-    for start in range(0, len(texts), CHUNK):
-        shingles, firsts = _shingles(texts[start : start + CHUNK])
+    signatures, rest = [numpy.empty((0, HASHES), numpy.uint32)], iter(texts)
+    while chunk := list(islice(rest, CHUNK)):
+        shingles, firsts = _shingles(chunk)
         mixed = shingles ^ (shingles >> numpy.uint64(29))
+        least = numpy.empty((len(chunk), HASHES), numpy.uint32)
         for column, factor in enumerate(factors):
             hashes = ((mixed * factor) >> numpy.uint64(32)).astype(numpy.uint32)
-            signatures[start : start + CHUNK, column] = numpy.minimum.reduceat(hashes, firsts)
-    return signatures
+            least[:, column] = numpy.minimum.reduceat(hashes, firsts)
+        signatures.append(least)
+    return numpy.concatenate(signatures)
 
 
 def compare(text: str, other: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from itertools import islice
 
@@ -16,20 +17,21 @@ ALLOWED_NEAR = 0.1
 """Of the examples: sentences of one kind are alike by themselves"""
 MOST_LEARNT, MOST_MEASURED = 200_000, 20_000
 """Examples that are compared: more would take minutes"""
+TOO_SHORT = "no example is long enough to be compared"
 
 
 def check_shared_examples(subject: Subject) -> Finding:
     """Equal inputs in training and in the split that is measured."""
-    learnt, measured = _splits(subject)
-    known = {_key(piece) for piece in learnt}
+    known, learnt = _learnt(subject)
+    measured = _measured(subject)
     shared = [piece for piece in measured if _key(piece) in known]
     share = len(shared) / len(measured)
     shown = next((f", such as {piece[:50]!r}" for piece in shared if isinstance(piece, str)), "")
     evidence = (
-        f"{len(shared):,} of {len(measured):,} examples of {subject.split} are among {len(learnt):,} of "
+        f"{len(shared):,} of {len(measured):,} examples of {subject.split} are among {learnt:,} of "
         f"training ({share:.1%}; allowed {ALLOWED_SHARED:.0%}){shown}"
     )
-    numbers = {"shared": len(shared), "measured": len(measured), "learnt": len(learnt), "share": share}
+    numbers = {"shared": len(shared), "measured": len(measured), "learnt": learnt, "share": share}
     return Finding(share <= ALLOWED_SHARED, evidence, numbers)
 
 
@@ -39,12 +41,10 @@ def check_near_duplicates(subject: Subject) -> Finding:
     first = next(_read(subject, subject.split, 1), None)
     if first is not None and not isinstance(first, str):
         raise NotApplicableError("its inputs are no texts")
-    learnt, measured = _splits(subject)
-    known = {_key(piece) for piece in learnt}
-    texts = [piece for piece in measured if isinstance(piece, str)]
+    known, _ = _learnt(subject)
+    texts = [piece for piece in _measured(subject) if isinstance(piece, str)]
     new = [piece for piece in texts if _key(piece) not in known]
-    others = [piece for piece in learnt if isinstance(piece, str)]
-    near = find_near(new, others)
+    near = find_near(new, lambda: (p for p in _read(subject, "train", MOST_LEARNT) if isinstance(p, str)))
     share = len(near) / len(texts)
     shown = f", such as {new[near[0].number][:50]!r}" if near else ""
     evidence = (
@@ -56,13 +56,23 @@ def check_near_duplicates(subject: Subject) -> Finding:
     )
 
 
-def _splits(subject: Subject) -> tuple[list[str | bytes], list[str | bytes]]:
+def _learnt(subject: Subject) -> tuple[set[bytes], int]:
+    """The keys of the examples of training, and how many those are; the examples themselves are not held."""
     _require_other_split(subject)
-    learnt = list(_read(subject, "train", MOST_LEARNT))
+    known, count = set[bytes](), 0
+    for piece in _read(subject, "train", MOST_LEARNT):
+        known.add(_key(piece))
+        count += 1
+    if not count:
+        raise NotApplicableError(TOO_SHORT)
+    return known, count
+
+
+def _measured(subject: Subject) -> list[str | bytes]:
     measured = list(_read(subject, subject.split, MOST_MEASURED))
-    if not measured or not learnt:
-        raise NotApplicableError("no example is long enough to be compared")
-    return learnt, measured
+    if not measured:
+        raise NotApplicableError(TOO_SHORT)
+    return measured
 
 
 def _require_other_split(subject: Subject) -> None:
@@ -74,6 +84,9 @@ def _read(subject: Subject, split: str, most: int) -> Iterator[str | bytes]:
     return islice(read_pieces(subject.data, split, subject.preparation.column), most)
 
 
-def _key(piece: str | bytes) -> str | bytes:
-    """Texts are equal whatever white space is between their words."""
-    return " ".join(piece.split()) if isinstance(piece, str) else piece
+def _key(piece: str | bytes) -> bytes:
+    """16 bytes. Texts are equal whatever white space is between their words."""
+    if isinstance(piece, bytes):
+        return hashlib.blake2b(piece, digest_size=16).digest()
+    words = " ".join(piece.split()).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(words, digest_size=16, person=b"text").digest()
