@@ -45,3 +45,14 @@ def test_gates_are_named_tuples() -> None:
     assert isinstance(gates, LSTMGates)
     (gates,) = saved_gates.gates(make_run("gru", 5, 2), torch.zeros(5, 2, 6), values[..., : 32 * 4])
     assert isinstance(gates, GRUGates)
+
+
+@pytest.mark.parametrize("lengths", [None, [5, 0, 3, 2, 5]])
+def test_values_of_16_bits_are_read_as_those_of_32(lengths: list[int] | None) -> None:
+    run = make_run("lstm", batch=5, hidden=37, directions=2)
+    run = run._replace(lengths=None if lengths is None else torch.tensor(lengths))
+    output, _, _, values = forward_backward.forward(run, save=True)
+    assert values is not None
+    short = saved_gates.gates(run, output, values.bfloat16())
+    for mine, other in zip(short, saved_gates.gates(run, output, values), strict=True):
+        assert all(torch.equal(a, b.bfloat16()) for a, b in zip(mine, other, strict=True))

@@ -33,9 +33,10 @@ def gates(run: Run, output: Tensor, saved: Tensor | None) -> list[Gates]:
     is_ragged = run.lengths is not None and bool((run.lengths < T).any())
     directions = []
     for d in range(D):
-        # A vector of a value as one thing: numpy moves it whole, and backward in time too.
-        steps = saved.view(D, T, B, -1, count, width)[d].numpy()
-        steps = steps.view(f"V{width * steps.itemsize}")[..., 0]
+        # A vector of a value as one thing of so many bytes, because numpy knows no bfloat16: it is moved
+        # whole, and backward in time too.
+        steps = saved.view(D, T, B, -1, count, width)[d].view(torch.uint8).numpy()
+        steps = steps.view(f"V{steps.shape[-1]}")[..., 0]
         is_reverse = d == 1 or run.reverse
         if run.lengths is not None and is_ragged:
             steps = _unpack_ragged(steps, run.lengths, is_reverse=is_reverse)
@@ -43,7 +44,8 @@ def gates(run: Run, output: Tensor, saved: Tensor | None) -> list[Gates]:
             steps = steps[::-1]
         fields = len(spec.gates._fields)
         values = buffer_pool.empty(saved, (T, B, fields, steps.shape[2], width), saved.dtype)
-        numpy.copyto(values.numpy().view(steps.dtype)[..., 0], steps[..., :fields].swapaxes(2, 3))
+        target = values.view(torch.uint8).numpy().view(steps.dtype)[..., 0]
+        numpy.copyto(target, steps[..., :fields].swapaxes(2, 3))
         directions.append(spec.gates(*values.flatten(3)[..., :H].unbind(2)))
     return directions
 
