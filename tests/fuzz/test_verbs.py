@@ -144,6 +144,7 @@ def test_transcribe(runs: Path, files: list[tuple[str, bytes]], encoding: str) -
 @examples(15)
 @given(FILES | st.tuples(st.just(".png"), damaged(SEEDS["square.png"])), st.booleans(), ENCODINGS)
 @example((".jsonl", b'{"file": "a\\u0000b"}\n'), False, "utf-8")
+@example((".jsonl", b'{"file": [null, "a"]}\n'), True, "utf-8")
 @example((".png", SEEDS["square.png"]), True, "ascii")
 def test_caption(runs: Path, picture: tuple[str, bytes], as_json: bool, encoding: str) -> None:
     with new_folder() as folder:

@@ -49,9 +49,9 @@ def command(
     decoding, reading = run_settings(settings)
     decoding |= {} if num_beams is None else {"num_beams": num_beams}
     predictor = load(run)
-    # A table has a row for each caption of a picture.
     inputs = (predictor.read_inputs(argument, reading, log=log) for argument in files)
-    paths = [path for pictures in inputs for path in dict.fromkeys(pictures)]
+    # A table has a row for each caption of a picture, and may have anything in place of a name.
+    paths = [path for pictures in inputs for path in {repr(path): path for path in pictures}.values()]
     with shown():
         answers = caption_pictures(predictor, paths, attention, strict=strict, **decoding)
     if not as_json:
