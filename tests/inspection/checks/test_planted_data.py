@@ -7,6 +7,7 @@ import os
 import random
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -242,8 +243,32 @@ def test_one_answer_for_all_is_named(tmp_path: Path) -> None:
     found = answers(replaced(predictor, task=OneAnswer()), folder, "answers")["answers"]
     assert found.result == "fail"
     assert found.evidence == (
-        "1 distinct answers to 20 inputs, the most frequent to 20 (100%): 'a man in a red shirt'; allowed 50%"
+        "1 distinct answers to 20 inputs, the most frequent to 20: 'a man in a red shirt'; "
+        "0 of them expect it, 100% of all do not (allowed 50%)"
     )
+
+
+def test_sentences_without_a_name_have_the_same_tags(tmp_path: Path) -> None:
+    """One answer is no fault where it is the expected one."""
+    words = [*"abcdefghij"]
+    for name, tags in {"right": ["O", "O"], "wrong": ["O", "B-PER"]}.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        for split in ("train", "test"):
+            sentences = [
+                f"{first} {tags[0]}\n{second} {tags[1]}\n" for first, second in permutations(words, 2)
+            ]
+            (folder / f"{split}.conll").write_text("x B-PER\ny O\n\n" + "\n".join(sentences))
+        sizes = {"hidden_size": 4, "embedding_size": 4, "num_layers": 1}
+        predictor = untrained("tag", folder, tmp_path, model=sizes)
+        task = NoNames()
+        found = answers(replaced(predictor, task=task), folder, "answers")["answers"]
+        assert found.result == {"right": "pass", "wrong": "fail"}[name], found.evidence
+
+
+class NoNames(type(task_named("tag"))):  # type: ignore[misc]
+    def predict(self, model: Any, items: Sequence[Any], context: Any) -> list[Output]:
+        return [Output("O O") for _ in items]
 
 
 class Captions(type(task_named("caption"))):  # type: ignore[misc]
@@ -268,8 +293,8 @@ def test_one_caption_for_all_pictures_is_named(tmp_path: Path) -> None:
     data = {"encoder": "small-cnn", "min_count": 1}
     predictor = untrained("caption", folder, tmp_path, model=sizes, data=data)
     task = Captions()
-    expected = {"fail": ["a plain wall"], "pass": ["a plain wall", "a wall", "paint"]}
-    for result, texts in expected.items():
+    expected = [("fail", "a dog"), ("pass", "a dog", "a wall", "paint"), ("pass", "a wall of paint")]
+    for result, *texts in expected:
         task.texts = texts
         found = answers(replaced(predictor, task=task), folder, "answers", split="train")["answers"]
         assert found.result == result
