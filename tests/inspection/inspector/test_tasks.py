@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import seqloom
+from seqloom.data.music.files import save_tune
 from seqloom.inspection.inspector import inspect
 from seqloom.inspection.inspector.page import draw_inspection
 from seqloom.inspection.inspector.words import describe, to_json
@@ -47,3 +48,13 @@ def test_an_input_of_each_task(name: str, train_once: Callable[[str], tuple[Path
         assert f"<h2>{title}</h2>" in page
     has_picture = result.unit is not None and ".reverse" not in result.unit[0]
     assert ("<h2>The cell, step by step</h2>" in page) is has_picture
+
+
+def test_a_model_with_a_row_for_each_key_says_so(tmp_path: Path) -> None:
+    chords = [[48, 64, 67], [53, 65, 69]] * 5
+    (tmp_path / "rolls.json").write_text(json.dumps({"train": [chords] * 4, "test": [chords]}))
+    sizes = {"model.key_hidden_size": 2, "training.max_steps": 1, "decoding.report_tunes": 1}
+    run = seqloom.train(tmp_path / "rolls.json", task="compose", out=tmp_path / "run", settings=sizes)
+    save_tune(run.compose(bars=1), tmp_path / "tune.mid")
+    with pytest.raises(seqloom.RunError, match=r"as one row\. Got \d+ rows at once\. Trace it in Python"):
+        inspect(run, tmp_path / "tune.mid")

@@ -113,7 +113,7 @@ def inspect(
     steps = trace.steps if _watched(trace, trace.steps) else trace.written
     arrays = _watched(trace, steps)
     if not arrays:
-        raise RunError(run.folder, "expected a model whose layers read the input step by step", got="none")
+        raise _refusal(run, trace)
     call = choose_call(calls, len(steps))
     norms = None
     if call is not None:
@@ -146,6 +146,17 @@ def inspect(
         unit=chosen_unit,
         looks=_looks(run, value),
     )
+
+
+def _refusal(run: Predictor, trace: Trace) -> RunError:
+    """Why no value of a trace has a row of units for each step."""
+    expected = "expected a model whose layers read the input step by step"
+    shapes = [values.shape for values in trace.values()]
+    rows = [shape[1] for shape in shapes if len(shape) == 3 and shape[0] == len(trace.steps)]
+    if not rows:
+        return RunError(run.folder, expected, got="none")
+    hint = "Trace it in Python: seqloom.load(run).trace(input) has its values, (steps, rows, units)"
+    return RunError(run.folder, f"{expected}, as one row", got=f"{rows[0]} rows at once", hint=hint)
 
 
 def _looks(run: Predictor, value: Any) -> AttentionPicture | None:
