@@ -37,7 +37,7 @@ def print_answers(answers: Sequence[Output]) -> None:
 
 
 def spell_command(verb: str, arguments: Sequence[Any], **options: Any) -> str:
-    """A command that does the same again, quoted for a shell.
+    r"""A command that does the same again, quoted for a shell.
 
     Args:
         verb: of seqloom.
