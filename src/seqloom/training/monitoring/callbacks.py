@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import platform
 import time
 from pathlib import Path
 from typing import Any, final
@@ -115,7 +116,7 @@ class TensorBoard(Callback):
             ) from None
         self._events: Any = event_pb2
         self._summaries: Any = summary_pb2
-        host, process = os.uname().nodename, os.getpid()
+        host, process = platform.node(), os.getpid()
         self._path = folder / "tensorboard" / f"events.out.tfevents.{time.time():.6f}.{host}.{process}"
         try:
             self._path.parent.mkdir(exist_ok=True)
