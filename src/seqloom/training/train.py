@@ -98,7 +98,7 @@ def train(
             if lock is not None:
                 locks.callback(lock.release)
         else:
-            _refuse_finished(folder, trainer)
+            _refuse_finished(folder, trainer, has_page=at_end is not None)
             if is_main:
                 run_folder.reopen(folder, job.config, trainer.source.digest)
         for line in summary(job, trainer, folder):
@@ -165,10 +165,11 @@ def _create_folder(folder: Path, job: Job, trainer: Trainer, accelerator: Accele
     return lock
 
 
-def _refuse_finished(folder: Path, trainer: Trainer) -> None:
-    """A training that has reached its limit and written its report has nothing left to do."""
+def _refuse_finished(folder: Path, trainer: Trainer, *, has_page: bool) -> None:
+    """A training that has reached its limit and written its report, and its page, has nothing left to do."""
     reason = trainer.limit_reached()
-    if reason and (folder / run_folder.CARD).exists():
+    files = (run_folder.CARD, run_folder.REPORT) if has_page else (run_folder.CARD,)
+    if reason and all((folder / file).exists() for file in files):
         raise RunError(
             folder,
             "expected a training that is not over",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 import seqloom
+from seqloom.errors import RunError
+from seqloom.files import cannot_write
 from seqloom.inspection.diagnosis.history import History, read_history
 from seqloom.inspection.report import writing
 from seqloom.inspection.report.findings import describe_course
@@ -85,6 +88,27 @@ def test_a_page_that_cannot_be_written_loses_no_training(
     assert not path.exists()
     assert model.predict(["a fine film"])[0].text in ("good", "bad")
     assert REPORT not in (tmp_path / "run" / "README.md").read_text()
+
+
+def test_a_page_that_found_no_room_is_written_when_the_training_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, content: str) -> None:
+        raise cannot_write(path, OSError(errno.ENOSPC, "No space left on device"))
+
+    (tmp_path / "a.csv").write_text("text,label\n" + "a fine film,good\na dull film,bad\n" * 20)
+    run, lines = tmp_path / "a run", list[str]()
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "write_atomically", refuse)
+        settings = {**TINY, "training.max_steps": 1}
+        seqloom.train(tmp_path / "a.csv", settings=settings, out=run, log=lines.append)
+    (line,) = (line for line in lines if REPORT in line)
+    assert "Got No space left on device" in line
+    assert f"for its page: seqloom train --out '{run}' --resume" in line
+    seqloom.train(out=run, resume=True)
+    assert REPORT in (run / "README.md").read_text()
+    with pytest.raises(RunError, match="expected a training that is not over"):
+        seqloom.train(out=run, resume=True)
 
 
 def test_a_training_of_no_use_is_named(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
-from seqloom.errors import one_line
+from seqloom.errors import RunError, one_line
 from seqloom.files import write_atomically
 from seqloom.inspection.report.page import draw_report
 from seqloom.runs.run_folder import REPORT
@@ -21,5 +22,8 @@ def write_report(finished: Finished, log: Callable[[str], object] = str) -> None
     path = finished.folder / REPORT
     try:
         write_atomically(path, draw_report(finished))
+    except RunError as error:
+        again = f"seqloom train --out {shlex.quote(str(finished.folder))} --resume"
+        log(one_line(f"{error} The model is trained and saved; for its page: {again}"))
     except Exception as error:
         log(one_line(f"{path} was not written: {type(error).__name__}: {error}"))
