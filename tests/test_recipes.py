@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 import struct
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from seqloom.tasks import task_named
 from seqloom.training.train import train
 
 EXCERPT_LINES = {".txt": 1500, ".tsv": 120, ".csv": 30}
-"""Lines of an excerpt, by kind of file."""
+"""Lines of an excerpt, by kind of file; those of held-out splits have a fifth of them."""
+M4_SERIES = 60
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 DATA = {
     "tinyshakespeare": "text/tinyshakespeare.txt",
@@ -78,6 +80,12 @@ def copy_excerpt(recipe: str, data_dir: Path, folder: Path) -> None:
         task_named(str(read_yaml(RECIPES[0].with_name(f"{recipe}.yaml"))["task"])).write_toy_data(folder, 0)
         return
     source = data_dir / where
+    if where.endswith("m4_hourly"):
+        for file in source.iterdir():
+            with gzip.open(file, "rt") as whole, gzip.open(folder / file.name, "wt") as part:
+                part.write(next(whole))
+                part.writelines(takewhile(lambda line: not line.startswith(f"H{M4_SERIES + 1},"), whole))
+        return
     if where.startswith("series/"):  # rows of series follow one another, and are few
         for file in [source] if source.is_file() else source.iterdir():
             shutil.copy(file, folder / file.name)
@@ -88,20 +96,21 @@ def copy_excerpt(recipe: str, data_dir: Path, folder: Path) -> None:
         return
     if where.endswith("mnist"):
         for file in source.iterdir():
-            copy_idx_excerpt(file, folder / file.name)
+            copy_idx_excerpt(file, folder / file.name, 200 if file.name.startswith("train") else 40)
         return
     if tunes := sorted(source.rglob("*.mid")):
         for split in ("train", "validation", "test"):
             (folder / split).mkdir()
-            for tune in [tune for tune in tunes if tune.parent.name == split][:6]:
+            for tune in [tune for tune in tunes if tune.parent.name == split][: 6 if split == "train" else 2]:
                 shutil.copy(tune, folder / split)
         return
     files = [source] if source.is_file() else [f for f in source.rglob("*.*") if f.suffix in EXCERPT_LINES]
     for file in files:
         lines = file.read_text().splitlines(keepends=True)
-        stride = 1 if file.suffix == ".txt" else -(-len(lines) // EXCERPT_LINES[file.suffix])
-        rows = [lines[0], *lines[1::stride]][: EXCERPT_LINES[file.suffix]]
         place = folder / (file.relative_to(source) if file != source else file.name)
+        count = EXCERPT_LINES[file.suffix] // (5 if {"validation", "test"} & {file.stem, file.parent.name} else 1)
+        stride = 1 if file.suffix == ".txt" else -(-len(lines) // count)
+        rows = [lines[0], *lines[1::stride]][:count]
         place.parent.mkdir(exist_ok=True)
         place.write_text("".join(rows))
         for line in rows[1:] if file.name == "metadata.csv" else ():
@@ -109,7 +118,7 @@ def copy_excerpt(recipe: str, data_dir: Path, folder: Path) -> None:
             shutil.copy(file.parent / name, place.parent / name)
 
 
-def copy_idx_excerpt(source: Path, target: Path, count: int = 200) -> None:
+def copy_idx_excerpt(source: Path, target: Path, count: int) -> None:
     """Write the first pictures or labels of an idx file."""
     content = gzip.decompress(source.read_bytes())
     sizes = struct.unpack_from(f">{content[3]}I", content, 4)
