@@ -51,9 +51,7 @@ KINDS = {
     "names": Kind("tag", {"training.max_steps": 400}),
     "sentence pairs": Kind("translate", TRANSLATE),
     "chords": Kind("transcribe", {"model.hidden_size": 64, "training.max_steps": 300}),
-    "tunes": Kind(
-        "compose", {"data.transpose": 0, "decoding.report_tunes": 0, "training.max_steps": 400}
-    ),
+    "tunes": Kind("compose", {"data.transpose": 0, "decoding.report_tunes": 0, "training.max_steps": 400}),
     "drawings": Kind("caption", {"training.max_steps": 1200}),
     "sales": Kind("forecast", {"data.known_future": ["promotion"], "training.max_steps": 300}),
 }
@@ -105,10 +103,13 @@ FAULTS = {
     "learning rate x 100, reviews": Fault("reviews", {"training.learning_rate": 0.5}, FAST),
     "learning rate x 100, names": Fault("names", {"training.learning_rate": 0.2}, FAST),
     "learning rate x 100, text": Fault("text", {"training.learning_rate": 1.0}, FAST),
-    "no clipping, tanh RNN": Fault(
+    "no clipping, SGD": Fault(
         "text",
-        {"model.cell_type": "rnn", "training.gradient_clip": None, "training.learning_rate": 0.02},
-        ("exploding",),
+        {"training.gradient_clip": None, "training.optimizer": "sgd", "training.learning_rate": 20.0},
+        FAST,
+    ),
+    "a rate of 0.02, tanh RNN": Fault(
+        "text", {"model.cell_type": "rnn", "training.learning_rate": 0.02}, ("saturated",)
     ),
     "shuffled labels": Fault("reviews", {}, WORTHLESS, shuffle_labels),
     "60 training rows": Fault("reviews", {}, ("overfit",), keep_few),
@@ -127,11 +128,12 @@ def examine(folder: Path, kind: Kind, settings: Mapping[str, Any], damage: Any =
         toy_data(kind.task, data, kind=kind.input)
         if damage is not None:
             damage(data)
-    begun = run.exists()
     try:
-        if not (run / "README.md").exists():
-            chosen = {} if begun else {"settings": {**SETTINGS, **kind.settings, **settings}}
-            seqloom.train(None if begun else data, task=None if begun else kind.task, out=run, resume=begun, **chosen)
+        if not run.exists():
+            every = {**SETTINGS, **kind.settings, **settings}
+            seqloom.train(data, task=kind.task, settings=every, out=run)
+        elif not (run / "README.md").exists():
+            seqloom.train(out=run, resume=True)
         diagnosis = seqloom.diagnose(run)
         report = seqloom.check(run, data)
     except RunError as error:
@@ -179,8 +181,9 @@ def write(healthy: list[dict[str, Any]], planted: list[dict[str, Any]]) -> None:
         "|---|---|---|---|---|---|",
     ]
     for run in healthy:
-        said = f"{run.get('error') or names(run['verdicts'])} | {names(run['failed'])} | {run.get('baseline', '')}"
-        lines.append(f"| {run['kind']} | {run['task']} | {run['cell'].upper()} | {said} |")
+        said = f"{run.get('error') or names(run['verdicts'])} | {names(run['failed'])}"
+        baseline = run.get("baseline", "")
+        lines.append(f"| {run['kind']} | {run['task']} | {run['cell'].upper()} | {said} | {baseline} |")
     lines += [
         "",
         f"Planted faults: {named} of {len(planted)} named.",

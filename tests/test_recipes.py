@@ -108,7 +108,9 @@ def copy_excerpt(recipe: str, data_dir: Path, folder: Path) -> None:
     for file in files:
         lines = file.read_text().splitlines(keepends=True)
         place = folder / (file.relative_to(source) if file != source else file.name)
-        count = EXCERPT_LINES[file.suffix] // (5 if {"validation", "test"} & {file.stem, file.parent.name} else 1)
+        count = EXCERPT_LINES[file.suffix] // (
+            5 if {"validation", "test"} & {file.stem, file.parent.name} else 1
+        )
         stride = 1 if file.suffix == ".txt" else -(-len(lines) // count)
         rows = [lines[0], *lines[1::stride]][:count]
         place.parent.mkdir(exist_ok=True)

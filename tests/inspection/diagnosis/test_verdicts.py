@@ -10,6 +10,7 @@ import torch
 
 from seqloom.inspection.diagnosis import Circumstances, History, judge, measure_module, verdicts_of_history
 from seqloom.inspection.diagnosis.history import Curve
+from seqloom.inspection.diagnosis.horizon import Horizon
 from seqloom.inspection.diagnosis.verdicts import NAMES
 from seqloom.layers.recurrent import GRU, LSTM, RNN
 
@@ -54,6 +55,14 @@ FAULTS: dict[str, tuple[Callable[[], Any], str]] = {
     "output gate open": (lambda: with_gate(LSTM(I, H), 3, 6.0), "saturated"),
     "update gate open": (lambda: with_gate(GRU(I, H), 1, 8.0), "saturated"),
     "update gate shut": (lambda: with_gate(GRU(I, H), 1, -8.0), "saturated"),
+    "gates that are switches": (
+        lambda: scaled(scaled(LSTM(I, H), 60.0), 60.0, "weight_ih_l0"),
+        "saturated",
+    ),
+    "gates that are switches, update and reset": (
+        lambda: scaled(scaled(GRU(I, H), 60.0), 60.0, "weight_ih_l0"),
+        "saturated",
+    ),
     "tanh of large sums": (lambda: scaled(scaled(RNN(I, H), 20.0), 20.0, "weight_ih_l0"), "saturated"),
     "small radius": (lambda: scaled(RNN(I, H, orthogonal_init=True), 0.1), "vanishing"),
     "small radius, gated": (lambda: scaled(GRU(I, H), 0.1), "vanishing"),
@@ -91,6 +100,7 @@ def curve(values: list[float]) -> Curve:
 
 LEARNED = [3.0, 1.5, 0.9, 0.7, 0.62, 0.6, 0.59, 0.585, 0.583, 0.582]
 STEADY = curve([1.0] * 10)
+WORTHLESS = ["not better than the baseline"]
 HISTORIES: dict[str, tuple[History, Circumstances, list[str]]] = {
     "good": (History(curve(LEARNED), curve([v + 0.1 for v in LEARNED]), STEADY), Circumstances(True), []),
     "rising": (
@@ -110,6 +120,13 @@ HISTORIES: dict[str, tuple[History, Circumstances, list[str]]] = {
     ),
     "unmoved": (History(curve([3.0, 2.99, 2.99, 2.98, 2.98])), Circumstances(), ["undertrained"]),
     "still falling": (History(curve([3.0, 2.6, 2.2, 1.8, 1.4])), Circumstances(), ["undertrained"]),
+    "falling, no better, few records": (
+        History(curve([3.0, 2.6])),
+        Circumstances(False),
+        [*WORTHLESS, "undertrained"],
+    ),
+    "falling, few records": (History(curve([3.0, 2.6])), Circumstances(True), []),
+    "unmoved, one record": (History(curve([3.0])), Circumstances(False), WORTHLESS),
     "validation rises": (
         History(curve(LEARNED), curve([2.5, 1.4, 1.3, 1.5, 1.9])),
         Circumstances(True),
@@ -140,6 +157,14 @@ def test_a_rising_loss_asks_for_a_tenth_of_its_rate() -> None:
     assert verdict.advice == "Set training.learning_rate=0.01"
 
 
+def test_a_loss_that_rose_is_not_said_to_fall() -> None:
+    history = History(curve([0.8, 2.3, 6.5, 1.5, 1.2]))
+    verdicts = verdicts_of_history(history, Circumstances(False))
+    assert [verdict.name for verdict in verdicts] == ["exploding", *WORTHLESS]
+    (verdict,) = verdicts_of_history(History(curve([1.0, 1.02, 1.01, 1.02, 1.01])))
+    assert verdict.evidence == "the loss did not fall, from 1 to 1.01 nats"
+
+
 def test_held_out_inputs_that_training_has_are_leaking() -> None:
     layer, x = RNN(I, H, orthogonal_init=True, bias=False).eval(), 0.02 * torch.randn(T, B, I)
     places = measure_module(layer, [lambda: layer(x)[0].square().sum()])
@@ -156,6 +181,20 @@ def test_a_window_that_cuts_the_gradient_is_short_sighted() -> None:
     assert verdict.name == "short-sighted"
     assert verdict.advice == "Set training.window=40"
     assert [v.name for v in judge(places, circumstances=cut._replace(carries_state=False))] == ["healthy"]
+
+
+def test_a_window_that_cuts_what_memory_is_worth_is_short_sighted() -> None:
+    """A model that has never seen further back has no gradient there."""
+    horizon = Horizon((0, 1, 2), (1.53, 1.34, 1.22), 1.22, 2)
+    cut = Circumstances(carries_state=True, window=4)
+    (verdict,) = judge({}, None, horizon, cut)
+    assert verdict.name == "short-sighted"
+    assert verdict.advice == "Set training.window=16"
+    assert "brings 39 % of all that memory does" in verdict.evidence
+    assert [v.name for v in judge({}, None, horizon, cut._replace(carries_state=False))] == ["healthy"]
+    learned = Horizon((0, 1, 2), (1.53, 1.24, 1.22), 1.22, 2)
+    assert [v.name for v in judge({}, None, learned, cut)] == ["healthy"]
+    assert [v.name for v in judge({}, None, horizon, cut._replace(window=64))] == ["healthy"]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -36,12 +36,16 @@ NEAR = 0.25
 """Of the lags that there are: what is gone before that is gone early"""
 SATURATED = 0.95
 """Of steps and units"""
+BINARY = 0.9
+"""Of steps and units at which a gate is either open or shut, of all gates of a layer"""
 STUCK = 0.5
 """Of steps and units of a tanh layer"""
 DEAD = 0.5
 """Of units"""
 CUT = 0.25
 """Of a gradient that is left where the window ends: the window cuts it"""
+STILL_WORTH = 0.1
+"""Of what memory gains: what the last steps before the end of a window add is no end of it"""
 EARLY = 0.8
 """Of the steps; the rest is the end of a training"""
 STILL_FALLING = 0.1
@@ -121,7 +125,7 @@ def judge(
         *_vanishing(places, has_failed, horizon),
         *_saturated(places),
         *_dead(places),
-        *_short_sighted(places, circumstances),
+        *_short_sighted(places, horizon, circumstances),
         *(verdict for verdict in of_history if verdict.name != "exploding"),
         *_leaking(circumstances),
     ]
@@ -135,8 +139,9 @@ def verdicts_of_history(history: History, circumstances: Circumstances = UNKNOWN
         evidence = "its report on held-out data is not better than the baseline's by more than chance"
         advice = "Look at the labels and at how the data is split, then train longer"
         verdicts.append(Verdict("not better than the baseline", evidence, advice))
-    overfit = _overfit(history)
-    return [*verdicts, *(overfit or _undertrained(history))]
+    if any(verdict.name == "exploding" for verdict in verdicts):
+        return verdicts
+    return [*verdicts, *(_overfit(history) or _undertrained(history, circumstances))]
 
 
 def _broken(history: History, circumstances: Circumstances) -> list[Verdict]:
@@ -177,21 +182,24 @@ def _overfit(history: History) -> list[Verdict]:
     return []
 
 
-def _undertrained(history: History) -> list[Verdict]:
-    """By the validation losses, or, where there are few, by those of training."""
+def _undertrained(history: History, circumstances: Circumstances) -> list[Verdict]:
+    """By the validation losses, or, where there are few, by those of training.
+
+    Two to four losses say enough of a model that is not better than the baseline, and nothing of others.
+    """
     curve = history.validation if len(history.validation.values) >= 5 else history.train
-    if len(curve.values) < 5 or not history.train.values:
+    enough = 2 if circumstances.is_better is False else 5
+    if len(curve.values) < enough or not history.train.values:
         return []
     start, end = max(history.train.values[0], curve.values[0]), curve.steps[-1]
-    smooth = _smooth(curve.values)
+    smooth = _smooth(curve.values) if len(curve.values) >= 5 else curve.values
     least = min(smooth)
     pairs = zip(curve.steps, smooth, strict=True)
     before = min((value for step, value in pairs if step <= EARLY * end), default=start)
     whole, late = start - least, before - least
     if whole < LEARNED * abs(start):
-        evidence = (
-            f"the loss fell by {100 * whole / abs(start):.1f} % only, from {start:.3g} to {least:.3g} nats"
-        )
+        fell = f"fell by {100 * whole / abs(start):.1f} % only" if whole > 0 else "did not fall"
+        evidence = f"the loss {fell}, from {start:.3g} to {least:.3g} nats"
         advice = "Set a higher training.learning_rate, then train longer"
         return [Verdict("undertrained", evidence, advice)]
     if late > STILL_FALLING * whole:
@@ -257,6 +265,12 @@ def _vanishing(
 
 def _saturated(places: Mapping[str, PlaceDiagnosis]) -> list[Verdict]:
     for name, place in places.items():
+        binary = min((float((gate.low + gate.high).mean()) for gate in place.gates), default=0.0)
+        if len(place.gates) > 1 and binary > BINARY:
+            evidence = (
+                f"{name}: every gate is below 0.1 or above 0.9 at {100 * binary:.0f} % of steps and units"
+            )
+            return [Verdict("saturated", evidence, "Take a tenth of training.learning_rate")]
         for gate in place.gates:
             low, high = float(gate.low.mean()), float(gate.high.mean())
             keeps_all = gate.name == "forget" and high > low  # which is how a cell remembers
@@ -288,15 +302,28 @@ def _dead(places: Mapping[str, PlaceDiagnosis]) -> list[Verdict]:
     return []
 
 
-def _short_sighted(places: Mapping[str, PlaceDiagnosis], circumstances: Circumstances) -> list[Verdict]:
-    """A window that ends where the gradient has not."""
+def _short_sighted(
+    places: Mapping[str, PlaceDiagnosis], horizon: Horizon | None, circumstances: Circumstances
+) -> list[Verdict]:
+    """A window that ends where the gradient, or what memory is worth, has not."""
     window = circumstances.window
-    for name, place in places.items() if circumstances.carries_state else ():
+    if not circumstances.carries_state:
+        return []
+    advice = f"Set training.window={4 * window}"
+    for name, place in places.items():
         lags = place.gradient
         if lags is not None and lags.max_lag >= window and float(lags.share[window - 1]) > CUT:
             left = 100 * float(lags.share[window - 1])
             evidence = f"{name}: the window of {window} steps ends while {left:.0f} % of the gradient is left"
-            return [Verdict("short-sighted", evidence, f"Set training.window={4 * window}")]
+            return [Verdict("short-sighted", evidence, advice)]
+    if horizon is not None and len(horizon.reaches) > 1 and 2 * horizon.reaches[-1] >= window:
+        added = horizon.shares[-1] - horizon.shares[-2]
+        if added > STILL_WORTH:
+            evidence = (
+                f"the window ends after {window} steps, and its half that is further back brings "
+                f"{100 * added:.0f} % of all that memory does"
+            )
+            return [Verdict("short-sighted", evidence, advice)]
     return []
 
 
