@@ -103,9 +103,14 @@ FAULTS = {
     "learning rate x 100, reviews": Fault("reviews", {"training.learning_rate": 0.5}, FAST),
     "learning rate x 100, names": Fault("names", {"training.learning_rate": 0.2}, FAST),
     "learning rate x 100, text": Fault("text", {"training.learning_rate": 1.0}, FAST),
-    "no clipping, SGD": Fault(
+    "no clipping, tanh RNN by SGD": Fault(
         "text",
-        {"training.gradient_clip": None, "training.optimizer": "sgd", "training.learning_rate": 20.0},
+        {
+            "model.cell_type": "rnn",
+            "training.gradient_clip": None,
+            "training.optimizer": "sgd",
+            "training.learning_rate": 20.0,
+        },
         FAST,
     ),
     "a rate of 0.02, tanh RNN": Fault(

@@ -157,6 +157,15 @@ def test_a_rising_loss_asks_for_a_tenth_of_its_rate() -> None:
     assert verdict.advice == "Set training.learning_rate=0.01"
 
 
+def test_a_layer_that_nothing_clipped_is_told_to_clip() -> None:
+    layer = scaled(scaled(RNN(I, H), 20.0), 20.0, "weight_ih_l0")
+    places = measure_module(layer.eval(), [lambda: layer(torch.randn(T, B, I))[0].square().sum()])
+    for clip, advice in ((None, "Set training.gradient_clip=1, or"), (1.0, "Take a tenth")):
+        circumstances = Circumstances(learning_rate=0.1, gradient_clip=clip)
+        (saturated,) = (v for v in judge(places, circumstances=circumstances) if v.name == "saturated")
+        assert saturated.advice.startswith(advice)
+
+
 def test_a_loss_that_rose_is_not_said_to_fall() -> None:
     history = History(curve([0.8, 2.3, 6.5, 1.5, 1.2]))
     verdicts = verdicts_of_history(history, Circumstances(False))

@@ -123,7 +123,7 @@ def judge(
     verdicts = [
         *_exploding(places, of_history, circumstances),
         *_vanishing(places, has_failed, horizon),
-        *_saturated(places),
+        *_saturated(places, circumstances),
         *_dead(places),
         *_short_sighted(places, horizon, circumstances),
         *(verdict for verdict in of_history if verdict.name != "exploding"),
@@ -263,14 +263,17 @@ def _vanishing(
     return [Verdict("vanishing", evidence, advice)]
 
 
-def _saturated(places: Mapping[str, PlaceDiagnosis]) -> list[Verdict]:
+def _saturated(places: Mapping[str, PlaceDiagnosis], circumstances: Circumstances) -> list[Verdict]:
+    slower = "Take a tenth of training.learning_rate"
+    if circumstances is not UNKNOWN and circumstances.gradient_clip is None:
+        slower = f"{CLIP}, or take a tenth of training.learning_rate"
     for name, place in places.items():
         binary = min((float((gate.low + gate.high).mean()) for gate in place.gates), default=0.0)
         if len(place.gates) > 1 and binary > BINARY:
             evidence = (
                 f"{name}: every gate is below 0.1 or above 0.9 at {100 * binary:.0f} % of steps and units"
             )
-            return [Verdict("saturated", evidence, "Take a tenth of training.learning_rate")]
+            return [Verdict("saturated", evidence, slower)]
         for gate in place.gates:
             low, high = float(gate.low.mean()), float(gate.high.mean())
             keeps_all = gate.name == "forget" and high > low  # which is how a cell remembers
@@ -287,7 +290,7 @@ def _saturated(places: Mapping[str, PlaceDiagnosis]) -> list[Verdict]:
         if place.units.stuck > STUCK:
             share = 100 * place.units.stuck
             evidence = f"{name}: |h| is above 0.97 at {share:.0f} % of steps and units, where tanh is flat"
-            return [Verdict("saturated", evidence, "Take a tenth of training.learning_rate")]
+            return [Verdict("saturated", evidence, slower)]
     return []
 
 
