@@ -98,7 +98,6 @@ def is_slow_and_forgets(bench: Bench) -> Finding:
         "feed-forward net with as many products over 1,600 inputs at once, the fastest of 9; RNNs trained "
         "250 steps to recall the first symbol",
         (
-            Check("time of 1,600 steps over that of 100", seconds[1600] / seconds[100], "times", at_least=8),
             Check(f"recall at lag {LAGS[0]}", recall[0], "accuracy", at_least=0.9),
             Check(f"recall at lag {LAGS[-1]}, by chance .25", recall[-1], "accuracy", at_most=0.4),
             Check(
@@ -123,8 +122,9 @@ def is_slow_and_forgets(bench: Bench) -> Finding:
             "steps",
             "milliseconds",
         ),
-        "one step waits for the one before it, and only other sequences can be computed meanwhile; how much "
-        "that costs depends on how many cores wait. Vanishing and exploding gradients: 11 to 14",
+        "that time grows with the steps, as in the picture, is true of any net: slow is what waits, as one step "
+        "for the one before it, while only other sequences can be computed; how much that costs depends on how "
+        "many cores wait. Vanishing and exploding gradients: 11 to 14",
     )
 
 
