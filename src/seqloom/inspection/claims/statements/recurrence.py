@@ -122,9 +122,9 @@ def is_slow_and_forgets(bench: Bench) -> Finding:
             "steps",
             "milliseconds",
         ),
-        "that time grows with the steps, as in the picture, is true of any net: slow is what waits, as one step "
-        "for the one before it, while only other sequences can be computed; how much that costs depends on how "
-        "many cores wait. Vanishing and exploding gradients: 11 to 14",
+        "that time grows with the steps, as in the picture, is true of any net: slow is what waits, as one "
+        "step for the one before it, while only other sequences can be computed; how much that costs depends "
+        "on how many cores wait. Vanishing and exploding gradients: 11 to 14",
     )
 
 
