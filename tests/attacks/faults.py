@@ -8,12 +8,15 @@ import errno
 import io
 import os
 import signal
+import socket
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, final
 from unittest import mock
 
 import pytest
+from accelerate.state import AcceleratorState
 
 from seqloom.runs import weights
 
@@ -189,6 +192,39 @@ def run_with_fault(
     if os.waitstatus_to_exitcode(status) != KILLED:
         pytest.fail(f"call {number} was never made")
     return None
+
+
+def run_in_two_processes(work: Callable[[Path], object], folder: Path, number: int | None = None) -> None:
+    """Do `work` in two processes that train together; the first is killed at the call of that number."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+    together = {
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    children = []
+    for rank in ("0", "1"):
+        child = os.fork()
+        if child == 0:
+            os.environ |= {**together, "RANK": rank, "LOCAL_RANK": rank}
+            AcceleratorState._reset_state(reset_partial_state=True)
+            is_killed = rank == "0" and number is not None
+            try:
+                with Disk(folder, number, KILL).watched() if is_killed else contextlib.nullcontext():
+                    work(folder)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        children.append(child)
+    status = os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1])
+    if number is not None:
+        os.kill(children[1], signal.SIGKILL)
+    other = os.waitstatus_to_exitcode(os.waitpid(children[1], 0)[1])
+    assert (status, other) == (0, 0) if number is None else status == KILLED
 
 
 def run_beside(work: Callable[[Path], object], folder: Path, number: int, how: str) -> int:

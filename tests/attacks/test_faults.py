@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -29,7 +29,17 @@ from seqloom.training.state import TrainingState
 from seqloom.training.train import train
 
 from .damage import EXAMPLES, time_limit
-from .faults import BROKEN, FULL, HOW, KILL, STOP, count_calls, run_beside, run_with_fault
+from .faults import (
+    BROKEN,
+    FULL,
+    HOW,
+    KILL,
+    STOP,
+    count_calls,
+    run_beside,
+    run_in_two_processes,
+    run_with_fault,
+)
 from .runs import KINDS, SMALL, SmallRun
 
 IS_WHOLE = EXAMPLES >= 1000
@@ -178,7 +188,7 @@ def test_every_call_that_fills_the_cache_may_fail(
         assert (fill(folder) / "values").read_bytes() == bytes(100), call
 
 
-def make_training(name: str, folder: Path) -> Callable[[Path], None]:
+def make_training(name: str, folder: Path, more: Mapping[str, Any] | None = None) -> Callable[[Path], None]:
     """A training of a kind, of three steps; one of them writes all that a training can write."""
     from seqloom.inspection.report.writing import write_report
 
@@ -190,7 +200,7 @@ def make_training(name: str, folder: Path) -> Callable[[Path], None]:
     settings |= {f"model.{key}": value for key, value in SMALL.items()}
     settings |= {"training.max_steps": 3, "training.validate_every": 2, "training.checkpoint_every": 2}
     settings |= {"training.batch_size": 2, "training.window": 8, "training.averaging": 0.9}
-    settings |= {"training.log_every": 1, "training.tensorboard": name == "generate"}
+    settings |= {"training.log_every": 1, "training.tensorboard": name == "generate", **(more or {})}
 
     def work(folder: Path) -> None:
         run = folder / "run"
@@ -243,6 +253,37 @@ def test_a_training_goes_on_after_any_call_that_failed(name: str, how: str, tmp_
             assert (folder / "run" / run_folder.REPORT).exists() == (name == "generate")
         except BaseException as failure:
             failure.add_note(f"{way} at call {number}, {calls[number]}")
+            raise
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["generate", "classify"] if IS_WHOLE else ["generate"])
+def test_two_processes_go_on_after_any_call_at_which_they_were_killed(name: str, tmp_path: Path) -> None:
+    """A checkpoint of two, with averaged weights, a rate that validations lower, and rounding to bfloat16."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "counted").mkdir()
+    more = {"training.schedule": "plateau", "training.precision": "bfloat16", "training.tensorboard": False}
+    work = make_training(name, tmp_path / "source", more)
+    run_in_two_processes(work, tmp_path / "whole")
+    expected = checkpoint.load(tmp_path / "whole" / "run")
+    assert len(expected.processes) == 2
+    assert expected.average
+    calls = len(count_calls(work, tmp_path / "counted"))
+    for number in range(0, calls, 1 if IS_WHOLE else calls // POINTS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        try:
+            run_in_two_processes(work, folder, number)
+            if not (folder / "run" / run_folder.CARD).exists():
+                run_in_two_processes(work, folder)
+            resumed = checkpoint.load(folder / "run")
+            for part in ("model", "average"):
+                tensors = getattr(resumed, part)
+                assert all(torch.equal(tensors[key], value) for key, value in getattr(expected, part).items())
+            assert read_records(folder / "run") == read_records(tmp_path / "whole" / "run")
+        except BaseException as failure:
+            failure.add_note(f"killed at call {number} of {calls}")
             raise
 
 
