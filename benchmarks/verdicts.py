@@ -113,9 +113,6 @@ FAULTS = {
         },
         FAST,
     ),
-    "a rate of 0.02, tanh RNN": Fault(
-        "text", {"model.cell_type": "rnn", "training.learning_rate": 0.02}, ("saturated",)
-    ),
     "shuffled labels": Fault("reviews", {}, WORTHLESS, shuffle_labels),
     "60 training rows": Fault("reviews", {}, ("overfit",), keep_few),
     "half of the test rows in training": Fault(
