@@ -201,3 +201,19 @@ def test_the_page_is_sound(
     tmp_path: Path, compared: tuple[Comparison, list[str]], look_at: Callable[[Path], list[str]]
 ) -> None:
     assert look_at(write_comparison(tmp_path, compared[0], "seqloom compare reviews.csv")) == []
+
+
+def test_piano_rolls_have_another_width(tmp_path: Path) -> None:
+    """A state for each key, whose width `hidden_size` is not."""
+    rolls = [[[48, 64, 67], [53, 65, 69], [55, 62, 71]] * 3] * 4
+    path = tmp_path / "rolls.json"
+    path.write_text(json.dumps({"train": rolls, "validation": rolls, "test": rolls}))
+    settings = {"training.max_steps": 1, "model.key_hidden_size": 12, "decoding.report_tunes": 0}
+    log: list[str] = []
+    options = {"cells": ["rnn", "lstm"], "seeds": 1, "out": tmp_path / "runs"}
+    rnn, lstm = compare(path, settings=settings, log=log.append, **options).rows  # type: ignore[arg-type]
+    assert (rnn.variant.hidden_size, lstm.variant.hidden_size < 12) == (12, True)
+    assert abs(lstm.variant.parameters / rnn.variant.parameters - 1) < 0.1
+    config = json.loads((tmp_path / "runs" / "lstm-one-0" / "config.json").read_text())
+    assert config["model"]["key_hidden_size"] == lstm.variant.hidden_size
+    assert f"run 2 of 2: training lstm-one-0, {lstm.variant.hidden_size} units" in log

@@ -86,7 +86,10 @@ def run_all(
             if name in results and (folder / run_folder.CARD).exists():
                 log(f"{place}: {name} is there already")
                 continue
-            report = _finish(data, folder, variant.config(job.config, seed), f"{place}: ", log, show_progress)
+            size = f"{variant.hidden_size} units"
+            report = _finish(
+                data, folder, variant.config(job.config, seed), (f"{place}: ", size), log, show_progress
+            )
             results[name] = _result(folder, report, job)
             _write_results(out, results)
     return {
@@ -98,17 +101,18 @@ def _finish(
     data: Path,
     folder: Path,
     config: RunConfig,
-    place: str,
+    words: tuple[str, str],
     log: Callable[[str], object],
     show_progress: bool,
 ) -> Report:
-    """Train, go on with, or measure a run."""
+    """Train, go on with, or measure a run; `words` say which of all it is, and its size."""
+    place, size = words
     if (folder / run_folder.CARD).exists():
         return load(folder).evaluate(data)
     if folder.exists():
         _, report = train(data, out=folder, resume=True, show_progress=show_progress, at_end=write_report)
     else:
-        log(f"{place}training {folder.name}, {config.model.hidden_size} units")
+        log(f"{place}training {folder.name}, {size}")
         settings = {key: value for key, value in _flat(config).items() if key != "task"}
         _, report = train(
             data,

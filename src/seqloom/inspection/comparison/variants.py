@@ -26,6 +26,8 @@ class Variant(NamedTuple):
     hidden_size: int
     parameters: int
     """Of the whole model, those that are trained"""
+    width_setting: str = "hidden_size"
+    """Which setting of the model its size is"""
 
     @property
     def name(self) -> str:
@@ -34,7 +36,8 @@ class Variant(NamedTuple):
 
     def config(self, config: RunConfig, seed: int = 0) -> RunConfig:
         """The configuration of a run, of which cell, direction, width and seed are replaced."""
-        return _with_cell(config, self.cell_type, self.direction, self.hidden_size, seed)
+        width = {self.width_setting: self.hidden_size}
+        return _with_cell(config, self.cell_type, self.direction, width, seed)
 
 
 def choose_variants(job: Job, cells: Sequence[str], directions: Sequence[str], equal: str) -> list[Variant]:
@@ -50,20 +53,37 @@ def choose_variants(job: Job, cells: Sequence[str], directions: Sequence[str], e
         ConfigError: a name that does not exist, or a direction that the task does not have.
     """
     _check(job, cells, directions, equal)
-    width = job.config.model.hidden_size
+    setting = _width_setting(job)
+    width: int = getattr(job.config.model, setting)
     variants: list[Variant] = []
     for cell in dict.fromkeys(cells):
         for direction in dict.fromkeys(directions):
 
             def count(hidden_size: int, cell: str = cell, direction: str = direction) -> int:
-                config = _with_cell(job.config, cell, direction, hidden_size, 0)
+                config = _with_cell(job.config, cell, direction, {setting: hidden_size}, 0)
                 return count_parameters(build_without_memory(config, job.preparation))
 
             size = width
             if equal == "parameters" and variants:
                 size = nearest_width(count, variants[0].parameters)
-            variants.append(Variant(cell, direction, size, count(size)))
+            variants.append(Variant(cell, direction, size, count(size), setting))
     return variants
+
+
+def _width_setting(job: Job) -> str:
+    """The setting by which a model grows: `hidden_size`, or what takes its place, as for piano rolls."""
+
+    def count(**model: int) -> int:
+        config = resolve(job.config.task, [_parts(job.config), {"model": model}])
+        return count_parameters(build_without_memory(config, job.preparation))
+
+    names = [name for name in type(job.config.model).model_fields if name.endswith("hidden_size")]
+    for name in names:
+        width: int = getattr(job.config.model, name)
+        if count(**{name: width + 1}) != count():
+            return name
+    expected = f"the parameters of a model must grow with one of {', '.join(names)}"
+    raise ConfigError("compare", expected, got=f"{count():,} parameters whatever they are")
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -90,13 +110,16 @@ def nearest_width(count: Callable[[int], int], target: int) -> int:
     return min((low, high), key=lambda width: abs(count(width) - target))
 
 
-def _with_cell(config: RunConfig, cell: str, direction: str, hidden_size: int, seed: int) -> RunConfig:
-    values = config.to_dict()
-    model: dict[str, object] = {"cell_type": cell, "hidden_size": hidden_size}
+def _with_cell(config: RunConfig, cell: str, direction: str, width: dict[str, int], seed: int) -> RunConfig:
+    model: dict[str, object] = {"cell_type": cell, **width}
     if "bidirectional" in type(config.model).model_fields:
         model["bidirectional"] = direction == "both"
-    changes = {"model": model, "training": {"seed": seed}}
-    return resolve(config.task, [{part: values[part] for part in PARTS}, changes])
+    return resolve(config.task, [_parts(config), {"model": model, "training": {"seed": seed}}])
+
+
+def _parts(config: RunConfig) -> dict[str, object]:
+    values = config.to_dict()
+    return {part: values[part] for part in PARTS}
 
 
 def _check(job: Job, cells: Sequence[str], directions: Sequence[str], equal: str) -> None:
