@@ -257,7 +257,7 @@ def test_a_training_goes_on_after_any_call_that_failed(name: str, how: str, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["generate", "classify"] if IS_WHOLE else ["generate"])
+@pytest.mark.parametrize("name", KINDS if IS_WHOLE else ["generate"])
 def test_two_processes_go_on_after_any_call_at_which_they_were_killed(name: str, tmp_path: Path) -> None:
     """A checkpoint of two, with averaged weights, a rate that validations lower, and rounding to bfloat16."""
     (tmp_path / "source").mkdir()

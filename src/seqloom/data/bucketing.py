@@ -9,6 +9,7 @@ import numpy
 
 from seqloom.data.batching import MAX_UNITS, Batch, Batching
 from seqloom.data.digest import compute_digest
+from seqloom.errors import DataError
 from seqloom.progress import phase
 
 T = TypeVar("T")
@@ -37,6 +38,9 @@ class Buckets(Generic[T]):
             one, `max_units` steps.
         skipped: one message for every example that was skipped.
         digest: a hash of the items; None: it is computed.
+
+    Raises:
+        DataError: there are fewer items to learn from than processes.
     """
 
     carries_state = False
@@ -50,6 +54,9 @@ class Buckets(Generic[T]):
         skipped: Sequence[str] = (),
         digest: str | None = None,
     ) -> None:
+        if batching.training and len(items) < batching.shard.world_size:
+            expected = f"expected at least one row for each of {batching.shard.world_size} processes"
+            raise DataError("train", expected, got=f"{len(items):,}", hint="Train in one process")
         self.skipped = skipped
         self._items, self._collate, self._batching = items, collate, batching
         self._lengths = numpy.asarray(lengths).reshape(len(items), -1)
@@ -60,17 +67,21 @@ class Buckets(Generic[T]):
         return self._num_batches
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of `epoch` from number `first` on, with the rows of this process."""
+        """Yield the batches of `epoch` from number `first` on, with the rows of this process.
+
+        Of a held-out split with fewer rows than there are processes the last ones have none, and no batch.
+        """
         shard = self._batching.shard
         for rows in self._epoch(epoch)[first:]:
-            own_rows = rows[shard.rank :: shard.world_size]
-            yield self._collate([self._items[row] for row in own_rows])
+            if len(own_rows := rows[shard.rank :: shard.world_size]):
+                yield self._collate([self._items[row] for row in own_rows])
 
     def spans(self) -> Iterator[numpy.ndarray]:
         """The item of each row of the batches of epoch 0."""
         for batch in self._epoch(0):
             items = batch[self._batching.shard.rank :: self._batching.shard.world_size].astype(numpy.int64)
-            yield numpy.stack([items, items + 1], axis=1)
+            if len(items):
+                yield numpy.stack([items, items + 1], axis=1)
 
     def padding_ratio(self, epoch: int = 0) -> float:
         """Steps of an epoch with padding, divided by the steps without: 1 is no padding at all."""

@@ -8,9 +8,11 @@ from typing import TypeVar, final
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from torch import Tensor
+from torch import Tensor, nn
 
-from seqloom.data.batching import Shard
+from seqloom.data.batching import Batch, Shard
+from seqloom.state import State
+from seqloom.tasks.base import Context, Loss, Task
 
 T = TypeVar("T")
 
@@ -56,3 +58,24 @@ class Processes:
         mine = torch.tensor([float(stop), seconds if self.is_main else 0.0], device=self.device)
         stops, seconds = self.sum(mine).tolist()
         return stops > 0, seconds
+
+
+@final
+class LossModule(nn.Module):
+    """The loss of a task as a module: what averages gradients over processes sees one call for each.
+
+    A task may call whatever its model has, an encoder and then a decoder; what wraps a module for several
+    processes has `forward` alone.
+
+    Args:
+        task: computes the loss.
+        model: that is trained.
+    """
+
+    def __init__(self, task: Task, model: nn.Module) -> None:
+        super().__init__()
+        self.model, self._task = model, task
+
+    def forward(self, batch: Batch, state: State | None, context: Context) -> Loss:
+        """`task.loss` of a batch, from the carried state on."""
+        return self._task.loss(self.model, batch, state, context)

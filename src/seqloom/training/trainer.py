@@ -30,7 +30,7 @@ from seqloom.training.limits import limit_reached, progress
 from seqloom.training.monitoring.callbacks import Callback
 from seqloom.training.monitoring.records import Record, add_sums, rows_of_sums, sum_rows
 from seqloom.training.optimizer import RATE_RATIO, build_optimizer, learning_rate
-from seqloom.training.processes import Processes
+from seqloom.training.processes import LossModule, Processes
 from seqloom.training.state import TrainingState
 from seqloom.training.validation import Measured, Validation, after_validation, steps_between_validations
 from seqloom.training.weight_averaging import WeightAverage
@@ -74,7 +74,7 @@ class Trainer:
         self._clock_zero = self._record_started = self._checkpoint_seconds = 0.0
         if resumed is not None:
             self._restore(resumed)
-        self._wrapped_model = accelerator.prepare(self.model)
+        self._loss_of = accelerator.prepare(LossModule(job.config.task, self.model))
 
     def run(self, folder: Path, callbacks: Sequence[Callback]) -> TrainingState:
         """Train until a limit is reached.
@@ -93,7 +93,7 @@ class Trainer:
         self._folder, self._callbacks = folder, callbacks
         self._clock_zero = time.monotonic() - self.state.seconds
         self._record_started = self._checkpoint_seconds = self.state.seconds
-        self._wrapped_model.train()
+        self.model.train()
         self._check_limits()
         with Interrupt() as interrupt:
             while not self.state.stop_reason:
@@ -159,7 +159,8 @@ class Trainer:
         bf16 = self._training.precision == "bfloat16"
         with torch.autocast(self.processes.device.type, torch.bfloat16) if bf16 else nullcontext():
             context = self._job.config.context(self._job.preparation, self.progress())
-            return self._job.config.task.loss(self._wrapped_model, batch, self._carried, context)
+            loss: Loss = self._loss_of(batch, self._carried, context)
+            return loss
 
     def _after_step(self) -> None:
         """Whatever is due: validation, the end, a checkpoint."""

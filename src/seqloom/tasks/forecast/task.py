@@ -120,9 +120,9 @@ class Forecast(Task):
         targets = batch.targets[..., : parameters.shape[-2]]
         mask = ~targets.isnan()
         scale = batch.scale.to(targets).view(-1, 1, 1)
-        nats = _output(model).loss(parameters.float(), targets.nan_to_num(), scale).mean(0)
+        nats = model.output.loss(parameters.float(), targets.nan_to_num(), scale).mean(0)
         if context.loss.unit != "window":
-            nats = nats * loss_weights(batch, context.loss.unit, _output(model).kind).to(nats).view(-1, 1, 1)
+            nats = nats * loss_weights(batch, context.loss.unit, model.output.kind).to(nats).view(-1, 1, 1)
         return Loss((nats * mask).sum((1, 2)), mask.sum((1, 2)))
 
     def evaluate_batch(self, model: Any, batch: ForecastBatch, state: Any, context: Context) -> Loss:
@@ -228,8 +228,3 @@ def _ratio(scale: Tensor, size: Tensor) -> Tensor:
     """Of a window's scale to a size of its series; 0 where that is undefined."""
     ratio = torch.where(size > 0, scale / size.clamp(min=1e-300), torch.zeros_like(size))
     return ratio.clamp(max=MAX_WEIGHT)
-
-
-def _output(model: Any) -> OutputLayer:
-    """Of a model that several processes may have wrapped."""
-    return getattr(model, "module", model).output
