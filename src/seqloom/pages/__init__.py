@@ -10,7 +10,7 @@ was made here.
 True
 """
 
-from seqloom.pages.charts.bars import Bar, bar_chart, histogram
+from seqloom.pages.charts.bars import Bar, bar_chart, dot_chart, histogram
 from seqloom.pages.charts.heat import heat_strip
 from seqloom.pages.charts.lines import Band, Mark, Series, line_chart
 from seqloom.pages.charts.points import Point, scatter
@@ -38,6 +38,7 @@ __all__ = [
     "Band",
     "Mark",
     "bar_chart",
+    "dot_chart",
     "Bar",
     "histogram",
     "scatter",

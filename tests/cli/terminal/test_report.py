@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -134,7 +135,7 @@ def test_a_terminal_of_ascii_has_a_table_too(tmp_path: Path) -> None:
     text = done.stdout.decode("ascii")
     assert text.startswith("w\\xf6lf.csv, test split\n")
     assert "~" in text
-    assert "| f1 |" in text
+    assert re.search(r"\| *f1 *\|", text)
 
 
 def test_shortened_texts_fit() -> None:

@@ -11,6 +11,7 @@ from seqloom.errors import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from seqloom.evaluation.report import Report
 
@@ -118,9 +119,9 @@ def _print_table(
 ) -> bool:
     """Print a table, narrowed to the terminal; whether it was printed: with `must_fit` only if it fits.
 
-    Where no table has room it is lines.
+    Where a table with lines around its cells has no room, it has none; where no table has room it is lines.
     """
-    from rich.table import Table
+    from rich.box import SIMPLE
 
     if console.width < MIN_TABLE_CELLS and not must_fit:
         for first, *cells in rows:
@@ -129,18 +130,26 @@ def _print_table(
                 named = f"  {one_line(title)} {cell}"
                 _print_line(console, named if _cells(named) <= console.width else f"  {cell}")
         return True
-    table = Table(shorten(header[0], 2 * MAX_LABEL_CELLS))
+    table = _make_table(header, rows)
+    width = console.measure(table, options=console.options.update(width=10_000)).maximum
+    if width > console.width:
+        if must_fit:
+            return False
+        table = _make_table(header, rows, box=SIMPLE, pad_edge=False, padding=0)
+        table.columns[0].no_wrap = True
+    console.print(table)
+    return True
+
+
+def _make_table(header: Sequence[str], rows: Sequence[Sequence[str]], **options: Any) -> Table:
+    from rich.table import Table
+
+    table = Table(shorten(header[0], 2 * MAX_LABEL_CELLS), **options)
     for title in header[1:]:
         table.add_column(shorten(title, 2 * MAX_LABEL_CELLS), justify="right", overflow="fold")
     for row in rows:
         table.add_row(shorten(row[0], 2 * MAX_LABEL_CELLS), *row[1:])
-    if (
-        must_fit
-        and console.measure(table, options=console.options.update(width=10_000)).maximum > console.width
-    ):
-        return False
-    console.print(table)
-    return True
+    return table
 
 
 def _print_line(console: Console, line: str) -> None:

@@ -75,7 +75,10 @@ class Comparison(NamedTuple):
         return [_cells(row) for row in self.rows]
 
     def lines(self) -> list[str]:
-        """What the table needs said, a sentence a line: the metric, the target, and every difference."""
+        """What the table needs said, a sentence a line: the metric, the target, and the differences.
+
+        Of those that are no larger than the seeds' spread the largest is named, and how many there are.
+        """
         seeds = f"{self.seeds} seeds" if self.seeds > 1 else "1 seed"
         better = "more" if self.higher_is_better else "less"
         baseline = "" if self.baseline is None else f"; the baseline has {self.baseline:.4f}"
@@ -86,8 +89,21 @@ class Comparison(NamedTuple):
             f"mean and standard deviation over seeds{baseline}.",
             f"target: {self.target:.4f} on the validation split, the best that all of them reach on average.",
             "reach: steps back until the gradient of the last state is below 1 % of that at lag 0.",
-            *(pair.describe(self.metric) for pair in self.differences),
+            *(pair.describe(self.metric) for pair in self.differences if not _is_chance(pair)),
+            *self._lines_of_chance(),
         ]
+
+    def _lines_of_chance(self) -> list[str]:
+        pairs = [pair for pair in self.differences if _is_chance(pair)]
+        if not pairs:
+            return []
+        largest = max(pairs, key=lambda pair: pair.difference)
+        rest = f"No larger are those of {len(pairs) - 1} more pair(s): --json has them."
+        return [largest.describe(self.metric), *([rest] if len(pairs) > 1 else [])]
+
+
+def _is_chance(pair: Difference) -> bool:
+    return pair.is_larger_than_spread is False
 
 
 def make_comparison(
@@ -142,7 +158,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.variant.name,
         f"{row.variant.hidden_size:,}",
-        f"{row.variant.parameters:,}",
+        f"{parameters:,}" if (parameters := row.variant.parameters) < 1e6 else f"{parameters / 1e6:.2f} M",
         score,
         f"{1000 * row.cost.seconds:.1f}",
         f"{row.cost.saved_bytes / 1e6:.1f}",

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from seqloom.files import write_atomically
 from seqloom.inspection.comparison.comparison import HEADER, Comparison, Row
-from seqloom.inspection.comparison.statistics import Difference
 from seqloom.pages import (
     Bar,
     Series,
     Tile,
-    bar_chart,
+    dot_chart,
     footer_here,
     line_chart,
+    paragraph,
     render_page,
     section,
     table,
     tiles,
 )
+from seqloom.pages.tiles import Tone
 
 FILE = "comparison.html"
+TEST = "p is that of Welch's t test over seeds, corrected for the number of pairs (Holm)."
+WORDS: Mapping[bool | None, tuple[str, Tone]] = {
+    True: ("larger than the spread", "good"),
+    None: ("one seed", "none"),
+}
 
 
 def write_comparison(folder: Path, comparison: Comparison, command: str) -> Path:
@@ -47,12 +54,10 @@ def render_comparison(comparison: Comparison, command: str) -> str:
         [
             section(
                 "Scores",
-                bar_chart(bars, title=f"{comparison.metric}, {comparison.split} split", note=note),
+                dot_chart(bars, title=f"{comparison.metric}, {comparison.split} split", note=note),
                 lead=score,
             ),
-            section(
-                "What differs", tiles([_tile(pair, comparison.metric) for pair in comparison.differences])
-            ),
+            section("What differs", *_differences(comparison)),
             section("What each costs", table(HEADER, comparison.table()), *comparison.lines()[2:4]),
             section("On the way", _course(comparison)),
         ],
@@ -68,12 +73,27 @@ def _bar(row: Row) -> Bar:
     return Bar(row.variant.name, mean, *spread)
 
 
-def _tile(pair: Difference, metric: str) -> Tile:
-    if pair.is_larger_than_spread is None:
-        return Tile(pair.describe(metric), "one seed")
-    if pair.is_larger_than_spread:
-        return Tile(pair.describe(metric), "larger than the spread", "good")
-    return Tile(pair.describe(metric), "no larger than the spread", "mixed")
+def _differences(comparison: Comparison) -> list[str]:
+    """A tile for each that is larger than the seeds' spread, or is of one seed; of all a table."""
+    larger = [
+        Tile(pair.describe(comparison.metric), *WORDS[pair.is_larger_than_spread])
+        for pair in comparison.differences
+        if pair.is_larger_than_spread is not False
+    ]
+    header = ("ahead", "of", f"by, in {comparison.metric}", "p", "more than the seeds' spread")
+    rows = [
+        (
+            pair.better,
+            pair.worse,
+            f"{pair.difference:.4g}",
+            "-" if pair.p is None else f"{pair.p:.2g}",
+            {True: "yes", False: "no", None: "unknown"}[pair.is_larger_than_spread],
+        )
+        for pair in comparison.differences
+    ]
+    if not rows:
+        return ["One variant alone."]
+    return [*([tiles(larger)] if larger else []), table(header, rows), paragraph(TEST)]
 
 
 def _course(comparison: Comparison) -> str:

@@ -10,6 +10,9 @@ from seqloom.pages.charts.scales import Scale, fit_scale
 from seqloom.pages.html import Html, text
 from seqloom.pages.numbers import number
 
+DOT_WIDTH = 1.5
+"""Percent of a line"""
+
 
 class Bar(NamedTuple):
     """A bar across.
@@ -50,10 +53,32 @@ def bar_chart(bars: Sequence[Bar], *, title: str, unit: str = "", note: str = ""
     return draw_figure(title, Html(f'<ul class="bars">{rows}</ul>'), note=note)
 
 
-def _bar_row(bar: Bar, scale: Scale, unit: str) -> str:
+def dot_chart(bars: Sequence[Bar], *, title: str, note: str = "") -> Html:
+    """Values as dots on a line, one below another, where differences matter that are small beside the values.
+
+    Args:
+        bars: in the order in which they are shown; finite values.
+        title: what they show.
+        note: a sentence below; where the lines begin and end is said after it.
+
+    >>> "from 0.800 to 0.900" in dot_chart([Bar("LSTM", 0.9), Bar("RNN", 0.8)], title="Accuracy")
+    True
+    """
+    ends = [value for bar in bars for value in (bar.value, bar.low, bar.high) if value is not None]
+    low, high = min(ends), max(ends)
+    scale = Scale(low, high if high > low else low + 1.0)
+    rows = "".join(_bar_row(bar, scale, "", is_dot=True) for bar in bars)
+    note = f"{note} The lines go from {number(scale.low)} to {number(scale.high)}.".strip()
+    return draw_figure(title, Html(f'<ul class="bars">{rows}</ul>'), note=note)
+
+
+def _bar_row(bar: Bar, scale: Scale, unit: str, is_dot: bool = False) -> str:
     value = bar.value if bar.value == bar.value else 0.0
     value = min(max(value, scale.low), scale.high)
     start, end = sorted((scale.place(0.0), scale.place(value)))
+    if is_dot:
+        start = min(max(scale.place(value) - DOT_WIDTH / 2, 0.0), 100 - DOT_WIDTH)
+        end = start + DOT_WIDTH
     words = f"{bar.name} {number(bar.value, unit)}"
     whisker = ""
     if bar.low is not None and bar.high is not None:
