@@ -67,3 +67,9 @@ def test_a_page_has_a_name_of_a_page(place: Path) -> None:
     done = seqloom("caption", "run", "pictures/2.png", "--attention", "page.png", cwd=place)
     assert done.returncode == 2
     assert done.stderr == "seqloom: --attention: expected a name that ends in .html. Got page.png.\n"
+
+
+def test_attention_is_asked_for_by_its_page(place: Path) -> None:
+    done = seqloom("caption", "run", "pictures/2.png", "--set", "decoding.attention=true", cwd=place)
+    assert done.returncode == 2
+    assert "decoding.attention: must be the page --attention PAGE.html. Got a setting." in done.stderr

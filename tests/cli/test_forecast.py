@@ -102,6 +102,16 @@ def test_a_backtest_has_cutoffs_and_what_came(run: Path, sales: Path, tmp_path: 
         load(run).forecast(sales, split="future")
 
 
+def test_levels_are_a_setting_too(run: Path, sales: Path) -> None:
+    by_option = _command("forecast", run, sales, "--level", "50")
+    assert _command("forecast", run, sales, "--set", "decoding.level=[50]") == by_option
+    both = ("--level", "50", "--set", "decoding.level=[80]")
+    assert _command("forecast", run, sales, *both) == by_option
+    wrong = seqloom("forecast", run, sales, "--set", "decoding.level=50", cwd=Path())
+    assert wrong.returncode == 2
+    assert "decoding.level: " in wrong.stderr
+
+
 def test_levels() -> None:
     for text in ("eighty", "0,90", "80,100", ""):
         with pytest.raises(ConfigError, match=r"^--level: expected numbers between 0 and 100, as in 80,90\."):

@@ -41,6 +41,7 @@ def command(
 
     import_torch()
     from seqloom.cli.terminal.output import log, print_answers, print_json, require_new_page, run_settings
+    from seqloom.errors import ConfigError
     from seqloom.inference.captioning import caption_pictures
     from seqloom.inference.predictor import load
     from seqloom.progress import shown
@@ -48,6 +49,8 @@ def command(
     require_new_page("--attention", attention, overwrite)
     decoding, reading = run_settings(settings)
     decoding |= {} if num_beams is None else {"num_beams": num_beams}
+    if "attention" in decoding:
+        raise ConfigError("decoding.attention", "must be the page --attention PAGE.html", got="a setting")
     predictor = load(run)
     inputs = (predictor.read_inputs(argument, reading, log=log) for argument in files)
     # A table has a row for each caption of a picture, and may have anything in place of a name.

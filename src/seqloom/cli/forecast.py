@@ -68,7 +68,9 @@ def command(
     from seqloom.progress import shown
 
     decoding, reading = run_settings(settings)
-    levels = None if level is None else parse_levels(level)
+    levels = decoding.pop("level", None)
+    if level is not None:
+        levels = parse_levels(level)
     require_new_page("--plot", plot, overwrite)
     if out is not None:
         require_new_file(out, overwrite)

@@ -298,7 +298,8 @@ class Predictor:
         """
         from seqloom.inference.forecasting import forecast_data
 
-        decoding |= {} if level is None else {"level": list(level)}
+        if level is not None:
+            decoding["level"] = list(level) if isinstance(level, Iterable) else level
         request = ForecastRequest(h, split, num_pictured)
         return forecast_data(self, data, request, reading, strict, log, decoding)
 

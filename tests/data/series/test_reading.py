@@ -279,6 +279,11 @@ def test_known_future_columns_in_a_file_of_their_own(tmp_path: Path) -> None:
     data = series_of(tmp_path, columns={"y": "y"}, known_future=["price"])
     one = data.series(0)
     assert (len(one.y), one.exogenous[:, 0].tolist()) == (25, list(range(30)))
+    assert not any("passed over" in remark for remark in data.remarks)
+    data = series_of(tmp_path, columns={"y": "y"})
+    assert data.layout.historic == ("price",)
+    assert "5 rows of future passed over, as no column is known ahead (one is by --set " in str(data.remarks)
+    assert "'data.known_future=[price]')" in str(data.remarks)
 
 
 @pytest.mark.parametrize("order", ["by time", "by series", "late"])

@@ -83,7 +83,12 @@ def arrange_series(
         _categories(stored, known),
         tuple(known),
     )
-    remarks = [*table.remarks, *_describe(plan, layout, config, facts), *remarks]
+    remarks = [
+        *table.remarks,
+        *_describe(plan, layout, config, facts),
+        *_describe_unread(table, plan),
+        *remarks,
+    ]
     static_values = numpy.zeros((len(facts.lengths), 0))
     if table.static is not None:
         static_values, without = table.static.rows_of(facts.unique_ids)
@@ -215,6 +220,17 @@ def _describe(plan: Plan, layout: Layout, config: SeriesConfig, facts: SeriesFac
         yield (
             f"exogenous columns without a value: {carried:,} of {total:,}, filled by the value before; "
             "before the first one a model reads the mean of training"
+        )
+
+
+def _describe_unread(table: SeriesTable, plan: Plan) -> Iterator[str]:
+    """That rows after the end are of no use where no column is known ahead."""
+    rows = table.splits.get("future", 0)
+    if rows and not plan.num_future:
+        names = ", ".join(plan.names[column] for column in plan.exogenous) or "…"
+        yield (
+            f"{rows:,} rows of future passed over, as no column is known ahead "
+            f"(one is by {setting('data.known_future', f'[{names}]')})"
         )
 
 

@@ -13,6 +13,13 @@ CaptionAttention: TypeAlias = Literal["soft", "adaptive", "none"]
 END, UNKNOWN = 0, 1
 """The token before the first word and after the last one, and that of words without one of their own"""
 
+WORD_RANGE = 0.1
+"""Vectors of tokens, which are the output layer's too, begin between plus and minus this."""
+WORD_RANGE_FROM_SCRATCH = 1.0
+"""The same beside an image encoder that is trained too. Words that occur in the same places, such as those of
+colors, are at first moved alike; what an encoder learns to tell them apart by comes back through the
+differences of their vectors, so these must begin larger than what words learn in common."""
+
 
 class DecoderState(NamedTuple):
     """The state of a decoder.

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.models.captioning.memory import (
+    WORD_RANGE,
     CaptionAttention,
     DecoderOutput,
     DecoderState,
@@ -44,6 +45,7 @@ class RecurrentCaptionDecoder(nn.Module):
         embedding_size: E, width of a token's vector.
         recurrent: the layers.
         attention: `soft`, `adaptive` (with a sentinel), or `none`: then the whole picture is the context.
+        word_range: a component of a token's vector begins between plus and minus this.
 
     >>> decoder = RecurrentCaptionDecoder(10, (9, 6), 8, RecurrentConfig("gru", 16))
     >>> encoded = decoder.encode(torch.randn(2, 9, 6))
@@ -58,6 +60,7 @@ class RecurrentCaptionDecoder(nn.Module):
         embedding_size: int,
         recurrent: RecurrentConfig,
         attention: CaptionAttention = "soft",
+        word_range: float = WORD_RANGE,
     ) -> None:
         super().__init__()
         width, (num_places, feature_size) = recurrent.hidden_size, map_size
@@ -75,7 +78,7 @@ class RecurrentCaptionDecoder(nn.Module):
         self.attention = None if attention == "none" else RegionAttention(width, width, sentinel)
         self.combine = nn.Linear(width + (width if self.attention else embedding_size), embedding_size)
         # torch's embedding has deviation 1, which is too much for an output layer
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        nn.init.uniform_(self.embedding.weight, -word_range, word_range)
 
     def encode(self, features: Tensor) -> PictureMemory:
         """Pictures (B, K, C)."""

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.models.captioning.memory import (
+    WORD_RANGE,
     CaptionAttention,
     DecoderOutput,
     DecoderState,
@@ -91,7 +92,7 @@ class TransformerCaptionDecoder(nn.Module):
         self.layers = nn.ModuleList(_Layer(width, heads, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(width)
         self.is_whole, self.dropout = attention == "none", dropout
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        nn.init.uniform_(self.embedding.weight, -WORD_RANGE, WORD_RANGE)
 
     def encode(self, features: Tensor) -> PictureMemory:
         """Pictures (B, K, C)."""

@@ -48,6 +48,8 @@ class MapInput:
         pictures: computes them, of a picture and its mirror image.
     """
 
+    is_trained = False
+
     def __init__(self, pictures: EncodedPictures) -> None:
         self.pictures, self.encoder = pictures, pictures.encoder
         self.preprocessing = pictures.preprocessing
@@ -113,6 +115,8 @@ class PixelInput:
     Args:
         preprocessing: what becomes of a picture.
     """
+
+    is_trained = True
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         self.preprocessing = preprocessing

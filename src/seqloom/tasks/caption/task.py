@@ -16,7 +16,7 @@ from seqloom.data.batching import IGNORE_INDEX
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.tables.records import Records
 from seqloom.models.captioning.captioner import Captioner
-from seqloom.models.captioning.memory import END, PictureMemory
+from seqloom.models.captioning.memory import END, WORD_RANGE, WORD_RANGE_FROM_SCRATCH, PictureMemory
 from seqloom.models.captioning.recurrent_decoder import RecurrentCaptionDecoder
 from seqloom.models.captioning.transformer_decoder import TransformerCaptionDecoder
 from seqloom.models.dropout import Dropouts
@@ -83,7 +83,8 @@ class Caption(Task):
         dropouts = Dropouts.of_units(config.dropout, config.embedding_dropout)
         recurrent = config.recurrent_config(dropouts)
         size = config.embedding_size
-        decoder = RecurrentCaptionDecoder(words, features, size, recurrent, config.attention)
+        word_range = WORD_RANGE_FROM_SCRATCH if preparation.pictures.is_trained else WORD_RANGE
+        decoder = RecurrentCaptionDecoder(words, features, size, recurrent, config.attention, word_range)
         return Captioner(preparation.pictures.new_encoder(), decoder)
 
     def loss(self, model: Any, batch: CaptionBatch, state: State | None, context: Context) -> Loss:

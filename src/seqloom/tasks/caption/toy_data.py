@@ -15,15 +15,15 @@ from seqloom.optional import import_optional
 SIZE = 32
 """Pixels of a side"""
 COLORS = {"red": (214, 40, 40), "green": (40, 160, 60), "blue": (40, 80, 220), "yellow": (235, 200, 30)}
+SHADE = 30
+"""How far a shape's red, green and blue may be from its color's"""
 SHAPES = ("circle", "square", "triangle")
-RADII = (5, 7)
+RADII = (4, 7)
 """Of a shape, from and to"""
-PAPER = (245, 245, 240)
-COUNTS = {"train": 480, "validation": 66, "test": 66}
-FORMS = (
-    "there is a {} above a {} in this picture",
-    "there is a {1} below a {0} in this picture",
-)
+PAPER = (170, 255)
+"""Red, green and blue of the ground, from and to"""
+COUNTS = {"train": 480, "validation": 80, "test": 80}
+FORMS = ("a {} above a {}", "there is a {} with a {} below it")
 
 
 def write_toy_data_files(folder: Path, seed: int) -> str:
@@ -40,7 +40,10 @@ def write_toy_data_files(folder: Path, seed: int) -> str:
             image.save(folder / split / name)
             writer.writerows([name, form.format(*shapes)] for form in FORMS)
         write_atomically(folder / split / "metadata.csv", table.getvalue())
-    return "drawings of two shapes, each with two captions that say which is above the other"
+    return (
+        "drawings of two shapes of any size, place and shade, each with two captions that say which is above "
+        "the other"
+    )
 
 
 def draw(generator: numpy.random.Generator) -> tuple[Any, list[str]]:
@@ -50,19 +53,29 @@ def draw(generator: numpy.random.Generator) -> tuple[Any, list[str]]:
     >>> image.size, len(shapes)
     ((32, 32), 2)
     """
-    image = import_optional("PIL.Image", "vision").new("RGB", (SIZE, SIZE), PAPER)
+    paper = tuple(generator.integers(PAPER[0], PAPER[1] + 1, 3).tolist())
+    image = import_optional("PIL.Image", "vision").new("RGB", (SIZE, SIZE), paper)
     brush = import_optional("PIL.ImageDraw", "vision").Draw(image)
     names = []
-    for middle in (SIZE // 4, 3 * SIZE // 4):
+    for radius, y in _place(generator):
         color, shape = (str(generator.choice(list(words))) for words in (COLORS, SHAPES))
-        radius = int(generator.integers(RADII[0], RADII[1] + 1))
-        x, y = int(generator.integers(8, SIZE - 8)), middle + int(generator.integers(-1, 2))
+        shade = generator.integers(-SHADE, SHADE + 1, 3)
+        paint = tuple((numpy.array(COLORS[color]) + shade).clip(0, 255).tolist())
+        x = int(generator.integers(radius, SIZE - radius))
         left, upper, right, lower = x - radius, y - radius, x + radius, y + radius
         if shape == "circle":
-            brush.ellipse((left, upper, right, lower), COLORS[color])
+            brush.ellipse((left, upper, right, lower), paint)
         elif shape == "square":
-            brush.rectangle((left, upper, right, lower), COLORS[color])
+            brush.rectangle((left, upper, right, lower), paint)
         else:
-            brush.polygon(((x, upper), (left, lower), (right, lower)), COLORS[color])
+            brush.polygon(((x, upper), (left, lower), (right, lower)), paint)
         names.append(f"{color} {shape}")
     return image, names
+
+
+def _place(generator: numpy.random.Generator) -> list[tuple[int, int]]:
+    """The radius and the middle y of the upper and of the lower shape, which do not touch."""
+    upper, lower = generator.integers(RADII[0], RADII[1] + 1, 2).tolist()
+    room = SIZE - (2 * upper + 1) - (2 * lower + 1) - 1
+    first, second = sorted(generator.integers(0, room + 1, 2).tolist())
+    return [(upper, first + upper), (lower, second + 2 * upper + 2 + lower)]

@@ -29,6 +29,8 @@ Float: TypeAlias = Annotated[float, Field(ge=-1e300, le=1e300)]
 Pair: TypeAlias = tuple[list[Float], list[Float]]
 SERIES = "series.json"
 NUM_SEASONS, WEEK_HOURS = 4, 168
+KINDS = {"future": "known-future"}
+"""Kinds of columns whose word is not their name"""
 SCALED_ROWS = 2_000_000
 """Steps from which the scales of covariates are computed"""
 
@@ -208,7 +210,11 @@ class Preparation:
     def describe(self) -> str:
         """For example `horizon 48, season 24`."""
         kinds = {kind: names for kind, names in self.columns._asdict().items() if kind != "words"}
-        extra = [f"{len(names)} {kind} columns" for kind, names in kinds.items() if names]
+        extra = [
+            f"{len(names)} {KINDS.get(kind, kind)} column{'s' if len(names) > 1 else ''}"
+            for kind, names in kinds.items()
+            if names
+        ]
         return ", ".join([f"horizon {self.horizon}", f"season {self.season}", *extra])
 
     def arrange(self, table: SeriesTable | SeriesData) -> SeriesData:
