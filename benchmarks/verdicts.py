@@ -41,6 +41,8 @@ GENERATE = {"model.num_layers": 1, "model.hidden_size": 64, "model.ngram_context
 GENERATE |= {"training.learning_rate": 0.01, "training.max_steps": 400}
 TRANSLATE = {"model.num_layers": 1, "model.hidden_size": 96, "model.embedding_size": 96, "data.unit": "word"}
 TRANSLATE |= {"training.batch_size": 16, "training.learning_rate": 5e-3, "training.max_steps": 300}
+CAPTION = {"model.hidden_size": 128, "model.embedding_size": 64, "model.dropout": 0.2}
+CAPTION |= {"training.learning_rate": 1e-3, "training.max_epochs": 20}
 KINDS = {
     "text": Kind("generate", GENERATE),
     "reviews": Kind("classify", CLASSIFY),
@@ -52,8 +54,8 @@ KINDS = {
     "sentence pairs": Kind("translate", TRANSLATE),
     "chords": Kind("transcribe", {"model.hidden_size": 64, "training.max_steps": 300}),
     "tunes": Kind("compose", {"data.transpose": 0, "decoding.report_tunes": 0, "training.max_steps": 400}),
-    "drawings": Kind("caption", {"training.max_steps": 1200}),
-    "sales": Kind("forecast", {"data.known_future": ["promotion"], "training.max_steps": 300}),
+    "drawings": Kind("caption", CAPTION),
+    "sales": Kind("forecast", {"data.known_future": ["promotion"], "training.max_steps": 200}),
 }
 
 
