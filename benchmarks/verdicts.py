@@ -196,7 +196,8 @@ def write(healthy: list[dict[str, Any]], planted: list[dict[str, Any]]) -> None:
         "|---|---|---|---|",
     ]
     for run in planted:
-        said = f"{run.get('error') or '; '.join(run['verdicts'])} | {names(run['failed'])}"
+        words = (run.get("error") or "; ".join(run["verdicts"])).replace("|", "\\|")
+        said = f"{words} | {names(run['failed'])}"
         lines.append(f"| {run['fault']} | {said} | {'yes' if is_named(run) else '**no**'} |")
     write_section("Verdicts on real runs", Path(__file__), lines)
 
