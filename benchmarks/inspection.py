@@ -120,7 +120,7 @@ def main() -> None:
             for size, parts in (("", {}), (", 8 units, 4 rows", SMALL)):
                 values = diagnosis_passes(*untrained(task, folder, parts))
                 rows.append((f"diagnose, passes of training: {task}{size}", values, PASSES))
-        for cell, units in (("lstm", 128), ("lstm", 256), ("gru", 128), ("rnn_tanh", 128)):
+        for cell, units in (("lstm", 64), ("lstm", 128), ("lstm", 256), ("gru", 128), ("rnn", 128)):
             for both in (False, True):
                 values = trace_ratios(cell, units, bidirectional=both)
                 way = "both ways" if both else "one way"
