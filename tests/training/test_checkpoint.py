@@ -72,6 +72,20 @@ def test_a_checkpoint_of_an_earlier_version_is_read(folder: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_one_value_that_is_not_finite_is_seen_wherever_it_is(value: float, dtype: torch.dtype) -> None:
+    assert checkpoint._is_finite(torch.zeros(0, dtype=dtype))
+    for size in (1, 7, 4099):
+        weight = torch.randn(size).to(dtype)
+        assert checkpoint._is_finite(weight)
+        for place in {0, size // 2, size - 1}:
+            damaged = weight.clone()
+            damaged[place] = value
+            assert not checkpoint._is_finite(damaged)
+    assert checkpoint._is_finite(torch.full((100,), 3e38))  # whose sum is not
+
+
 def test_weights_that_are_not_finite_are_never_saved(folder: Path) -> None:
     checkpoint.save(folder, made_up(w=torch.ones(3)))
     with pytest.raises(RunError, match=r"training, step 12: weights must be finite\. Got w is not\."):
