@@ -115,18 +115,18 @@ def test_results_are_right_and_no_memory_is_overrun(
 ) -> None:
     """Most problems on the processor's best instruction set, the rest on the others in turn."""
     fuzz = Fuzz(build, tmp_path, variants, MEMORY)
-    fuzz("recurrence", 400)
-    fuzz("recurrence", 150, first=100_000, threads=3)
-    fuzz("decoder", 300)
+    fuzz("recurrence", 200)
+    fuzz("recurrence", 75, first=100_000, threads=3)
+    fuzz("decoder", 150)
     fuzz("decoder", 100, first=100_000, threads=3)
     if variants[:-1]:
-        fuzz("recurrence", 300, first=200_000, others=True)
-        fuzz("decoder", 200, first=200_000, others=True)
+        fuzz("recurrence", 150, first=200_000, others=True)
+        fuzz("decoder", 100, first=200_000, others=True)
 
 
 def test_threads_share_nothing_unawares(build: Build, variants: list[str], tmp_path: Path) -> None:
     fuzz = Fuzz(build, tmp_path, variants[-1:], THREADS)
-    fuzz("recurrence", 150, first=300_000)
-    fuzz("recurrence", 100, first=400_000, threads=2)
-    fuzz("decoder", 100, first=300_000)
+    fuzz("recurrence", 75, first=300_000)
+    fuzz("recurrence", 50, first=400_000, threads=2)
+    fuzz("decoder", 50, first=300_000)
     fuzz("decoder", 50, first=400_000, threads=2)

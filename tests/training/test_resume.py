@@ -110,7 +110,7 @@ def start_and_signal(text: Path, folder: Path, number: signal.Signals) -> subpro
     return subprocess.CompletedProcess(command, process.returncode, out, errors)
 
 
-SIGNALLED = (*SMALL, *STOCHASTIC, "training.max_steps=300", "training.checkpoint_every=7")
+SIGNALLED = (*SMALL, *STOCHASTIC, "training.max_steps=150", "training.checkpoint_every=7")
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_a_signal_at_any_moment_changes_nothing(
     folder = tmp_path / "stopped"
     stopped = start_and_signal(whole_run / "text.txt", folder, number)
     reached = checkpoint.load(folder).state.step
-    assert 0 < reached < 300
+    assert 0 < reached < 150
     if number == signal.SIGKILL:
         assert stopped.returncode == -signal.SIGKILL
         assert reached % 7 == 0

@@ -21,6 +21,7 @@ from seqloom.tasks.generate.task import Generate
 from seqloom.training import checkpoint
 from seqloom.training.train import train
 
+from ..attacks.faults import run_in_two_processes
 from .conftest import SMALL
 
 
@@ -224,18 +225,20 @@ def train_in_two_processes(program: Path, *arguments: str) -> subprocess.Complet
     )
 
 
-@pytest.mark.slow  # six processes import torch
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns_also_when_resumed(small_text: Path, tmp_path: Path) -> None:
     """The same global batch: losses equal to 1e-4 for 50 steps, and so the validation's."""
     settings = [*SMALL, "training.log_every=1", "model.dropout=0", "training.schedule=constant"]
     settings += ["training.warmup_steps=0", "model.ngram_context=3", "model.ngram_buckets=256"]
     settings += ["training.precision=float32"]  # rounding to 8 bits depends on how a batch is cut
-    one, two, program = tmp_path / "one", tmp_path / "two", tmp_path / "program.py"
+    one, two = tmp_path / "one", tmp_path / "two"
     train(small_text, settings=[*settings, "training.max_steps=50"], out=one)
-    first_part = [*settings, "training.max_steps=23"]
-    for step, chosen in (("begin", first_part), ("resume", ["training.max_steps=50"])):
-        done = train_in_two_processes(program, str(small_text), str(two), step, *chosen)
-        assert done.returncode == 0, done.stderr[-2000:]
+    run_in_two_processes(
+        lambda run: train(small_text, settings=[*settings, "training.max_steps=23"], out=run), two
+    )
+    run_in_two_processes(
+        lambda run: train(small_text, resume=True, settings=["training.max_steps=50"], out=run), two
+    )
     assert len(checkpoint.load(two).processes) == 2
     assert len(records(one, "train")) == 50
     pairs = [*zip(records(one, "train"), records(two, "train"), strict=True)]

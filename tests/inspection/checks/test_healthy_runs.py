@@ -134,12 +134,6 @@ TOY_RUNS: dict[str, dict[str, Any]] = {
         "training.batch_size": 16,
         "training.max_steps": 250,
     },
-    "caption": {
-        "model.hidden_size": 128,
-        "model.embedding_size": 64,
-        "training.learning_rate": 1e-3,
-        "training.max_epochs": 10,
-    },
     "compose": {
         "model.hidden_size": 48,
         "training.learning_rate": 0.01,
