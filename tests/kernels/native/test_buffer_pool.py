@@ -20,7 +20,7 @@ from seqloom.kernels.native import buffer_pool, library
 
 SIZE = 1 << 20
 """Elements of float32"""
-MANY = int(os.environ.get("SEQLOOM_FUZZ", "2500"))
+MANY = int(os.environ.get("SEQLOOM_FUZZ", "1500"))
 """Runs of layers whose results are held"""
 
 needs_library = pytest.mark.skipif(not library.available(), reason=library.why_unavailable())
