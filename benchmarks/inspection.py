@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import spread
+from measuring import processor_seconds, spread
 from results import save, verdict, write_section
 
 from seqloom.inference.predictor import Predictor
@@ -35,13 +34,6 @@ SMALL = {"model": {"hidden_size": 8, "num_layers": 1}, "training": {"batch_size"
 TASKS = ("generate", "classify", "tag", "translate")
 STEPS, ROWS = 200, 16
 MINUTE = 60.0
-
-
-def processor_seconds(run: Callable[[], object]) -> float:
-    """Of this process: what else the machine does is not in it."""
-    started = time.process_time()
-    run()
-    return time.process_time() - started
 
 
 def ratios(ours: Callable[[], object], theirs: Callable[[], object]) -> list[float]:

@@ -84,6 +84,13 @@ def once(function: Callable[[], object], repeat: int = 1) -> float:
     return (time.perf_counter() - started) / repeat
 
 
+def processor_seconds(run: Callable[[], object]) -> float:
+    """Of this process: what else the machine does is not in it."""
+    started = time.process_time()
+    run()
+    return time.process_time() - started
+
+
 def spread(values: Sequence[float], digits: int = 2) -> str:
     """Median [least, most]."""
     middle, low, high = statistics.median(values), min(values), max(values)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
 import torch
+from measuring import processor_seconds
 from results import save, verdict, write_section
 from safetensors.torch import save as to_bytes
 
@@ -31,14 +31,7 @@ SLOWER, LONGER_MS = 1.05, 50.0
 WORDS, UNITS = 49_990, 120
 
 
-def processor_seconds(run: Callable[[], object]) -> float:
-    """Of this process: what else the machine does is not in it."""
-    started = time.process_time()
-    run()
-    return time.process_time() - started
-
-
-def in_turn(ours: Callable[[], object], theirs: Callable[[], object]) -> list[tuple[float, float]]:
+def measure_pairs(ours: Callable[[], object], theirs: Callable[[], object]) -> list[tuple[float, float]]:
     """Seconds of ours and of theirs, after one of each."""
     ours(), theirs()
     return [(processor_seconds(ours), processor_seconds(theirs)) for _ in range(PAIRS)]
@@ -77,7 +70,7 @@ def main() -> None:
             TrainingState(step=1), "data", "digest", model, {}, [[torch.get_rng_state()]], {}
         )
         megabytes = sum(tensor.nbytes for tensor in model.values()) / 1e6
-        writing = in_turn(
+        writing = measure_pairs(
             lambda: checkpoint.save(folder, state),
             lambda: write_plainly(folder / "resume" / "plain.safetensors", model),
         )
@@ -89,7 +82,7 @@ def main() -> None:
             with mock.patch.object(weights, "_verify"):
                 seqloom.load(run)
 
-        loading = in_turn(lambda: seqloom.load(run), load_unverified)
+        loading = measure_pairs(lambda: seqloom.load(run), load_unverified)
     ratio = statistics.median(ours / theirs for ours, theirs in writing)
     longer = 1000 * statistics.median(ours - theirs for ours, theirs in loading)
     medians = [

@@ -251,6 +251,16 @@ def test_two_processes_learn_what_one_learns_also_when_resumed(small_text: Path,
         train(out=two, resume=True, settings=["training.max_steps=60"])
 
 
+@pytest.mark.slow  # three processes import torch
+def test_torchrun_trains_in_two_processes(small_text: Path, tmp_path: Path) -> None:
+    settings = [*SMALL, "training.max_steps=2"]
+    done = train_in_two_processes(
+        tmp_path / "p.py", str(small_text), str(tmp_path / "run"), "begin", *settings
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(checkpoint.load(tmp_path / "run").processes) == 2
+
+
 def test_a_mistake_ends_all_processes_with_its_one_line(small_text: Path, tmp_path: Path) -> None:
     done = train_in_two_processes(
         tmp_path / "p.py", str(small_text), str(tmp_path / "run"), "begin", "training.x=1"
