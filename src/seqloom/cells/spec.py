@@ -40,6 +40,8 @@ class CellSpec(NamedTuple):
     """torch's operator for sequences; None: torch has none"""
     native_id: int | None = None
     """The cell's number in csrc/include/recurrence_api.h; None: there is no native kernel"""
+    keeping_gates: tuple[tuple[str, int], ...] = ()
+    """Gates whose bias sets for how long a unit keeps its state, with 1 where it does so open, -1 where shut"""
 
 
 CELLS = {
@@ -49,11 +51,11 @@ CELLS = {
         CellSpec("rnn_relu", rnn_relu_step, RNNGates, 1, "rnn", torch_operator="rnn_relu", native_id=1),
         CellSpec(
             "lstm", lstm_step, LSTMGates, 4, "lstm", has_cell_state=True,
-            num_saved_values=5, torch_operator="lstm", native_id=2,
+            num_saved_values=5, torch_operator="lstm", native_id=2, keeping_gates=(("f", 1), ("i", -1)),
         ),
         CellSpec(
             "gru", gru_step, GRUGates, 3, "gru", norm_blocks=NORM_BLOCKS, separate_bias=("n",),
-            num_saved_values=4, torch_operator="gru", native_id=3,
+            num_saved_values=4, torch_operator="gru", native_id=3, keeping_gates=(("z", 1),),
         ),
     )
 }  # fmt: skip

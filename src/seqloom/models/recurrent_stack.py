@@ -28,6 +28,8 @@ class RecurrentConfig(NamedTuple):
         layer_norm: normalize the products at every step (Ba et al., 2016, arXiv:1607.06450).
         zoneout: probability that a unit keeps its value (Krueger et al., 2016, arXiv:1606.01305).
         kernel: `auto`, `reference`, `torch` or `native`.
+        chrono_init: the longest dependency, in steps, that units of an LSTM or GRU are to keep when training
+            begins (Tallec and Ollivier, 2018, arXiv:1804.11188); None: as torch.nn draws the biases.
     """
 
     cell_type: str = "lstm"
@@ -38,6 +40,7 @@ class RecurrentConfig(NamedTuple):
     layer_norm: bool = False
     zoneout: float = 0.0
     kernel: str = "auto"
+    chrono_init: int | None = None
 
     @property
     def output_size(self) -> int:
@@ -56,6 +59,7 @@ class RecurrentConfig(NamedTuple):
             layer_norm=self.layer_norm,
             zoneout=self.zoneout,
             kernel=self.kernel,
+            chrono_init=self.chrono_init,
         )
 
     def without_output_dropout(self) -> RecurrentConfig:

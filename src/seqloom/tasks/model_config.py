@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from seqloom.cells.spec import CELL_TYPES
@@ -46,6 +46,9 @@ class RecurrentModelConfig(StrictConfig):
     """Normalize the products at every step."""
     zoneout: Probability = 0.0
     """Probability that a unit keeps its value."""
+    chrono_init: Annotated[int, Field(ge=2)] | None = None
+    """The longest dependency of the data in steps, such as the length of its sequences: units of an `lstm` or
+    `gru` keep their state for up to that long when training begins. None: a few steps."""
     kernel: Literal["auto", "reference", "torch", "native"] = "auto"
     """What runs the recurrence; `auto` is the fastest that can."""
 
@@ -62,4 +65,5 @@ class RecurrentModelConfig(StrictConfig):
             self.layer_norm,
             self.zoneout,
             self.kernel,
+            self.chrono_init,
         )

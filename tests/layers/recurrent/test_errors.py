@@ -45,7 +45,7 @@ T, B, I, H = 5, 4, 3, 6  # noqa: E741
         ({"zone_out": 0.1}, r"GRU: there is no option 'zone_out'\. Did you mean `zoneout`\?"),
         (
             {"proj_size": 2},
-            r"GRU: there is no option 'proj_size'\. It is one of: kernel, layer_norm, .*",
+            r"GRU: there is no option 'proj_size'\. It is one of: chrono_init, kernel, .*",
         ),
     ],
 )
@@ -63,11 +63,24 @@ def test_arguments_of_a_gru(arguments: dict[str, Any], message: str) -> None:
         ({"zoneout": (0.1, 7)}, r"LSTM: zoneout must be a probability, 0 to 1\. Got 7\."),
         ({"forget_gate_bias": "1"}, r"LSTM: forget_gate_bias must be a number or None\. Got 1\."),
         ({"forget_gate_bias": 1.0, "bias": False}, r"LSTM: forget_gate_bias needs bias=True\. Got 1\.0\."),
+        ({"chrono_init": 1}, r"LSTM: chrono_init must be an int >= 2, in steps, or None\. Got 1\."),
+        ({"chrono_init": True}, r"LSTM: chrono_init must be an int >= 2, in steps, or None\. Got True\."),
+        ({"chrono_init": 9, "bias": False}, r"LSTM: chrono_init needs bias=True\. Got 9\."),
+        (
+            {"chrono_init": 9, "forget_gate_bias": 1.0},
+            r"LSTM: chrono_init sets the forget gate's bias; leave forget_gate_bias out\.",
+        ),
     ],
 )
 def test_arguments_of_an_lstm(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=f"^{message}$"):
         LSTM(I, H, **arguments)
+
+
+def test_chrono_init_needs_gates() -> None:
+    message = r"^RNN: chrono_init needs a cell with gates, such as lstm or gru\. Got 9\.$"
+    with pytest.raises(ConfigError, match=message):
+        RNN(I, H, chrono_init=9)
 
 
 def test_the_nonlinearity_of_an_rnn() -> None:

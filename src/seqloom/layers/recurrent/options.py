@@ -24,6 +24,9 @@ class CommonOptions(TypedDict, total=False):
     (DropConnect as in Merity et al., 2018, arXiv:1708.02182)."""
     orthogonal_init: bool
     """Initialize each gate's block of weight_hh as orthogonal (Saxe et al., 2014, arXiv:1312.6120)."""
+    chrono_init: int | None
+    """The longest dependency, in steps: initialize the biases of an LSTM's f and i or a GRU's z so that units
+    keep their state for up to that long (Tallec and Ollivier, 2018, arXiv:1804.11188)."""
     learn_initial_state: bool
     """The initial state is a parameter, zero before training."""
     kernel: Literal["auto", "reference", "torch", "native"]
@@ -53,6 +56,7 @@ DEFAULTS: RecurrentOptions = {
     "weight_dropout": 0.0,
     "zoneout": 0.0,
     "orthogonal_init": False,
+    "chrono_init": None,
     "learn_initial_state": False,
     "kernel": "auto",
 }
@@ -84,6 +88,7 @@ def check_options(where: str, options: Mapping[str, Any], spec: CellSpec, *, bia
             raise ConfigError(where, "forget_gate_bias must be a number or None", got=value)
         if not bias:
             raise ConfigError(where, "forget_gate_bias needs bias=True", got=value)
+    _check_chrono_init(where, full, spec, bias=bias)
     if full["kernel"] not in KERNELS:
         hint = nearest(str(full["kernel"]), KERNELS)
         raise ConfigError(where, "kernel must name a kernel", got=full["kernel"], hint=hint)
@@ -95,6 +100,20 @@ def check_probability(where: str, name: str, value: object) -> float:
     if not _is_number(value) or not 0 <= value <= 1:  # type: ignore[operator]
         raise ConfigError(where, f"{name} must be a probability, 0 to 1", got=value)
     return float(value)  # type: ignore[arg-type]
+
+
+def _check_chrono_init(where: str, full: Mapping[str, Any], spec: CellSpec, *, bias: bool) -> None:
+    steps = full["chrono_init"]
+    if steps is None:
+        return
+    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 2:
+        raise ConfigError(where, "chrono_init must be an int >= 2, in steps, or None", got=steps)
+    if not spec.keeping_gates:
+        raise ConfigError(where, "chrono_init needs a cell with gates, such as lstm or gru", got=steps)
+    if not bias:
+        raise ConfigError(where, "chrono_init needs bias=True", got=steps)
+    if full.get("forget_gate_bias") is not None:
+        raise ConfigError(where, "chrono_init sets the forget gate's bias; leave forget_gate_bias out")
 
 
 def _check_zoneout(where: str, value: object, spec: CellSpec) -> float | tuple[float, float]:

@@ -126,9 +126,19 @@ def reset(layer: Layer) -> None:
                     at_least = torch.promote_types(block.dtype, torch.float32)
                     block.copy_(nn.init.orthogonal_(torch.empty_like(block, dtype=at_least)))
             if getattr(layer, "forget_gate_bias", None) is not None:
-                f = CELLS[layer.cell].gates._fields.index("f")
-                getattr(layer, "bias_ih" + suffix)[f * H : (f + 1) * H] = layer.forget_gate_bias
-                getattr(layer, "bias_hh" + suffix)[f * H : (f + 1) * H] = 0
+                _set_gate_bias(layer, suffix, "f", layer.forget_gate_bias)
+            if layer.chrono_init is not None:
+                log_steps = getattr(layer, "bias_ih" + suffix).new_empty(H).uniform_(1, layer.chrono_init - 1).log()
+                for gate, sign in CELLS[layer.cell].keeping_gates:
+                    _set_gate_bias(layer, suffix, gate, sign * log_steps)
+
+
+def _set_gate_bias(layer: Layer, suffix: str, gate: str, value: float | Tensor) -> None:
+    """Make the sum of a gate's two biases `value`, one for all units or (H,)."""
+    H = layer.hidden_size
+    k = CELLS[layer.cell].gates._fields.index(gate)
+    getattr(layer, "bias_ih" + suffix)[k * H : (k + 1) * H] = value
+    getattr(layer, "bias_hh" + suffix)[k * H : (k + 1) * H] = 0
 
 
 def flatten(layer: Layer) -> None:
