@@ -41,7 +41,7 @@ class CellSpec(NamedTuple):
     native_id: int | None = None
     """The cell's number in csrc/include/recurrence_api.h; None: there is no native kernel"""
     keeping_gates: tuple[tuple[str, int], ...] = ()
-    """Gates whose bias sets for how long a unit keeps its state, with 1 where it does so open, -1 where shut"""
+    """Gates whose bias sets for how long a unit keeps its state: with 1 it does so open, with -1 shut"""
 
 
 CELLS = {

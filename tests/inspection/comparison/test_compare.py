@@ -203,6 +203,20 @@ def test_the_page_is_sound(
     assert look_at(write_comparison(tmp_path, compared[0], "seqloom compare reviews.csv")) == []
 
 
+def test_a_cell_without_gates_has_no_chrono_init(data: Path, tmp_path: Path) -> None:
+    log: list[str] = []
+    options = {"cells": ["gru", "rnn"], "seeds": 1, "out": tmp_path / "runs"}
+    settings = {**SETTINGS, "model.chrono_init": 20}
+    gru, rnn = compare(data, **options, settings=settings, log=log.append).rows  # type: ignore[arg-type]
+    assert {gru.variant.cell_type, rnn.variant.cell_type} == {"gru", "rnn"}
+    runs = {
+        name: (tmp_path / "runs" / f"{name}-one-0" / "config.json").read_text() for name in ("gru", "rnn")
+    }
+    assert json.loads(runs["gru"])["model"]["chrono_init"] == 20
+    assert json.loads(runs["rnn"])["model"]["chrono_init"] is None
+    assert sum("without model.chrono_init, which needs gates" in line for line in log) == 1
+
+
 def test_piano_rolls_have_another_width(tmp_path: Path) -> None:
     """A state for each key, whose width `hidden_size` is not."""
     rolls = [[[48, 64, 67], [53, 65, 69], [55, 62, 71]] * 3] * 4

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from seqloom.cells.spec import CELL_TYPES
+from seqloom.cells.spec import CELL_TYPES, CELLS
 from seqloom.errors import ConfigError, nearest
 from seqloom.runs.config import PARTS, RunConfig, resolve
 from seqloom.runs.run_folder import build_without_memory
@@ -112,9 +112,17 @@ def nearest_width(count: Callable[[int], int], target: int) -> int:
 
 def _with_cell(config: RunConfig, cell: str, direction: str, width: dict[str, int], seed: int) -> RunConfig:
     model: dict[str, object] = {"cell_type": cell, **width}
+    if without_chrono_init(config, cell):
+        model["chrono_init"] = None
     if "bidirectional" in type(config.model).model_fields:
         model["bidirectional"] = direction == "both"
     return resolve(config.task, [_parts(config), {"model": model, "training": {"seed": seed}}])
+
+
+def without_chrono_init(config: RunConfig, cell: str) -> bool:
+    """Whether the settings have a `model.chrono_init` that a cell cannot have, since it has no gates."""
+    gated = {spec.cell_type for spec in CELLS.values() if spec.keeping_gates}
+    return cell not in gated and getattr(config.model, "chrono_init", None) is not None
 
 
 def _parts(config: RunConfig) -> dict[str, object]:

@@ -99,7 +99,7 @@ class Circumstances(NamedTuple):
 
 
 UNKNOWN = Circumstances()
-OPEN_FORGET = "Start the forget gates open (forget_gate_bias=1 of the layer), or set model.cell_type=gru"
+OPEN_GATES = "Set model.chrono_init to the steps that memory must reach, so that gates begin open"
 CLIP = "Set training.gradient_clip=1"
 REGULARIZE = "Add data, or set model.dropout higher"
 
@@ -258,7 +258,7 @@ def _vanishing(
     evidence = f"{name}: after {gone} steps less than 1 % of the gradient is left, {lags.decay:.2g} a step"
     if place.product is not None:
         evidence += f"; the product of {place.product_steps} step Jacobians is {place.product:.2g}"
-    other = {"lstm": OPEN_FORGET, "rnn": "Set model.cell_type=lstm"}
+    other = {"lstm": OPEN_GATES, "gru": OPEN_GATES, "rnn": "Set model.cell_type=lstm"}
     advice = other.get(place.cell, "Set model.layer_norm=true")
     return [Verdict("vanishing", evidence, advice)]
 
@@ -285,7 +285,7 @@ def _saturated(places: Mapping[str, PlaceDiagnosis], circumstances: Circumstance
                 f"{gate.means.mean():.2g} in the mean"
             )
             is_shut = gate.name == "forget" and low > high
-            advice = OPEN_FORGET if is_shut else "Start its bias at 0, with a lower training.learning_rate"
+            advice = OPEN_GATES if is_shut else "Start its bias at 0, with a lower training.learning_rate"
             return [Verdict("saturated", evidence, advice)]
         if place.units.stuck > STUCK:
             share = 100 * place.units.stuck

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeAlias, cast
 
@@ -115,30 +115,49 @@ def extra_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
 
 def reset(layer: Layer) -> None:
     """Initialize all parameters: as torch.nn does, then as the options say."""
-    H = layer.hidden_size
     for name, parameter in layer.named_parameters():
-        reset_parameter(name, parameter, 1 / math.sqrt(H))
-    with torch.no_grad():
-        for suffix in suffixes(layer):
-            if layer.orthogonal_init:
-                for block in getattr(layer, "weight_hh" + suffix).split(H):
-                    # The QR decomposition of orthogonal_ does not support bfloat16 or float16.
-                    at_least = torch.promote_types(block.dtype, torch.float32)
-                    block.copy_(nn.init.orthogonal_(torch.empty_like(block, dtype=at_least)))
-            if getattr(layer, "forget_gate_bias", None) is not None:
-                _set_gate_bias(layer, suffix, "f", layer.forget_gate_bias)
-            if layer.chrono_init is not None:
-                log_steps = getattr(layer, "bias_ih" + suffix).new_empty(H).uniform_(1, layer.chrono_init - 1).log()
-                for gate, sign in CELLS[layer.cell].keeping_gates:
-                    _set_gate_bias(layer, suffix, gate, sign * log_steps)
+        reset_parameter(name, parameter, 1 / math.sqrt(layer.hidden_size))
+    if layer.orthogonal_init:
+        make_orthogonal(layer)
+    if getattr(layer, "forget_gate_bias", None) is not None:
+        _set_gate_bias(layer, "f", [layer.forget_gate_bias for _ in suffixes(layer)])
+    if layer.chrono_init is not None:
+        keep_for_steps(layer, layer.chrono_init)
 
 
-def _set_gate_bias(layer: Layer, suffix: str, gate: str, value: float | Tensor) -> None:
-    """Make the sum of a gate's two biases `value`, one for all units or (H,)."""
+@torch.no_grad()
+def make_orthogonal(layer: Layer) -> None:
+    """Make each gate's block of weight_hh an orthogonal matrix (Saxe et al., 2014, arXiv:1312.6120)."""
+    for suffix in suffixes(layer):
+        for block in getattr(layer, "weight_hh" + suffix).split(layer.hidden_size):
+            # The QR decomposition of orthogonal_ does not support bfloat16 or float16.
+            at_least = torch.promote_types(block.dtype, torch.float32)
+            block.copy_(nn.init.orthogonal_(torch.empty_like(block, dtype=at_least)))
+
+
+def keep_for_steps(layer: Layer, steps: int) -> None:
+    r"""Draw the gates' biases so that units keep their state for up to `steps` steps.
+
+    .. math:: b_f = \log u, \quad u \sim U(1, T - 1), \quad b_i = -b_f
+
+    A forget gate with bias b, or a GRU's update gate, keeps :math:`\sigma(b)` of the state at every step, for
+    about :math:`1 + e^b` steps (Tallec and Ollivier, 2018, arXiv:1804.11188). torch.nn's biases near 0 keep
+    half of it, so that after 100 steps :math:`10^{-30}` is left of a gradient.
+    """
+    draws = [first_parameter(layer).new_empty(layer.hidden_size) for _ in suffixes(layer)]
+    biases = [draw.uniform_(1, steps - 1).log() for draw in draws]
+    for gate, sign in CELLS[layer.cell].keeping_gates:
+        _set_gate_bias(layer, gate, [sign * b for b in biases])
+
+
+@torch.no_grad()
+def _set_gate_bias(layer: Layer, gate: str, values: Sequence[float | Tensor]) -> None:
+    """Make the sum of a gate's two biases a value, for all units or of each (H,), in every direction."""
     H = layer.hidden_size
     k = CELLS[layer.cell].gates._fields.index(gate)
-    getattr(layer, "bias_ih" + suffix)[k * H : (k + 1) * H] = value
-    getattr(layer, "bias_hh" + suffix)[k * H : (k + 1) * H] = 0
+    for suffix, value in zip(suffixes(layer), values, strict=True):
+        getattr(layer, "bias_ih" + suffix)[k * H : (k + 1) * H] = value
+        getattr(layer, "bias_hh" + suffix)[k * H : (k + 1) * H] = 0
 
 
 def flatten(layer: Layer) -> None:
