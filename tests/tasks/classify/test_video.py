@@ -14,6 +14,7 @@ from seqloom.data.batching import Batching
 from seqloom.data.read import read
 from seqloom.data.tables.records import Records
 from seqloom.errors import ConfigError, DataError, RunError
+from seqloom.runs.config import resolve
 from seqloom.tasks import infer
 from seqloom.training.checkpoint import load as load_checkpoint
 from seqloom.training.train import train
@@ -126,6 +127,34 @@ def test_it_is_inferred_and_settings_are_checked(data: Records) -> None:
     )
 
 
+def test_a_crop_moves_with_an_anchor(clips: Path, data: Records, tmp_path: Path) -> None:
+    preparation = prepared(data, anchor="8,8,16,16", crop="8,8,16,16")
+    description = preparation.input.describe()
+    assert description == "frames of 16 x 16 pixels, which move with an anchor, grey, 25 a second"
+    assert preparation.input.options.anchor.top == 8
+    restored = restore(preparation, tmp_path / "restored")
+    assert restored.files() == preparation.files()
+    path = next((clips / "test").rglob("[0-9]*.mp4"))
+    assert numpy.array_equal(restored.encode(path), preparation.encode(path))
+    for settings, message in (
+        (
+            {"anchor": "8,8,16,16"},
+            r"data\.anchor: needs data\.crop=top,left,height,width, which moves with it",
+        ),
+        ({"anchor": "8,8,16,16", "crop": "auto"}, r"data\.anchor: needs data\.crop=top,left,height,width"),
+        (
+            {"anchor": "30,8,16,16", "crop": "8,8,16,16"},
+            r"data\.anchor: must be within a frame\. Got 30,8,16,16, and frames of 32 x 32",
+        ),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            prepared(data, **settings)
+    with pytest.raises(
+        ConfigError, match=r"data\.anchor: must be top,left,height,width in pixels\. Got \"auto\""
+    ):
+        resolve(TASK, [{"data": {"anchor": "auto"}}])
+
+
 def test_damaged_options_are_one_line(data: Records, tmp_path: Path) -> None:
     preparation = prepared(data)
     files = {**preparation.files(), "clips.json": '{"rate": 25}'}
@@ -146,6 +175,10 @@ def test_damaged_options_are_one_line(data: Records, tmp_path: Path) -> None:
         ("width", 0),
         ("downsampling", "2"),
         ("color", None),
+        ("anchor", {"top": 0, "left": 0, "pixels": [[1, 2], [3]]}),
+        ("anchor", {"top": 0, "left": 0, "pixels": []}),
+        ("anchor", {"top": 0, "left": 0, "pixels": [[256]]}),
+        ("anchor", "8,8,16,16"),
     ],
 )
 def test_options_of_a_run_are_checked(data: Records, tmp_path: Path, key: str, value: object) -> None:

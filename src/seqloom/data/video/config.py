@@ -24,6 +24,16 @@ def _check_crop(text: str) -> str:
 CropText: TypeAlias = Annotated[str, AfterValidator(_check_crop)]
 
 
+def _check_anchor(text: str) -> str:
+    part = parse_crop(text)
+    if part is None or part.top is None:
+        raise PydanticCustomError("anchor", "must be top,left,height,width in pixels")
+    return text
+
+
+AnchorText: TypeAlias = Annotated[str, AfterValidator(_check_anchor)]
+
+
 class VideoConfig(StrictConfig):
     """The `data.*` keys of clips; a task may have defaults of its own."""
 
@@ -32,6 +42,9 @@ class VideoConfig(StrictConfig):
     crop: CropText | None = None
     """`top,left,height,width` in pixels; `auto`, the part of each clip below the middle that moves most, a
     quarter of the frame high and a third wide; or `auto,height,width`. None: the whole frame."""
+    anchor: AnchorText | None = None
+    """A part of the frame that keeps its looks, such as eyes and nose: `top,left,height,width` in pixels, as
+    it lies on average. It is looked for in every frame, and the crop moves with it. None: the crop stays."""
     downsampling: PositiveInt = 1
     """So many pixels by so many become one, their mean."""
     color: bool = False

@@ -5,12 +5,13 @@ Everything that FFmpeg reads, by way of PyAV.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy
 
+from seqloom.data.video.anchor import MIN_CORRELATION, Anchor, cut_at, find, follow
 from seqloom.data.video.container import open_clip, rate_of, reason, size_text, unusable
 from seqloom.data.video.crop import Crop, Motion, downsample, parse_crop
 from seqloom.errors import DataError
@@ -38,6 +39,7 @@ class ClipOptions(NamedTuple):
         crop: as `data.crop`.
         downsampling: so many pixels by so many become one.
         color: three channels; else one, grey.
+        anchor: the part of the frame that the crop moves with; None: the crop stays.
     """
 
     frames_per_second: float
@@ -46,6 +48,7 @@ class ClipOptions(NamedTuple):
     crop: str | None = None
     downsampling: int = 1
     color: bool = False
+    anchor: Anchor | None = None
 
     @property
     def channels(self) -> int:
@@ -73,6 +76,10 @@ class Frame(NamedTuple):
     pixels: numpy.ndarray
     seconds: float | None
     is_damaged: bool
+
+
+Cut: TypeAlias = Callable[[numpy.ndarray, int], numpy.ndarray]
+"""The crop of a frame (H, W, C), given its number in the clip"""
 
 
 class Clip(NamedTuple):
@@ -121,14 +128,14 @@ def read_clip(path: Path, options: ClipOptions, where: object = None) -> Clip:
             sizes, or timestamps far apart.
         ConfigError: av is not installed.
     """
-    whole = _find_crop(path, options, where)
+    cut = _find_cut(path, options, where)
     frames: list[numpy.ndarray] = []
     times: list[float | None] = []
     damaged = 0
     with open_clip(path, where) as (container, stream):
         rate = rate_of(stream)
         for frame in _decode(container, stream, options.color, path, where):
-            frames.append(downsample(whole.cut(frame.pixels), options.downsampling).copy())
+            frames.append(downsample(cut(frame.pixels, len(frames)), options.downsampling).copy())
             times.append(frame.seconds)
             damaged += frame.is_damaged
             _check_numbers(len(frames), options, path, where)
@@ -183,6 +190,48 @@ def count_steps(times: list[float], frames_per_second: float) -> int:
 def _rounding(seconds: numpy.ndarray) -> float:
     """A tenth of the shortest time that a frame is shown: some containers keep milliseconds only."""
     return float(numpy.diff(seconds).min(initial=1.0)) / 10
+
+
+def mean_frame(path: Path, where: object = None) -> numpy.ndarray:
+    """The mean of the grey frames (H, W) of a clip; arguments and errors as of `read_clip`."""
+    total, count = None, 0
+    with open_clip(path, where) as (container, stream):
+        for frame in _decode(container, stream, False, path, where):
+            total = numpy.zeros(frame.pixels.shape[:2]) if total is None else total
+            total += frame.pixels[:, :, 0]
+            count += 1
+    assert total is not None
+    return total / count
+
+
+def _find_cut(path: Path, options: ClipOptions, where: object) -> Cut:
+    """What cuts the frames of a clip: at one place, or where the anchor is."""
+    crop = _find_crop(path, options, where)
+    if options.anchor is None:
+        return lambda pixels, _: crop.cut(pixels)
+    moved = _follow(path, options.anchor, where)
+    top, left, size = crop.top or 0, crop.left or 0, (crop.height or 0, crop.width or 0)
+
+    def cut(pixels: numpy.ndarray, number: int) -> numpy.ndarray:
+        down, right = moved[min(number, len(moved) - 1)]
+        return numpy.rint(cut_at(pixels, top + down, left + right, size)).astype(numpy.uint8)
+
+    return cut
+
+
+def _follow(path: Path, anchor: Anchor, where: object) -> numpy.ndarray:
+    """How far the anchor is from its usual place in each frame: (T, 2)."""
+    mean, template = mean_frame(path, where), numpy.array(anchor.pixels)
+    if any(size < part for size, part in zip(mean.shape, template.shape, strict=True)):
+        got = size_text(*mean.shape)
+        raise unusable(where, path, f"frames that hold data.anchor, {size_text(*template.shape)}", got)
+    start = find(mean, template)
+    if start.correlation < MIN_CORRELATION:
+        got = f"one with a correlation of {start.correlation:.2f} at best"
+        raise unusable(where, path, "a clip in which the part of data.anchor is found", got)
+    with open_clip(path, where) as (container, stream):
+        frames = _decode(container, stream, False, path, where)
+        return follow((frame.pixels for frame in frames), start, anchor)
 
 
 def _find_crop(path: Path, options: ClipOptions, where: object) -> Crop:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from itertools import islice
+
+import numpy
+
 from seqloom.data.audio.recordings import recording_path
 from seqloom.data.tables.records import Example, Records, encode_first
+from seqloom.data.video.anchor import Anchor, fit_anchor
 from seqloom.data.video.config import MAX_RATE, VideoConfig
 from seqloom.data.video.crop import parse_crop
-from seqloom.data.video.files import MAX_PIXELS, ClipOptions, ClipShape, read_shape
-from seqloom.errors import ConfigError
+from seqloom.data.video.files import MAX_PIXELS, ClipOptions, ClipShape, mean_frame, read_shape
+from seqloom.errors import ConfigError, DataError
+from seqloom.progress import phase
+
+MAX_FITTED = 50
+"""Clips that the look of the anchor is taken from, at most"""
 
 
 def first_options(data: Records, config: VideoConfig) -> ClipOptions:
@@ -23,6 +33,8 @@ def first_options(data: Records, config: VideoConfig) -> ClipOptions:
     """
     shape = _first_shape(data)
     crop = parse_crop(config.crop)
+    if config.anchor and (crop is None or crop.top is None):
+        raise ConfigError("data.anchor", "needs data.crop=top,left,height,width, which moves with it")
     height, width = shape.height, shape.width
     if crop is not None:
         crop = crop.of_frame(height, width)
@@ -37,7 +49,25 @@ def first_options(data: Records, config: VideoConfig) -> ClipOptions:
         hint = "" if not height * width else "Set data.crop or data.downsampling"
         raise ConfigError("data.downsampling", expected, got=f"{width} x {height}", hint=hint)
     rate = config.frames_per_second or min(shape.frames_per_second, MAX_RATE)
-    return ClipOptions(rate, height, width, config.crop, config.downsampling, config.color)
+    anchor = _fit_anchor(data, config.anchor, shape) if config.anchor else None
+    return ClipOptions(rate, height, width, config.crop, config.downsampling, config.color, anchor)
+
+
+def _fit_anchor(data: Records, text: str, shape: ClipShape) -> Anchor:
+    """The anchor, of the first training clips that can be read; what is wrong with others is said later."""
+    part, size = parse_crop(text), (shape.height, shape.width)
+    assert part is not None
+    if not part.fits(*size):
+        got = f"{text}, and frames of {shape.width} x {shape.height}"
+        raise ConfigError("data.anchor", "must be within a frame", got=got)
+    frames: list[numpy.ndarray] = []
+    with phase("finding the anchor") as finding:
+        for example in finding.count(islice(data.examples("train"), MAX_FITTED)):
+            with suppress(DataError):
+                path = recording_path(example.fields.get("file"), example.place, "clip")
+                frame = mean_frame(path, example.place)
+                frames += [frame.astype(numpy.uint8)] if frame.shape == size else []
+    return fit_anchor(frames, part)
 
 
 def _first_shape(data: Records) -> ClipShape:

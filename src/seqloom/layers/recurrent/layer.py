@@ -169,8 +169,8 @@ class LSTM(nn.Module):
         them.
         orthogonal_init: initialize each gate's block of weight_hh as an orthogonal matrix (Saxe et al., 2014,
             arXiv:1312.6120).
-        chrono_init: the longest dependency, in steps: draw the biases of f and i so that units keep their state
-            for up to that long (Tallec and Ollivier, 2018, arXiv:1804.11188); None: as torch.nn draws them.
+        chrono_init: the longest dependency, in steps: draw the biases of f and i so that units keep their
+            state for up to that long (Tallec and Ollivier, 2018, arXiv:1804.11188); None: as torch.nn does.
         learn_initial_state: the initial state is a parameter, zero before training.
         kernel: "auto", "reference", "torch" or "native"; the environment variable SEQLOOM_KERNEL sets it for
             every layer with "auto".
@@ -279,8 +279,8 @@ class GRU(nn.Module):
             training (Krueger et al., 2016, arXiv:1606.01305).
         orthogonal_init: initialize each gate's block of weight_hh as an orthogonal matrix (Saxe et al., 2014,
             arXiv:1312.6120).
-        chrono_init: the longest dependency, in steps: draw the bias of z so that units keep their state
-            for up to that long (Tallec and Ollivier, 2018, arXiv:1804.11188); None: as torch.nn draws it.
+        chrono_init: the longest dependency, in steps: draw the bias of z so that units keep their state for
+            up to that long (Tallec and Ollivier, 2018, arXiv:1804.11188); None: as torch.nn does.
         learn_initial_state: the initial state is a parameter, zero before training.
         kernel: "auto", "reference", "torch" or "native"; the environment variable SEQLOOM_KERNEL sets it for
             every layer with "auto".

@@ -16,6 +16,7 @@ from torch import Tensor
 from seqloom.data.audio.recordings import recording_path
 from seqloom.data.tables.formats.media import VIDEO_SUFFIXES, has_files
 from seqloom.data.tables.records import EncodedExamples, Records
+from seqloom.data.video.anchor import Anchor
 from seqloom.data.video.augmentation import ClipAugmentation
 from seqloom.data.video.clip_cache import ClipCache, StoredClip
 from seqloom.data.video.components import fit_components
@@ -38,6 +39,21 @@ BASELINE_PIXELS = 12
 
 
 @final
+class _StoredAnchor(StoredValue):
+    """`Anchor` in a run folder."""
+
+    top: Annotated[int, Field(ge=0, le=MAX_PIXELS)]
+    left: Annotated[int, Field(ge=0, le=MAX_PIXELS)]
+    pixels: list[list[Annotated[int, Field(ge=0, le=255)]]]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len({len(row) for row in self.pixels}) != 1 or not self.pixels[0]:
+            raise mistake("an anchor whose rows differ in length")
+        return self
+
+
+@final
 class _StoredOptions(StoredValue):
     """`ClipOptions` in a run folder."""
 
@@ -47,6 +63,14 @@ class _StoredOptions(StoredValue):
     crop: CropText | None
     downsampling: Annotated[int, Field(ge=1, le=MAX_PIXELS)]
     color: bool
+    anchor: _StoredAnchor | None = None
+
+    def options(self) -> ClipOptions:
+        """As clips are read with them."""
+        anchor = self.anchor and Anchor(
+            self.anchor.top, self.anchor.left, tuple(tuple(row) for row in self.anchor.pixels)
+        )
+        return ClipOptions(**{**self.model_dump(), "anchor": anchor})
 
 
 class _StoredClips(StoredValue):
@@ -118,7 +142,7 @@ class VideoInput:
         stored = read_stored(folder / CLIPS, _StoredClips, "expected options of clips")
         rows = stored.components
         components = None if rows is None else numpy.array(rows, dtype=numpy.float32)
-        options = ClipOptions(**stored.options.model_dump())
+        options = stored.options.options()
         return cls(ClipCache(options), config.clip_augmentation(), components)
 
     def read(self, value: Any, where: str, is_stored: bool = True) -> StoredClip | numpy.ndarray:
@@ -176,7 +200,9 @@ class VideoInput:
     def files(self) -> dict[str, str]:
         """How clips become frames."""
         components = None if self.components is None else self.components.tolist()
-        return {CLIPS: json.dumps({"options": self.options._asdict(), "components": components})}
+        anchor = None if self.options.anchor is None else self.options.anchor._asdict()
+        options = {**self.options._asdict(), "anchor": anchor}
+        return {CLIPS: json.dumps({"options": options, "components": components})}
 
     def describe(self) -> str:
         """For example `frames of 24 x 16 pixels, grey, 25 a second`."""
@@ -184,7 +210,8 @@ class VideoInput:
         colors = "in color" if options.color else "grey"
         size = f"{options.width} x {options.height}"
         components = "" if self.components is None else f", by {len(self.components)} components"
-        return f"frames of {size} pixels, {colors}, {options.frames_per_second:g} a second{components}"
+        moves = "" if options.anchor is None else ", which move with an anchor"
+        return f"frames of {size} pixels{moves}, {colors}, {options.frames_per_second:g} a second{components}"
 
     def summarize(self, value: Any, where: str) -> str:
         """The name of a clip."""
