@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
 LayerCount: TypeAlias = Annotated[int, Field(ge=1, le=100)]
 BeamCount: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
+LengthPenalty: TypeAlias = Annotated[float, Field(ge=-10, le=10)]
+VocabularySize: TypeAlias = Annotated[int, Field(ge=2)]
 Probability: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -6,11 +6,11 @@ import json
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple, Self, final
+from typing import Any, ClassVar, NamedTuple, Self, final
 
 import numpy
 import torch
-from pydantic import ConfigDict, Field, RootModel, model_validator
+from pydantic import ConfigDict, RootModel, model_validator
 from torch import Tensor
 
 from seqloom.baselines.budget import UNLIMITED, Budget
@@ -27,7 +27,7 @@ from seqloom.errors import DataError
 from seqloom.models.dropout import Dropouts
 from seqloom.models.sequence_classifier import SequenceClassifier
 from seqloom.models.word_embedding import WordEmbeddingConfig
-from seqloom.settings import PositiveInt, StrictConfig
+from seqloom.settings import PositiveInt, StrictConfig, VocabularySize
 from seqloom.state import State
 from seqloom.stored import read_stored, require_distinct
 from seqloom.tasks.base import Baseline, Context, Loss, Output, Rows, Task
@@ -49,7 +49,7 @@ TOKENIZER, VALUES = "tokenizer.json", "values.json"
 class TextDataConfig(StrictConfig):
     """The `data.*` keys."""
 
-    vocabulary_size: Annotated[int, Field(ge=2)] | None = None
+    vocabulary_size: VocabularySize | None = None
     """Most words of the vocabulary. None: 50,000."""
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from seqloom.data.tables.records import Records
 from seqloom.tasks.base import Context
+from seqloom.tasks.classify.config import DataConfig, DecodingConfig, LossConfig, ModelConfig
 from seqloom.tasks.classify.preparation import Preparation
-from seqloom.tasks.classify.task import Classify, DataConfig, DecodingConfig, LossConfig, ModelConfig
+from seqloom.tasks.classify.task import Classify
 
 TASK = Classify()
 REVIEWS = [("a fine film", "good"), ("a dull film", "bad"), ("fine , fine music", "good"), ("dull", "bad")]

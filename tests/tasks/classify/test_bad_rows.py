@@ -12,7 +12,7 @@ from seqloom.data.batching import Batching
 from seqloom.data.read import read
 from seqloom.data.tables.records import Records
 from seqloom.errors import DataError, RunError
-from seqloom.tasks.classify.task import DataConfig
+from seqloom.tasks.classify.config import DataConfig
 
 from .rows import REVIEWS, TASK, objects, prepared, skipped, table
 

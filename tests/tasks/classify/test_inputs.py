@@ -16,7 +16,7 @@ from seqloom.data.read import read
 from seqloom.data.tables.records import Records
 from seqloom.errors import ConfigError, DataError, RunError
 from seqloom.inference.inputs import inputs_of
-from seqloom.tasks.classify.task import DataConfig, ModelConfig
+from seqloom.tasks.classify.config import DataConfig, ModelConfig
 from seqloom.training.train import train
 
 from .rows import TASK, context, objects, prepared, restore, table

@@ -12,8 +12,8 @@ import seqloom
 from seqloom.data.batching import Batching
 from seqloom.data.read import read
 from seqloom.data.tables.records import Records
+from seqloom.tasks.classify.config import LossConfig
 from seqloom.tasks.classify.labels import Labels
-from seqloom.tasks.classify.task import LossConfig
 from seqloom.training.train import train
 
 from .rows import REVIEWS, TASK, context, objects, prepared, table

@@ -193,6 +193,6 @@ def test_options_of_a_run_are_checked(data: Records, tmp_path: Path, key: str, v
 
 
 def restore_from(folder: Path) -> object:
-    from seqloom.tasks.classify.task import DataConfig
+    from seqloom.tasks.classify.config import DataConfig
 
     return TASK.restore(folder, DataConfig())

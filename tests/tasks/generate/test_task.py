@@ -15,8 +15,9 @@ from seqloom.data.text.corpus import TextCorpus, read_text
 from seqloom.decoding import DecodingOptions
 from seqloom.models.language_model import LanguageModel
 from seqloom.tasks.base import Context, Rows
+from seqloom.tasks.generate.config import DataConfig, DecodingConfig, ModelConfig
 from seqloom.tasks.generate.preparation import Preparation
-from seqloom.tasks.generate.task import DataConfig, DecodingConfig, Generate, ModelConfig
+from seqloom.tasks.generate.task import Generate
 
 TASK = Generate()
 CONTEXT = Context(None, ModelConfig(), decoding=DecodingConfig())

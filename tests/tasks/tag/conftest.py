@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from seqloom.data.tables.records import Records
-from seqloom.tasks.tag.preparation import DataConfig, Preparation
+from seqloom.tasks.tag.config import DataConfig
+from seqloom.tasks.tag.preparation import Preparation
 
 from .sentences import OTHERS, TASK, TRAIN, write_rows
 

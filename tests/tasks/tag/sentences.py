@@ -13,8 +13,9 @@ from seqloom.data.read import read
 from seqloom.data.tables.records import Records
 from seqloom.models.sequence_tagger import SequenceTagger
 from seqloom.tasks.base import Context
+from seqloom.tasks.tag.config import ModelConfig
 from seqloom.tasks.tag.preparation import Preparation, SentenceBatch
-from seqloom.tasks.tag.task import ModelConfig, Tag
+from seqloom.tasks.tag.task import Tag
 
 TASK = Tag()
 TRAIN = [

@@ -12,7 +12,8 @@ from seqloom.data.batching import Batching
 from seqloom.data.read import read
 from seqloom.data.tables.records import Records
 from seqloom.errors import DataError, RunError
-from seqloom.tasks.tag.preparation import DataConfig, Preparation
+from seqloom.tasks.tag.config import DataConfig
+from seqloom.tasks.tag.preparation import Preparation
 
 from .sentences import OTHERS, TASK, TRAIN, batch_of, build, context, write_rows
 

@@ -9,7 +9,8 @@ import pytest
 
 from seqloom.data.read import read
 from seqloom.metrics.entity_f1 import Span, precision_recall_f1, spans
-from seqloom.tasks.tag.preparation import DataConfig, Preparation
+from seqloom.tasks.tag.config import DataConfig
+from seqloom.tasks.tag.preparation import Preparation
 from seqloom.tasks.tag.schemes import describe_scheme, name_scheme, neighbors, recognize_scheme
 from seqloom.tasks.tag.task import count_correct
 

@@ -13,7 +13,8 @@ import torch
 from seqloom.data.batching import Batching
 from seqloom.data.tables.records import Records
 from seqloom.tasks.base import Rows
-from seqloom.tasks.tag.preparation import DataConfig, Preparation
+from seqloom.tasks.tag.config import DataConfig
+from seqloom.tasks.tag.preparation import Preparation
 
 from .sentences import OTHERS, TASK, batch_of, build, context, write_rows
 

@@ -1,4 +1,4 @@
-"""The settings of captions."""
+"""The settings of `caption`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seqloom.cells.spec import CELL_TYPES
 from seqloom.data.images.config import ImageConfig, Pixels
 from seqloom.errors import nearest
 from seqloom.models.captioning.memory import CaptionAttention
-from seqloom.settings import BeamCount, PositiveInt, Probability, StrictConfig
+from seqloom.settings import BeamCount, LengthPenalty, PositiveInt, Probability, StrictConfig
 from seqloom.tasks.model_config import RecurrentModelConfig
 
 TRANSFORMER = "transformer"
@@ -97,7 +97,7 @@ class DecodingConfig(StrictConfig):
 
     num_beams: BeamCount = 1
     """1 takes the most likely word at every step; more search for the most likely caption."""
-    length_penalty: Annotated[float, Field(ge=-10, le=10)] = 1.0
+    length_penalty: LengthPenalty = 1.0
     """Of beam search: above 0 favors long captions."""
     max_words: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Most words of a caption."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, final
+from typing import Any, final
 
 import numpy
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from seqloom.baselines.budget import (
@@ -26,15 +25,13 @@ from seqloom.baselines.budget import (
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records
-from seqloom.data.text.vocabulary import Unit
-from seqloom.layers.pooling import PoolingKind
 from seqloom.metrics import classification
 from seqloom.models.dropout import Dropouts
 from seqloom.models.pooled_classifier import PooledClassifier
 from seqloom.models.sequence_classifier import SequenceClassifier
-from seqloom.settings import PositiveInt, Probability, StrictConfig
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, Task, loss_score
+from seqloom.tasks.classify.config import DataConfig, DecodingConfig, LossConfig, ModelConfig
 from seqloom.tasks.classify.labels import (
     LABEL_COLUMNS,
     MAX_COUNTED,
@@ -50,68 +47,13 @@ from seqloom.tasks.classify.labels import (
 from seqloom.tasks.classify.preparation import Preparation
 from seqloom.tasks.classify.toy_data import write_toy_data_files
 from seqloom.tasks.inputs.base import PerhapsWhole, TargetReader
-from seqloom.tasks.inputs.config import FrontConfig, InputConfig
 from seqloom.tasks.inputs.kinds import input_kind, toy_data_of
 from seqloom.tasks.inputs.text import TextInput
-from seqloom.tasks.model_config import CellType, RecurrentModelConfig
 from seqloom.tasks.rows import RowBatch, targets_of, texts_of
 from seqloom.tasks.tracing import ForwardPass, refuse_target
 
 MAX_MISTAKES = 10
 """Mistakes that a report shows."""
-
-
-class DataConfig(InputConfig):
-    """The `data.*` keys."""
-
-    unit: Unit = "word"
-    """The unit of a token of a text: `word` (lowercase, punctuation apart), `character`, `byte` or `bpe`."""
-    vocabulary_size: Annotated[int, Field(ge=2)] | None = None
-    """Most tokens of the vocabulary. None: 50,000 words, 8,000 for bpe, all of them for character."""
-    subwords: bool | None = None
-    """Whether words have subword vectors too, for words unseen in training. None: if the unit is `word`."""
-    vectors: str | None = None
-    """Pretrained word vectors to start from, a file in the text format of GloVe or word2vec."""
-    num_mels: Annotated[int, Field(ge=1, le=256)] = 40
-    """Frequency bands of the log-mel features of recordings."""
-
-
-class ModelConfig(FrontConfig, RecurrentModelConfig):
-    """The `model.*` keys."""
-
-    cell_type: CellType = "gru"
-    bidirectional: bool = True
-    """Whether the layers also read from the end to the start."""
-    pooling: list[PoolingKind] = Field(default=["max", "mean"], min_length=1)
-    """How the outputs of all steps become one vector: `last`, `mean`, `max`, `attention`; more than one are
-    concatenated."""
-    embedding_size: PositiveInt | None = None
-    """Width of a token's vector. None: that of the pretrained vectors, or 128."""
-    dropout: Probability = 0.3
-    """At the input and between layers."""
-    output_dropout: Probability | None = None
-    """Of the pooled vector. None: `dropout`."""
-    locked_dropout: bool = True
-    word_dropout: Probability = 0.0
-    """Share of a text's tokens that are read as unknown in training."""
-    embedding_dropout: Probability = 0.0
-    """Of whole words of the vocabulary, everywhere in a batch."""
-
-
-class LossConfig(StrictConfig):
-    """The `loss.*` keys."""
-
-    class_weights: Literal["none", "balanced"] = "none"
-    """`balanced`: in training every label has the same weight, however rare it is."""
-    label_smoothing: Probability = 0.0
-    """Share of a target's probability that goes to all labels alike in training."""
-
-
-class DecodingConfig(StrictConfig):
-    """The `decoding.*` keys."""
-
-    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """Probability from which on a label is predicted, where rows may have any number of them."""
 
 
 @final

@@ -1,4 +1,4 @@
-"""The `data.*`, `model.*` and `decoding.*` keys of the task `forecast`."""
+"""The settings of `forecast`."""
 
 from __future__ import annotations
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, final
-
-from pydantic import Field
+from typing import final
 
 from seqloom.data.batching import Batching, EvaluationStreams, Source, TokenStreams
 from seqloom.data.tables.formats.file import MAX_CHARACTERS
@@ -12,20 +10,10 @@ from seqloom.data.text.corpus import FileSpan, TextCorpus
 from seqloom.data.text.token_cache import TokenArray, tokenize
 from seqloom.data.text.vocabulary import Unit, Vocabulary
 from seqloom.errors import DataError
-from seqloom.settings import StrictConfig
 
 TOKENIZER = "tokenizer.json"
 EMPTY_PROMPT = "\n"
 """The text before the first token where there is no prompt."""
-
-
-class DataConfig(StrictConfig):
-    """The `data.*` keys."""
-
-    unit: Unit = "character"
-    """The unit of a token: `character`, `byte`, `word` or `bpe`."""
-    vocabulary_size: Annotated[int, Field(ge=2)] | None = None
-    """Most tokens of the vocabulary. None: 8,000 for bpe, 50,000 for word, 20,000 for character."""
 
 
 @final

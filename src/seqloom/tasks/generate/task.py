@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, final
+from typing import Any, final
 
 import numpy
 import torch
-from pydantic import Field
 from torch import nn
 
 from seqloom.baselines.budget import UNLIMITED, Budget, describe_share
@@ -25,16 +24,14 @@ from seqloom.decoding import (
     stream,
     stream_native,
 )
-from seqloom.decoding.options import MAX_NEW_TOKENS
 from seqloom.models.dropout import Dropouts
 from seqloom.models.language_model import LanguageModel
-from seqloom.settings import BeamCount, LayerCount, PositiveInt, Probability, StrictConfig
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Output, Rows, Task
+from seqloom.tasks.generate.config import DataConfig, DecodingConfig, ModelConfig
 from seqloom.tasks.generate.native_decoder import compiled_decoder
-from seqloom.tasks.generate.preparation import TOKENIZER, DataConfig, Preparation
+from seqloom.tasks.generate.preparation import TOKENIZER, Preparation
 from seqloom.tasks.generate.toy_data import write_toy_data_files
-from seqloom.tasks.model_config import RecurrentModelConfig
 from seqloom.tasks.next_token import next_token_loss, perplexity
 from seqloom.tasks.tracing import ForwardPass, StepOutputs, refuse_target
 
@@ -42,58 +39,6 @@ PREFILL_CHUNK = 1024
 """Tokens of a prompt read at once, which bounds memory; the output does not depend on it."""
 MIN_BASELINE_TOKENS = 50_000
 """Tokens that the baseline counts, however short the training was: it takes a tenth of a second."""
-
-
-class ModelConfig(RecurrentModelConfig):
-    """The `model.*` keys."""
-
-    hidden_size: PositiveInt = 256
-    num_layers: LayerCount = 2
-    embedding_size: PositiveInt | None = None
-    """None: `hidden_size` where the weights are tied, else the lesser of it and 256."""
-    tie_weights: bool = False
-    """Whether the output layer uses the embedding's matrix."""
-    dropout: Probability = 0.1
-    """At the input, between layers and at the output, unless the next three differ."""
-    input_dropout: Probability | None = None
-    """Of the embeddings. None: `dropout`."""
-    hidden_dropout: Probability | None = None
-    """Between layers. None: `dropout`."""
-    output_dropout: Probability | None = None
-    """Before the output layer. None: `dropout`."""
-    embedding_dropout: Probability = 0.0
-    """Of whole words."""
-    locked_dropout: bool = True
-    ngram_context: Annotated[int, Field(ge=0, le=16)] = 0
-    """How many of the last tokens the prediction depends on directly, by a table of hashed n-grams that is
-    trained with the recurrent layers; 0: none. With 5 a character model needs far less training."""
-    ngram_buckets: Annotated[int, Field(ge=1)] = 1 << 16
-    """Rows of that table, a power of two, each with a weight for every token of the vocabulary."""
-
-
-class DecodingConfig(StrictConfig):
-    """The `decoding.*` keys: the fields of `DecodingOptions`, which checks them together."""
-
-    num_beams: BeamCount = 1
-    """1 samples; more search for the most likely text, with `temperature` 1 or 0."""
-    length_penalty: Annotated[float, Field(ge=-10, le=10)] = 1.0
-    """Of beam search: above 0 favors long texts."""
-    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    """Divides the logits before sampling; 0 takes the most likely token."""
-    top_k: Annotated[int, Field(ge=0)] = 0
-    """Sample from the k most likely tokens; 0: from all."""
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Sample from the fewest tokens that have this probability together."""
-    repetition_penalty: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    """Above 1 makes earlier tokens less likely."""
-    no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
-    """No n-gram of this size occurs twice; 0: allowed."""
-    max_new_tokens: Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)] = 256
-    """Tokens after which a text ends in any case."""
-    seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
-    """Row r of a batch draws from the seed plus r."""
-    precision: Literal["float32", "bfloat16", "int8"] = "float32"
-    """Of the weights in the compiled decoder; the last two are faster and slightly less exact."""
 
 
 @final

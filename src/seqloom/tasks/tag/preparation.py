@@ -23,8 +23,8 @@ from seqloom.data.text.vocabulary import UNKNOWN
 from seqloom.errors import DataError, nearest
 from seqloom.metrics.entity_f1 import OUTSIDE
 from seqloom.models.sequence_tagger import CHARACTER_PADDING
-from seqloom.settings import StrictConfig
 from seqloom.stored import Count, Name, StoredValue, mistake, read_stored, require_distinct
+from seqloom.tasks.tag.config import DataConfig
 from seqloom.tasks.tag.schemes import (
     STRAY_OUTSIDE,
     count_stray,
@@ -37,17 +37,6 @@ from seqloom.tasks.tag.schemes import (
 WORDS = "words.json"
 COLUMNS = ("tokens", "tags")
 UNKNOWN_CHARACTER = CHARACTER_PADDING + 1
-
-
-class DataConfig(StrictConfig):
-    """The `data.*` keys."""
-
-    lowercase: bool = False
-    """Whether words are looked up in lowercase; their spelling is read as it is."""
-    spelling: bool = True
-    """Whether the characters of each word are read too."""
-    vocabulary_size: Annotated[int, Field(ge=2)] | None = None
-    """Most words of the vocabulary, the unknown one included. None: all of training."""
 
 
 class TaggedSentence(NamedTuple):

@@ -18,14 +18,12 @@ from seqloom.data.tables.records import Records, encode_examples
 from seqloom.metrics import entity_f1
 from seqloom.models.dropout import Dropouts
 from seqloom.models.sequence_tagger import SequenceTagger, SpellingConfig
-from seqloom.settings import PositiveInt, Probability
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, Task, loss_score
-from seqloom.tasks.model_config import RecurrentModelConfig
 from seqloom.tasks.rows import accept_columns
+from seqloom.tasks.tag.config import DataConfig, ModelConfig
 from seqloom.tasks.tag.preparation import (
     COLUMNS,
-    DataConfig,
     Preparation,
     SentenceBatch,
     TaggedSentence,
@@ -35,23 +33,6 @@ from seqloom.tasks.tag.preparation import (
 from seqloom.tasks.tag.schemes import Scheme
 from seqloom.tasks.tag.toy_data import write_toy_data_files
 from seqloom.tasks.tracing import ForwardPass, StepOutputs, refuse_target
-
-
-class ModelConfig(RecurrentModelConfig):
-    """The `model.*` keys."""
-
-    bidirectional: bool = True
-    """Whether a tag depends on the tokens after it too."""
-    crf: bool = True
-    """Whether a conditional random field scores the tags of a sentence together."""
-    embedding_size: PositiveInt = 100
-    """Width of a word's vector."""
-    spelling_size: PositiveInt = 25
-    """Hidden units of the LSTM over a word's characters, in each direction."""
-    dropout: Probability = 0.3
-    locked_dropout: bool = True
-    rare_word_dropout: Probability = 0.5
-    """Probability of reading a word that training has once as unknown, which trains the unknown word."""
 
 
 def count_correct(

@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, final
+from typing import Any, final
 
 import numpy
 import torch
-from pydantic import Field
 from torch import nn
 
 from seqloom.baselines.budget import UNLIMITED, Budget
@@ -24,69 +23,17 @@ from seqloom.metrics import error_rate
 from seqloom.models.attention_transcriber import AttentionTranscriber
 from seqloom.models.ctc_transcriber import CTCTranscriber
 from seqloom.models.dropout import Dropouts
-from seqloom.settings import BeamCount, LayerCount, PositiveInt, Probability, StrictConfig
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, Task, loss_score
 from seqloom.tasks.inputs.audio import AudioInput
-from seqloom.tasks.inputs.config import FrontConfig, InputConfig
 from seqloom.tasks.inputs.kinds import KINDS, input_kind, toy_data_of
-from seqloom.tasks.model_config import RecurrentModelConfig
 from seqloom.tasks.tracing import ForwardPass, StepOutputs
+from seqloom.tasks.transcribe.config import DataConfig, DecodingConfig, LossConfig, ModelConfig
 from seqloom.tasks.transcribe.decoding import decode_symbols, pass_over, stream_text, symbols_by_step
 from seqloom.tasks.transcribe.loss import compute_loss
-from seqloom.tasks.transcribe.preparation import TRANSCRIPTION, Preparation, TranscriptUnit
+from seqloom.tasks.transcribe.preparation import TRANSCRIPTION, Preparation
 from seqloom.tasks.transcribe.toy_data import write_toy_data_files
 from seqloom.tasks.transcribe.utterances import Recording, UtteranceBatch
-
-
-class DataConfig(InputConfig):
-    """The `data.*` keys."""
-
-    unit: TranscriptUnit = "character"
-    """The unit of a symbol: `character` or `word`."""
-    stacked_frames: PositiveInt = 3
-    """Frames that make one step of the model."""
-    normalization: Literal["global", "speaker"] = "global"
-    """`global`: over all recordings. `speaker`: over those of each speaker, by a column `speaker`."""
-    spec_augment: bool = True
-    """Whether stretches of time and bands of frequency are masked in training (SpecAugment)."""
-
-
-class ModelConfig(FrontConfig, RecurrentModelConfig):
-    """The `model.*` keys."""
-
-    hidden_size: PositiveInt = 200
-    num_layers: LayerCount = 2
-    bidirectional: bool = True
-    """Needs whole recordings; a model of one direction can transcribe a stream."""
-    dropout: Probability = 0.3
-    """Between the layers and before the output."""
-    decoder: Literal["ctc", "attention"] = "ctc"
-    """`attention` writes symbol by symbol and attends to the whole recording."""
-
-
-class LossConfig(StrictConfig):
-    """The `loss.*` keys."""
-
-    ctc_weight: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """Weight of CTC in training an attention decoder, which aligns sound and text."""
-
-
-class DecodingConfig(StrictConfig):
-    """The `decoding.*` keys."""
-
-    num_beams: BeamCount = 1
-    """1 takes the most likely symbol at every step; more search for the most likely text."""
-    language_model: str | None = None
-    """A language model for the search: `ngram`, of the training transcripts; or the run folder of a trained
-    one, with tokens of the same unit. A run whose configuration names a folder outside it does not open it:
-    name it again."""
-    lm_weight: Annotated[float, Field(ge=0)] = 0.3
-    """Weight of the language model's log-probability."""
-    length_bonus: float = 0.0
-    """Nats for each symbol, against a language model's preference for short texts."""
-    length_penalty: Annotated[float, Field(ge=-10, le=10)] = 1.0
-    """Of an attention decoder's beam search: above 0 favors long texts."""
 
 
 @final

@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, final
+from typing import Any, final
 
 import numpy
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from seqloom.baselines.budget import (
@@ -28,15 +27,14 @@ from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records, encode_examples
 from seqloom.metrics import bleu
 from seqloom.models.dropout import Dropouts
-from seqloom.models.encoder_decoder import AttentionType, EncoderDecoder, EncoderOutput
-from seqloom.settings import BeamCount, LayerCount, PositiveInt, Probability, StrictConfig
+from seqloom.models.encoder_decoder import EncoderDecoder, EncoderOutput
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, Task, loss_score
-from seqloom.tasks.model_config import CellType, RecurrentModelConfig
 from seqloom.tasks.next_token import perplexity, sum_target_nats
 from seqloom.tasks.rows import accept_columns
 from seqloom.tasks.seq2seq import attention_weights, decode_encoded, read_target, scheduled_sampling
 from seqloom.tasks.tracing import ForwardPass, StepOutputs
+from seqloom.tasks.translate.config import DataConfig, DecodingConfig, LossConfig, ModelConfig
 from seqloom.tasks.translate.preparation import COLUMNS, EncodedText, PairBatch, Preparation, read_pair
 from seqloom.tasks.translate.toy_data import write_toy_data_files
 from seqloom.tasks.translate.vocabulary import END
@@ -44,58 +42,6 @@ from seqloom.tasks.translate.vocabulary import END
 MAX_LENGTH_FACTOR, MAX_EXTRA_TOKENS = 2, 10
 """A translation has at most twice the tokens of its source and ten more."""
 MAX_WORST = 10
-
-
-class DataConfig(StrictConfig):
-    """The `data.*` keys."""
-
-    unit: Literal["bpe", "word", "character"] = "bpe"
-    """The unit of a token."""
-    vocabulary_size: Annotated[int, Field(ge=2)] | None = None
-    """Most tokens of a vocabulary. None: 8,000 for bpe, 50,000 for word, all of them for character."""
-    shared_vocabulary: bool = False
-    """Whether both languages have one tokenizer, which splits names and common words alike."""
-    lowercase: bool = False
-    """Whether texts are read, written and scored in lowercase."""
-
-
-class ModelConfig(RecurrentModelConfig):
-    """The `model.*` keys."""
-
-    cell_type: CellType = "gru"
-    hidden_size: PositiveInt = 256
-    """Hidden units of the encoder in each direction; the decoder has twice as many."""
-    num_layers: LayerCount = 2
-    """Layers of the encoder."""
-    decoder_layers: LayerCount = 1
-    """Layers of the decoder."""
-    embedding_size: PositiveInt = 256
-    """Width of a token's vector, in both languages."""
-    attention: AttentionType = "dot"
-    """`additive`, `multiplicative`, `dot` or `none`."""
-    dropout: Probability = 0.3
-    embedding_dropout: Probability = 0.0
-    """Of whole words."""
-
-
-class LossConfig(StrictConfig):
-    """The `loss.*` keys."""
-
-    label_smoothing: Probability = 0.1
-    """Share of a target's probability that goes to all tokens alike in training."""
-    scheduled_sampling: Probability = 0.0
-    """Share of the decoder's inputs that are its own predictions in training, growing from 0 to this."""
-
-
-class DecodingConfig(StrictConfig):
-    """The `decoding.*` keys."""
-
-    num_beams: BeamCount = 1
-    """1 takes the most likely token at every step; more search for the most likely translation."""
-    length_penalty: Annotated[float, Field(ge=-10, le=10)] = 1.0
-    """Of beam search: above 0 favors long translations."""
-    attention: bool = False
-    """Whether predictions come with the attention weights."""
 
 
 @torch.inference_mode()
