@@ -3,8 +3,8 @@ r"""The front of a small model of video: principal components of frames, and of 
 .. math::
 
     c_t &= P (\bar v_t - \mathrm{mean}_s \bar v_s) \\
-    \delta_t &= 2 (c_{t+1} - c_{t-1}) \\
-    f_t &= \mathrm{ReLU}(\sum_{k=-2}^{2} W_k [c_{t+k}; \delta_{t+k}] + b)
+    \delta_t &= 2 (c_{t+1} - c_{t-1}), \quad \delta^2_t = \delta_{t+1} - \delta_{t-1} \\
+    f_t &= \mathrm{ReLU}(\mathrm{norm}(\sum_{k=-2}^{2} W_k [c_{t+k}; \delta_{t+k}; \delta^2_{t+k}] + b))
 
 where a frame, of mean 0 and deviation 1, is :math:`\bar v_t`, and P are the components of training frames:
 the eigenlips of Bregler and Konig (1994), "Eigenlips for robust speech recognition". Some hundred clips are
@@ -38,6 +38,7 @@ class ComponentEncoder(nn.Module):
         frame_shape: (H, W, C).
         components: (K, H W C) float32; they are kept with the weights, and not trained.
         output_size: features of a step.
+        dropout: probability of dropping a number of the input and of the output.
 
     Raises:
         ConfigError: output_size is no int >= 1.
@@ -49,13 +50,20 @@ class ComponentEncoder(nn.Module):
 
     components: Tensor
 
-    def __init__(self, frame_shape: tuple[int, int, int], components: Tensor, output_size: int) -> None:
+    def __init__(
+        self,
+        frame_shape: tuple[int, int, int],
+        components: Tensor,
+        output_size: int,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.output_size = check_size("ComponentEncoder", "output_size", output_size)
-        self.frame_shape = frame_shape
+        self.frame_shape, self.dropout = frame_shape, dropout
         self.register_buffer("components", components.clone())
-        channels = 2 * len(components)
+        channels = 3 * len(components)
         self.convolution = nn.Conv1d(channels, output_size, KERNEL_FRAMES, padding=KERNEL_FRAMES // 2)
+        self.norm = nn.LayerNorm(output_size)
 
     def forward(self, clips: Tensor, lengths: Lengths = None) -> Tensor:
         """Encode clips.
@@ -77,8 +85,15 @@ class ComponentEncoder(nn.Module):
         count = valid.sum(1).clamp(min=1).view(-1, 1, 1).to(x.dtype)
         x = zero_padding(x - x.sum(1, keepdim=True) / count, valid)
         values = x @ self.components.to(x.dtype).T
-        around = F.pad(values, (0, 0, 1, 1))
         # Kernels could take differences themselves, but learn them slowly: successive frames are alike.
-        changes = zero_padding(DELTA_SCALE * (around[:, 2:] - around[:, :-2]), valid)
-        features = self.convolution(torch.cat([values, changes], 2).mT).relu()
-        return zero_padding(features.mT, valid)
+        changes = zero_padding(DELTA_SCALE * _differences(values), valid)
+        bends = zero_padding(_differences(changes), valid)
+        x = F.dropout(torch.cat([values, changes, bends], 2), self.dropout, self.training)
+        features = self.norm(self.convolution(x.mT).mT).relu()
+        return zero_padding(F.dropout(features, self.dropout, self.training), valid)
+
+
+def _differences(x: Tensor) -> Tensor:
+    """Of the steps after and before each of x (B, T, K), zeros beyond the ends."""
+    around = F.pad(x, (0, 0, 1, 1))
+    return around[:, 2:] - around[:, :-2]

@@ -1,4 +1,4 @@
-"""Principal components of frames: those of a known basis, whitened, and one of frames that are alike."""
+"""Principal components of frames: a known basis, in its proportions; one of frames that are alike."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ GENERATOR = numpy.random.default_rng(0)
 CLIPS = [GENERATOR.integers(0, 256, (length, 4, 6, 1), numpy.uint8) for length in (30, 20, 40)]
 
 
-def test_components_are_uncorrelated_and_of_deviation_one() -> None:
+def test_components_are_uncorrelated_and_keep_their_proportions() -> None:
     components = fit_components(CLIPS, 5)
     assert components.shape == (5, 24)
     values = numpy.concatenate([center_frames(clip) for clip in CLIPS]) @ components.T
     covariance = values.T @ values / len(values)
-    numpy.testing.assert_allclose(covariance, numpy.eye(5), atol=1e-4)  # float32 sums of 90 frames
+    deviations = numpy.sqrt(covariance.diagonal())
+    assert (numpy.diff(deviations) < 0).all()
+    assert deviations.mean() == pytest.approx(1, rel=1e-4)  # float32 sums of 90 frames
+    numpy.testing.assert_allclose(covariance, numpy.diag(covariance.diagonal()), atol=1e-4)
+    pixels = numpy.concatenate([center_frames(clip) for clip in CLIPS])
+    variances = numpy.linalg.eigvalsh(pixels.T @ pixels / len(pixels))[::-1][:5]
+    numpy.testing.assert_allclose(deviations**2 / deviations[0] ** 2, variances / variances[0], rtol=1e-4)
 
 
 def test_the_first_component_is_what_differs_most() -> None:

@@ -42,7 +42,8 @@ def fit_components(clips: Iterable[numpy.ndarray], count: int) -> numpy.ndarray:
         count: components wanted; there may be fewer where frames are small or alike.
 
     Returns:
-        (K, H W C) float32: a frame times each has deviation 1 over all frames.
+        (K, H W C) float32, of deviation 1 on average over components: they keep their proportions, since the
+        last ones are mostly noise.
 
     Raises:
         ConfigError: frames are too large.
@@ -63,8 +64,8 @@ def fit_components(clips: Iterable[numpy.ndarray], count: int) -> numpy.ndarray:
     order = numpy.argsort(variances)[::-1][:count]
     order = order[variances[order] > MIN_SHARE * max(variances.sum(), MIN_SHARE)]
     order = order if len(order) else numpy.array([len(variances) - 1])
-    scales = numpy.sqrt(numpy.maximum(variances[order], MIN_SHARE))
+    scale = numpy.sqrt(numpy.maximum(variances[order], MIN_SHARE)).mean()
     directions = directions[:, order]
     # The sign of a direction is arbitrary: its largest number is positive, on every machine.
     largest = directions[numpy.abs(directions).argmax(0), numpy.arange(len(order))]
-    return (directions * numpy.sign(largest) / scales).T.astype(numpy.float32)
+    return (directions * numpy.sign(largest) / scale).T.astype(numpy.float32)

@@ -173,7 +173,7 @@ class VideoInput:
         if self.components is not None:
             shape = (self.options.height, self.options.width, self.options.channels)
             components = torch.from_numpy(self.components)
-            front = ComponentEncoder(shape, components, config.front_channels[-1])
+            front = ComponentEncoder(shape, components, config.front_channels[-1], config.front_dropout)
             return Front(front.output_size, module=front)
         layers = FrameEncoderConfig(
             tuple(config.front_channels),
