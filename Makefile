@@ -61,7 +61,7 @@ format: $(STAMP) ## mend what `make check` can mend by itself
 
 # The short ones first. Everything else in benchmarks/ is what they share.
 BENCHMARKS := startup training_step cells narrow_vectors recurrence agreement memory peers decoding end_to_end forecast \
-  inspection verdicts run_folders large_table large_series memory_tasks sweep
+  inspection verdicts run_folders large_table large_series large_media memory_tasks sweep
 bench: $(STAMP) $(PEERS)/installed ## run every benchmark, one by one, alone on the machine: hours
 	@set -e; for script in $(wildcard $(BENCHMARKS:%=benchmarks/%.py)); do \
 	  echo "== $$script"; $(RUN) "$$script"; \

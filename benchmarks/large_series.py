@@ -10,21 +10,16 @@ every series, is not part of it.
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy
-from measuring import highest_kib
 from results import save, write_section
+from watching import watch_training
 
 LENGTH, STEPS = 100, 200
-POLL_SECONDS = 0.2
 
 
 def write_series(path: Path, count: int) -> None:
@@ -44,50 +39,17 @@ def write_series(path: Path, count: int) -> None:
 
 def measure(count: int, folder: Path) -> dict[str, Any]:
     """Write the series, train on them, and watch until the last step."""
-    table, run = folder / "series.csv", folder / "run"
+    table = folder / "series.csv"
     write_series(table, count)
-    settings = {
-        "training.max_steps": STEPS + 1,
-        "training.validate_every": 1_000_000,
-        "training.log_every": 1,
-    }
-    settings |= {"data.horizon": 14}
-    command = [
-        sys.executable,
-        "-m",
-        "seqloom.cli",
-        "train",
-        str(table),
-        "--task",
-        "forecast",
-        "--out",
-        str(run),
-    ]
-    command += [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    environment = {**os.environ, "SEQLOOM_CACHE": str(folder / "cache"), "PYTHONUNBUFFERED": "1"}
-    started, first = time.perf_counter(), 0.0
-    with (folder / "said.txt").open("w") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=environment)
-        metrics = run / "metrics.jsonl"
-        while process.poll() is None:
-            time.sleep(POLL_SECONDS)
-            text = metrics.read_text() if metrics.exists() else ""
-            first = first or (time.perf_counter() - started if text else 0.0)
-            if f'"step": {STEPS},' in text:
-                break
-        if process.poll() is not None:
-            raise SystemExit((folder / "said.txt").read_text()[-3000:])
-        last, kib = time.perf_counter() - started, highest_kib(process.pid)
-        process.send_signal(signal.SIGTERM)
-        process.wait()
+    seen = watch_training(table, {"data.horizon": 14}, STEPS, folder, "forecast", with_report=False)
     cached = sum(file.stat().st_size for file in (folder / "cache").rglob("*") if file.is_file())
     return {
         "series": count,
         "table_bytes": table.stat().st_size,
         "cache_bytes": cached,
-        "seconds_to_first_step": first,
-        "seconds_to_last_step": last,
-        "gb": kib * 1024 / 1e9,
+        "seconds_to_first_step": seen.seconds_to_first_step,
+        "seconds_to_last_step": seen.seconds_to_last_step,
+        "gb": seen.kib_at_last_step * 1024 / 1e9,
     }
 
 

@@ -9,18 +9,14 @@ step; the memory is the highest that any one of its processes held, pages of fil
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy
-from measuring import highest_kib
 from results import save, verdict, write_section
+from watching import watch_training
 
 LIMITS = {1_000_000: (60.0, 1.0), 10_000_000: (600.0, 1.0)}
 STEPS = 200
@@ -44,37 +40,18 @@ def write_table(path: Path, rows: int) -> None:
 
 def measure(rows: int, folder: Path) -> dict[str, Any]:
     """Write the table, train on it, and watch."""
-    table, run = folder / "table.csv", folder / "run"
+    table = folder / "table.csv"
     write_table(table, rows)
-    command = [sys.executable, "-m", "seqloom.cli", "train", str(table), "--out", str(run)]
-    command += ["--set", f"training.max_steps={STEPS}", "--set", "training.validate_every=1000000"]
-    command += ["--set", "training.log_every=1"]
-    environment = {**os.environ, "SEQLOOM_CACHE": str(folder / "cache"), "PYTHONUNBUFFERED": "1"}
-    started = time.perf_counter()
-    with (folder / "said.txt").open("w") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=environment)
-        most, at_trained, first, trained = 0, 0, 0.0, 0.0
-        ended = threading.Event()
-        threading.Thread(target=lambda: (process.wait(), ended.set()), daemon=True).start()
-        while not ended.wait(0.05):
-            most = highest_kib(process.pid, most)
-            metrics = run / "metrics.jsonl"
-            if not first and metrics.exists() and metrics.stat().st_size:
-                first = time.perf_counter() - started
-            if first and not trained and f'"step": {STEPS}' in metrics.read_text():
-                trained, at_trained = time.perf_counter() - started, most
-    text = (folder / "said.txt").read_text()
-    print(text[-3000:])
-    if process.returncode:
-        raise SystemExit(process.returncode)
+    seen = watch_training(table, {}, STEPS, folder, "classify", with_report=True)
+    print((folder / "said.txt").read_text()[-3000:])
     return {
         "rows": rows,
         "table_bytes": table.stat().st_size,
-        "seconds_to_first_step": first,
-        "seconds_to_last_step": trained,
-        "seconds_with_report": time.perf_counter() - started,
-        "gb_at_last_step": at_trained * 1024 / 1e9,
-        "gb_with_report": most * 1024 / 1e9,
+        "seconds_to_first_step": seen.seconds_to_first_step,
+        "seconds_to_last_step": seen.seconds_to_last_step,
+        "seconds_with_report": seen.seconds,
+        "gb_at_last_step": seen.kib_at_last_step * 1024 / 1e9,
+        "gb_with_report": seen.kib * 1024 / 1e9,
     }
 
 

@@ -6,7 +6,6 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 LEAST_PAIRS = 7
@@ -95,18 +94,3 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
     """Median [least, most]."""
     middle, low, high = statistics.median(values), min(values), max(values)
     return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def highest_kib(process: int, before: int = 0) -> int:
-    """The most KiB of memory that a process or a child of its has held, until now or before."""
-    most = before
-    try:
-        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-        for number in (process, *children):
-            status = Path(f"/proc/{number}/status").read_text()
-            most = max(
-                most, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
-            )
-    except (FileNotFoundError, ProcessLookupError, TypeError):  # it has just ended
-        return most
-    return most
