@@ -6,7 +6,7 @@ r"""The front of a small model of video: principal components of frames, and of 
     \delta_t &= 2 (c_{t+1} - c_{t-1}), \quad \delta^2_t = \delta_{t+1} - \delta_{t-1} \\
     f_t &= \mathrm{ReLU}(\mathrm{norm}(\sum_{k=-2}^{2} W_k [c_{t+k}; \delta_{t+k}; \delta^2_{t+k}] + b))
 
-where a frame, of mean 0 and deviation 1, is :math:`\bar v_t`, and P are the components of training frames:
+where :math:`\bar v_t` is a frame of a clip of deviation 1, and P are the components of training frames:
 the eigenlips of Bregler and Konig (1994), "Eigenlips for robust speech recognition". Some hundred clips are
 too few to learn such a basis from labels.
 """
@@ -27,7 +27,7 @@ KERNEL_FRAMES = 5
 DELTA_SCALE = 2.0
 """Differences of frames beside each other are about half as large as components"""
 MIN_DEVIATION = 1e-3
-"""Of a frame: one of a single color is not amplified to noise"""
+"""Of a clip: one of a single color is not amplified to noise"""
 
 
 @final
@@ -38,7 +38,7 @@ class ComponentEncoder(nn.Module):
         frame_shape: (H, W, C).
         components: (K, H W C) float32; they are kept with the weights, and not trained.
         output_size: features of a step.
-        dropout: probability of dropping a number of the input and of the output.
+        dropout: probability of dropping a feature, in training.
 
     Raises:
         ConfigError: output_size is no int >= 1.
@@ -80,16 +80,16 @@ class ComponentEncoder(nn.Module):
         """
         valid = mask_of_clips("ComponentEncoder", clips, self.frame_shape, lengths)
         x = zero_padding(clips.flatten(2).to(self.convolution.weight.dtype), valid)
-        x = x - x.mean(2, keepdim=True)
-        x = x / x.square().mean(2, keepdim=True).sqrt().clamp(min=MIN_DEVIATION)
         count = valid.sum(1).clamp(min=1).view(-1, 1, 1).to(x.dtype)
-        x = zero_padding(x - x.sum(1, keepdim=True) / count, valid)
-        values = x @ self.components.to(x.dtype).T
+        mean_frame = x.sum(1, keepdim=True) / count
+        from_mean = zero_padding(x - mean_frame.mean(2, keepdim=True), valid)
+        variance = from_mean.square().sum((1, 2), keepdim=True) / (count * x.shape[2])
+        scaled = (x - mean_frame) / variance.sqrt().clamp(min=MIN_DEVIATION)
+        values = zero_padding(scaled @ self.components.to(x.dtype).T, valid)
         # Kernels could take differences themselves, but learn them slowly: successive frames are alike.
         changes = zero_padding(DELTA_SCALE * _differences(values), valid)
         bends = zero_padding(_differences(changes), valid)
-        x = F.dropout(torch.cat([values, changes, bends], 2), self.dropout, self.training)
-        features = self.norm(self.convolution(x.mT).mT).relu()
+        features = self.norm(self.convolution(torch.cat([values, changes, bends], 2).mT).mT).relu()
         return zero_padding(F.dropout(features, self.dropout, self.training), valid)
 
 

@@ -11,13 +11,13 @@ from seqloom.errors import ConfigError
 MAX_PIXELS = 4096
 """Numbers of a frame of which the covariance still fits in memory and time"""
 MIN_DEVIATION = 1e-3
-"""Of a frame: one of a single color is not amplified to noise"""
+"""Of a clip: one of a single color is not amplified to noise"""
 MIN_SHARE = 1e-6
 """Of the variance: a component with less is none, as where all frames are alike"""
 
 
 def center_frames(frames: numpy.ndarray) -> numpy.ndarray:
-    """Each frame of mean 0 and deviation 1, and then less the mean frame of the clip.
+    """A clip of deviation 1, less its mean frame: a frame keeps its contrast, which an open mouth changes.
 
     Args:
         frames: (T, H, W, C).
@@ -29,9 +29,7 @@ def center_frames(frames: numpy.ndarray) -> numpy.ndarray:
     (2, 6)
     """
     flat = frames.reshape(len(frames), -1).astype(numpy.float32)
-    centered = flat - flat.mean(1, keepdims=True)
-    scaled = centered / numpy.maximum(centered.std(1, keepdims=True), MIN_DEVIATION)
-    return scaled - scaled.mean(0)
+    return (flat - flat.mean(0)) / max(float(flat.std()), MIN_DEVIATION)
 
 
 def fit_components(clips: Iterable[numpy.ndarray], count: int) -> numpy.ndarray:

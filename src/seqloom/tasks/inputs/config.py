@@ -32,7 +32,7 @@ class FrontConfig(StrictConfig):
     """Channels of each layer of convolutions; the first one quarters the height and the width of a frame,
     each other one halves them. With `data.components` the last number alone counts: features of a step."""
     front_dropout: Probability = 0.0
-    """Of channels of a clip, after each layer of convolutions. With `data.components`, of numbers, before and
-    after the only one."""
+    """Of channels of a clip, after each layer of convolutions. With `data.components`, of features
+    of a step."""
     subtract_mean_frame: bool = False
     """Whether the mean frame of a clip is subtracted, which leaves what moves."""
