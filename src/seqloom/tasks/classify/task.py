@@ -11,17 +11,7 @@ import numpy
 import torch
 from torch import Tensor, nn
 
-from seqloom.baselines.budget import (
-    MEASURED_TEXTS,
-    MIN_SIZE,
-    UNLIMITED,
-    Budget,
-    describe_share,
-    draw_sample,
-    mean_characters,
-    rows_within,
-    smallest_fit,
-)
+from seqloom.baselines.budget import UNLIMITED, Budget
 from seqloom.data.bucketing import map_by_length
 from seqloom.data.padding import lengths_of, pad
 from seqloom.data.tables.records import Records
@@ -31,10 +21,10 @@ from seqloom.models.pooled_classifier import PooledClassifier
 from seqloom.models.sequence_classifier import SequenceClassifier
 from seqloom.state import State
 from seqloom.tasks.base import Baseline, Context, Loss, Metric, Output, Rows, Task, loss_score
+from seqloom.tasks.classify.baseline import measure_baseline
 from seqloom.tasks.classify.config import DataConfig, DecodingConfig, LossConfig, ModelConfig
 from seqloom.tasks.classify.labels import (
     LABEL_COLUMNS,
-    MAX_COUNTED,
     Labels,
     compute_loss,
     count_predictions,
@@ -49,7 +39,7 @@ from seqloom.tasks.classify.toy_data import write_toy_data_files
 from seqloom.tasks.inputs.base import PerhapsWhole, TargetReader
 from seqloom.tasks.inputs.kinds import input_kind, toy_data_of
 from seqloom.tasks.inputs.text import TextInput
-from seqloom.tasks.rows import RowBatch, targets_of, texts_of
+from seqloom.tasks.rows import RowBatch
 from seqloom.tasks.tracing import ForwardPass, refuse_target
 
 MAX_MISTAKES = 10
@@ -192,54 +182,12 @@ class Classify(Task):
     def baseline(
         self, preparation: Preparation, data: Records, split: str, budget: Budget = UNLIMITED
     ) -> Baseline | None:
-        """Logistic regression on TF-IDF of words and pairs of words, or on means and deviations of steps."""
-        from seqloom.baselines import logistic_regression
-
-        if split == "all":  # the baseline would be tested on what it was fitted to
-            return None
-        train, test = preparation.rows(data, "train").items, preparation.rows(data, split).items
-        labels, is_text = preparation.labels, preparation.input.kind == "text"
-        texts, targets = list(texts_of(test)), targets_of(train)
-        if len(labels.names) > MAX_COUNTED:  # for which it would have gigabytes of coefficients
-            return _most_frequent(labels, targets_of(test))
-        size, min_size = len(train), MIN_SIZE
-        if is_text:
-            measured = draw_sample(len(train), min(len(train), MEASURED_TEXTS))
-            characters = mean_characters(texts_of(train, measured.numbers))
-            size, min_size = rows_within(characters, len(train)), smallest_fit(characters)
-
-        def fit(count: int) -> numpy.ndarray:
-            sample, num_classes = draw_sample(len(train), count), len(labels.names)
-            if is_text:
-                known, new = logistic_regression.tfidf(texts_of(train, sample.numbers), texts, num_classes)
-            else:
-                rows = sample.of(train), test
-                vectors = ([preparation.input.vectors_of(row.values) for row in part] for part in rows)
-                known, new = map(logistic_regression.moments, vectors)
-            return logistic_regression.predict_scores(known, new, targets[sample.numbers], num_classes)
-
-        scores, fitted = budget.fit(fit, size, min_size)
-        expected = torch.from_numpy(targets_of(test))
-        loss = count_predictions(torch.from_numpy(scores), expected, texts, labels)
-        counts = {key: values.numpy() for key, values in loss.counts.items()}
-        return Baseline(
-            f"{preparation.input.vectors_name()} + logistic regression",
-            Rows(loss.nats.numpy(), loss.units.numpy(), counts),
-            describe_share(fitted, len(train), "row"),
-        )
+        """A logistic regression."""
+        return None if split == "all" else measure_baseline(preparation, data, split, budget)
 
     def write_toy_data(self, folder: Path, seed: int) -> str:
         """Reviews of a small grammar."""
         return write_toy_data_files(folder, seed)
-
-
-def _most_frequent(labels: Labels, expected: numpy.ndarray) -> Baseline:
-    """The most frequent label for every row; none, where a row may have any number."""
-    rights = ~expected.any(1) if labels.multi_label else expected == numpy.argmax(labels.counts)
-    correct = numpy.asarray(rights, dtype=bool)
-    ones = numpy.ones(len(expected), dtype=numpy.int64)
-    name = "no label" if labels.multi_label else "most frequent label"
-    return Baseline(name, Rows(numpy.full(len(expected), numpy.nan), ones, {"correct": correct}))
 
 
 def _output(labels: Labels, mask: Tensor, probabilities: list[float]) -> Output:
