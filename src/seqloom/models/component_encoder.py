@@ -86,14 +86,16 @@ class ComponentEncoder(nn.Module):
         variance = from_mean.square().sum((1, 2), keepdim=True) / (count * x.shape[2])
         scaled = (x - mean_frame) / variance.sqrt().clamp(min=MIN_DEVIATION)
         values = zero_padding(scaled @ self.components.to(x.dtype).T, valid)
+        steps = torch.arange(valid.shape[1], device=valid.device)
+        after = torch.minimum(steps + 1, valid.sum(1, keepdim=True) - 1).clamp(min=0)
+        before = (steps - 1).clamp(min=0)
         # Kernels could take differences themselves, but learn them slowly: successive frames are alike.
-        changes = zero_padding(DELTA_SCALE * _differences(values), valid)
-        bends = zero_padding(_differences(changes), valid)
+        changes = zero_padding(DELTA_SCALE * _differences(values, before, after), valid)
+        bends = zero_padding(_differences(changes, before, after), valid)
         features = self.norm(self.convolution(torch.cat([values, changes, bends], 2).mT).mT).relu()
         return zero_padding(F.dropout(features, self.dropout, self.training), valid)
 
 
-def _differences(x: Tensor) -> Tensor:
-    """Of the steps after and before each of x (B, T, K), zeros beyond the ends."""
-    around = F.pad(x, (0, 0, 1, 1))
-    return around[:, 2:] - around[:, :-2]
+def _differences(x: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """Of the steps after (B, T) and before (T,) each of x (B, T, K); beyond the ends a clip stands still."""
+    return x.gather(1, after.unsqueeze(-1).expand_as(x)) - x[:, before]
