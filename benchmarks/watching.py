@@ -46,6 +46,9 @@ def watch_training(
         folder: for the run, the cache and what it said.
         task: its name.
         with_report: whether to wait for the report; else the process is ended after its last step.
+
+    Raises:
+        SystemExit: it ended before its last step was seen, or its report failed; with what it said.
     """
     run = folder / "run"
     # Without a report there is a step more, so that the last one is written down.
@@ -68,7 +71,7 @@ def watch_training(
                     process.send_signal(signal.SIGTERM)
                     process.wait()
             time.sleep(POLL_SECONDS)
-    if not trained:
+    if not trained or (with_report and process.returncode):
         raise SystemExit((folder / "said.txt").read_text()[-3000:])
     return Watched(first, trained, time.perf_counter() - started, at_last[0], most, at_last[1])
 

@@ -63,3 +63,6 @@ CELLS = {
 
 CELL_TYPES = tuple(dict.fromkeys(spec.cell_type for spec in CELLS.values()))
 """What configurations may say: "rnn", "lstm", "gru" """
+
+GATED_CELL_TYPES = tuple(dict.fromkeys(spec.cell_type for spec in CELLS.values() if spec.keeping_gates))
+"""Those whose gates can keep the state: "lstm", "gru" """

@@ -79,13 +79,15 @@ class ComponentEncoder(nn.Module):
             DataError: a shape or a length that does not fit.
         """
         valid = mask_of_clips("ComponentEncoder", clips, self.frame_shape, lengths)
-        x = zero_padding(clips.flatten(2).to(self.convolution.weight.dtype), valid)
+        dtype = self.convolution.weight.dtype
+        # float16 overflows in the sum of squares.
+        x = zero_padding(clips.flatten(2).to(torch.promote_types(dtype, torch.float32)), valid)
         count = valid.sum(1).clamp(min=1).view(-1, 1, 1).to(x.dtype)
         mean_frame = x.sum(1, keepdim=True) / count
         from_mean = zero_padding(x - mean_frame.mean(2, keepdim=True), valid)
         variance = from_mean.square().sum((1, 2), keepdim=True) / (count * x.shape[2])
         scaled = (x - mean_frame) / variance.sqrt().clamp(min=MIN_DEVIATION)
-        values = zero_padding(scaled @ self.components.to(x.dtype).T, valid)
+        values = zero_padding(scaled @ self.components.to(x.dtype).T, valid).to(dtype)
         steps = torch.arange(valid.shape[1], device=valid.device)
         after = torch.minimum(steps + 1, valid.sum(1, keepdim=True) - 1).clamp(min=0)
         before = (steps - 1).clamp(min=0)

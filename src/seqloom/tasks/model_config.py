@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from seqloom.cells.spec import CELL_TYPES
+from seqloom.cells.spec import CELL_TYPES, GATED_CELL_TYPES
 from seqloom.errors import nearest
+from seqloom.layers.recurrent.options import MAX_STEPS
 from seqloom.models.dropout import Dropouts
 from seqloom.models.recurrent_stack import RecurrentConfig
 from seqloom.settings import LayerCount, PositiveInt, Probability, StrictConfig
@@ -46,11 +47,20 @@ class RecurrentModelConfig(StrictConfig):
     """Normalize the products at every step."""
     zoneout: Probability = 0.0
     """Probability that a unit keeps its value."""
-    chrono_init: Annotated[int, Field(ge=2)] | None = None
+    chrono_init: Annotated[int, Field(ge=2, le=MAX_STEPS)] | None = None
     """The longest dependency of the data in steps, such as the length of its sequences: units of an `lstm` or
     `gru` keep their state for up to that long when training begins. None: a few steps."""
     kernel: Literal["auto", "reference", "torch", "native"] = "auto"
     """What runs the recurrence; `auto` is the fastest that can."""
+
+    @field_validator("chrono_init")
+    @classmethod
+    def _check_chrono_init(cls, steps: int | None, info: ValidationInfo) -> int | None:
+        cell = info.data.get("cell_type")
+        if steps is not None and cell is not None and cell not in GATED_CELL_TYPES:
+            gated = " or ".join(GATED_CELL_TYPES)
+            raise PydanticCustomError("chrono_init", f"must be null unless model.cell_type is {gated}")
+        return steps
 
     def recurrent_config(self, dropouts: Dropouts, bidirectional: bool = False) -> RecurrentConfig:
         """The layers as a model takes them, dropped at the input, between layers and at the output."""

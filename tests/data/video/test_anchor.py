@@ -13,7 +13,7 @@ from seqloom.data.video.anchor import Anchor, correlate, cut_at, find, fit_ancho
 from seqloom.data.video.crop import Crop
 from seqloom.data.video.files import ClipOptions, mean_frame, read_clip
 from seqloom.data.video.writing import write_clip
-from seqloom.errors import DataError
+from seqloom.errors import ConfigError, DataError
 
 H, W = 48, 64
 
@@ -50,7 +50,7 @@ def test_what_is_flat_correlates_with_nothing() -> None:
 
 @pytest.mark.parametrize(("down", "right"), [(0, 0), (3, -4), (1.5, 0.25), (-2.75, 2.5)])
 def test_it_is_found_between_pixels(down: float, right: float) -> None:
-    place = find(head(down, right)[:, :, 0], numpy.array(anchor().pixels))
+    place = find(head(down, right)[:, :, 0], numpy.array(anchor().pixels), (8, 18))
     # Eyes of 3 pixels, drawn to 1/255 of a grey level: the vertex of the parabola is off by less than 1/10.
     assert abs(place.top - 8 - down) < 0.1
     assert abs(place.left - 18 - right) < 0.1
@@ -60,13 +60,13 @@ def test_it_is_found_between_pixels(down: float, right: float) -> None:
 def test_the_look_of_an_anchor_is_the_mean_of_what_was_found() -> None:
     frames = [head(down, right)[:, :, 0] for down, right in ((0, 0), (3, 2), (-3, -2), (2, -3))]
     template = numpy.array(fit_anchor(frames, Crop(8, 18, 12, 28)).pixels)
-    place = find(head()[:, :, 0], template)
+    place = find(head()[:, :, 0], template, (8, 18))
     assert place.correlation > 0.999  # sharp, as no mean of frames that were not moved is
     # It lies where it does on average: the frames half a pixel off, a blurred mean a little more.
     assert abs(place.top - 8) < 2
     assert abs(place.left - 18) < 2
     blurred = numpy.mean([frame[8:20, 18:46] for frame in frames], 0)
-    assert find(head()[:, :, 0], blurred).correlation < 0.98
+    assert find(head()[:, :, 0], blurred, (8, 18)).correlation < 0.98
 
 
 def test_a_crop_moves_with_a_head(tmp_path: Path) -> None:
@@ -99,12 +99,74 @@ def test_a_frame_goes_on_beyond_its_edge() -> None:
 
 
 def test_places_are_smoothed_over_time() -> None:
-    frames = [head(2.0 * (number % 2))[:, :, :1] for number in range(40)]
-    template = anchor()
-    moved = follow(frames, find(numpy.mean(frames, 0)[:, :, 0], numpy.array(template.pixels)), template)
+    frames = [head(2.0 * (number % 2))[:, :, 0] for number in range(40)]
+    start = find(numpy.mean(frames, 0), numpy.array(anchor().pixels), (8, 18))
+    track = follow(frames, start, anchor())
     # 1, 4, 6, 4, 1 sixteenths of 0, 2, 0, 2, 0 is 1.
-    assert numpy.abs(moved[2:-2, 0] - 1).max() < 0.1
-    assert moved.shape == (40, 2)
+    assert numpy.abs(track.moved[2:-2, 0] - 1).max() < 0.1
+    assert track.moved.shape == (40, 2)
+    assert track.lost == 0
+
+
+def test_frames_without_the_anchor_lie_between_those_around_them(tmp_path: Path) -> None:
+    frames = numpy.stack([head(number / 4) for number in range(16)])
+    frames[6:9] = 0  # someone stands before the lens
+    track = follow(
+        list(frames[:, :, :, 0]), find(head(2)[:, :, 0], numpy.array(anchor().pixels), (8, 18)), anchor()
+    )
+    assert track.lost == 3
+    assert numpy.abs(track.moved[1:-1, 0] - numpy.arange(1, 15) / 4).max() < 0.15
+    write_clip(tmp_path / "clip.mp4", frames)
+    options = ClipOptions(25.0, 14, 20, "23,21,14,20", anchor=anchor())
+    (said,) = read_clip(tmp_path / "clip.mp4", options).conversions
+    assert said == "anchor: not found in 3 of 16 frames, where it is interpolated"
+    frames[3:] = 0
+    write_clip(tmp_path / "clip.mp4", frames)
+    with pytest.raises(DataError, match=r"the part of data\.anchor is found\. Got one "):
+        read_clip(tmp_path / "clip.mp4", options)
+
+
+def test_what_looks_alike_further_away_is_not_found() -> None:
+    frame = numpy.zeros((40, 120))
+    frame[10:14, 12:15] = frame[10:14, 72:75] = 200
+    template = fit_anchor([frame], Crop(6, 66, 12, 16))
+    place = find(frame, numpy.array(template.pixels), (template.top, template.left))
+    assert (round(place.top), round(place.left)) == (6, 66)
+
+
+def test_a_crop_that_leaves_the_frame_is_said_or_refused(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", numpy.stack([head(5)] * 6))
+    (said,) = read_clip(
+        tmp_path / "clip.mp4", ClipOptions(25.0, 8, 20, "38,21,8,20", anchor=anchor())
+    ).conversions
+    assert said == "crop: partly beyond the frame in 6 of 6 frames, which go on there"
+    with pytest.raises(
+        DataError, match=r"the crop stays within the frame\. Got one in which it moves by up to 5"
+    ):
+        read_clip(tmp_path / "clip.mp4", ClipOptions(25.0, 4, 20, "44,21,4,20", anchor=anchor()))
+
+
+def test_an_anchor_must_be_something_that_clips_have() -> None:
+    with pytest.raises(
+        ConfigError, match=r"data\.anchor: .* with something to see.*Got one that is all alike"
+    ):
+        fit_anchor([numpy.full((20, 30), 7.0)], Crop(2, 2, 8, 8))
+    generator = numpy.random.default_rng(0)
+    noise = [generator.integers(0, 255, (40, 60)) for _ in range(9)]
+    with pytest.raises(ConfigError, match=r"that all clips have\. Got one that \d of 9 clips have"):
+        fit_anchor(noise, Crop(10, 20, 12, 16))
+
+
+def test_frames_are_sampled_and_made_smaller_after_they_are_followed(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", numpy.stack([head(number / 4) for number in range(20)]))
+    options = ClipOptions(25.0, 14, 20, "23,21,14,20", anchor=anchor())
+    whole = read_clip(tmp_path / "clip.mp4", options).frames
+    small = read_clip(
+        tmp_path / "clip.mp4", options._replace(frames_per_second=12.5, downsampling=2, height=7, width=10)
+    ).frames
+    assert small.shape == (10, 7, 10, 1)
+    expected = whole[::2].reshape(10, 7, 2, 10, 2, 1).mean((2, 4))
+    assert numpy.abs(small - expected).max() <= 1  # rounding
 
 
 def test_a_clip_without_the_anchor_is_one_line(tmp_path: Path) -> None:

@@ -55,6 +55,34 @@ def test_frames_must_be_small() -> None:
         fit_components([numpy.zeros((2, 60, 80, 1), dtype=numpy.uint8)], 3)
 
 
+def test_features_are_of_components_and_of_their_changes() -> None:
+    """A kernel that sees one step passes on what it is given: components, first and second differences."""
+    components = fit_components(CLIPS, 2)
+    model = ComponentEncoder((4, 6, 1), torch.from_numpy(components), 6).double()
+    with torch.no_grad():
+        model.convolution.weight.zero_()
+        model.convolution.weight[:, :, 2] = torch.eye(6, dtype=torch.float64)
+        model.convolution.bias.zero_()
+        model.norm = torch.nn.Identity()  # type: ignore[assignment]
+    values = center_frames(CLIPS[1]) @ components.T
+    steps = numpy.arange(len(values))
+    after, before = numpy.minimum(steps + 1, steps[-1]), numpy.maximum(steps - 1, 0)
+    changes = 2 * (values[after] - values[before])
+    expected = numpy.concatenate([values, changes, changes[after] - changes[before]], 1).clip(0)
+    (features,) = model(torch.from_numpy(CLIPS[1][None]))
+    numpy.testing.assert_allclose(features.detach().numpy(), expected, rtol=0, atol=1e-4)  # float32 frames
+
+
+def test_half_precision_does_not_overflow() -> None:
+    torch.manual_seed(0)
+    model = ComponentEncoder((4, 6, 1), torch.from_numpy(fit_components(CLIPS, 5)), 7)
+    clip = torch.from_numpy(CLIPS[0][None])
+    expected = model(clip)
+    torch.testing.assert_close(
+        model.half()(clip).float(), expected, rtol=0, atol=0.02
+    )  # 11 bits, 30 products
+
+
 def test_a_clip_depends_neither_on_padding_nor_on_its_batch() -> None:
     torch.manual_seed(0)
     model = ComponentEncoder((4, 6, 1), torch.from_numpy(fit_components(CLIPS, 5)), 7).double()

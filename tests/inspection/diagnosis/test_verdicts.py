@@ -94,6 +94,26 @@ def test_a_layer_that_remembers_is_healthy(name: str) -> None:
     assert verdict_names(HEALTHY[name](), 0.02 * torch.randn(T, B, I)) == ["healthy"]
 
 
+@pytest.mark.parametrize("Layer", [LSTM, GRU])
+def test_gates_that_chrono_init_opens_and_shuts_are_no_fault(Layer: Any) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(200, B, I)
+    layer = Layer(I, H, chrono_init=100_000).eval()
+    places = measure_module(layer, [lambda: layer(x)[0].square().sum()])
+    names = [verdict.name for verdict in judge(places, circumstances=Circumstances(chrono_init=100_000))]
+    assert "saturated" not in names
+    assert "saturated" in [verdict.name for verdict in judge(places)]
+
+
+@pytest.mark.parametrize("Layer", [LSTM, GRU])
+def test_a_gradient_that_vanishes_is_mended_by_open_gates(Layer: Any) -> None:
+    layer = scaled(Layer(I, H), 0.1).eval()
+    x = torch.randn(T, B, I)
+    (verdict,) = judge(measure_module(layer, [lambda: layer(x)[0].square().sum()]))
+    assert verdict.name == "vanishing"
+    assert verdict.advice.startswith("Set model.chrono_init")
+
+
 def curve(values: list[float]) -> Curve:
     return Curve(tuple(range(10, 10 * len(values) + 10, 10)), tuple(values))
 

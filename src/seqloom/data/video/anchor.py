@@ -6,8 +6,9 @@ normalized cross-correlation"):
 .. math:: \gamma_{uv} = \frac{\sum_{ij} (x_{u+i,v+j} - \bar x_{uv}) (a_{ij} - \bar a)}
     {\lVert x_{uv} - \bar x_{uv} \rVert \, \lVert a - \bar a \rVert}
 
-first in the mean frame of the clip, then around there in every frame. Lips move by a few pixels, and a head
-by as many: without this, most of what a model of lips sees is how the head moves.
+first in the mean frame of the clip, near where it lies on average, then around there in every frame. Lips
+move by a few pixels, and a head by as many: without this, most of what a model of lips sees is how the head
+moves.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from typing import NamedTuple
 import numpy
 
 from seqloom.data.video.crop import Crop
+from seqloom.errors import ConfigError
 
 MIN_CORRELATION = 0.5
-"""With less, a clip does not have the part"""
+"""With less, a clip, or a frame, does not have the part"""
+MIN_DEVIATION = 1.0
+"""Grey levels: a part with less has nothing to see"""
+MAX_LOST = 0.5
+"""Share of a clip's frames in which it may not be found"""
 ROUNDS = 3
 """Of looking for the mean of what was found"""
-LUMA = numpy.array([0.299, 0.587, 0.114], dtype=numpy.float32)
-"""Red, green and blue of a grey level (ITU-R BT.601)"""
 SMOOTHING = numpy.array([1, 4, 6, 4, 1], dtype=numpy.float32) / 16
 """Of places over frames: a head does not jump by half a pixel and back"""
 
@@ -51,6 +55,18 @@ class Place(NamedTuple):
     correlation: float
 
 
+class Track(NamedTuple):
+    """Where the anchor is in the frames of a clip.
+
+    Fields:
+        moved: (T, 2) rows and columns from where the settings expect it, smoothed over time.
+        lost: frames in which it was not found; it is taken to be between where it was before and after.
+    """
+
+    moved: numpy.ndarray
+    lost: int
+
+
 def fit_anchor(frames: Sequence[numpy.ndarray], part: Crop) -> Anchor:
     """The mean look of a part of frames, once each is moved to where it is alike.
 
@@ -58,57 +74,87 @@ def fit_anchor(frames: Sequence[numpy.ndarray], part: Crop) -> Anchor:
         frames: (H, W) each, of one size: the mean frames of clips.
         part: where it lies on average.
 
+    Raises:
+        ConfigError: there is nothing to see in the part, or it differs from frame to frame.
+
     >>> frame = numpy.zeros((8, 8))
     >>> frame[2:4, 3] = 200
     >>> fit_anchor([frame], Crop(1, 2, 3, 3)).pixels
     ((0, 0, 0), (0, 200, 0), (0, 200, 0))
     """
-    template = numpy.mean([part.cut(frame) for frame in frames], axis=0)
-    for _ in range(ROUNDS):
-        places = [find(frame, template) for frame in frames]
-        cuts = [
-            part._replace(top=round(place.top), left=round(place.left)).cut(frame)
-            for frame, place in zip(frames, places, strict=True)
-        ]
-        template = numpy.mean(cuts, axis=0)
-    levels = numpy.rint(template).astype(int)
+    cuts = [part.cut(frame) for frame in frames]
     assert part.top is not None
     assert part.left is not None
+    for _ in range(ROUNDS):
+        template = numpy.mean(cuts, axis=0)
+        if template.std() < MIN_DEVIATION:
+            expected = "must be a part of the frame with something to see, such as eyes and nose"
+            raise ConfigError("data.anchor", expected, got="one that is all alike")
+        places = [find(frame, template, (part.top, part.left)) for frame in frames]
+        found = [
+            (frame, place)
+            for frame, place in zip(frames, places, strict=True)
+            if place.correlation >= MIN_CORRELATION
+        ]
+        if len(found) < MAX_LOST * len(frames):
+            expected = "must be a part of the frame that all clips have"
+            got = f"one that {len(found):,} of {len(frames):,} clips have"
+            raise ConfigError("data.anchor", expected, got=got)
+        cuts = [
+            part._replace(top=round(place.top), left=round(place.left)).cut(frame) for frame, place in found
+        ]
+    levels = numpy.rint(numpy.mean(cuts, axis=0)).astype(int)
     return Anchor(part.top, part.left, tuple(tuple(row) for row in levels.tolist()))
 
 
-def follow(frames: Iterable[numpy.ndarray], start: Place, anchor: Anchor) -> numpy.ndarray:
-    """How far the anchor is from where the settings expect it, in every frame.
+def follow(frames: Iterable[numpy.ndarray], start: Place, anchor: Anchor) -> Track:
+    """Where the anchor is in every frame, within an eighth of its height and width of where it starts.
 
     Args:
-        frames: (H, W, C) each, of a clip.
+        frames: (H, W) each, of a clip.
         start: where it lies in their mean.
-        anchor: what is looked for, within an eighth of its height and width.
-
-    Returns:
-        (T, 2) rows and columns, smoothed over time.
+        anchor: what is looked for.
     """
     template = numpy.array(anchor.pixels, dtype=numpy.float32)
     h, w = template.shape
-    places: list[tuple[float, float]] = []
-    for frame in frames:
-        top, left = max(int(start.top) - h // 8 - 1, 0), max(int(start.left) - w // 8 - 1, 0)
-        window = grey(frame)[top : int(start.top) + h + h // 8 + 2, left : int(start.left) + w + w // 8 + 2]
-        place = find(window, template)
-        places.append((place.top + top - anchor.top, place.left + left - anchor.left))
-    moved = numpy.array(places, dtype=numpy.float32)
-    padded = numpy.pad(moved, ((len(SMOOTHING) // 2,) * 2, (0, 0)), mode="edge")
-    columns = [numpy.convolve(column, SMOOTHING, mode="valid") for column in padded.T]
-    return numpy.stack(columns, axis=1)
+    places = [find(frame, template, (start.top, start.left), (h // 8 + 1, w // 8 + 1)) for frame in frames]
+    numbers = numpy.arange(len(places))
+    found = numpy.array([place.correlation >= MIN_CORRELATION for place in places])
+    moved = numpy.array(
+        [(place.top - anchor.top, place.left - anchor.left) for place in places], dtype=numpy.float32
+    )
+    if found.any():
+        known = [numpy.interp(numbers, numbers[found], column[found]) for column in moved.T]
+        padded = [numpy.pad(column, len(SMOOTHING) // 2, mode="edge") for column in known]
+        moved = numpy.stack([numpy.convolve(column, SMOOTHING, mode="valid") for column in padded], axis=1)
+    return Track(moved, int((~found).sum()))
 
 
-def find(frame: numpy.ndarray, template: numpy.ndarray) -> Place:
-    """Where in a frame (H, W) a template (h, w) correlates most, to a fraction of a pixel."""
-    correlations = correlate(frame, template)
+def find(
+    frame: numpy.ndarray,
+    template: numpy.ndarray,
+    around: tuple[float, float],
+    reach: tuple[int, int] | None = None,
+) -> Place:
+    """Where a template (h, w) correlates most with a frame (H, W), to a fraction of a pixel.
+
+    Args:
+        frame: grey levels.
+        template: what is looked for.
+        around: where it is expected, row and column.
+        reach: how many rows and columns away it may be; None: half its height and width.
+    """
+    h, w = template.shape
+    rows, columns = reach or (max(h // 2, 1), max(w // 2, 1))
+    top, left = max(int(around[0]) - rows, 0), max(int(around[1]) - columns, 0)
+    window = frame[top : int(around[0]) + rows + h + 1, left : int(around[1]) + columns + w + 1]
+    correlations = correlate(window, template)
     row, column = numpy.unravel_index(correlations.argmax(), correlations.shape)
-    top = row + _vertex(correlations[:, column], int(row))
-    left = column + _vertex(correlations[row], int(column))
-    return Place(float(top), float(left), float(correlations[row, column]))
+    return Place(
+        float(top + row + _vertex(correlations[:, column], int(row))),
+        float(left + column + _vertex(correlations[row], int(column))),
+        float(correlations[row, column]),
+    )
 
 
 def correlate(frame: numpy.ndarray, template: numpy.ndarray) -> numpy.ndarray:
@@ -145,11 +191,6 @@ def cut_at(frame: numpy.ndarray, top: float, left: float, size: tuple[int, ...])
         before, after = (taken.take(range(k, k + length), axis) for k in (0, 1))
         frame = before * (1 - share) + after * share
     return frame
-
-
-def grey(frame: numpy.ndarray) -> numpy.ndarray:
-    """The grey levels (H, W) of a frame (H, W, C)."""
-    return frame @ LUMA if frame.shape[2] == len(LUMA) else frame[:, :, 0]
 
 
 def _sums(x: numpy.ndarray, h: int, w: int) -> numpy.ndarray:

@@ -16,7 +16,7 @@ from seqloom.data.video.files import ClipOptions, read_clip
 log = logging.getLogger("seqloom")
 
 FRAMES = "frames.npy"
-VERSION = "2"
+VERSION = "3"
 """Changes when the same file and options would give other frames"""
 
 

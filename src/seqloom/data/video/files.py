@@ -5,13 +5,13 @@ Everything that FFmpeg reads, by way of PyAV.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy
 
-from seqloom.data.video.anchor import MIN_CORRELATION, Anchor, cut_at, find, follow
+from seqloom.data.video.anchor import MAX_LOST, MIN_CORRELATION, Anchor, Track, cut_at, find, follow
 from seqloom.data.video.container import open_clip, rate_of, reason, size_text, unusable
 from seqloom.data.video.crop import Crop, Motion, downsample, parse_crop
 from seqloom.errors import DataError
@@ -78,8 +78,34 @@ class Frame(NamedTuple):
     is_damaged: bool
 
 
-Cut: TypeAlias = Callable[[numpy.ndarray, int], numpy.ndarray]
-"""The crop of a frame (H, W, C), given its number in the clip"""
+class Cut(NamedTuple):
+    """The part of a clip's frames that is kept.
+
+    Fields:
+        crop: the part.
+        moved: (T, 2) rows and columns by which it moves in each frame; None: it stays.
+    """
+
+    crop: Crop
+    moved: numpy.ndarray | None = None
+
+    def of(self, frame: numpy.ndarray, number: int) -> numpy.ndarray:
+        """The part of frame (H, W, C) number `number`."""
+        if self.moved is None:
+            return self.crop.cut(frame)
+        top, left, size = self.places[number, 0], self.places[number, 1], self.size
+        return numpy.rint(cut_at(frame, top, left, size)).astype(numpy.uint8)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.crop.height or 0, self.crop.width or 0
+
+    @property
+    def places(self) -> numpy.ndarray:
+        """(T, 2) its first row and column in each frame."""
+        assert self.moved is not None
+        return self.moved + numpy.array([self.crop.top or 0, self.crop.left or 0])
 
 
 class Clip(NamedTuple):
@@ -128,14 +154,14 @@ def read_clip(path: Path, options: ClipOptions, where: object = None) -> Clip:
             sizes, or timestamps far apart.
         ConfigError: av is not installed.
     """
-    cut = _find_cut(path, options, where)
+    cut, conversions = _find_cut(path, options, where)
     frames: list[numpy.ndarray] = []
     times: list[float | None] = []
     damaged = 0
     with open_clip(path, where) as (container, stream):
         rate = rate_of(stream)
         for frame in _decode(container, stream, options.color, path, where):
-            frames.append(downsample(cut(frame.pixels, len(frames)), options.downsampling).copy())
+            frames.append(downsample(cut.of(frame.pixels, len(frames)), options.downsampling).copy())
             times.append(frame.seconds)
             damaged += frame.is_damaged
             _check_numbers(len(frames), options, path, where)
@@ -143,7 +169,6 @@ def read_clip(path: Path, options: ClipOptions, where: object = None) -> Clip:
         missing = max(stream.frames - len(frames), 0)
     if len(frames) < 2:
         raise unusable(where, path, "a clip of two frames or more", "one")
-    conversions = []
     if damaged:
         conversions.append(f"damaged: {damaged:,} of {len(frames):,} frames, which the decoder mended")
     if missing:
@@ -204,34 +229,48 @@ def mean_frame(path: Path, where: object = None) -> numpy.ndarray:
     return total / count
 
 
-def _find_cut(path: Path, options: ClipOptions, where: object) -> Cut:
-    """What cuts the frames of a clip: at one place, or where the anchor is."""
+def _find_cut(path: Path, options: ClipOptions, where: object) -> tuple[Cut, list[str]]:
+    """The part of a clip's frames that is kept, and what is to be said of it."""
     crop = _find_crop(path, options, where)
     if options.anchor is None:
-        return lambda pixels, _: crop.cut(pixels)
-    moved = _follow(path, options.anchor, where)
-    top, left, size = crop.top or 0, crop.left or 0, (crop.height or 0, crop.width or 0)
+        return Cut(crop), []
+    track, shape = _follow(path, options.anchor, where)
+    cut, count = Cut(crop, track.moved), len(track.moved)
+    conversions = []
+    if track.lost:
+        conversions.append(
+            f"anchor: not found in {track.lost:,} of {count:,} frames, where it is interpolated"
+        )
+    beyond = numpy.maximum(-cut.places, cut.places + cut.size - shape)
+    if (beyond > numpy.array(cut.size) / 2).any():
+        got = f"one in which it moves by up to {numpy.abs(track.moved).max():.0f} pixels"
+        raise unusable(where, path, "a clip in which the crop stays within the frame", got)
+    outside = int((beyond > 1).any(1).sum())
+    if outside:
+        conversions.append(
+            f"crop: partly beyond the frame in {outside:,} of {count:,} frames, which go on there"
+        )
+    return cut, conversions
 
-    def cut(pixels: numpy.ndarray, number: int) -> numpy.ndarray:
-        down, right = moved[min(number, len(moved) - 1)]
-        return numpy.rint(cut_at(pixels, top + down, left + right, size)).astype(numpy.uint8)
 
-    return cut
-
-
-def _follow(path: Path, anchor: Anchor, where: object) -> numpy.ndarray:
-    """How far the anchor is from its usual place in each frame: (T, 2)."""
+def _follow(path: Path, anchor: Anchor, where: object) -> tuple[Track, tuple[int, int]]:
+    """Where the anchor is in each frame of a clip, and the height and width of its frames."""
     mean, template = mean_frame(path, where), numpy.array(anchor.pixels)
-    if any(size < part for size, part in zip(mean.shape, template.shape, strict=True)):
-        got = size_text(*mean.shape)
-        raise unusable(where, path, f"frames that hold data.anchor, {size_text(*template.shape)}", got)
-    start = find(mean, template)
+    (H, W), (h, w) = mean.shape, template.shape
+    if h > H or w > W:
+        expected = f"frames that hold data.anchor, {size_text(h, w)}"
+        raise unusable(where, path, expected, size_text(H, W))
+    start = find(mean, template, (min(anchor.top, H - h), min(anchor.left, W - w)))
+    expected = "a clip in which the part of data.anchor is found"
     if start.correlation < MIN_CORRELATION:
-        got = f"one with a correlation of {start.correlation:.2f} at best"
-        raise unusable(where, path, "a clip in which the part of data.anchor is found", got)
+        raise unusable(where, path, expected, f"one with a correlation of {start.correlation:.2f} at best")
     with open_clip(path, where) as (container, stream):
         frames = _decode(container, stream, False, path, where)
-        return follow((frame.pixels for frame in frames), start, anchor)
+        track = follow((frame.pixels[:, :, 0] for frame in frames), start, anchor)
+    if track.lost > MAX_LOST * len(track.moved):
+        got = f"one without it in {track.lost:,} of {len(track.moved):,} frames"
+        raise unusable(where, path, expected, got)
+    return track, (H, W)
 
 
 def _find_crop(path: Path, options: ClipOptions, where: object) -> Crop:

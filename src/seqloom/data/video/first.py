@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from itertools import islice
 
 import numpy
 
@@ -21,7 +20,7 @@ MAX_FITTED = 50
 
 
 def first_options(data: Records, config: VideoConfig) -> ClipOptions:
-    """The rate and the size of frames.
+    """The rate and the size of frames, and the anchor that their crop moves with.
 
     Args:
         data: the records.
@@ -29,7 +28,7 @@ def first_options(data: Records, config: VideoConfig) -> ClipOptions:
 
     Raises:
         DataError: no clip can be read; or, where `data.strict`, one cannot.
-        ConfigError: frames are too large for a model, or smaller than the crop.
+        ConfigError: frames are too large for a model, or smaller than the crop; or the anchor is none.
     """
     shape = _first_shape(data)
     crop = parse_crop(config.crop)
@@ -61,12 +60,18 @@ def _fit_anchor(data: Records, text: str, shape: ClipShape) -> Anchor:
         got = f"{text}, and frames of {shape.width} x {shape.height}"
         raise ConfigError("data.anchor", "must be within a frame", got=got)
     frames: list[numpy.ndarray] = []
-    with phase("finding the anchor") as finding:
-        for example in finding.count(islice(data.examples("train"), MAX_FITTED)):
+    with phase("finding the anchor", total=MAX_FITTED) as finding:
+        for example in data.examples("train"):
             with suppress(DataError):
                 path = recording_path(example.fields.get("file"), example.place, "clip")
                 frame = mean_frame(path, example.place)
-                frames += [frame.astype(numpy.uint8)] if frame.shape == size else []
+                if frame.shape == size:
+                    frames.append(frame.astype(numpy.uint8))
+                    finding.advance()
+            if len(frames) == MAX_FITTED:
+                break
+    if not frames:
+        raise DataError(data.path, "expected a training clip that can be read as a whole", got="none")
     return fit_anchor(frames, part)
 
 

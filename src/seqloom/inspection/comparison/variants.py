@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from seqloom.cells.spec import CELL_TYPES, CELLS
+from seqloom.cells.spec import CELL_TYPES, GATED_CELL_TYPES
 from seqloom.errors import ConfigError, nearest
 from seqloom.runs.config import PARTS, RunConfig, resolve
 from seqloom.runs.run_folder import build_without_memory
@@ -121,8 +121,7 @@ def _with_cell(config: RunConfig, cell: str, direction: str, width: dict[str, in
 
 def without_chrono_init(config: RunConfig, cell: str) -> bool:
     """Whether the settings have a `model.chrono_init` that a cell cannot have, since it has no gates."""
-    gated = {spec.cell_type for spec in CELLS.values() if spec.keeping_gates}
-    return cell not in gated and getattr(config.model, "chrono_init", None) is not None
+    return cell not in GATED_CELL_TYPES and getattr(config.model, "chrono_init", None) is not None
 
 
 def _parts(config: RunConfig) -> dict[str, object]:

@@ -139,6 +139,7 @@ def diagnose(
         training.learning_rate,
         training.gradient_clip,
         sample.shared,
+        getattr(predictor.config.model, "chrono_init", None),
     )
     return Diagnosis(
         str(predictor.folder),

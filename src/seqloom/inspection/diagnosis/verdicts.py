@@ -88,6 +88,7 @@ class Circumstances(NamedTuple):
         learning_rate: of the training.
         gradient_clip: its limit; None: none.
         shared: the share of test inputs that training has too; None: it is not known.
+        chrono_init: the setting by which gates begin open, or shut; None: they begin in between.
     """
 
     is_better: bool | None = None
@@ -96,10 +97,13 @@ class Circumstances(NamedTuple):
     learning_rate: float = math.nan
     gradient_clip: float | None = None
     shared: float | None = None
+    chrono_init: int | None = None
 
 
 UNKNOWN = Circumstances()
 OPEN_GATES = "Set model.chrono_init to the steps that memory must reach, so that gates begin open"
+KEEPS_HIGH, KEEPS_LOW = ("forget", "update"), ("input",)
+"""Gates that `chrono_init` opens, and shuts"""
 CLIP = "Set training.gradient_clip=1"
 REGULARIZE = "Add data, or set model.dropout higher"
 
@@ -124,7 +128,7 @@ def judge(
         *_exploding(places, of_history, circumstances),
         *_vanishing(places, has_failed, horizon),
         *_saturated(places, circumstances),
-        *_dead(places),
+        *_dead(places, circumstances),
         *_short_sighted(places, horizon, circumstances),
         *(verdict for verdict in of_history if verdict.name != "exploding"),
         *_leaking(circumstances),
@@ -277,6 +281,8 @@ def _saturated(places: Mapping[str, PlaceDiagnosis], circumstances: Circumstance
         for gate in place.gates:
             low, high = float(gate.low.mean()), float(gate.high.mean())
             keeps_all = gate.name == "forget" and high > low  # which is how a cell remembers
+            if circumstances.chrono_init is not None:
+                keeps_all = gate.name in KEEPS_HIGH if high > low else gate.name in KEEPS_LOW
             if not max(low, high) > SATURATED or keeps_all:  # numbers of no steps are none
                 continue
             side, share = ("below 0.1", low) if low > high else ("above 0.9", high)
@@ -294,13 +300,15 @@ def _saturated(places: Mapping[str, PlaceDiagnosis], circumstances: Circumstance
     return []
 
 
-def _dead(places: Mapping[str, PlaceDiagnosis]) -> list[Verdict]:
+def _dead(places: Mapping[str, PlaceDiagnosis], circumstances: Circumstances) -> list[Verdict]:
     for name, place in places.items():
         units = place.units
         dead, copies = len(units.dead), len(units.duplicates)
         if dead + copies > DEAD * units.size:
             evidence = f"{name}: of {units.size} units {dead} never move, {copies} repeat another"
             advice = "Train from new weights: another training.seed, a lower training.learning_rate"
+            if circumstances.chrono_init is not None:
+                advice = "Set model.chrono_init no higher than the length of the sequences"
             return [Verdict("dead", evidence, advice)]
     return []
 

@@ -10,6 +10,9 @@ from seqloom.cells.spec import CellSpec
 from seqloom.errors import ConfigError, nearest
 from seqloom.kernels.selection import KERNELS
 
+MAX_STEPS = 1_000_000
+"""Of `chrono_init`: a gate that keeps for longer is 1 in float32, and its gradient 0"""
+
 
 class CommonOptions(TypedDict, total=False):
     """The options of every layer."""
@@ -106,8 +109,9 @@ def _check_chrono_init(where: str, full: Mapping[str, Any], spec: CellSpec, *, b
     steps = full["chrono_init"]
     if steps is None:
         return
-    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 2:
-        raise ConfigError(where, "chrono_init must be an int >= 2, in steps, or None", got=steps)
+    if not isinstance(steps, int) or isinstance(steps, bool) or not 2 <= steps <= MAX_STEPS:
+        expected = f"chrono_init must be an int, 2 to {MAX_STEPS:,}, in steps, or None"
+        raise ConfigError(where, expected, got=steps)
     if not spec.keeping_gates:
         raise ConfigError(where, "chrono_init needs a cell with gates, such as lstm or gru", got=steps)
     if not bias:

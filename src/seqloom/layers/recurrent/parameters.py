@@ -121,7 +121,7 @@ def reset(layer: Layer) -> None:
         make_orthogonal(layer)
     if getattr(layer, "forget_gate_bias", None) is not None:
         _set_gate_bias(layer, "f", [layer.forget_gate_bias for _ in suffixes(layer)])
-    if layer.chrono_init is not None:
+    if getattr(layer, "chrono_init", None) is not None:
         keep_for_steps(layer, layer.chrono_init)
 
 
@@ -144,7 +144,9 @@ def keep_for_steps(layer: Layer, steps: int) -> None:
     about :math:`1 + e^b` steps (Tallec and Ollivier, 2018, arXiv:1804.11188). torch.nn's biases near 0 keep
     half of it, so that after 100 steps :math:`10^{-30}` is left of a gradient.
     """
-    draws = [first_parameter(layer).new_empty(layer.hidden_size) for _ in suffixes(layer)]
+    bias = first_parameter(layer)
+    at_least = torch.promote_types(bias.dtype, torch.float32)  # float16 ends at 65,504
+    draws = [bias.new_empty(layer.hidden_size, dtype=at_least) for _ in suffixes(layer)]
     biases = [draw.uniform_(1, steps - 1).log() for draw in draws]
     for gate, sign in CELLS[layer.cell].keeping_gates:
         _set_gate_bias(layer, gate, [sign * b for b in biases])
