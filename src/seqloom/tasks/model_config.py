@@ -58,8 +58,8 @@ class RecurrentModelConfig(StrictConfig):
     def _check_chrono_init(cls, steps: int | None, info: ValidationInfo) -> int | None:
         cell = info.data.get("cell_type")
         if steps is not None and cell is not None and cell not in GATED_CELL_TYPES:
-            gated = " or ".join(GATED_CELL_TYPES)
-            raise PydanticCustomError("chrono_init", f"must be null unless model.cell_type is {gated}")
+            gated = {"gated": " or ".join(GATED_CELL_TYPES)}
+            raise PydanticCustomError("chrono_init", "must be null unless model.cell_type is {gated}", gated)
         return steps
 
     def recurrent_config(self, dropouts: Dropouts, bidirectional: bool = False) -> RecurrentConfig:
