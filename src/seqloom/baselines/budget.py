@@ -108,34 +108,25 @@ def draw_sample(size: int, count: int) -> Sample:
     return Sample(numpy.sort(numpy.random.default_rng(0).permutation(size)[:count]))
 
 
-def mean_characters(texts: Iterable[str]) -> float:
-    """The average length of texts, at least one character.
+def sizes_for_texts(texts: Iterable[str], count: int) -> tuple[int, int]:
+    """How many of `count` texts to fit: at most what has `MAX_CHARACTERS`, and in any case `MIN_CHARACTERS`.
 
-    >>> mean_characters(["abcd", "ef"]), mean_characters([])
-    (3.0, 1.0)
+    Args:
+        texts: all of them, or some of which the average length is taken.
+        count: how many there are.
+
+    Returns:
+        The arguments `size` and `min_size` of `Budget.fit`.
+
+    >>> sizes_for_texts(["abcd", "ef"], 5), sizes_for_texts(["a" * 12_000], 5_000), sizes_for_texts([], 5)
+    ((5, 1000), (2500, 41), (5, 1000))
     """
     rows = characters = 0
     for text in texts:
         rows, characters = rows + 1, characters + len(text)
-    return max(characters / max(rows, 1), 1.0)
-
-
-def rows_within(characters: float, size: int, max_characters: int = MAX_CHARACTERS) -> int:
-    """How many of `size` rows of so many characters have `max_characters` together, but at least one.
-
-    >>> rows_within(3.0, 2, max_characters=6), rows_within(3.0, 2, max_characters=3), rows_within(9.0, 2, 3)
-    (2, 1, 1)
-    """
-    return min(size, max(int(max_characters / characters), 1))
-
-
-def smallest_fit(characters: float) -> int:
-    """How many texts of so many characters are fitted in any case: `MIN_SIZE`, or fewer where they are long.
-
-    >>> smallest_fit(6.0), smallest_fit(12_000.0)
-    (1000, 41)
-    """
-    return rows_within(characters, MIN_SIZE, MIN_CHARACTERS)
+    length = max(characters / max(rows, 1), 1.0)
+    size = min(count, max(int(MAX_CHARACTERS / length), 1))
+    return size, min(MIN_SIZE, max(int(MIN_CHARACTERS / length), 1))
 
 
 def describe_share(fitted: int, size: int, unit: str) -> str:

@@ -11,9 +11,7 @@ from seqloom.baselines.budget import (
     Budget,
     describe_share,
     draw_sample,
-    mean_characters,
-    rows_within,
-    smallest_fit,
+    sizes_for_texts,
 )
 from seqloom.data.tables.records import Records
 from seqloom.tasks.base import Baseline, Rows
@@ -44,8 +42,7 @@ def measure_baseline(preparation: Preparation, data: Records, split: str, budget
     size, min_size = len(train), MIN_SIZE
     if is_text:
         measured = draw_sample(len(train), min(len(train), MEASURED_TEXTS))
-        characters = mean_characters(texts_of(train, measured.numbers))
-        size, min_size = rows_within(characters, len(train)), smallest_fit(characters)
+        size, min_size = sizes_for_texts(texts_of(train, measured.numbers), len(train))
 
     def fit(count: int) -> numpy.ndarray:
         sample, num_classes = draw_sample(len(train), count), len(labels.names)

@@ -17,9 +17,7 @@ from seqloom.baselines.budget import (
     Budget,
     describe_share,
     draw_sample,
-    mean_characters,
-    rows_within,
-    smallest_fit,
+    sizes_for_texts,
 )
 from seqloom.data.batching import IGNORE_INDEX
 from seqloom.data.bucketing import map_by_length
@@ -227,8 +225,7 @@ class Translate(Task):
             neighbors = nearest_neighbors([source for source, _ in pairs], sources)
             return [pairs[number][1] for number in neighbors]
 
-        characters = mean_characters(source for source, _ in train)
-        texts, fitted = budget.fit(fit, rows_within(characters, len(train)), smallest_fit(characters))
+        texts, fitted = budget.fit(fit, *sizes_for_texts((source for source, _ in train), len(train)))
         counts = bleu.count_matches(texts, [target for _, target in test], preparation.lowercase)
         rows = Rows(numpy.full(len(test), math.nan), numpy.ones(len(test)), counts)
         return Baseline("translation memory", rows, describe_share(fitted, len(train), "row"))
