@@ -35,6 +35,7 @@ DATA = {
     "nottingham-midi": "music/nottingham",
     "flickr8k": "images/flickr8k",
     **dict.fromkeys(("mnist", "mnist-rows", "mnist-pixels"), "images/mnist"),
+    **dict.fromkeys(("lips", "lips-color"), "video/grid"),
     "tag": None,
     "tag-one-way": None,
     "m4-hourly": "series/m4_hourly",
