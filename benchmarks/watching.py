@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -68,7 +67,7 @@ def watch_training(
             if not trained and f'"step": {steps},' in text:
                 trained, at_last = time.perf_counter() - started, (most, own)
                 if not with_report:
-                    process.send_signal(signal.SIGTERM)
+                    process.kill()
                     process.wait()
             time.sleep(POLL_SECONDS)
     if not trained or (with_report and process.returncode):
