@@ -93,8 +93,8 @@ class Cut(NamedTuple):
         """The part of frame (H, W, C) number `number`."""
         if self.moved is None:
             return self.crop.cut(frame)
-        top, left, size = self.places[number, 0], self.places[number, 1], self.size
-        return numpy.rint(cut_at(frame, top, left, size)).astype(numpy.uint8)
+        top, left = self.moved[number] + self.corner
+        return numpy.rint(cut_at(frame, top, left, self.size)).astype(numpy.uint8)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -102,10 +102,9 @@ class Cut(NamedTuple):
         return self.crop.height or 0, self.crop.width or 0
 
     @property
-    def places(self) -> numpy.ndarray:
-        """(T, 2) its first row and column in each frame."""
-        assert self.moved is not None
-        return self.moved + numpy.array([self.crop.top or 0, self.crop.left or 0])
+    def corner(self) -> numpy.ndarray:
+        """(2,) its first row and column, before it moves."""
+        return numpy.array([self.crop.top or 0, self.crop.left or 0])
 
 
 class Clip(NamedTuple):
@@ -241,7 +240,8 @@ def _find_cut(path: Path, options: ClipOptions, where: object) -> tuple[Cut, lis
         conversions.append(
             f"anchor: not found in {track.lost:,} of {count:,} frames, where it is interpolated"
         )
-    beyond = numpy.maximum(-cut.places, cut.places + cut.size - shape)
+    places = track.moved + cut.corner
+    beyond = numpy.maximum(-places, places + cut.size - shape)
     if (beyond > numpy.array(cut.size) / 2).any():
         got = f"one in which it moves by up to {numpy.abs(track.moved).max():.0f} pixels"
         raise unusable(where, path, "a clip in which the crop stays within the frame", got)

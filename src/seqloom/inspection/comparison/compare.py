@@ -12,7 +12,7 @@ from seqloom.inference.predictor import load
 from seqloom.inspection.comparison.comparison import Comparison, make_comparison
 from seqloom.inspection.comparison.measures import first_batches, gradient_reach, measure_steps
 from seqloom.inspection.comparison.runs import run_all
-from seqloom.inspection.comparison.variants import Variant, choose_variants, without_chrono_init
+from seqloom.inspection.comparison.variants import Variant, choose_variants
 from seqloom.runs.config import read_yaml
 from seqloom.training.job import Job, nested_settings, new_job
 
@@ -63,9 +63,7 @@ def compare(
     job = new_job(Path(data), task, layers, log)
     variants = choose_variants(job, cells, directions, equal)
     for variant in variants:
-        is_without = without_chrono_init(job.config, variant.cell_type)
-        left_out = "; without model.chrono_init, which needs gates" if is_without else ""
-        log(f"{variant.name}: {variant.hidden_size:,} units, {variant.parameters:,} parameters{left_out}")
+        log(f"{variant.name}: {variant.hidden_size:,} units, {variant.parameters:,} parameters")
     results = run_all(Path(data), job, variants, seeds, Path(out), log, show_progress)
     log("timing a step of each in turn")
     costs = measure_steps(job, variants)

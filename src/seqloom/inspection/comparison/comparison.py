@@ -83,8 +83,10 @@ class Comparison(NamedTuple):
         better = "more" if self.higher_is_better else "less"
         baseline = "" if self.baseline is None else f"; the baseline has {self.baseline:.4f}"
         equal = "parameters of the whole model" if self.equal == "parameters" else "width"
+        names = [row.variant.name for row in self.rows if row.variant.without_chrono_init]
+        omitted = f"; {', '.join(names)} without model.chrono_init, which needs gates" if names else ""
         return [
-            f"{self.data} ({self.task}): equal {equal}, {seeds}.",
+            f"{self.data} ({self.task}): equal {equal}, {seeds}{omitted}.",
             f"score: {self.metric} on the {self.split} split, {better} is better: "
             f"mean and standard deviation over seeds{baseline}.",
             f"target: {self.target:.4f} on the validation split, the best that all of them reach on average.",

@@ -28,6 +28,8 @@ class Variant(NamedTuple):
     """Of the whole model, those that are trained"""
     width_setting: str = "hidden_size"
     """Which setting of the model its size is"""
+    without_chrono_init: bool = False
+    """Whether the settings have `model.chrono_init`, which this cell cannot have"""
 
     @property
     def name(self) -> str:
@@ -66,7 +68,8 @@ def choose_variants(job: Job, cells: Sequence[str], directions: Sequence[str], e
             size = width
             if equal == "parameters" and variants:
                 size = nearest_width(count, variants[0].parameters)
-            variants.append(Variant(cell, direction, size, count(size), setting))
+            without = without_chrono_init(job.config, cell)
+            variants.append(Variant(cell, direction, size, count(size), setting, without))
     return variants
 
 
