@@ -138,22 +138,6 @@ def test_an_ensemble_averages_its_members(trained: Trained, weeks: Path) -> None
     numpy.testing.assert_allclose(together, (alone[0] + alone[1]) / 2, rtol=1e-5)  # float32
 
 
-def test_the_unit_of_the_loss_weighs_windows(trained: Trained, weeks: Path) -> None:
-    """In the unit `series` a window counts by its scale over the deviation of its series, and so on."""
-    from seqloom.data.batching import Batching
-    from seqloom.tasks.forecast.task import LEVEL_WEIGHT, loss_weights
-
-    preparation = trained().preparation
-    series = preparation.arrange(trained().config.read(weeks))
-    batch = next(preparation.source(series, "train", Batching(8)).batches(0))
-    deviation, error, level = (batch.scale / size for size in batch.sizes.unbind(1))
-    torch.testing.assert_close(loss_weights(batch, "series", "mae"), deviation)
-    torch.testing.assert_close(loss_weights(batch, "series", "mse"), deviation**2)
-    torch.testing.assert_close(loss_weights(batch, "seasonal", "quantile"), error)
-    torch.testing.assert_close(loss_weights(batch, "owa", "quantile"), (error + LEVEL_WEIGHT * level) / 2)
-    assert loss_weights(batch, "series", "student_t").eq(1).all()
-
-
 def test_a_training_resumes_bit_for_bit(weeks: Path, tmp_path: Path) -> None:
     settings = {**SMALL, "training.max_steps": 8, "training.schedule": "constant", "training.warmup_steps": 0}
     train(weeks, task="forecast", settings=settings, out=tmp_path / "whole")

@@ -104,6 +104,8 @@ class OutputLayer(NamedTuple):
         """The point forecast (…): the mean, or for quantiles the median."""
         if self.kind != "quantile":
             return parameters[..., 0]
+        if 0.5 in self.levels:
+            return parameters[..., self.levels.index(0.5)]
         return torch.from_numpy(interpolate(parameters.detach().cpu().numpy(), self.levels, (0.5,))[..., 0])
 
     def quantiles(

@@ -71,6 +71,10 @@ class ForecastBatch(NamedTuple):
         """On another device."""
         return to_device(self, device)
 
+    def in_series_units(self, scaled: Tensor) -> Tensor:
+        """Scaled values (..., B, F, h) in the units of the series."""
+        return self.shift.view(-1, 1, 1) + self.scale.view(-1, 1, 1) * scaled
+
     def values(self) -> numpy.ndarray:
         """The targets of the last fork (B, h), in the units of the series."""
         shift, scale = (numbers.cpu().numpy()[:, None] for numbers in (self.shift, self.scale))

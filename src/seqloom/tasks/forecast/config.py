@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from seqloom.data.series.options import SeriesConfig
+from seqloom.models.forecasting.loss_weights import LossUnit
 from seqloom.models.forecasting.outputs import OutputKind
 from seqloom.settings import LayerCount, PositiveInt, StrictConfig
 from seqloom.tasks.forecast.scaling import Scaling
 from seqloom.tasks.model_config import RecurrentModelConfig
 
 QUANTILES = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
-LossUnit: TypeAlias = Literal["window", "series", "seasonal", "owa"]
 Level = Annotated[float, Field(gt=0, lt=100)]
 
 
@@ -61,7 +61,7 @@ class LossConfig(StrictConfig):
     unit: LossUnit = "window"
     """What errors are measured in: `window`, the scale of each window; `series`, the deviation of each series
     in training, so that steep windows weigh more; `seasonal`, its seasonal naive error, as MASE does; `owa`,
-    half of it that error and half the mean of the series, as OWA adds MASE and sMAPE."""
+    half of it that error and half the size of the forecast, as OWA adds MASE and sMAPE."""
 
 
 class DecodingConfig(StrictConfig):

@@ -8,7 +8,6 @@ from typing import Any, final
 
 import numpy
 import torch
-from torch import Tensor
 
 from seqloom.baselines.budget import UNLIMITED, Budget
 from seqloom.data.series.dataset import SeriesData
@@ -16,7 +15,8 @@ from seqloom.data.series.table import SeriesTable
 from seqloom.models.dropout import Dropouts
 from seqloom.models.forecasting.ensemble import ForecastEnsemble
 from seqloom.models.forecasting.forecaster import Forecaster
-from seqloom.models.forecasting.outputs import OutputKind, OutputLayer
+from seqloom.models.forecasting.loss_weights import SeriesSizes, loss_weights
+from seqloom.models.forecasting.outputs import OutputLayer
 from seqloom.tasks.base import (
     Baseline,
     Context,
@@ -31,7 +31,7 @@ from seqloom.tasks.forecast.answers import answer_items, pass_over
 from seqloom.tasks.forecast.baseline import best_baseline
 from seqloom.tasks.forecast.batches import ForecastBatch
 from seqloom.tasks.forecast.calibration import calibrate
-from seqloom.tasks.forecast.config import DataConfig, DecodingConfig, LossConfig, LossUnit, ModelConfig
+from seqloom.tasks.forecast.config import DataConfig, DecodingConfig, LossConfig, ModelConfig
 from seqloom.tasks.forecast.predicting import predict_batch, teacher_forced_nats
 from seqloom.tasks.forecast.preparation import Preparation
 from seqloom.tasks.forecast.reference import Reference
@@ -44,11 +44,6 @@ from seqloom.tasks.forecasting import Forecast as Answer
 from seqloom.tasks.tracing import ForwardPass, refuse_target
 
 MAX_LINEAR_STEPS = 336
-LEVEL_WEIGHT = 13.0
-"""Of errors in units of the level beside those in units of the seasonal naive error, in the unit `owa`: 100
-percent over the sMAPE of Naive2 on M4's hourly series, 18.4, times its MASE, 2.4."""
-MAX_WEIGHT = 20.0
-"""Of a window in the loss: one whose series hardly ever changes must not drown the others."""
 
 
 @final
@@ -120,9 +115,12 @@ class Forecast(Task):
         targets = batch.targets[..., : parameters.shape[-2]]
         mask = ~targets.isnan()
         scale = batch.scale.to(targets).view(-1, 1, 1)
-        nats = model.output.loss(parameters.float(), targets.nan_to_num(), scale).mean(0)
-        if context.loss.unit != "window":
-            nats = nats * loss_weights(batch, context.loss.unit, model.output.kind).to(nats).view(-1, 1, 1)
+        nats = model.output.loss(parameters.float(), targets.nan_to_num(), scale)
+        forecasts = batch.in_series_units(model.output.center(parameters.detach()))
+        weights = loss_weights(
+            context.loss.unit, model.output.kind, batch.scale, SeriesSizes(*batch.sizes.unbind(1)), forecasts
+        )
+        nats = (nats * weights.to(nats)).mean(0)
         return Loss((nats * mask).sum((1, 2)), mask.sum((1, 2)))
 
     def evaluate_batch(self, model: Any, batch: ForecastBatch, state: Any, context: Context) -> Loss:
@@ -210,21 +208,3 @@ class Forecast(Task):
     def write_toy_data(self, folder: Path, seed: int) -> str:
         """Sales of shops."""
         return write_toy_data_files(folder, seed)
-
-
-def loss_weights(batch: ForecastBatch, unit: LossUnit, kind: OutputKind) -> Tensor:
-    """What makes of a loss in the unit of each window one in a unit of its series, (B,).
-
-    A likelihood has no unit: those of distributions are not weighted.
-    """
-    if kind in ("student_t", "negative_binomial"):
-        return torch.ones_like(batch.scale)
-    deviation, error, level = (_ratio(batch.scale, size) for size in batch.sizes.unbind(1))
-    ratio = {"series": deviation, "seasonal": error, "owa": (error + LEVEL_WEIGHT * level) / 2}[unit]
-    return ratio.pow(2 if kind == "mse" else 1)
-
-
-def _ratio(scale: Tensor, size: Tensor) -> Tensor:
-    """Of a window's scale to a size of its series; 0 where that is undefined."""
-    ratio = torch.where(size > 0, scale / size.clamp(min=1e-300), torch.zeros_like(size))
-    return ratio.clamp(max=MAX_WEIGHT)

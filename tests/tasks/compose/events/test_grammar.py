@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy
@@ -97,6 +98,24 @@ def test_a_metre_is_held_where_training_tunes_hold_theirs(
         assert [str(mark) for mark in tune.time_signatures] == ["6/8"]
     longer = write(known, 5, PRIMER, hold_metre=True, time_signature="3/4")
     assert [str(mark) for mark in longer[0].time_signatures] == ["6/8", "3/4"]
+
+
+@pytest.mark.parametrize(("temperature", "waltzes"), [(0.2, 0.25), (1.0, 0.25), (0.0, 0.0)])
+def test_metres_are_drawn_as_often_as_the_model_says_whatever_the_temperature_of_the_notes(
+    preparation: Preparation, temperature: float, waltzes: float
+) -> None:
+    signatures = preparation.events.signatures
+    logits = torch.zeros(len(preparation.events))
+    logits[list(signatures.values())] = -torch.inf
+    logits[signatures["4/4"]], logits[signatures["3/4"]] = 0.0, -math.log(3)
+
+    def step(tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
+        return logits.expand(*tokens.shape, -1), torch.zeros(1, len(tokens))
+
+    config = DecodingConfig(bars=1, temperature=temperature)
+    tunes = write_tunes(step, None, preparation, [None] * 400, config, range(400))
+    drawn = numpy.mean([str(tune.time_signatures[0]) == "3/4" for tune in tunes])
+    assert drawn == pytest.approx(waltzes, abs=4 * math.sqrt(0.25 * 0.75 / 400))
 
 
 def test_a_time_signature_without_a_token_is_refused(preparation: Preparation) -> None:

@@ -4,7 +4,9 @@
     bar      = Bar TimeSig (Position note+)*        positions rise, and lie within the bar
     note     = Pitch [Velocity] Duration            pitches of a position rise
 
-While a tune is written, its bars are counted: it ends with the last one that was asked for.
+While a tune is written, its bars are counted: it ends with the last one that was asked for. Its metre,
+where nobody chose one, is drawn at temperature 1 whatever the temperature of its notes, so that not
+nearly all tunes are in the commonest metre.
 """
 
 from __future__ import annotations
@@ -112,6 +114,11 @@ class TuneState:
         self._last = kind
 
     @property
+    def draws_metre(self) -> bool:
+        """Whether the metre of the tune comes next, and is the model's to choose."""
+        return self._last == "Bar" and self._signature < 0 and self._limits.signature is None
+
+    @property
     def is_over(self) -> bool:
         """Whether the last bar that was asked for is complete."""
         return self.bars > self._limits.bars
@@ -162,10 +169,13 @@ class Grammar:
     Args:
         states: of every row.
         vocabulary: of the tokens.
+        temperature: by which the logits are divided afterwards; 0 takes the most likely token.
     """
 
-    def __init__(self, states: Sequence[TuneState], vocabulary: EventVocabulary) -> None:
-        self._states, self._vocabulary = list(states), vocabulary
+    def __init__(
+        self, states: Sequence[TuneState], vocabulary: EventVocabulary, temperature: float = 1.0
+    ) -> None:
+        self._states, self._vocabulary, self._temperature = list(states), vocabulary, temperature
 
     def apply(self, logits: Tensor) -> Tensor:
         """Ban what the grammar does not allow."""
@@ -174,6 +184,8 @@ class Grammar:
         bar, eos = self._vocabulary.bar, self._vocabulary.eos
         logits = logits.clone()
         logits[:, bar] = torch.logaddexp(logits[:, bar], logits[:, eos])
+        if self._temperature:
+            logits[[state.draws_metre for state in self._states]] *= self._temperature
         return logits.masked_fill(~allowed, BANNED)
 
     def advance(self, rows: Sequence[int], tokens: Sequence[int]) -> None:

@@ -78,7 +78,7 @@ def write_tunes(
         max_new_tokens=(config.bars + 2) * (limits.max_bar_tokens + 8),
         seed=tuple(seeds),
     )
-    output = decode(step, logits, state, options, constraint=Grammar(states, events))
+    output = decode(step, logits, state, options, constraint=Grammar(states, events, config.temperature))
     return [
         _join(preparation, primer, row, new)
         for primer, row, new in zip(primers, rows, output.rows(), strict=True)
