@@ -60,7 +60,7 @@ format: $(STAMP) ## mend what `make check` can mend by itself
 	$(RUN) -m ruff format .
 
 # The short ones first. Everything else in benchmarks/ is what they share.
-BENCHMARKS := startup training_step cells narrow_vectors recurrence agreement memory peers decoding end_to_end forecast \
+BENCHMARKS := startup training_step cells narrow_vectors recurrence agreement memory peers decoding end_to_end forecast rolls \
   inspection verdicts run_folders large_table large_series large_media memory_tasks sweep
 bench: $(STAMP) $(PEERS)/installed ## run every benchmark, one by one, alone on the machine: hours
 	@set -e; for script in $(wildcard $(BENCHMARKS:%=benchmarks/%.py)); do \
