@@ -52,18 +52,22 @@ class Report(NamedTuple):
     difference: tuple[float, float] | None = None
     """95 % interval of the model's primary metric less the baseline's, both drawn with the same rows; None
     where the rows of the two cannot be matched."""
+    is_one_row: bool = False
+    """Whether one row was measured, of which no interval says what is chance."""
 
     @property
     def is_better(self) -> bool | None:
         """Whether the model's primary metric is better than the baseline's, by more than chance.
 
         That is where the whole interval of their difference is on the better side of 0, or, without one,
-        the whole interval of the model's metric on the better side of the baseline's. None where there is no
-        baseline.
+        the whole interval of the model's metric on the better side of the baseline's. One row is not enough.
+        None where there is no baseline.
         """
         name, higher = self.primary_metric
         if name not in self.baseline:
             return None
+        if self.is_one_row:
+            return False
         (low, high), zero = self.interval[name], self.baseline[name]
         if self.difference is not None:
             (low, high), zero = self.difference, 0.0
@@ -140,6 +144,7 @@ def make_report(
         baseline_seconds=baseline_seconds,
         baseline_fitted_on=baseline.fitted_on if baseline else "",
         difference=intervals.differences.get(primary_metric.name),
+        is_one_row=len(rows.nats) == 1,
     )
 
 
@@ -177,6 +182,10 @@ def verdict(report: Report) -> str:
         by = f", by {least:.4g} to {most:.4g} in {name}" if report.difference else ""
         return f"{BETTER}, {report.baseline_name}{by}."
     if value > baseline if higher else value < baseline:
+        if report.is_one_row:
+            return (
+                f"{AHEAD}, {report.baseline_name}, on one row, which may be chance. Measure it on more data."
+            )
         reason = "of the difference holds 0" if report.difference else f"of its {name} holds the baseline's"
         return (
             f"{AHEAD}, {report.baseline_name}, but that may be chance: the "

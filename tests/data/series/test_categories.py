@@ -10,7 +10,7 @@ import pytest
 import seqloom
 from seqloom.data.ragged import MemoryValues
 from seqloom.data.read import read
-from seqloom.data.series.arranging import arrange_series
+from seqloom.data.series.arranging import Learnt, arrange_series
 from seqloom.data.series.categories import Stored, find_words
 from seqloom.data.series.dataset import SeriesData, Split
 from seqloom.data.series.grid import SeriesFacts
@@ -108,7 +108,7 @@ def test_a_model_reads_the_words_that_it_has_learnt(path: Path, tmp_path: Path) 
     words = _arrange(path).layout.words
     other = _table(_write(tmp_path / "y.csv", ("sun", "fog", "fog", "fog")))
     config = SeriesConfig(horizon=5, categorical=["weather"], exogenous=[])
-    data = arrange_series(other, config, words=words)
+    data = arrange_series(other, config, learnt=Learnt(None, words))
     assert data.layout.historic == ("weather=rain", "weather=sun", "weather=wind")
     assert data.series(0).exogenous[:2].tolist() == [[0, 1, 0], [0, 0, 0]]
     assert any("words that training does not have: fog" in remark for remark in data.remarks)
@@ -152,7 +152,7 @@ def test_a_table_of_two_rows_is_read_by_what_a_model_has_learnt(
     words_of_training = _arrange(_write(tmp_path / "x.csv")).layout.words
     other = _table(_write(tmp_path / "y.csv", words, days=2))
     config = SeriesConfig(horizon=5, categorical=["weather"], exogenous=[])
-    data = arrange_series(other, config, is_divided=False, words=words_of_training)
+    data = arrange_series(other, config, is_divided=False, learnt=Learnt(None, words_of_training))
     number_known = sum(word == "rain" for word in words) * 2
     assert data.series(0).exogenous.sum() == number_known
     if len(words) == 2:

@@ -54,16 +54,23 @@ def weeks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def counts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as whole numbers."""
+    series = {f"s{n}": weekly(90, 50.0 * (n + 1), n).round() for n in range(6)}
+    return write_series(tmp_path_factory.mktemp("counts") / "counts.csv", series)
+
+
+@pytest.fixture(scope="session")
 def trained(weeks: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Predictor]:
     """Models of that data by their settings, each trained once."""
     models: dict[str, Predictor] = {}
 
-    def get(**settings: object) -> Predictor:
-        key = repr(sorted(settings.items()))
+    def get(data: Path = weeks, **settings: object) -> Predictor:
+        key = repr((data, sorted(settings.items())))
         if key not in models:
             out = tmp_path_factory.mktemp("runs") / "run"
             changes = {name.replace("__", "."): value for name, value in settings.items()}
-            train(weeks, task="forecast", settings={**SMALL, **changes}, out=out)
+            train(data, task="forecast", settings={**SMALL, **changes}, out=out)
             models[key] = seqloom.load(out)
         return models[key]
 

@@ -22,9 +22,12 @@ Trained = Callable[..., Predictor]
 
 @pytest.mark.parametrize("output", ["mae", "mse", "student_t", "negative_binomial"])
 @pytest.mark.parametrize("steps", ["direct", "autoregressive"])
-def test_every_output_forecasts_with_bands(trained: Trained, weeks: Path, output: str, steps: str) -> None:
-    scaling = "mean" if output == "negative_binomial" else "last"
-    model = trained(model__output=output, model__steps=steps, data__scaling=scaling, training__max_steps=3)
+def test_every_output_forecasts_with_bands(
+    trained: Trained, weeks: Path, counts: Path, output: str, steps: str
+) -> None:
+    scaling, data = ("mean", counts) if output == "negative_binomial" else ("last", weeks)
+    settings = {"model__output": output, "model__steps": steps, "data__scaling": scaling}
+    model = trained(data, **settings, training__max_steps=3)
     forecast = model.forecast(weeks, level=[50, 90], num_samples=20)
     assert list(forecast.columns) == ["mean", "lo-50", "hi-50", "lo-90", "hi-90"]
     with torch.device("meta"):  # on which nothing can be computed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import starmap
+from typing import NamedTuple
 
 import numpy
 
@@ -23,12 +24,26 @@ from seqloom.errors import DataError, nearest
 FILLED = {"forward": "the value before", "interpolate": "a line between", "zero": "0"}
 
 
+class Learnt(NamedTuple):
+    """What a model knows of its series, whatever another table says.
+
+    Fields:
+        frequency: of steps; None: not known.
+        words: that it reads, each after the name of its column of `data.categorical`.
+        static: columns that have one value a series.
+    """
+
+    frequency: Frequency | None
+    words: Sequence[tuple[str, str]] = ()
+    static: Sequence[str] = ()
+
+
 def arrange_series(
     table: SeriesTable,
     config: SeriesConfig,
     *,
     is_divided: bool = True,
-    words: Sequence[tuple[str, str]] | None = None,
+    learnt: Learnt | None = None,
 ) -> SeriesData:
     """Set the rows of a table on a regular grid, and divide them by time.
 
@@ -36,14 +51,13 @@ def arrange_series(
         table: as `data.read` returns it.
         config: the `data.*` keys of series.
         is_divided: whether steps are held out. Else every step is in `train`, and no series is too short.
-        words: those that a model reads, each after the name of its column of `data.categorical`; None: those
-            that training has.
+        learnt: what a model knows of its series; None: what the table says.
 
     Raises:
         DataError: a column does not exist, no series can be used, or none is long enough to be tested.
         ConfigError: a frequency or a country that there is not.
     """
-    plan = _plan(table, config)
+    plan = _plan(table, config, None if learnt is None else learnt.frequency)
     series = grid_series(table.frames, plan)
     facts = series.facts
     skipped = SkippedRows.join([table.skipped, series.messages])
@@ -61,14 +75,17 @@ def arrange_series(
     stored = _stored(plan, table, series)
     known = (
         find_words(stored, facts, splits["train"], table.path)
-        if words is None
-        else list(starmap(Word, words))
+        if learnt is None
+        else list(starmap(Word, learnt.words))
     )
     historic, future = _further(plan, stored, known)
-    word_remarks = list(describe_unknown(stored, known))
-    remarks = [*word_remarks, *remarks]
+    value_remarks = [*_describe_missing(plan, config, facts), *describe_unknown(stored, known)]
     calendar, holidays = calendar_columns(plan.frequency, config.calendar), config.holidays
-    static = () if table.static is None else table.static.columns
+    static_table = table.static
+    if static_table is not None and learnt is not None:
+        static_table, unknown = static_table.with_columns(learnt.static)
+        value_remarks += unknown
+    static = () if static_table is None else static_table.columns
     layout = Layout(
         plan.frequency,
         plan.has_dates,
@@ -83,16 +100,18 @@ def arrange_series(
         _categories(stored, known),
         tuple(known),
     )
+    static_values = numpy.zeros((len(facts.lengths), 0))
+    if static_table is not None:
+        static_values, without = static_table.rows_of(facts.unique_ids)
+        if without:
+            value_remarks.append(f"{without:,} series without static columns: they get the means of training")
     remarks = [
         *table.remarks,
-        *_describe(plan, layout, config, facts),
+        *_describe(plan, layout, config),
+        *value_remarks,
         *_describe_unread(table, plan),
         *remarks,
     ]
-    static_values = numpy.zeros((len(facts.lengths), 0))
-    if table.static is not None:
-        static_values, without = table.static.rows_of(facts.unique_ids)
-        remarks += [f"{without:,} series without static columns: they get the means"] if without else []
     arrays = Arrays(
         facts.unique_ids,
         facts.starts,
@@ -104,11 +123,11 @@ def arrange_series(
         numpy.tile([0.0, 1.0], (len(facts.lengths), 1)),
         series.key,
     )
-    data = SeriesData(table.path, layout, arrays, splits, remarks, skipped, table.strict, word_remarks)
+    data = SeriesData(table.path, layout, arrays, splits, remarks, skipped, table.strict, value_remarks)
     return data.standardized() if config.standardize else data
 
 
-def _plan(table: SeriesTable, config: SeriesConfig) -> Plan:
+def _plan(table: SeriesTable, config: SeriesConfig, frequency: Frequency | None) -> Plan:
     """Which columns are forecast, and which come with them, on which grid."""
     roles, numbers = table.roles, table.roles.numbers
     asked = {
@@ -144,7 +163,7 @@ def _plan(table: SeriesTable, config: SeriesConfig) -> Plan:
     columns = (*numbers, *roles.categories)
     return Plan(
         table.path,
-        _frequency(table, config),
+        _infer(table, config) if frequency is None else _require(table, frequency),
         roles.form.has_dates,
         tuple(map(numbers.index, targets)),
         tuple(map(columns.index, [*historic, *future])),
@@ -156,7 +175,17 @@ def _plan(table: SeriesTable, config: SeriesConfig) -> Plan:
     )
 
 
-def _frequency(table: SeriesTable, config: SeriesConfig) -> Frequency:
+def _require(table: SeriesTable, frequency: Frequency) -> Frequency:
+    """The frequency of a model, if the table can have it."""
+    has_dates = table.roles.form.has_dates
+    if has_dates == (frequency.unit == "step"):
+        expected = "expected integers in ds" if has_dates else "expected dates in ds"
+        got = "dates" if has_dates else "integers"
+        raise DataError(table.path, f"{expected}, as the model was trained on", got=got)
+    return frequency
+
+
+def _infer(table: SeriesTable, config: SeriesConfig) -> Frequency:
     """As it is set for dates, else by the first million rows."""
     if config.frequency is not None and table.roles.form.has_dates:
         return Frequency.parse(config.frequency)
@@ -199,13 +228,17 @@ def _categories(stored: Stored, words: Sequence[Word]) -> tuple[tuple[int, ...] 
     )
 
 
-def _describe(plan: Plan, layout: Layout, config: SeriesConfig, facts: SeriesFacts) -> Iterator[str]:
-    """What was recognized and filled, a line each."""
+def _describe(plan: Plan, layout: Layout, config: SeriesConfig) -> Iterator[str]:
+    """What was recognized, a line each."""
     season = f"season {layout.season}" if layout.season > 1 else "no season"
     step = plan.frequency.describe() if plan.has_dates else f"{plan.frequency.multiple:,}, without dates"
     yield f"steps of {step}, {season}, horizon {layout.horizon}"
     if not plan.has_dates and config.season is None and config.frequency is None:
         yield f"ds has no dates, so that no season is known: {setting('data.season', '24')} says it"
+
+
+def _describe_missing(plan: Plan, config: SeriesConfig, facts: SeriesFacts) -> Iterator[str]:
+    """What was filled, a line each."""
     count, affected = int(facts.missing.sum()), int((facts.missing > 0).sum())
     if count:
         total = int(facts.lengths.sum())
@@ -216,7 +249,9 @@ def _describe(plan: Plan, layout: Layout, config: SeriesConfig, facts: SeriesFac
 
     carried = int(facts.carried.sum())
     if carried:
-        total = int(facts.lengths.sum()) * sum(column < plan.num_numbers for column in plan.exogenous)
+        of_numbers = [column < plan.num_numbers for column in plan.exogenous]
+        num_future = sum(of_numbers[len(of_numbers) - plan.num_future :])
+        total = int(facts.lengths.sum()) * (sum(of_numbers) - num_future) + int(facts.rows.sum()) * num_future
         yield (
             f"exogenous columns without a value: {carried:,} of {total:,}, filled by the value before; "
             "before the first one a model reads the mean of training"

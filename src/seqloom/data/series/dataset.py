@@ -133,7 +133,7 @@ class SeriesData:
         remarks: what a person should know, a line each.
         skipped: one message for every series that could not be used.
         strict: whether a bad series is an error.
-        word_remarks: those of the remarks that are about words of columns.
+        value_remarks: those of the remarks that are about values: missing ones, unknown words.
     """
 
     def __init__(
@@ -145,9 +145,9 @@ class SeriesData:
         remarks: Sequence[str] = (),
         skipped: SkippedRows | None = None,
         strict: bool = False,
-        word_remarks: Sequence[str] = (),
+        value_remarks: Sequence[str] = (),
     ) -> None:
-        self.word_remarks = tuple(word_remarks)
+        self.value_remarks = tuple(value_remarks)
         self.path, self.layout, self.arrays = path, layout, arrays
         self.splits: Mapping[str, Split] = MappingProxyType(dict(splits))
         self.remarks, self.strict = tuple(remarks), strict
@@ -270,7 +270,7 @@ class SeriesData:
             self.remarks,
             self.skipped,
             self.strict,
-            self.word_remarks,
+            self.value_remarks,
         )
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy
 
@@ -35,6 +35,9 @@ HORIZONS = {"h": 48, "D": 14, "W": 13, "M": 18, "Q": 8, "Y": 6}
 DEFAULT_HORIZON = 12
 NAMES = {"ms": "millisecond", "s": "second", "min": "minute", "h": "hour", "D": "day", "B": "business day"}
 NAMES |= {"W": "week", "M": "month", "Q": "quarter", "Y": "year", "step": "step"}
+
+
+Unit: TypeAlias = Literal["ms", "s", "min", "h", "D", "B", "W", "M", "Q", "Y", "step"]
 
 
 class Frequency(NamedTuple):

@@ -56,7 +56,8 @@ class SeriesFacts(NamedTuple):
     missing: numpy.ndarray
     """(S,) int64: steps without a value"""
     carried: numpy.ndarray
-    """(S,) int64: numbers of exogenous columns that were missing up to the last step"""
+    """(S,) int64: numbers of exogenous columns that are missing up to the last step, of known-future ones after
+    it too"""
 
 
 class Gridded(NamedTuple):
@@ -252,6 +253,7 @@ def _trim(
     is_number = numpy.array(plan.exogenous, int) < plan.num_numbers
     is_absent = numpy.isnan(further) & is_number
     absent = is_absent.sum(1)
+    absent_ahead = is_absent[:, is_absent.shape[1] - plan.num_future :].sum(1)
     totals = lengths.copy()
     if plan.num_future:  # an empty cell of words is known to be empty, if there is its row
         is_known = frames.is_row & ~is_absent[:, -plan.num_future :].any(1)
@@ -271,7 +273,11 @@ def _trim(
         totals[good],
         numpy.clip(frames.ends[good] - first[good, None], 0, lengths[good, None]),
         numpy.bincount(series[numpy.isnan(y)], minlength=len(good)),
-        numpy.bincount(series, absent[is_step], minlength=len(good)).astype(numpy.int64),
+        numpy.bincount(
+            numpy.repeat(numpy.arange(len(good)), totals[good]),
+            numpy.where(since < lengths[groups], absent, absent_ahead)[is_row],
+            minlength=len(good),
+        ).astype(numpy.int64),
     )
     exogenous = _carry_forward(further[is_row], totals[good])
     exogenous[:, ~is_number] = numpy.nan_to_num(further[is_row][:, ~is_number], nan=NO_WORD)

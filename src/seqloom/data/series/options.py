@@ -45,7 +45,8 @@ class SeriesConfig(StrictConfig):
     """Whether the hour of the day, the day of the week and so on are known-future inputs, by frequency."""
     fill: Fill = "forward"
     """What a model reads where a value is missing: the one before (`forward`), a line to the next one
-    before the cutoff (`interpolate`), or 0 (`zero`). No loss and no metric counts such a step."""
+    before the first cutoff of a window (`interpolate`), or 0 (`zero`). No loss and no metric counts such a
+    step."""
     standardize: bool = False
     """Whether each series is forecast, and measured, in standard deviations from its mean in training."""
     max_steps: PositiveInt | None = None

@@ -77,6 +77,24 @@ def rolling_windows(
     return Windows(numbers, cutoffs, numpy.minimum(cutoffs + horizon, split.stops[numbers]))
 
 
+def describe_shortage(windows: Windows, asked: int | None) -> str | None:
+    """That some series have fewer forecasts than were asked for; None where none has.
+
+    >>> describe_shortage(rolling_windows(Split(numpy.array([10]), numpy.array([16])), 4, n_windows=9), 9)
+    '9 forecasts of each series were asked for: 1 series has fewer, 3 at least, as its split is too short'
+    """
+    counts = numpy.unique(windows.numbers, return_counts=True)[1]
+    short = counts[counts < (asked or 0)]
+    if not len(short):
+        return None
+    series = "1 series has" if len(short) == 1 else f"{len(short):,} series have"
+    whose = "its" if len(short) == 1 else "their"
+    return (
+        f"{asked:,} forecasts of each series were asked for: {series} fewer, {short.min():,} at least, as "
+        f"{whose} split is too short"
+    )
+
+
 def training_windows(split: Split, history: int, horizon: int, max_windows: int = 50_000) -> Windows:
     """Windows of a training split with a whole history and horizon, evenly spaced where there are too many.
 

@@ -118,6 +118,27 @@ def _conformal_quantile(scores: numpy.ndarray, level: float) -> float | None:
     return float(present[rank - 1]) if rank <= len(present) else None
 
 
+def nest(bands: Sequence[tuple[numpy.ndarray, numpy.ndarray]], median: numpy.ndarray) -> None:
+    """Widen bands of rising levels, in place, so that each holds the one before it, and all the median.
+
+    Calibrated one by one they need not, where few scores tell their quantiles.
+
+    Args:
+        bands: the lower and the upper ends of each, as the median.
+        median: (...).
+
+    >>> bands = [(numpy.array([1.0]), numpy.array([4.0])), (numpy.array([2.0]), numpy.array([5.0]))]
+    >>> nest(bands, numpy.array([0.0]))
+    >>> bands
+    [(array([0.]), array([4.])), (array([0.]), array([5.]))]
+    """
+    inner_low = inner_high = median
+    for low, high in bands:
+        numpy.minimum(low, inner_low, out=low)
+        numpy.maximum(high, inner_high, out=high)
+        inner_low, inner_high = low, high
+
+
 def calibrate(
     lower: numpy.ndarray, upper: numpy.ndarray, scales: numpy.ndarray, offsets: numpy.ndarray
 ) -> tuple[numpy.ndarray, numpy.ndarray]:

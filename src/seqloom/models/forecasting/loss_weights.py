@@ -43,7 +43,7 @@ def loss_weights(
     A likelihood has no unit: those of distributions are not weighted.
 
     Args:
-        unit: `series`, `seasonal` or `owa`; `window` is 1.
+        unit: any; `window` is 1.
         kind: of the output.
         scale: (B,) what the values of each window were divided by.
         sizes: of its series.

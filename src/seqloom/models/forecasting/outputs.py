@@ -106,7 +106,9 @@ class OutputLayer(NamedTuple):
             return parameters[..., 0]
         if 0.5 in self.levels:
             return parameters[..., self.levels.index(0.5)]
-        return torch.from_numpy(interpolate(parameters.detach().cpu().numpy(), self.levels, (0.5,))[..., 0])
+        values = parameters.detach().double().cpu().numpy()
+        median = interpolate(values, self.levels, (0.5,))[..., 0]
+        return torch.from_numpy(median).to(parameters)
 
     def quantiles(
         self, parameters: numpy.ndarray, levels: Sequence[float], scale: numpy.ndarray | float = 1.0

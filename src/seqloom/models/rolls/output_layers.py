@@ -90,6 +90,8 @@ class JointKeys(nn.Module):
 
     .. math:: z_k = (B h + b)_k + V_k \cdot \sigma(C h + c + \sum_{j<k} W_j v_j) + \sum_{j<k} D_{kj} v_j
 
+    The hidden units change at keys that sound only: a frame of four notes has five sets of them, not 88.
+
     Args:
         input_size: width of the recurrent output.
         num_keys: K.
@@ -111,10 +113,14 @@ class JointKeys(nn.Module):
 
     def forward(self, context: Tensor, frames: Tensor) -> Tensor:
         """Logits (N, K) of each key, of context (N, H) and the lower keys of frames (N, K)."""
-        played = frames.unsqueeze(-1) * self.key_weights
-        below = played.cumsum(1) - played
         direct = self.output(context) + frames @ self.direct.tril(-1).T
-        return self._logits(self.hidden(context).unsqueeze(1) + below, direct)
+        sounds = frames > 0
+        notes_below = sounds.cumsum(1) - sounds.long()
+        numbers = torch.arange(int(sounds.sum(1).max()) + 1, device=frames.device).unsqueeze(1)
+        lowest_notes = frames.unsqueeze(1) * (notes_below.unsqueeze(1) < numbers)  # (N, notes + 1, K)
+        hidden = self.hidden(context).unsqueeze(1) + lowest_notes @ self.key_weights
+        by_notes = hidden.sigmoid() @ self.hidden_weights.T
+        return direct + by_notes.gather(1, notes_below.unsqueeze(1)).squeeze(1)
 
     def start(self, context: Tensor) -> Units:
         """What goes into the hidden units of each key, and its logit without them."""
@@ -132,9 +138,7 @@ class JointKeys(nn.Module):
 
     def logits(self, units: Units) -> Tensor:
         """As in `forward`."""
-        return self._logits(*units)
-
-    def _logits(self, hidden: Tensor, direct: Tensor) -> Tensor:
+        hidden, direct = units
         return direct + (hidden.sigmoid() * self.hidden_weights).sum(-1)
 
 

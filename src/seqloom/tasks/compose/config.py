@@ -80,7 +80,8 @@ class DecodingConfig(StrictConfig):
     """Of MIDI files: whether each bar has the time signature of the one before it. null: if fewer than a
     twentieth of the training tunes ever change it."""
     temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    """Divides the logits before sampling; 0 takes the most likely."""
+    """Divides the logits before sampling; 0 takes the most likely. Of MIDI files the metre that a tune begins
+    in is drawn at temperature 1, unless this is 0; `top_k` and `top_p` hold for it too."""
     top_k: Annotated[int, Field(ge=0)] = 0
     """Sample from the k most likely; 0: from all."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0

@@ -15,7 +15,7 @@ from seqloom.baselines.series.linear import (
 )
 from seqloom.baselines.series.naive import naive_deviations, normal_quantiles, persistence, seasonal_naive
 from seqloom.data.series.dataset import SeriesData, fill_gaps
-from seqloom.data.series.windows import Windows, rolling_windows
+from seqloom.data.series.windows import Windows, describe_shortage, rolling_windows
 from seqloom.tasks.base import Baseline, Rows
 from seqloom.tasks.forecast.predicting import Predicted, quantile_levels
 from seqloom.tasks.forecast.preparation import Preparation
@@ -54,7 +54,9 @@ def best_baseline(preparation: Preparation, data: SeriesData, split: str) -> Bas
     best = min(scores, key=lambda name: scores[name].get("mase", scores[name].get("mae", numpy.inf)))
     fitted = describe_share(min(total, MAX_WINDOWS), total, "row") if best.startswith("ridge") else ""
     shown = {name: {key: value[key] for key in SHOWN if key in value} for name, value in scores.items()}
-    return Baseline(best, rows[best], fitted, {"baselines": shown})
+    shortage = describe_shortage(windows, preparation.backtest.n_windows)
+    details = {"backtest": f"{shortage} (data.{split}_steps)"} if shortage else {}
+    return Baseline(best, rows[best], fitted, {"baselines": shown, **details})
 
 
 def _measure(
@@ -82,7 +84,7 @@ def targets_of(series: SeriesData, windows: Windows, horizon: int) -> numpy.ndar
 def _naive(series: SeriesData, season: int, horizon: int) -> Point:
     def forecast(windows: Windows) -> tuple[numpy.ndarray, numpy.ndarray]:
         period = min(season, int(windows.cutoffs.min()))
-        length = min(int(windows.cutoffs.max()), HISTORY)
+        length = min(int(windows.cutoffs.max()), max(HISTORY, 2 * season))
         y = series.windows(windows.numbers, windows.cutoffs, length)
         filled = fill_gaps(y, series.layout.fill)[:, -max(season, 1) :]
         mean = persistence(filled, horizon) if season == 1 else seasonal_naive(filled, season, horizon)

@@ -10,10 +10,15 @@ from torch import Tensor
 
 from seqloom.data.batching import to_device
 from seqloom.data.series.dataset import SeriesData, fill_gaps
+from seqloom.data.series.options import Fill
 from seqloom.data.series.windows import Windows
+from seqloom.errors import DataError
 from seqloom.models.forecasting.forecaster import Covariates, History
 from seqloom.tasks.forecast.reference import Reference
 from seqloom.tasks.forecast.scaling import Scaling, window_scale
+
+COUNT_ERROR = 1e-3
+"""Of a count that was scaled in float32 and back"""
 
 
 class WindowShape(NamedTuple):
@@ -106,7 +111,7 @@ def cut_windows(
     seen = _until(y, numpy.maximum(lengths - span, (lengths + 1) // 2) + (length - lengths))
     shift, scale = window_scale(seen, shape.scaling, sizes[numbers, 0])
     shift, scale = (values[:, None] for values in (shift, scale))
-    values = (fill_gaps(y, data.layout.fill) - shift) / scale
+    values = (_fill_windows(y, data.layout.fill, length - span) - shift) / scale
     places = numpy.arange(length) + (length - lengths)[:, None]  # rows begin at 0: padding is at the end
     places = numpy.minimum(places, length - 1)
     ahead = numpy.minimum(numpy.arange(length + h) + (length - lengths)[:, None], length + h - 1)
@@ -129,6 +134,16 @@ def cut_windows(
         torch.from_numpy(scale[:, 0].copy()),
         torch.from_numpy(sizes[numbers]),
     )
+
+
+def _fill_windows(y: numpy.ndarray, fill: Fill, cutoff: int) -> numpy.ndarray:
+    """Windows (B, S) without NaN. No line leads across a fork, the first of which is at `cutoff`: after it a
+    gap is filled by the value before."""
+    if fill != "interpolate" or cutoff == y.shape[1]:
+        return fill_gaps(y, fill)
+    is_early = numpy.arange(y.shape[1]) < cutoff
+    early = fill_gaps(numpy.where(is_early, y, numpy.nan), fill)
+    return numpy.where(is_early, early, fill_gaps(y))
 
 
 def _until(y: numpy.ndarray, ends: numpy.ndarray) -> numpy.ndarray:
@@ -166,3 +181,18 @@ def _covariates(
 
 def _floats(values: numpy.ndarray) -> Tensor:
     return torch.from_numpy(numpy.ascontiguousarray(values, dtype=numpy.float32))
+
+
+def require_counts(batch: ForecastBatch) -> None:
+    """Check that targets are counts, which a negative binomial distribution is of.
+
+    Raises:
+        DataError: one is negative or a fraction.
+    """
+    y = batch.in_series_units(batch.targets)
+    y = y[~y.isnan()]
+    is_bad = (y < -COUNT_ERROR) | ((y - y.round()).abs() > COUNT_ERROR * y.abs().clamp(min=1))
+    if is_bad.any():
+        expected = "model.output=negative_binomial needs counts: integers from 0 on"
+        got, hint = f"{float(y[is_bad][0]):.6g}", "Use quantile or student_t"
+        raise DataError("forecast", expected, got=got, hint=hint)

@@ -11,10 +11,9 @@ from seqloom.data.series.windows import rolling_windows
 from seqloom.metrics.forecast.bands import fit_calibration
 from seqloom.models.forecasting.ensemble import ForecastEnsemble
 from seqloom.tasks.base import Context
-from seqloom.tasks.forecast.predicting import Calibration, predict_batch
+from seqloom.tasks.forecast.predicting import CALIBRATED_LEVELS, Calibration, predict_batch
 from seqloom.tasks.forecast.preparation import Preparation
 
-LEVELS = (50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 98.0)
 MAX_WINDOWS = 2000
 """Forecasts that are made for it; more say little more."""
 
@@ -33,7 +32,7 @@ def calibrate(
     count = len(windows.numbers)
     if count > MAX_WINDOWS:
         windows = windows[numpy.sort(numpy.random.default_rng(0).permutation(count)[:MAX_WINDOWS])]
-    decoding = context.decoding.model_copy(update={"level": list(LEVELS), "calibrated": False})
+    decoding = context.decoding.model_copy(update={"level": list(CALIBRATED_LEVELS), "calibrated": False})
     parts: list[list[numpy.ndarray]] = []
     was_training = model.training
     model.eval()
@@ -43,12 +42,12 @@ def calibrate(
         predicted = predict_batch(
             model, batch, preparation.shape.context, h, context.model, decoding, Calibration()
         )
-        ends = [numpy.stack(ends, -1) for ends in zip(*map(predicted.band, LEVELS), strict=True)]
+        ends = [numpy.stack(ends, -1) for ends in zip(*map(predicted.band, CALIBRATED_LEVELS), strict=True)]
         parts.append([batch.values(), *ends, batch.scale.cpu().numpy()])
     model.train(was_training)
     y, low, high, scale = (numpy.concatenate(arrays) for arrays in zip(*parts, strict=True))
     steps = [
         tuple(fit_calibration(y, low[..., number], high[..., number], scale, level).tolist())
-        for number, level in enumerate(LEVELS)
+        for number, level in enumerate(CALIBRATED_LEVELS)
     ]
-    return preparation.with_calibration(Calibration(LEVELS, tuple(steps)))
+    return preparation.with_calibration(Calibration(CALIBRATED_LEVELS, tuple(steps)))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy
 import torch
 
-from seqloom.metrics.forecast.bands import calibrate
+from seqloom.metrics.forecast.bands import calibrate, nest
 from seqloom.models.forecasting.ensemble import ForecastEnsemble
 from seqloom.models.forecasting.rollout import Paths, extend, forecast_direct, forecast_paths
 from seqloom.tasks.forecast.batches import ForecastBatch
@@ -16,6 +16,8 @@ from seqloom.tasks.forecast.config import DecodingConfig, ModelConfig
 
 QUANTILE_LEVELS = tuple(number / 10 for number in range(1, 10))
 """Over which the weighted quantile loss is averaged, as in GluonTS"""
+CALIBRATED_LEVELS = (20.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0, 98.0)
+"""Percent of the bands that are calibrated, whose ends are all quantiles .1 to .9; others lie between."""
 
 
 class Calibration(NamedTuple):
@@ -132,7 +134,7 @@ def predict_batch(
         if has_bands:
             quantiles = _widen_after(quantiles, center, model.horizon)
     if decoding.calibrated and calibration.levels:
-        quantiles = _calibrate(quantiles, levels, decoding.level, calibration)
+        quantiles = _calibrate(quantiles, levels, calibration)
         has_bands = True
     return Predicted(
         center * scale + shift, levels, quantiles * scale[..., None] + shift[..., None], has_bands
@@ -157,17 +159,20 @@ def _widen_after(quantiles: numpy.ndarray, center: numpy.ndarray, horizon: int) 
 
 
 def _calibrate(
-    quantiles: numpy.ndarray, levels: tuple[float, ...], bands: Sequence[float], calibration: Calibration
+    quantiles: numpy.ndarray, levels: tuple[float, ...], calibration: Calibration
 ) -> numpy.ndarray:
-    """Move the ends of each band outward (or inward) by what the validation split asks for."""
-    quantiles, ones = quantiles.copy(), numpy.ones(len(quantiles))
-    for band in bands:
-        low, high = (levels.index(end) for end in band_levels(band))
-        moves = calibration.moves(band, quantiles.shape[1])
-        quantiles[..., low], quantiles[..., high] = calibrate(
-            quantiles[..., low], quantiles[..., high], ones, moves
-        )
-    return quantiles
+    """Move the ends of each band outward (or inward) by what the validation split asks for.
+
+    Quantiles are those of `quantile_levels`: the median, and on both sides of it the ends of bands.
+    """
+    ones, median = numpy.ones(len(quantiles)), quantiles[..., levels.index(0.5)]
+    bands: list[tuple[numpy.ndarray, numpy.ndarray]] = []
+    for place in reversed(range(len(levels) // 2)):  # from the narrowest band to the widest
+        moves = calibration.moves(100 * (1 - 2 * levels[place]), quantiles.shape[1])
+        bands.append(calibrate(quantiles[..., place], quantiles[..., -1 - place], ones, moves))
+    nest(bands, median)
+    lows, highs = ([band[end] for band in bands] for end in (0, 1))
+    return numpy.stack([*reversed(lows), median, *highs], -1)
 
 
 def teacher_forced_nats(model: ForecastEnsemble, batch: ForecastBatch, context_steps: int) -> torch.Tensor:

@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 
 from seqloom.data.batching import Batching, Source
 from seqloom.data.bucketing import Buckets
-from seqloom.data.series.arranging import arrange_series
+from seqloom.data.series.arranging import Learnt, arrange_series
 from seqloom.data.series.dataset import SeriesData
+from seqloom.data.series.frequency import Frequency, Unit
 from seqloom.data.series.options import Steps
 from seqloom.data.series.table import SeriesTable
 from seqloom.data.series.windows import Windows, rolling_windows
@@ -77,6 +78,7 @@ class _StoredSeries(StoredValue):
 
     horizon: Steps
     season: Steps
+    frequency: tuple[Unit, Annotated[int, Field(ge=1, le=1 << 40)]] | None = None
     columns: _StoredColumns
     scales: _StoredScales
     calibration: tuple[list[Level], list[list[Float]]]
@@ -107,6 +109,7 @@ class Preparation:
         scales: mean and deviation of these columns.
         calibration: of the bands.
         backtest: which forecasts are measured.
+        frequency: of steps; None: not known, as runs of earlier versions do not say it.
     """
 
     unit = "step"
@@ -119,8 +122,9 @@ class Preparation:
         scales: CovariateScales,
         calibration: Calibration = UNCALIBRATED,
         backtest: DecodingConfig | None = None,
+        frequency: Frequency | None = None,
     ) -> None:
-        self.config, self.columns, self.scales = config, columns, scales
+        self.config, self.columns, self.scales, self.frequency = config, columns, scales, frequency
         self.calibration, self.backtest = calibration, backtest or DecodingConfig()
         self._arranged: tuple[SeriesTable, SeriesData] | None = None
         self._sizes: tuple[SeriesData, numpy.ndarray] | None = None
@@ -134,7 +138,7 @@ class Preparation:
         columns = Columns(
             layout.historic, layout.future, layout.static, calendar_names(data), tuple(layout.words)
         )
-        preparation = cls(config, columns, _measure_scales(data))
+        preparation = cls(config, columns, _measure_scales(data), frequency=layout.frequency)
         preparation._arranged = (table, data)
         return preparation
 
@@ -151,13 +155,15 @@ class Preparation:
         levels, steps = stored.calibration
         calibration = Calibration(tuple(levels), tuple(map(tuple, steps)))
         chosen = {"horizon": stored.horizon, "season": stored.season}
-        return cls(config.model_copy(update=chosen), columns, scales, calibration)
+        frequency = None if stored.frequency is None else Frequency(*stored.frequency)
+        return cls(config.model_copy(update=chosen), columns, scales, calibration, frequency=frequency)
 
     def files(self) -> dict[str, str]:
         """`series.json`."""
         content = {
             "horizon": self.horizon,
             "season": self.season,
+            "frequency": self.frequency,
             "columns": self.columns._asdict(),
             "scales": {name: values.tolist() for name, values in self.scales._asdict().items()},
             "calibration": self.calibration,
@@ -197,13 +203,17 @@ class Preparation:
 
     def with_backtest(self, backtest: DecodingConfig) -> Preparation:
         """This preparation, whose sources make the forecasts that `decoding.*` asks for."""
-        other = Preparation(self.config, self.columns, self.scales, self.calibration, backtest)
+        other = Preparation(
+            self.config, self.columns, self.scales, self.calibration, backtest, self.frequency
+        )
         other._arranged, other._sizes = self._arranged, self._sizes
         return other
 
     def with_calibration(self, calibration: Calibration) -> Preparation:
         """This preparation with calibrated bands."""
-        other = Preparation(self.config, self.columns, self.scales, calibration, self.backtest)
+        other = Preparation(
+            self.config, self.columns, self.scales, calibration, self.backtest, self.frequency
+        )
         other._arranged, other._sizes = self._arranged, self._sizes
         return other
 
@@ -238,7 +248,8 @@ class Preparation:
         return self._arrange(table, is_divided=False)
 
     def _arrange(self, table: SeriesTable, is_divided: bool = True) -> SeriesData:
-        data = arrange_series(table, self.config, is_divided=is_divided, words=self.columns.words)
+        learnt = Learnt(self.frequency, self.columns.words, self.columns.static)
+        data = arrange_series(table, self.config, is_divided=is_divided, learnt=learnt)
         layout = data.layout
         got = Columns(layout.historic, layout.future, layout.static, calendar_names(data), layout.words)
         for kind, names in self.columns._asdict().items():
@@ -332,9 +343,11 @@ def _measure_scales(data: SeriesData) -> CovariateScales:
             break
     mean, square = sums / counts.clip(min=1)
     static = data.arrays.static
+    static_sums = numpy.nansum(static, 0), numpy.nansum(static**2, 0)
+    known = (~numpy.isnan(static)).sum(0).clip(min=1)
     return CovariateScales(
         _mean_and_deviation(mean, square),
-        _mean_and_deviation(static.mean(0), (static**2).mean(0)),
+        _mean_and_deviation(static_sums[0] / known, static_sums[1] / known),
     )
 
 

@@ -11,13 +11,12 @@ import torch
 from seqloom.data.bucketing import BATCH_SIZE
 from seqloom.data.series.dataset import SeriesData
 from seqloom.data.series.table import SeriesTable
-from seqloom.data.series.windows import Windows, rolling_windows
+from seqloom.data.series.windows import Windows, describe_shortage, rolling_windows
 from seqloom.errors import DataError
 from seqloom.models.forecasting.ensemble import ForecastEnsemble
 from seqloom.progress import phase
 from seqloom.tasks.base import Context
 from seqloom.tasks.forecast.predicting import column_names, predict_batch
-from seqloom.tasks.forecast.preparation import Preparation
 from seqloom.tasks.forecast.reference import measure_sizes
 from seqloom.tasks.forecasting import Forecast, ForecastRequest, PicturedSeries
 
@@ -33,12 +32,14 @@ class Planned(NamedTuple):
         windows: from which cutoffs.
         sizes: (S, 3) of every series.
         horizon: steps.
+        is_backtest: whether what came is known.
     """
 
     series: SeriesData
     windows: Windows
     sizes: numpy.ndarray
     horizon: int
+    is_backtest: bool = False
 
 
 @torch.inference_mode()
@@ -50,9 +51,8 @@ def forecast_table(
     Raises:
         DataError: a known-future column does not reach as far as the horizon, or there is no such split.
     """
-    preparation: Preparation = context.preparation
     plan = plan_forecasts(table, request, context)
-    series, windows, _, horizon = plan
+    series, windows, horizon = plan.series, plan.windows, plan.horizon
     columns = _predict(model, plan, context)
     numbers, cutoffs, stops = windows.numbers, windows.cutoffs, windows.stops
     times = series.times(numbers, cutoffs + horizon, horizon)
@@ -73,7 +73,7 @@ def forecast_table(
         series.format_times(times[is_asked]),
         {name: values[is_asked] for name, values in columns.items()},
         cutoff,
-        [*_remarks(preparation, horizon), *series.word_remarks],
+        _remarks(plan, table, context),
         pictured,
     )
 
@@ -95,7 +95,7 @@ def plan_forecasts(table: SeriesTable, request: ForecastRequest, context: Contex
     series = preparation.arrange(table)
     split, step_size = series.split(request.split), decoding.step_size or horizon
     windows = rolling_windows(split, horizon, n_windows=decoding.n_windows, step_size=step_size)
-    return Planned(series, windows, preparation.sizes(series), horizon)
+    return Planned(series, windows, preparation.sizes(series), horizon, is_backtest=True)
 
 
 def require_future(series: SeriesData, horizon: int) -> None:
@@ -117,7 +117,7 @@ def require_future(series: SeriesData, horizon: int) -> None:
 
 def picture_series(plan: Planned, row: int, columns: Mapping[str, numpy.ndarray]) -> PicturedSeries:
     """A series and its forecast, with as much history as a picture has room for."""
-    series, windows, _, horizon = plan
+    series, windows, horizon = plan.series, plan.windows, plan.horizon
     window = windows[row : row + 1]
     cutoff = int(window.cutoffs[0])
     length = min(cutoff, max(PICTURED_HORIZONS * horizon, 2 * series.layout.season))
@@ -132,13 +132,13 @@ def picture_series(plan: Planned, row: int, columns: Mapping[str, numpy.ndarray]
 def _predict(model: ForecastEnsemble, plan: Planned, context: Context) -> dict[str, numpy.ndarray]:
     """The columns of all forecasts, (N, h) each, in the units of the table."""
     preparation, levels = context.preparation, context.decoding.level
-    series, windows, sizes, horizon = plan
+    series, windows, horizon = plan.series, plan.windows, plan.horizon
     shape = preparation.shape._replace(forks=1, horizon=horizon)
     columns: dict[str, list[numpy.ndarray]] = {}
     with phase("forecasting", total=len(windows.numbers), unit="forecasts") as forecasting:
         for start in range(0, len(windows.numbers), BATCH_SIZE):
             some = windows[start : start + BATCH_SIZE]
-            batch = preparation.cut(series, some, shape, sizes).to(model.device)
+            batch = preparation.cut(series, some, shape, plan.sizes).to(model.device)
             predicted = predict_batch(
                 model,
                 batch,
@@ -167,10 +167,21 @@ def _last_of_each(numbers: numpy.ndarray) -> numpy.ndarray:
     return numpy.flatnonzero(numpy.append(numbers[1:] != numbers[:-1], True)) if len(numbers) else numbers
 
 
-def _remarks(preparation: Preparation, horizon: int) -> list[str]:
-    if horizon <= preparation.horizon:
-        return []
-    return [
-        f"trained for {preparation.horizon:,} steps: later ones go on from the forecast itself, and their "
-        "bands are rough"
-    ]
+def _remarks(plan: Planned, table: SeriesTable, context: Context) -> list[str]:
+    """What a person should know, a line each."""
+    series = plan.series
+    remarks = [series.skipped.describe(), *series.value_remarks]
+    left_out = table.num_series - len(series)
+    if left_out > 0:
+        remarks[0] = (
+            f"{left_out:,} of {table.num_series:,} series have no forecast. {remarks[0] or ''}".strip()
+        )
+    trained = context.preparation.horizon
+    if plan.horizon > trained:
+        remarks.append(
+            f"trained for {trained:,} steps: later ones go on from the forecast itself, and their bands are "
+            "rough"
+        )
+    if plan.is_backtest:
+        remarks.append(describe_shortage(plan.windows, context.decoding.n_windows))
+    return [remark for remark in remarks if remark]

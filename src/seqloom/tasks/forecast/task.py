@@ -12,6 +12,7 @@ import torch
 from seqloom.baselines.budget import UNLIMITED, Budget
 from seqloom.data.series.dataset import SeriesData
 from seqloom.data.series.table import SeriesTable
+from seqloom.errors import ConfigError
 from seqloom.models.dropout import Dropouts
 from seqloom.models.forecasting.ensemble import ForecastEnsemble
 from seqloom.models.forecasting.forecaster import Forecaster
@@ -29,7 +30,7 @@ from seqloom.tasks.base import (
 )
 from seqloom.tasks.forecast.answers import answer_items, pass_over
 from seqloom.tasks.forecast.baseline import best_baseline
-from seqloom.tasks.forecast.batches import ForecastBatch
+from seqloom.tasks.forecast.batches import ForecastBatch, require_counts
 from seqloom.tasks.forecast.calibration import calibrate
 from seqloom.tasks.forecast.config import DataConfig, DecodingConfig, LossConfig, ModelConfig
 from seqloom.tasks.forecast.predicting import predict_batch, teacher_forced_nats
@@ -92,6 +93,10 @@ class Forecast(Task):
 
     def build(self, preparation: Preparation, config: ModelConfig) -> ForecastEnsemble:
         """One forecaster, or several side by side."""
+        scaling = preparation.config.scaling
+        if config.output == "negative_binomial" and scaling not in ("mean", "none"):
+            expected = "must be mean or none with model.output=negative_binomial, whose counts begin at 0"
+            raise ConfigError("data.scaling", expected, got=scaling)
         horizon = preparation.horizon if config.steps == "direct" else 1
         output = OutputLayer(config.output, tuple(config.quantiles))
         recurrent = config.recurrent_config(Dropouts.of_units(config.dropout))
@@ -111,16 +116,19 @@ class Forecast(Task):
         del state
         shape = context.preparation.shape
         forks = batch.targets.shape[1]
+        if model.output.kind == "negative_binomial":
+            require_counts(batch)
         parameters = model(batch.history, shape.context, forks, shape.stride)
         targets = batch.targets[..., : parameters.shape[-2]]
         mask = ~targets.isnan()
         scale = batch.scale.to(targets).view(-1, 1, 1)
         nats = model.output.loss(parameters.float(), targets.nan_to_num(), scale)
-        forecasts = batch.in_series_units(model.output.center(parameters.detach()))
-        weights = loss_weights(
-            context.loss.unit, model.output.kind, batch.scale, SeriesSizes(*batch.sizes.unbind(1)), forecasts
-        )
-        nats = (nats * weights.to(nats)).mean(0)
+        if context.loss.unit != "window":
+            sizes = SeriesSizes(*batch.sizes.unbind(1))
+            forecasts = batch.in_series_units(model.output.center(parameters.detach()))
+            weights = loss_weights(context.loss.unit, model.output.kind, batch.scale, sizes, forecasts)
+            nats = nats * weights.to(nats)
+        nats = nats.mean(0)
         return Loss((nats * mask).sum((1, 2)), mask.sum((1, 2)))
 
     def evaluate_batch(self, model: Any, batch: ForecastBatch, state: Any, context: Context) -> Loss:

@@ -100,7 +100,7 @@ def test_a_metre_is_held_where_training_tunes_hold_theirs(
     assert [str(mark) for mark in longer[0].time_signatures] == ["6/8", "3/4"]
 
 
-@pytest.mark.parametrize(("temperature", "waltzes"), [(0.2, 0.25), (1.0, 0.25), (0.0, 0.0)])
+@pytest.mark.parametrize(("temperature", "waltzes"), [(0.2, 0.25), (1.0, 0.25), (0.0, 0.0), (1e-46, 0.0)])
 def test_metres_are_drawn_as_often_as_the_model_says_whatever_the_temperature_of_the_notes(
     preparation: Preparation, temperature: float, waltzes: float
 ) -> None:

@@ -14,6 +14,9 @@ from seqloom.data.series.rows.times import is_missing
 from seqloom.data.tables.formats.table import read_table
 from seqloom.errors import DataError
 
+SHOWN = 3
+"""Words that a remark names"""
+
 
 class StaticTable(NamedTuple):
     """One row a series."""
@@ -24,14 +27,36 @@ class StaticTable(NamedTuple):
     """(S, K) float64"""
 
     def rows_of(self, unique_ids: Sequence[str]) -> tuple[numpy.ndarray, int]:
-        """The values of these series (S, K), and how many have none: those get the mean of each column."""
+        """The values of these series (S, K), NaN where there is none, and how many have no row."""
         numbers = {name: row for row, name in enumerate(self.unique_ids)}
         places = numpy.array([numbers.get(name, -1) for name in unique_ids], numpy.int64)
         values = numpy.full((len(places), len(self.columns)), numpy.nan)
         values[places >= 0] = self.values[places[places >= 0]]
-        present = ~numpy.isnan(values)
-        means = numpy.where(present, values, 0.0).sum(0) / present.sum(0).clip(min=1)
-        return numpy.where(present, values, means), int((places < 0).sum())
+        return values, int((places < 0).sum())
+
+    def with_columns(self, columns: Sequence[str]) -> tuple[StaticTable, list[str]]:
+        """The columns of a model, and a remark for each column that has words that training does not have.
+
+        A word that the table lacks is a column of 0. Where a column of numbers is missing, or of words as a
+        whole, the table stays as it is.
+        """
+        own = dict(zip(self.columns, self.values.T, strict=True))
+        of_words = {name.partition("=")[0] for name in self.columns if "=" in name}
+        if not all(name in own or name.partition("=")[0] in of_words for name in columns):
+            return self, []
+        remarks = []
+        for column in sorted(of_words & {name.partition("=")[0] for name in columns}):
+            new = [name for name in self.columns if name.startswith(f"{column}=") and name not in columns]
+            if new:
+                count, total = int(sum(own[name].sum() for name in new)), len(self.unique_ids)
+                words = ", ".join(name.partition("=")[2] for name in new[:SHOWN])
+                more = f" and {len(new) - SHOWN:,} more" if len(new) > SHOWN else ""
+                whose = f"{count:,} of {total:,} series have words that training does not have"
+                remarks.append(f"{column}: {whose}: {words}{more}")
+        zeros = numpy.zeros(len(self.unique_ids))
+        kept = [own.get(name, zeros) for name in columns]
+        values = numpy.stack(kept, 1) if kept else numpy.zeros((len(zeros), 0))
+        return StaticTable(tuple(columns), self.unique_ids, values), remarks
 
 
 def read_static(table: Path, options: ReadOptions, unique_id: str) -> StaticTable:

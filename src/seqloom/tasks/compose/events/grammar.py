@@ -21,6 +21,8 @@ from torch import Tensor
 from seqloom.data.music.tokens import TuneTokenizer
 from seqloom.decoding.logits import BANNED
 
+EXTREME = 1e30
+"""A temperature, beyond which float32 overflows: the metre is then drawn at that temperature"""
 MAX_EMPTY_BARS = 1
 """Bars without a note that may follow one another"""
 
@@ -184,7 +186,7 @@ class Grammar:
         bar, eos = self._vocabulary.bar, self._vocabulary.eos
         logits = logits.clone()
         logits[:, bar] = torch.logaddexp(logits[:, bar], logits[:, eos])
-        if self._temperature:
+        if 1 / EXTREME < self._temperature < EXTREME:
             logits[[state.draws_metre for state in self._states]] *= self._temperature
         return logits.masked_fill(~allowed, BANNED)
 
