@@ -172,7 +172,10 @@ def test_training_windows_are_evenly_spaced_where_there_are_many() -> None:
         (("H", "h", "1h", "hourly"), Frequency("h")),
         (("T", "min", "1T"), Frequency("min")),
         (("15T", "15min"), Frequency("min", 15)),
-        (("M", "ME", "MS", "BMS"), Frequency("M")),
+        (("M", "ME", "MS"), Frequency("M")),
+        (("BMS",), Frequency("M", 1, "first workday")),
+        (("BM", "BME"), Frequency("M", 1, "last workday")),
+        (("BQE", "BQ"), Frequency("Q", 1, "last workday")),
         (("Q", "QE", "QS", "Q-DEC", "QE-MAR"), Frequency("Q")),
         (("Y", "A", "YE", "YS", "AS", "A-DEC"), Frequency("Y")),
         (("D", "d", "1D"), Frequency("D")),
@@ -196,6 +199,9 @@ def test_what_is_no_frequency(text: str) -> None:
 
 CALENDARS = {
     Frequency("M"): ["2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30"],
+    Frequency("M", 1, "day"): ["2019-02-28", "2019-03-28", "2019-04-28"],
+    Frequency("M", 1, "last workday"): ["2016-01-29", "2016-02-29", "2016-03-31", "2016-04-29"],
+    Frequency("M", 1, "first workday"): ["2024-06-03", "2024-07-01", "2024-08-01", "2024-09-02"],
     Frequency("Q"): ["2023-11-01", "2024-02-01", "2024-05-01"],
     Frequency("Y"): ["2022-02-01", "2023-02-01", "2024-02-01"],
     Frequency("W"): ["2023-12-28", "2024-01-04", "2024-01-11"],

@@ -37,6 +37,7 @@ NAMES = {"ms": "millisecond", "s": "second", "min": "minute", "h": "hour", "D": 
 NAMES |= {"W": "week", "M": "month", "Q": "quarter", "Y": "year", "step": "step"}
 
 
+Place: TypeAlias = Literal["", "day", "first workday", "last workday"]
 Unit: TypeAlias = Literal["ms", "s", "min", "h", "D", "B", "W", "M", "Q", "Y", "step"]
 
 
@@ -48,10 +49,13 @@ class Frequency(NamedTuple):
     Fields:
         unit: `ms`, `s`, `min`, `h`, `D`, `B`, `W`, `M`, `Q`, `Y`, or `step` for integers.
         multiple: of them.
+        place: of a time in its month, for units of months: the same `day` in each, or a workday; empty: the
+            last day where the first time is one, else the same day.
     """
 
     unit: str
     multiple: int = 1
+    place: Place = ""
 
     @staticmethod
     def parse(text: str) -> Frequency:
@@ -60,14 +64,18 @@ class Frequency(NamedTuple):
         Raises:
             ConfigError: it means none.
 
-        >>> Frequency.parse("15T"), Frequency.parse("ME").describe()
-        (Frequency(unit='min', multiple=15), '1 month')
+        >>> Frequency.parse("15T"), Frequency.parse("BME").place
+        (Frequency(unit='min', multiple=15, place=''), 'last workday')
         """
         match = re.fullmatch(r"(\d*) ?([A-Za-z]+)(-[A-Za-z]{3})?", text.strip())
         if match is not None and int(match[1] or 1):
             unit = UNIT_OF.get(match[2], UNIT_OF.get(match[2].lower()))
             if unit is not None:
-                return Frequency(unit, int(match[1] or 1))
+                name = match[2].lower()
+                place: Place = ""
+                if unit in MONTHS and name.startswith("b"):
+                    place = "first workday" if name.endswith("s") else "last workday"
+                return Frequency(unit, int(match[1] or 1), place)
         hint = "For example h, 15min, D, B, W, MS, Q, Y"
         raise ConfigError("data.frequency", "must be a frequency as pandas spells it", got=text, hint=hint)
 
@@ -133,8 +141,10 @@ class Frequency(NamedTuple):
         starts, positions = numpy.asarray(starts, numpy.int64), numpy.asarray(positions, numpy.int64)
         if self.unit in MONTHS:
             month, day, rest = _split_months(starts)
-            is_last = day == _last_days(month)
+            is_last = (day == _last_days(month)) & (self.place != "day")
             month = month + positions * MONTHS[self.unit] * self.multiple
+            if self.place.endswith("workday"):
+                return (_month_starts(month) + _workdays(month, self.place) - 1) * DAY + rest
             last = _last_days(month)
             day = numpy.where(is_last, last, numpy.minimum(day, last))
             return (_month_starts(month) + day - 1) * DAY + rest
@@ -170,7 +180,7 @@ def infer_frequency(times: numpy.ndarray, is_first: numpy.ndarray, has_dates: bo
         Days, or steps of 1, where no series has two times.
 
     >>> infer_frequency(numpy.array([5, 6, 7, 9, 1, 2]), numpy.array([1, 0, 0, 0, 1, 0], bool), False)
-    Frequency(unit='step', multiple=1)
+    Frequency(unit='step', multiple=1, place='')
     """
     widths = numpy.diff(times)[~is_first[1:]]
     widths = widths[widths > 0]
@@ -183,7 +193,7 @@ def infer_frequency(times: numpy.ndarray, is_first: numpy.ndarray, has_dates: bo
     days = width / DAY
     for unit, shortest, longest in (("M", 28, 31), ("Q", 90, 92), ("Y", 365, 366)):
         if shortest <= days <= longest and not (days == 28 and (values == width).all()):
-            return Frequency(unit)
+            return Frequency(unit, 1, _infer_place(times))
     if width == DAY and _is_business(times, values):
         return Frequency("B")
     if width % WEEK == 0:
@@ -196,6 +206,31 @@ def _is_business(times: numpy.ndarray, widths: numpy.ndarray) -> bool:
     """Whether no time is on a weekend, though there are weekends between."""
     weekdays = (times // DAY + 3) % 7  # 1970-01-01 was a Thursday
     return bool((weekdays < 5).all() and 3 * DAY in widths)
+
+
+def _infer_place(times: numpy.ndarray) -> Place:
+    """Where in their months times are."""
+    month, day, _ = _split_months(times)
+    is_last = day == _last_days(month)
+    if is_last.all():
+        return ""
+    if (day == day[0]).all():
+        return "day" if is_last.any() else ""
+    for place in ("first workday", "last workday"):
+        if (day == _workdays(month, place)).all():
+            return place
+    return ""
+
+
+def _workdays(months: numpy.ndarray, place: Place) -> numpy.ndarray:
+    """The day of the month, from 1, of the first or the last workday of months since 1970."""
+    first = _month_starts(months)
+    if place == "first workday":
+        found = numpy.busday_offset(first.astype("datetime64[D]"), 0, roll="forward")
+    else:
+        last = first + _last_days(months) - 1
+        found = numpy.busday_offset(last.astype("datetime64[D]"), 0, roll="backward")
+    return found.astype(numpy.int64) - first + 1
 
 
 def _split_months(times: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:

@@ -56,8 +56,8 @@ class SeriesFacts(NamedTuple):
     missing: numpy.ndarray
     """(S,) int64: steps without a value"""
     carried: numpy.ndarray
-    """(S,) int64: numbers of exogenous columns that are missing up to the last step, of known-future ones after
-    it too"""
+    """(S,) int64: numbers of exogenous columns that are missing up to the last step, of known-future ones
+    behind it too"""
 
 
 class Gridded(NamedTuple):

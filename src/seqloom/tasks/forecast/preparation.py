@@ -13,7 +13,7 @@ from seqloom.data.batching import Batching, Source
 from seqloom.data.bucketing import Buckets
 from seqloom.data.series.arranging import Learnt, arrange_series
 from seqloom.data.series.dataset import SeriesData
-from seqloom.data.series.frequency import Frequency, Unit
+from seqloom.data.series.frequency import Frequency, Place, Unit
 from seqloom.data.series.options import Steps
 from seqloom.data.series.table import SeriesTable
 from seqloom.data.series.windows import Windows, rolling_windows
@@ -78,7 +78,7 @@ class _StoredSeries(StoredValue):
 
     horizon: Steps
     season: Steps
-    frequency: tuple[Unit, Annotated[int, Field(ge=1, le=1 << 40)]] | None = None
+    frequency: tuple[Unit, Annotated[int, Field(ge=1, le=1 << 40)], Place] | None = None
     columns: _StoredColumns
     scales: _StoredScales
     calibration: tuple[list[Level], list[list[Float]]]

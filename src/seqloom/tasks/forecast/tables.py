@@ -173,9 +173,8 @@ def _remarks(plan: Planned, table: SeriesTable, context: Context) -> list[str]:
     remarks = [series.skipped.describe(), *series.value_remarks]
     left_out = table.num_series - len(series)
     if left_out > 0:
-        remarks[0] = (
-            f"{left_out:,} of {table.num_series:,} series have no forecast. {remarks[0] or ''}".strip()
-        )
+        why = remarks[0] or "They have no value."
+        remarks[0] = f"{left_out:,} of {table.num_series:,} series have no forecast. {why}"
     trained = context.preparation.horizon
     if plan.horizon > trained:
         remarks.append(
