@@ -54,6 +54,24 @@ def test_json_says_what_was_written(place: Path) -> None:
     assert facts["notes"] >= 16
 
 
+def test_what_a_tune_does_not_keep_of_a_primer_is_said(place: Path) -> None:
+    import symusic
+
+    score = symusic.Score(24)
+    score.tempos.extend([symusic.Tempo(0, 90), symusic.Tempo(48, 200)])
+    flute, drums = symusic.Track("", 73, False), symusic.Track("", 0, True)
+    flute.notes.extend([symusic.Note(24 * beat, 24, 60 + beat, 90) for beat in range(4)])
+    drums.notes.append(symusic.Note(0, 24, 36, 90))
+    score.tracks.extend([flute, drums])
+    (place / "flute.mid").write_bytes(bytes(score.dumps_midi()))
+    done = seqloom("compose", "run", "--primer", "flute.mid", "--out", "on.mid", cwd=place)
+    assert done.returncode == 0, done.stderr
+    unkept = "1 tempo change, 1 track of another instrument than a piano, 1 note of drums"
+    assert f"not kept of flute.mid: {unkept}" in done.stderr
+    done = seqloom("compose", "run", "--primer", "on.mid", "--out", "further.mid", cwd=place)
+    assert "not kept" not in done.stderr
+
+
 def test_predict_writes_notes_by_name(place: Path) -> None:
     done = seqloom("predict", "run", "tunes/test/000.mid", cwd=place)
     assert done.returncode == 0, done.stderr

@@ -57,7 +57,7 @@ def command(
     import_torch()
     from seqloom.cli.terminal.output import log, print_json
     from seqloom.data.music.files import check_target, save_tune
-    from seqloom.data.music.midi import SUFFIXES
+    from seqloom.data.music.midi import SUFFIXES, describe_unkept
     from seqloom.errors import ConfigError
     from seqloom.inference.predictor import load
     from seqloom.progress import shown
@@ -75,6 +75,7 @@ def command(
     predictor = load(run)
     with shown():
         tune = predictor.compose(primer, **decoding)
+        unkept = None if primer is None else describe_unkept(primer)
         for file in files:
             save_tune(tune, file, overwrite=overwrite, soundfont=soundfont)
     signatures = list(dict.fromkeys(str(mark) for mark in tune.time_signatures))
@@ -84,5 +85,7 @@ def command(
         drawn_from = decoding.get("seed", predictor.config.decoding.model_dump().get("seed"))
         print_json({"run": str(run), "files": [str(file) for file in files], **facts, "seed": drawn_from})
         return
+    if unkept:
+        log(f"not kept of {primer}: {unkept}")
     log(f"{facts['bars']} bars in {', '.join(signatures)}, {facts['notes']} notes, {facts['seconds']} s")
     print("\n".join(map(str, files)))
