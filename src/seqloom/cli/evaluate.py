@@ -44,6 +44,7 @@ def command(
     import_torch()
     from seqloom.cli.terminal.output import log, print_json, run_settings
     from seqloom.cli.terminal.report import print_report
+    from seqloom.data.tables.skipped import count_skipped
     from seqloom.inference.predictor import load
     from seqloom.progress import shown
 
@@ -54,7 +55,7 @@ def command(
             data, split, seed=seed, strict=strict, reading=reading, refit=refit, log=log, **decoding
         )
     if report.skipped:
-        log(f"{report.split}: {len(report.skipped):,} rows skipped, the first: {report.skipped[0]}")
+        log(f"{report.split}: {count_skipped(report.skipped)}, the first: {report.skipped[0]}")
     if as_json:
         print_json(report.to_dict())
     else:

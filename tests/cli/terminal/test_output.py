@@ -35,7 +35,7 @@ def test_brackets_in_a_report_appear_as_they_are(capsys: pytest.CaptureFixture[s
     )
     print_report(report)
     output = capsys.readouterr().out
-    assert f"{BRACKETS}.csv, test split, 1 rows skipped\n" in output
+    assert f"{BRACKETS}.csv, test split, 1 row skipped\n" in output
     assert f"worst [/b]:\n  {BRACKETS}\n" in output
     assert "base [/b]" in output
     assert output.count("f1 [/b]") >= 1

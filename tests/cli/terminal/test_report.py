@@ -106,7 +106,7 @@ def test_nothing_breaks_a_line(capsys: pytest.CaptureFixture[str], monkeypatch: 
     }
     path = "data\n[/b]\x07/reviews.csv"
     lines = printed(report(details, data=path, skipped=["x"]), capsys, monkeypatch, width)
-    assert lines[0] == "data\\n[/b]\\x07/reviews.csv, test split, 1 rows skipped"
+    assert lines[0] == "data\\n[/b]\\x07/reviews.csv, test split, 1 row skipped"
     assert all(line.isprintable() for line in lines)
     unbounded = ("data", "The ", "signature", "by_type", "confusion", "worst", "  46 more pairs")
     assert [line for line in lines if cell_len(line) > width and not line.startswith(unbounded)] == []
@@ -171,8 +171,8 @@ def test_evaluate_says_what_was_skipped_and_passed_over(tmp_path: Path) -> None:
     assert seqloom("train", "data", *options, cwd=tmp_path).returncode == 0
     done = seqloom("evaluate", "run", "data", cwd=tmp_path)
     assert "; passed over 1: notes.md; 1 of 3 rows of test is in train too" in done.stderr
-    assert "test: 1 rows skipped, the first: " in done.stderr
-    assert done.stdout.startswith("data, test split, 1 rows skipped\n")
+    assert "test: 1 row skipped, the first: " in done.stderr
+    assert done.stdout.startswith("data, test split, 1 row skipped\n")
     assert "The baseline took " in done.stdout
     content = json.loads(seqloom("evaluate", "run", "data", "--json", cwd=tmp_path).stdout)
     assert "passed over 1: notes.md" in content["remarks"]

@@ -26,13 +26,14 @@ def test_a_series_that_cannot_be_used_is_named(trained: Trained, tmp_path: Path)
     file.write_text(file.read_text().replace("s0,2024-01-09,", "s0,2024-01-09,abc", 1))
     forecast = trained().forecast(file)
     assert set(forecast.unique_id) == {"s1"}
-    (remark,) = forecast.remarks
-    assert remark.startswith("1 of 2 series have no forecast. 1 bad row: ")
+    remark, left_out = forecast.remarks
+    assert left_out == "1 of 2 series left out"
+    assert remark.startswith("1 bad row: ")
     assert "line 10: `y` must be a finite number. Got abc" in remark
     file = write_series(tmp_path / "double.csv", {"s0": weekly(60), "s1": weekly(60)})
     file.write_text(file.read_text().replace("s0,2024-01-09,", "s0,2024-01-08,", 1))
-    (remark,) = trained().forecast(file).remarks
-    assert remark.startswith("1 of 2 series have no forecast. 1 bad row: ")
+    remark, left_out = trained().forecast(file).remarks
+    assert left_out == "1 of 2 series left out"
     assert "series s0: each time must occur once" in remark
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from seqloom.data.tables.skipped import count_skipped
 from seqloom.errors import one_line
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def print_report(report: Report) -> None:
 
     # Without markup: a name or a text may have [brackets], which appear as they are.
     console = Console(markup=False, highlight=False, emoji=False)
-    skipped = f", {len(report.skipped):,} rows skipped" if report.skipped else ""
+    skipped = f", {count_skipped(report.skipped)}" if report.skipped else ""
     _print_line(console, f"{report.data}, {report.split} split{skipped}")
     rows = []
     for name, value in report.metrics.items():

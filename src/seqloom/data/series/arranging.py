@@ -79,7 +79,11 @@ def arrange_series(
         else list(starmap(Word, learnt.words))
     )
     historic, future = _further(plan, stored, known)
-    value_remarks = [*_describe_missing(plan, config, facts), *describe_unknown(stored, known)]
+    value_remarks = [
+        *_describe_left_out(plan, table, facts),
+        *_describe_missing(plan, config, facts),
+        *describe_unknown(stored, known),
+    ]
     calendar, holidays = calendar_columns(plan.frequency, config.calendar), config.holidays
     static_table = table.static
     if static_table is not None and learnt is not None:
@@ -235,6 +239,13 @@ def _describe(plan: Plan, layout: Layout, config: SeriesConfig) -> Iterator[str]
     yield f"steps of {step}, {season}, horizon {layout.horizon}"
     if not plan.has_dates and config.season is None and config.frequency is None:
         yield f"ds has no dates, so that no season is known: {setting('data.season', '24')} says it"
+
+
+def _describe_left_out(plan: Plan, table: SeriesTable, facts: SeriesFacts) -> Iterator[str]:
+    """How many series cannot be used: a row that cannot be read leaves out its series."""
+    named = len(numpy.unique(table.frames.counts.nonzero()[0])) * len(plan.targets)
+    if len(facts.lengths) < named:
+        yield f"{named - len(facts.lengths):,} of {named:,} series left out"
 
 
 def _describe_missing(plan: Plan, config: SeriesConfig, facts: SeriesFacts) -> Iterator[str]:

@@ -71,3 +71,12 @@ class SkippedRows(Sequence[str]):
             return None
         first = self._messages[0].removesuffix(".")
         return f"1 bad row: {first}" if self._count == 1 else f"{self._count:,} bad rows, the first: {first}"
+
+
+def count_skipped(messages: Sequence[str]) -> str:
+    """How many rows were skipped, in words.
+
+    >>> count_skipped(["line 3"]), count_skipped(SkippedRows(["line 3"], 2_000))
+    ('1 row skipped', '2,000 rows skipped')
+    """
+    return f"{len(messages):,} row{'s' * (len(messages) != 1)} skipped"

@@ -73,7 +73,7 @@ def forecast_table(
         series.format_times(times[is_asked]),
         {name: values[is_asked] for name, values in columns.items()},
         cutoff,
-        _remarks(plan, table, context),
+        _remarks(plan, context),
         pictured,
     )
 
@@ -167,14 +167,10 @@ def _last_of_each(numbers: numpy.ndarray) -> numpy.ndarray:
     return numpy.flatnonzero(numpy.append(numbers[1:] != numbers[:-1], True)) if len(numbers) else numbers
 
 
-def _remarks(plan: Planned, table: SeriesTable, context: Context) -> list[str]:
+def _remarks(plan: Planned, context: Context) -> list[str]:
     """What a person should know, a line each."""
     series = plan.series
     remarks = [series.skipped.describe(), *series.value_remarks]
-    left_out = table.num_series - len(series)
-    if left_out > 0:
-        why = remarks[0] or "They have no value."
-        remarks[0] = f"{left_out:,} of {table.num_series:,} series have no forecast. {why}"
     trained = context.preparation.horizon
     if plan.horizon > trained:
         remarks.append(

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from seqloom.data.tables.skipped import count_skipped
 from seqloom.layers.recurrent import LAYER_CLASSES
 from seqloom.training.job import Job
 from seqloom.training.state import TrainingState
@@ -18,9 +19,12 @@ from seqloom.training.trainer import Trainer
 def summary(job: Job, trainer: Trainer, folder: Path) -> Iterator[str]:
     """Lines for a person."""
     skipped = {"train": trainer.source.skipped, **trainer.validation.skipped()}
+    splits: dict[str, list[str]] = {}
     for split, messages in skipped.items():
-        if messages:
-            yield f"{split}: {len(messages):,} rows skipped, the first: {messages[0]}"
+        if messages:  # splits of the same series have the same ones
+            splits.setdefault(f"{count_skipped(messages)}, the first: {messages[0]}", []).append(split)
+    for line, names in splits.items():
+        yield f"{', '.join(names)}: {line}"
     training, device = job.config.training, trainer.processes.device
     parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
     yield f"data: {job.data_path} ({job.data.describe()}), {job.preparation.describe()}"
