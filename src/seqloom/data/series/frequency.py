@@ -76,8 +76,8 @@ class Frequency(NamedTuple):
                 if unit in MONTHS and name.startswith("b"):
                     place = "first workday" if name.endswith("s") else "last workday"
                 return Frequency(unit, int(match[1] or 1), place)
-        hint = "For example h, 15min, D, B, W, MS, Q, Y"
-        raise ConfigError("data.frequency", "must be a frequency as pandas spells it", got=text, hint=hint)
+        expected = "must be so many of ms, s, min, h, D, B, W, M, Q or Y, as pandas spells them"
+        raise ConfigError("data.frequency", expected, got=text, hint="For example 15min, or MS")
 
     def describe(self) -> str:
         """In words.
