@@ -83,7 +83,7 @@ def main() -> None:
         assert isinstance(run.model, RollModel)
         rows = [measure(run.model.eval(), rolls) for rolls in ROLLS]
     lines = [
-        "| rolls at once | notes a frame | ours, frames a second | key by key | times as fast | floor, of one | |",
+        "| rolls | notes a frame | ours, frames a second | key by key | times as fast | floor, of one roll | |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:

@@ -356,9 +356,7 @@ def test_columns_are_chosen_by_name(tmp_path: Path) -> None:
         series_of(path, {"unique_id": "shop"})
     with pytest.raises(DataError, match=r"a column to forecast must not be exogenous too\. Got loss\.$"):
         series_of(path, {"unique_id": "shop"}, target="loss", known_future=["loss"])
-    with pytest.raises(
-        ConfigError, match=r"data\.frequency: must be so many of ms, .* spells them\. Got f"
-    ):
+    with pytest.raises(ConfigError, match=r"data\.frequency: must be so many of ms, .* spells them\. Got f"):
         series_of(path, {"unique_id": "shop"}, target="loss", frequency="foo")
 
 
