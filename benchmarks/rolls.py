@@ -83,7 +83,7 @@ def main() -> None:
         assert isinstance(run.model, RollModel)
         rows = [measure(run.model.eval(), rolls) for rolls in ROLLS]
     lines = [
-        "| rolls | notes a frame | ours, frames a second | key by key | times as fast | floor, of one roll | |",
+        "| rolls | notes a frame | ours, frames a second | key by key | times as fast | floor | |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:

@@ -73,7 +73,7 @@ def test_steps_are_as_far_apart_as_in_training(
     (tmp_path / "few.csv").write_text("unique_id,ds,y\n" + few)
     assert load(tmp_path / "run").forecast(tmp_path / "few.csv").ds == expected
     (tmp_path / "few.csv").write_text("unique_id,ds,y\na,1,100\na,2,100\n")
-    with pytest.raises(DataError, match=r"expected dates in ds, as the model was trained on\. Got integers"):
+    with pytest.raises(DataError, match=r"expected the calendar columns that the model reads: .* Got none"):
         load(tmp_path / "run").forecast(tmp_path / "few.csv")
 
 

@@ -131,7 +131,7 @@ def arrange_series(
     return data.standardized() if config.standardize else data
 
 
-def _plan(table: SeriesTable, config: SeriesConfig, frequency: Frequency | None) -> Plan:
+def _plan(table: SeriesTable, config: SeriesConfig, learnt: Frequency | None) -> Plan:
     """Which columns are forecast, and which come with them, on which grid."""
     roles, numbers = table.roles, table.roles.numbers
     asked = {
@@ -167,7 +167,7 @@ def _plan(table: SeriesTable, config: SeriesConfig, frequency: Frequency | None)
     columns = (*numbers, *roles.categories)
     return Plan(
         table.path,
-        _infer(table, config) if frequency is None else _require(table, frequency),
+        _frequency(table, config, learnt),
         roles.form.has_dates,
         tuple(map(numbers.index, targets)),
         tuple(map(columns.index, [*historic, *future])),
@@ -179,14 +179,10 @@ def _plan(table: SeriesTable, config: SeriesConfig, frequency: Frequency | None)
     )
 
 
-def _require(table: SeriesTable, frequency: Frequency) -> Frequency:
-    """The frequency of a model, if the table can have it."""
-    has_dates = table.roles.form.has_dates
-    if has_dates == (frequency.unit == "step"):
-        expected = "expected integers in ds" if has_dates else "expected dates in ds"
-        got = "dates" if has_dates else "integers"
-        raise DataError(table.path, f"{expected}, as the model was trained on", got=got)
-    return frequency
+def _frequency(table: SeriesTable, config: SeriesConfig, learnt: Frequency | None) -> Frequency:
+    """A model's, if the table has dates as its training had, or neither; else as the table says."""
+    is_of_dates = learnt is not None and learnt.unit != "step"
+    return _infer(table, config) if learnt is None or is_of_dates != table.roles.form.has_dates else learnt
 
 
 def _infer(table: SeriesTable, config: SeriesConfig) -> Frequency:

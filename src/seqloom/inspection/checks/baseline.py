@@ -23,6 +23,8 @@ def check_baseline(subject: Subject) -> Finding:
     )
     if report.is_better is None:
         raise NotApplicableError(f"there is no baseline for the split {subject.split}")
+    if report.is_one_row:
+        raise NotApplicableError(f"the split {subject.split} has one row, which says nothing about chance")
     name, higher = report.primary_metric
     model, baseline = report.metrics[name], report.baseline[name]
     low, high = report.difference or report.interval[name]
