@@ -13,7 +13,7 @@ from seqloom.data.batching import Batching
 from seqloom.errors import ConfigError, DataError
 from seqloom.evaluation.report import verdict
 from seqloom.inference.predictor import Predictor, load
-from seqloom.tasks.forecast.batches import cut_windows
+from seqloom.tasks.forecast.batches import cut_windows, require_counts
 from seqloom.training.train import train
 
 from .conftest import SMALL, weekly, write_series
@@ -127,7 +127,12 @@ def test_counts_are_required_where_a_distribution_of_counts_is_learnt(tmp_path: 
     with pytest.raises(ConfigError, match=r"data\.scaling: must be mean or none .* Got standard"):
         train(weeks, task="forecast", settings=settings, out=tmp_path / "run")
     with pytest.raises(DataError, match=r"needs counts: integers from 0 on\. Got \d+\.\d+\. Use quantile"):
-        train(weeks, task="forecast", settings={**settings, "data.scaling": "mean"}, out=tmp_path / "run2")
+        train(weeks, task="forecast", settings={**settings, "data.scaling": "mean"}, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    require_counts(numpy.array([0.0, 3.0, numpy.nan, 1e9 + 1e-4]))
+    for value in (-1.0, 2.5):
+        with pytest.raises(DataError, match="needs counts"):
+            require_counts(numpy.array([[1.0, value]]))
 
 
 def test_no_line_through_a_gap_leads_to_a_target(trained: Trained, tmp_path: Path) -> None:

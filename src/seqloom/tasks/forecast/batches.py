@@ -183,16 +183,15 @@ def _floats(values: numpy.ndarray) -> Tensor:
     return torch.from_numpy(numpy.ascontiguousarray(values, dtype=numpy.float32))
 
 
-def require_counts(batch: ForecastBatch) -> None:
-    """Check that targets are counts, which a negative binomial distribution is of.
+def require_counts(y: numpy.ndarray) -> None:
+    """Check that values are counts, of which a negative binomial distribution is; NaN is none.
 
     Raises:
         DataError: one is negative or a fraction.
     """
-    y = batch.in_series_units(batch.targets)
-    y = y[~y.isnan()]
-    is_bad = (y < -COUNT_ERROR) | ((y - y.round()).abs() > COUNT_ERROR * y.abs().clamp(min=1))
+    y = y[~numpy.isnan(y)]
+    is_bad = (y < -COUNT_ERROR) | (numpy.abs(y - y.round()) > COUNT_ERROR * numpy.maximum(numpy.abs(y), 1))
     if is_bad.any():
         expected = "model.output=negative_binomial needs counts: integers from 0 on"
-        got, hint = f"{float(y[is_bad][0]):.6g}", "Use quantile or student_t"
+        got, hint = f"{y[is_bad][0]:.6g}", "Use quantile or student_t"
         raise DataError("forecast", expected, got=got, hint=hint)

@@ -17,10 +17,16 @@ from seqloom.data.series.frequency import Frequency, Place, Unit
 from seqloom.data.series.options import Steps
 from seqloom.data.series.table import SeriesTable
 from seqloom.data.series.windows import Windows, rolling_windows
-from seqloom.errors import DataError
+from seqloom.errors import ConfigError, DataError
 from seqloom.models.forecasting.forecaster import CovariateSizes
 from seqloom.stored import Name, StoredValue, mistake, read_stored
-from seqloom.tasks.forecast.batches import CovariateScales, ForecastBatch, WindowShape, cut_windows
+from seqloom.tasks.forecast.batches import (
+    CovariateScales,
+    ForecastBatch,
+    WindowShape,
+    cut_windows,
+    require_counts,
+)
 from seqloom.tasks.forecast.config import DataConfig, DecodingConfig, Level
 from seqloom.tasks.forecast.predicting import UNCALIBRATED, Calibration
 from seqloom.tasks.forecast.reference import Reference, measure_reference, measure_sizes
@@ -32,6 +38,8 @@ SERIES = "series.json"
 NUM_SEASONS, WEEK_HOURS = 4, 168
 KINDS = {"future": "known-future"}
 """Kinds of columns whose word is not their name"""
+COUNTED_SERIES = 1000
+"""That are looked at before training, where counts are needed"""
 SCALED_ROWS = 2_000_000
 """Steps from which the scales of covariates are computed"""
 
@@ -226,6 +234,22 @@ class Preparation:
             if names
         ]
         return ", ".join([f"horizon {self.horizon}", f"season {self.season}", *extra])
+
+    def require_counts(self) -> None:
+        """Check that what is learnt is counts, and stays so where it is scaled: before a run folder is made.
+
+        Of many series the first are looked at here, and the others as they are learnt.
+
+        Raises:
+            ConfigError: scaled values do not begin at 0.
+            DataError: a value is negative or a fraction.
+        """
+        if self.config.scaling not in ("mean", "none"):
+            expected = "must be mean or none with model.output=negative_binomial, whose counts begin at 0"
+            raise ConfigError("data.scaling", expected, got=self.config.scaling)
+        if self._arranged is not None:
+            for _, series in zip(range(COUNTED_SERIES), self._arranged[1], strict=False):
+                require_counts(series.y)
 
     def arrange(self, table: SeriesTable | SeriesData) -> SeriesData:
         """The series of a table; those of the last table are remembered.

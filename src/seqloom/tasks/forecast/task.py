@@ -12,7 +12,6 @@ import torch
 from seqloom.baselines.budget import UNLIMITED, Budget
 from seqloom.data.series.dataset import SeriesData
 from seqloom.data.series.table import SeriesTable
-from seqloom.errors import ConfigError
 from seqloom.models.dropout import Dropouts
 from seqloom.models.forecasting.ensemble import ForecastEnsemble
 from seqloom.models.forecasting.forecaster import Forecaster
@@ -93,10 +92,8 @@ class Forecast(Task):
 
     def build(self, preparation: Preparation, config: ModelConfig) -> ForecastEnsemble:
         """One forecaster, or several side by side."""
-        scaling = preparation.config.scaling
-        if config.output == "negative_binomial" and scaling not in ("mean", "none"):
-            expected = "must be mean or none with model.output=negative_binomial, whose counts begin at 0"
-            raise ConfigError("data.scaling", expected, got=scaling)
+        if config.output == "negative_binomial":
+            preparation.require_counts()
         horizon = preparation.horizon if config.steps == "direct" else 1
         output = OutputLayer(config.output, tuple(config.quantiles))
         recurrent = config.recurrent_config(Dropouts.of_units(config.dropout))
@@ -117,7 +114,7 @@ class Forecast(Task):
         shape = context.preparation.shape
         forks = batch.targets.shape[1]
         if model.output.kind == "negative_binomial":
-            require_counts(batch)
+            require_counts(batch.in_series_units(batch.targets).cpu().numpy())
         parameters = model(batch.history, shape.context, forks, shape.stride)
         targets = batch.targets[..., : parameters.shape[-2]]
         mask = ~targets.isnan()
