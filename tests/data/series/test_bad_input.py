@@ -111,7 +111,7 @@ def test_rows_out_of_order_are_sorted_and_said(tmp_path: Path) -> None:
     rows = [("a", DAYS[step], str(step)) for step in (0, 1, 2, 4, 3, *range(5, 30))]
     data = arrange(tmp_path, [*rows, *GOOD])
     assert data.series(0).y.tolist() == list(range(30))
-    assert "1 row out of order, in 1 series: sorted by time" in data.remarks
+    assert "rows out of order, 1 before the row above it, in 1 series: sorted by time" in data.remarks
     assert not len(data.skipped)
 
 

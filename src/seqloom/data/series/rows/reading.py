@@ -88,7 +88,9 @@ def read_series(
         megabytes = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
         stored = f"stored in {folder} ({megabytes:,.0f} MB)"
     late_rows, late_series = frames.unordered
-    late = f"{late_rows:,} row{'s' * (late_rows > 1)} out of order, in {late_series:,} series: sorted by time"
+    late = (
+        f"rows out of order, {late_rows:,} before the row above it, in {late_series:,} series: sorted by time"
+    )
     ignored = [file.name for file in files.ignored]
     remarks = [
         *roles.describe(list_columns(rows)),
