@@ -10,8 +10,10 @@ import pytest
 from seqloom.data.read import read
 from seqloom.data.series.arranging import arrange_series
 from seqloom.data.series.options import SeriesConfig
+from seqloom.data.series.windows import Windows
 from seqloom.metrics.forecast.errors import seasonal_errors
 from seqloom.tasks.forecast import reference
+from seqloom.tasks.forecast.baseline import HISTORY, naive_forecasts
 
 from .conftest import weekly, write_series
 
@@ -35,3 +37,18 @@ def test_many_histories_at_once_are_as_one_by_one(
         numpy.testing.assert_allclose(level / size, numpy.nanmean(numpy.abs(y[:stop]) / size))
         expected = seasonal_errors(y, 7, numpy.array([stop]))[0]
         numpy.testing.assert_allclose(error / size, expected / size)
+
+
+def test_a_season_may_be_longer_than_the_history_that_tells_a_deviation(tmp_path: Path) -> None:
+    """Of seconds it has 3,600 steps: its last one is repeated, not the last 2,000 steps."""
+    season, horizon = 3600, 12
+    assert season > HISTORY
+    y = numpy.sin(2 * numpy.pi * numpy.arange(2 * season + 500) / season)
+    file = tmp_path / "seconds.csv"
+    file.write_text("y\n" + "\n".join(map(repr, y[:-horizon].tolist())) + "\n")
+    table = read(file)
+    series = arrange_series(table, SeriesConfig(season=season, horizon=horizon), is_divided=False)  # type: ignore[arg-type]
+    cutoffs = numpy.array([len(y) - horizon])
+    mean, deviation = naive_forecasts(series, season, horizon)(Windows(numpy.array([0]), cutoffs, cutoffs))
+    numpy.testing.assert_allclose(mean[0], y[-horizon:], atol=1e-9)
+    assert deviation.max() < 1e-9

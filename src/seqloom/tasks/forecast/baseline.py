@@ -42,9 +42,9 @@ def best_baseline(preparation: Preparation, data: SeriesData, split: str) -> Bas
     if not len(windows.numbers):
         return None
     h, season = preparation.horizon, preparation.season
-    points: dict[str, Point] = {"persistence": _naive(series, 1, h)}
+    points: dict[str, Point] = {"persistence": naive_forecasts(series, 1, h)}
     if season > 1:
-        points["seasonal naive"] = _naive(series, season, h)
+        points["seasonal naive"] = naive_forecasts(series, season, h)
     ridge, total = fit_ridge(preparation, series)
     if ridge is not None:
         points[f"ridge on {ridge.model.lags} lags"] = ridge.forecast
@@ -81,7 +81,9 @@ def targets_of(series: SeriesData, windows: Windows, horizon: int) -> numpy.ndar
     return y
 
 
-def _naive(series: SeriesData, season: int, horizon: int) -> Point:
+def naive_forecasts(series: SeriesData, season: int, horizon: int) -> Point:
+    """The last season of each window again and again; with a season of 1 its last value."""
+
     def forecast(windows: Windows) -> tuple[numpy.ndarray, numpy.ndarray]:
         period = min(season, int(windows.cutoffs.min()))
         length = min(int(windows.cutoffs.max()), max(HISTORY, 2 * season))
