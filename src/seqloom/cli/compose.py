@@ -78,6 +78,8 @@ def command(
         unkept = None if primer is None else describe_unkept(primer)
         for file in files:
             save_tune(tune, file, overwrite=overwrite, soundfont=soundfont)
+    if unkept:
+        log(f"not kept of {primer}: {unkept}")
     signatures = list(dict.fromkeys(str(mark) for mark in tune.time_signatures))
     facts = {"bars": tune.num_bars, "time_signatures": signatures, "notes": len(tune.notes)}
     facts |= {"seconds": round(tune.seconds, 1)}
@@ -85,7 +87,5 @@ def command(
         drawn_from = decoding.get("seed", predictor.config.decoding.model_dump().get("seed"))
         print_json({"run": str(run), "files": [str(file) for file in files], **facts, "seed": drawn_from})
         return
-    if unkept:
-        log(f"not kept of {primer}: {unkept}")
     log(f"{facts['bars']} bars in {', '.join(signatures)}, {facts['notes']} notes, {facts['seconds']} s")
     print("\n".join(map(str, files)))

@@ -47,6 +47,12 @@ def test_probabilities_of_all_frames_sum_to_one(name: str) -> None:
     assert _log_probabilities(layer, context).exp().sum().item() == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_of_no_frames_there_are_no_logits(name: str) -> None:
+    layer, context = _layer(name)
+    assert layer(context[:0], ALL_FRAMES[:0]).shape == (0, KEYS)
+
+
 @pytest.mark.parametrize("name", AUTOREGRESSIVE)
 def test_a_joint_layer_is_no_product_of_its_keys(name: str) -> None:
     layer, context = _layer(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -13,6 +14,8 @@ from seqloom.data.batching import Batching
 from seqloom.errors import ConfigError, DataError
 from seqloom.evaluation.report import verdict
 from seqloom.inference.predictor import Predictor, load
+from seqloom.models.forecasting.loss_weights import loss_weights
+from seqloom.tasks.forecast import task as forecast_task
 from seqloom.tasks.forecast.batches import cut_windows, require_counts
 from seqloom.training.train import train
 
@@ -172,18 +175,29 @@ def test_one_forecast_is_no_evidence(tmp_path: Path) -> None:
     assert "on one row, which may be chance" in verdict(better)
 
 
+@pytest.mark.parametrize("quantiles", [[0.2, 0.9], [0.2, 0.5, 0.9]], ids=["no median", "median"])
 @pytest.mark.parametrize("unit", ["series", "seasonal", "owa"])
-def test_an_ensemble_without_a_median_learns_in_every_unit(trained: Trained, weeks: Path, unit: str) -> None:
+def test_an_ensemble_learns_in_every_unit(
+    trained: Trained, weeks: Path, unit: str, quantiles: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The weights of the loss are numbers: no gradient goes through the forecasts that they are made of."""
+    weights: list[torch.Tensor] = []
+
+    def recorded(*arguments: Any) -> torch.Tensor:
+        weights.append(loss_weights(*arguments))
+        return weights[-1]
+
     model = trained(
-        model__quantiles=[0.2, 0.9], model__ensemble_size=2, loss__unit=unit, training__max_steps=2
+        model__quantiles=quantiles, model__ensemble_size=2, loss__unit=unit, training__max_steps=2
     )
     preparation, task = model.preparation, model.config.task
     series = preparation.arrange(model.config.read(weeks))
     batch = next(preparation.source(series, "train", Batching(4)).batches(0))
     forecaster = model.model.train()
+    monkeypatch.setattr(forecast_task, "loss_weights", recorded)
     loss = task.loss(forecaster, batch, None, model.context())
     assert loss.nats.shape == (4,)
+    assert [weight.requires_grad for weight in weights] == [False]
     gradients = torch.autograd.grad(loss.nats.sum(), list(forecaster.parameters()))
     assert all(gradient.isfinite().all() for gradient in gradients)
     twice = batch._replace(sizes=2 * batch.sizes)

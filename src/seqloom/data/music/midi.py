@@ -91,15 +91,15 @@ def parse_midi(data: bytes, where: object) -> Tune:
 def describe_unkept(path: Path) -> str | None:
     """What a tune does not keep of a MIDI file that `read_midi` can read; None where it keeps all."""
     score = import_optional("symusic", "music").Score.from_midi(path.read_bytes())
-    instruments = sum(not track.is_drum and track.program != 0 for track in score.tracks)
     counts = {
-        "tempo change": max(len(score.tempos) - 1, 0),
-        "track of another instrument than a piano": instruments,
-        "note of drums": sum(len(track.notes) for track in score.tracks if track.is_drum),
-        "pedal": sum(len(track.pedals) for track in score.tracks),
+        "tempo changes": max(len(score.tempos) - 1, 0),
+        "tracks of other instruments than a piano": sum(
+            not track.is_drum and track.program != 0 for track in score.tracks
+        ),
+        "notes of drums": sum(len(track.notes) for track in score.tracks if track.is_drum),
+        "pedals": sum(len(track.pedals) for track in score.tracks),
     }
-    parts = [f"{count:,} {name}{'s' * (count > 1)}" for name, count in counts.items() if count]
-    return ", ".join(parts).replace("tracks of another instrument", "tracks of other instruments") or None
+    return ", ".join(f"{name}: {count:,}" for name, count in counts.items() if count) or None
 
 
 def _as_array(columns: dict[str, numpy.ndarray]) -> numpy.ndarray:

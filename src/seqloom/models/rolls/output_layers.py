@@ -116,7 +116,8 @@ class JointKeys(nn.Module):
         direct = self.output(context) + frames @ self.direct.tril(-1).T
         sounds = frames > 0
         notes_below = sounds.cumsum(1) - sounds.long()
-        numbers = torch.arange(int(sounds.sum(1).max()) + 1, device=frames.device).unsqueeze(1)
+        most_notes = int(sounds.sum(1).max()) if len(frames) else 0
+        numbers = torch.arange(most_notes + 1, device=frames.device).unsqueeze(1)
         lowest_notes = frames.unsqueeze(1) * (notes_below.unsqueeze(1) < numbers)  # (N, notes + 1, K)
         hidden = self.hidden(context).unsqueeze(1) + lowest_notes @ self.key_weights
         by_notes = hidden.sigmoid() @ self.hidden_weights.T

@@ -55,7 +55,8 @@ def best_baseline(preparation: Preparation, data: SeriesData, split: str) -> Bas
     fitted = describe_share(min(total, MAX_WINDOWS), total, "row") if best.startswith("ridge") else ""
     shown = {name: {key: value[key] for key in SHOWN if key in value} for name, value in scores.items()}
     shortage = describe_shortage(windows, preparation.backtest.n_windows)
-    details = {"backtest": f"{shortage} (data.{split}_steps)"} if shortage else {}
+    hint = f" (data.{split}_steps)" if split in ("validation", "test") else ""
+    details = {"backtest": f"{shortage}{hint}"} if shortage else {}
     return Baseline(best, rows[best], fitted, {"baselines": shown, **details})
 
 

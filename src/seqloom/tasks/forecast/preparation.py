@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self, TypeAlias, final
@@ -116,7 +117,6 @@ class Preparation:
         columns: what is read beside the values.
         scales: mean and deviation of these columns.
         calibration: of the bands.
-        backtest: which forecasts are measured.
         frequency: of steps; None: not known, as runs of earlier versions do not say it.
     """
 
@@ -129,11 +129,10 @@ class Preparation:
         columns: Columns,
         scales: CovariateScales,
         calibration: Calibration = UNCALIBRATED,
-        backtest: DecodingConfig | None = None,
         frequency: Frequency | None = None,
     ) -> None:
         self.config, self.columns, self.scales, self.frequency = config, columns, scales, frequency
-        self.calibration, self.backtest = calibration, backtest or DecodingConfig()
+        self.calibration, self.backtest = calibration, DecodingConfig()
         self._arranged: tuple[SeriesTable, SeriesData] | None = None
         self._sizes: tuple[SeriesData, numpy.ndarray] | None = None
 
@@ -211,18 +210,14 @@ class Preparation:
 
     def with_backtest(self, backtest: DecodingConfig) -> Preparation:
         """This preparation, whose sources make the forecasts that `decoding.*` asks for."""
-        other = Preparation(
-            self.config, self.columns, self.scales, self.calibration, backtest, self.frequency
-        )
-        other._arranged, other._sizes = self._arranged, self._sizes
+        other = copy.copy(self)
+        other.backtest = backtest
         return other
 
     def with_calibration(self, calibration: Calibration) -> Preparation:
         """This preparation with calibrated bands."""
-        other = Preparation(
-            self.config, self.columns, self.scales, calibration, self.backtest, self.frequency
-        )
-        other._arranged, other._sizes = self._arranged, self._sizes
+        other = copy.copy(self)
+        other.calibration = calibration
         return other
 
     def describe(self) -> str:
